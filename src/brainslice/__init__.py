@@ -1,0 +1,2 @@
+"""Brain-tumour MRI slices classified by a model whose every number can be believed."""
+

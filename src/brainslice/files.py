@@ -1,0 +1,109 @@
+"""Files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from brainslice.errors import ResourceError
+
+_FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
+_BLOCK = 1 << 20
+
+
+@contextlib.contextmanager
+def full_disk_is_one_line(path: Path) -> Iterator[None]:
+    """Turn the operating system's word for a full disk into ours.
+
+    Raises:
+        ResourceError: There is no room left for ``path``.
+    """
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in _FULL:
+            raise
+        msg = f"{path}: no space left on the disk; free some space or choose another folder, then run the command again"
+        raise ResourceError(msg) from error
+
+
+@contextlib.contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path`` that takes its place once the block ends well.
+
+    Whatever goes wrong inside, the previous file stays and the temporary one goes.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        with full_disk_is_one_line(path):
+            yield temporary
+            _settle(temporary)
+            temporary.chmod(0o644)
+            temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+@contextlib.contextmanager
+def replacing_folder(path: Path) -> Iterator[Path]:
+    """Give a temporary folder beside ``path`` that takes its place once the block ends well.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
+    retired = staging.with_name(staging.name + ".old")
+    try:
+        with full_disk_is_one_line(path):
+            yield staging
+            staging.chmod(0o755)
+            if path.exists():
+                path.rename(retired)
+            staging.rename(path)
+    except BaseException:
+        if retired.exists() and not path.exists():
+            retired.rename(path)
+        raise
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+        shutil.rmtree(retired, ignore_errors=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a text file whole or not at all, in UTF-8 with line feeds on every system."""
+    with replacing(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")
+
+
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever json can say
+    """Write a value as JSON, whole or not at all; NaN is refused because JSON has none."""
+    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+
+
+def sha256_of(path: Path) -> str:
+    """Hash a file's bytes, a megabyte at a time."""
+    digest = hashlib.sha256()
+    with path.open("rb") as stream:
+        while block := stream.read(_BLOCK):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def _settle(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())

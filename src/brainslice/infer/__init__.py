@@ -1,0 +1,1 @@
+"""A slice becomes a prediction, without any training library."""

@@ -1,0 +1,1 @@
+"""The network. Keras is imported here and in ``train``, nowhere else."""
