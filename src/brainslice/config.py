@@ -1,0 +1,220 @@
+"""``configs/config.yaml`` as typed values.
+
+Every key has a default, so an empty file is a valid one. An unknown key is an error that names the nearest known key.
+"""
+
+from __future__ import annotations
+
+import difflib
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from brainslice.errors import ConfigError
+
+Share = Annotated[float, Field(ge=0, lt=1)]
+Count = Annotated[int, Field(ge=0)]
+Positive = Annotated[float, Field(gt=0)]
+
+_SYNONYMS = {
+    "learning_rate": "lr",
+    "warm_up_epochs": "warmup_epochs",
+    "img_size": "image_size",
+    "classes": "class_names",
+    "val_size": "valid_split",
+    "architecture": "backbone",
+}
+
+
+class _Section(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class DataConfig(_Section):
+    """Where the scans are and how they are split."""
+
+    root: Path = Path("data")
+    external: Path = Path("data/external_navoneel")
+    cache: Path = Path("data/cache")
+    image_size: Annotated[int, Field(ge=32, le=1024)] = 224
+    class_names: tuple[str, ...] = ("glioma", "meningioma", "no_tumor", "pituitary")
+    healthy_class: str = "no_tumor"
+    protocol: Literal["clean", "official"] = "clean"
+    valid_split: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
+    folds: Annotated[int, Field(ge=3, le=20)] = 5
+    test_fold: Count = 0
+
+
+class QuickConfig(_Section):
+    """The laptop's recipe: cached activations below the cut, training above it."""
+
+    views: Count = 5
+    head_epochs: Annotated[int, Field(ge=1)] = 30
+    head_lr: Positive = 0.002
+    epochs: Count = 8
+    lr: Positive = 0.0003
+    minutes: Positive = 8.0
+
+
+class TrainConfig(_Section):
+    """How the weights are found."""
+
+    recipe: Literal["quick", "full"] = "quick"
+    batch_size: Annotated[int, Field(ge=1)] = 32
+    epochs: Annotated[int, Field(ge=1)] = 35
+    freeze_backbone_epochs: Count = 5
+    lr: Positive = 0.001
+    optimizer: Literal["adamw", "adam", "sgd"] = "adamw"
+    weight_decay: Annotated[float, Field(ge=0)] = 0.01
+    cosine_decay: bool = True
+    warmup_epochs: Annotated[float, Field(ge=0)] = 1.0
+    mixed_precision: bool = False
+    class_weights: bool = True
+    oversampling: bool = False
+    label_smoothing: Share = 0.05
+    ema: bool = False
+    ema_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
+    early_stopping: bool = True
+    early_stopping_patience: Annotated[int, Field(ge=1)] = 8
+    quick: QuickConfig = QuickConfig()
+
+
+class AugmentConfig(_Section):
+    """How far a training view may differ from its scan; shares of the picture or of a full turn's degrees."""
+
+    enabled: bool = True
+    flip: bool = True
+    rotation_degrees: Annotated[float, Field(ge=0, le=180)] = 20.0
+    zoom: Share = 0.15
+    translation: Share = 0.06
+    brightness: Share = 0.15
+    contrast: Share = 0.25
+    mixup: bool = True
+    mixup_alpha: Positive = 0.2
+    mixup_beta: Positive = 0.2
+
+
+class ModelConfig(_Section):
+    """Which network, and where its first weights come from."""
+
+    backbone: str = "efficientnetv2-b0"
+    weights: str = "imagenet"
+    dropout: Share = 0.3
+    multi_level: bool = False
+
+
+class CalibrationConfig(_Section):
+    """How probabilities are corrected and their correctness measured."""
+
+    temperature: bool = True
+    bins: Annotated[int, Field(ge=2, le=100)] = 15
+
+
+class InferenceConfig(_Section):
+    """How probabilities become a verdict."""
+
+    threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
+
+
+class LogConfig(_Section):
+    """What training writes beside its results."""
+
+    folder: Path = Path("logs")
+    csv: bool = True
+    tensorboard: bool = True
+
+
+class Config(_Section):
+    """All settings of a run."""
+
+    seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
+    data: DataConfig = DataConfig()
+    train: TrainConfig = TrainConfig()
+    augment: AugmentConfig = AugmentConfig()
+    model: ModelConfig = ModelConfig()
+    calibration: CalibrationConfig = CalibrationConfig()
+    inference: InferenceConfig = InferenceConfig()
+    log: LogConfig = LogConfig()
+
+
+def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
+    """Read a configuration file and lay overrides over it.
+
+    Args:
+        path: A YAML file; None means the defaults.
+        overrides: Words such as ``train.lr=1e-4``, later ones winning.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or a value in it cannot be meant.
+    """
+    name = "the defaults" if path is None else str(path)
+    values = {} if path is None else _parse(path)
+    for word in overrides:
+        _override(values, word)
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(_explain(name, error)) from error
+
+
+def _parse(path: Path) -> dict[str, Any]:
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        msg = f"{path}: there is no such configuration file; the one that ships is configs/config.yaml"
+        raise ConfigError(msg) from error
+    except (OSError, UnicodeDecodeError) as error:
+        msg = f"{path}: cannot be read ({error}); give a YAML file in UTF-8"
+        raise ConfigError(msg) from error
+    except yaml.YAMLError as error:
+        msg = f"{path}: is no valid YAML ({' '.join(str(error).split())}); mend that line"
+        raise ConfigError(msg) from error
+    if values is None:
+        return {}
+    if not isinstance(values, dict):
+        msg = f"{path}: must hold keys and values, got {type(values).__name__}"
+        raise ConfigError(msg)
+    return values
+
+
+def _override(values: dict[str, Any], word: str) -> None:
+    place, equals, text = word.partition("=")
+    if not equals or not place:
+        msg = f"--set must look like train.lr=0.0001, got {word!r}"
+        raise ConfigError(msg)
+    *sections, key = place.split(".")
+    for section in sections:
+        inner = values.setdefault(section, {})
+        if not isinstance(inner, dict):
+            msg = f"--set {word}: {section!r} is a value, not a section"
+            raise ConfigError(msg)
+        values = inner
+    # PyYAML reads 1e-4 as text: YAML 1.1 wants a dot in it. pydantic turns such text into a number.
+    values[key] = yaml.safe_load(text)
+
+
+def _explain(name: str, error: ValidationError) -> str:
+    fault = error.errors()[0]
+    *sections, key = [str(part) for part in fault["loc"]]
+    where = f" in {'.'.join(sections)}" if sections else ""
+    if fault["type"] == "extra_forbidden":
+        return f"{name}: unknown key {key!r}{where}; {_nearest(key, _known_keys(sections))}"
+    got = repr(fault["input"])
+    return f"{name}: {'.'.join([*sections, key])}: {fault['msg']}, got {got[:80]}"
+
+
+def _known_keys(sections: list[str]) -> list[str]:
+    model: type[BaseModel] = Config
+    for section in sections:
+        annotation = model.model_fields[section].annotation
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+            model = annotation
+    return list(model.model_fields)
+
+
+def _nearest(key: str, known: list[str]) -> str:
+    names = {name: name for name in known} | {old: new for old, new in _SYNONYMS.items() if new in known}
+    close = difflib.get_close_matches(key.casefold(), names, n=1, cutoff=0.5)
+    return f"did you mean {names[close[0]]!r}?" if close else f"known keys are {', '.join(known)}"
