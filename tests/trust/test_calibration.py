@@ -60,12 +60,8 @@ def test_the_fit_is_the_minimum_that_a_general_optimiser_finds(seed: int, spread
     labels = rng.integers(4, size=200)
     logits = rng.normal(scale=spread, size=(200, 4)) + 2.0 * np.eye(4)[labels]
     assume((logits.argmax(axis=1) != labels).any())
-    oracle = minimize_scalar(
-        lambda inverse: nll(logits, labels, 1 / inverse),
-        bounds=(1e-3, 50),
-        method="bounded",
-        options={"xatol": 1e-10},
-    )
+    loss = partial(nll_at_inverse, logits, labels)
+    oracle = minimize_scalar(loss, bounds=(1e-3, 50), method="bounded", options={"xatol": 1e-10})
     assert fit_temperature(logits, labels).value == pytest.approx(1 / oracle.x, rel=1e-4)
 
 

@@ -107,12 +107,14 @@ def _margins(logits: Logits) -> Logits:
     if not np.isfinite(wide).all():
         msg = "logits must be finite numbers, got NaN or infinity; the network has diverged, train it again"
         raise CalibrationError(msg)
-    return wide - wide.max(axis=1, keepdims=True)
+    margins: Logits = wide - wide.max(axis=1, keepdims=True)
+    return margins
 
 
 def _softmax(margins: Logits) -> Probabilities:
-    weights: Probabilities = np.exp(margins)
-    return weights / weights.sum(axis=1, keepdims=True)
+    weights = np.exp(margins)
+    probabilities: Probabilities = weights / weights.sum(axis=1, keepdims=True)
+    return probabilities
 
 
 def _refuse_strangers(logits: Logits, labels: Labels) -> None:
