@@ -1,0 +1,235 @@
+"""Where the head lies in a picture, and how that part becomes a square."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from PIL import Image
+
+from brainslice.arrays import Mask, Pixels
+from brainslice.errors import UsageError
+
+# The head is looked for on a grid of about this many cells a side: fine enough for its outline, and too
+# coarse for noise.
+_CELLS: Final = 80
+# A bright piece counts as head when it has this share of the largest piece's area: letters have less.
+_LEAST_SHARE: Final = 0.1
+# A drawn frame is at most this many cells thick, and bright along this share of a side.
+_THICKEST_FRAME: Final = 4
+_FRAME_SHARE: Final = 0.75
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """A rectangle of whole pixels: rows ``top`` up to ``bottom``, columns ``left`` up to ``right``."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    def __post_init__(self) -> None:
+        """Refuse rectangles without a pixel."""
+        if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
+            msg = f"a box must hold at least one pixel, got {self}"
+            raise UsageError(msg)
+
+    @property
+    def height(self) -> int:
+        """Rows."""
+        return self.bottom - self.top
+
+    @property
+    def width(self) -> int:
+        """Columns."""
+        return self.right - self.left
+
+    def cut(self, picture: Pixels) -> Pixels:
+        """Take this part of a picture, as a view.
+
+        Raises:
+            UsageError: The picture ends inside the box.
+        """
+        rows, columns = picture.shape
+        if self.bottom > rows or self.right > columns:
+            msg = f"the picture must hold the box {self}, got {rows} x {columns} pixels"
+            raise UsageError(msg)
+        return picture[self.top : self.bottom, self.left : self.right]
+
+    def grown(self, by: int, rows: int, columns: int) -> Box:
+        """Move every side outwards, as far as the picture goes."""
+        return Box(
+            max(self.top - by, 0),
+            max(self.left - by, 0),
+            min(self.bottom + by, rows),
+            min(self.right + by, columns),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The way from a picture to the square a network sees: cut a box, pad it with black, resize.
+
+    Attributes:
+        box: The part of the picture that is kept.
+        side: The side of the padded square, in the picture's pixels; the box lies in its middle.
+        size: The side of the square afterwards, in pixels.
+    """
+
+    box: Box
+    side: int
+    size: int
+
+    def __post_init__(self) -> None:
+        """Refuse squares that do not hold their box."""
+        if self.side < max(self.box.height, self.box.width) or self.size < 1:
+            msg = f"the square must hold the box, got {self}"
+            raise UsageError(msg)
+
+    def warp(self, picture: Pixels, *, nearest: bool = False) -> Pixels:
+        """Bring a whole picture, or a mask of its shape, into the network's square.
+
+        Args:
+            picture: Values ``(h, w)`` of the picture this frame was made for.
+            nearest: Take the nearest value instead of a weighted mean, as masks need.
+
+        Returns:
+            The square ``(size, size)``, black where the picture had nothing.
+        """
+        return self.place(self.box.cut(picture), nearest=nearest)
+
+    def place(self, part: Pixels, *, nearest: bool = False) -> Pixels:
+        """Pad and resize what was already cut to the box.
+
+        Shrinking averages over all pixels that fall together, so fine texture makes no false patterns.
+
+        Args:
+            part: Values ``(box.height, box.width)``.
+            nearest: As in ``warp``.
+
+        Returns:
+            The square ``(size, size)``.
+        """
+        top = (self.side - self.box.height) // 2
+        left = (self.side - self.box.width) // 2
+        square = np.zeros((self.side, self.side), dtype=np.float32)
+        square[top : top + self.box.height, left : left + self.box.width] = part
+        method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
+        return np.array(Image.fromarray(square).resize((self.size, self.size), method), dtype=np.float32)
+
+
+def find_head(pixels: Pixels) -> Box:
+    """Find the rectangle around the head.
+
+    The picture is reduced to a coarse grid and parted into dark and bright; of the bright pieces those
+    count that are not much smaller than the largest, which leaves out letters, rulers and thin lines. A
+    bright frame drawn around the picture is peeled off first.
+
+    Args:
+        pixels: Grey values ``(h, w)``, any range.
+
+    Returns:
+        The head's box; the whole picture where nothing stands out.
+    """
+    rows, columns = pixels.shape
+    step = max(1, math.ceil(max(rows, columns) / _CELLS))
+    cells = _reduce(pixels, step)
+    found = _head_in(cells > _threshold(cells))
+    if found is None:
+        return Box(0, 0, rows, columns)
+    return Box(
+        found.top * step, found.left * step, min(found.bottom * step, rows), min(found.right * step, columns)
+    )
+
+
+def _reduce(pixels: Pixels, step: int) -> Pixels:
+    return np.asarray(Image.fromarray(pixels).reduce(step), dtype=np.float32)
+
+
+def _threshold(cells: Pixels) -> float:
+    """Part dark from bright where the variance between the two is largest, on square roots of the values.
+
+    The root brings the many dim tissues nearer to each other than to the black around the head.
+
+    Reference:
+        Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979).
+    """
+    lowest, highest = (float(value) for value in np.percentile(cells, [0.0, 99.0]))
+    if highest <= lowest:
+        return highest
+    roots = np.sqrt(np.clip((cells - lowest) / (highest - lowest), 0.0, 1.0))
+    counts, edges = np.histogram(roots, bins=64, range=(0.0, 1.0))
+    middles = (edges[:-1] + edges[1:]) / 2
+    below = np.cumsum(counts)[:-1]
+    above = roots.size - below
+    sums = np.cumsum(counts * middles)
+    means_below = sums[:-1] / np.maximum(below, 1)
+    means_above = (sums[-1] - sums[:-1]) / np.maximum(above, 1)
+    best = int(np.argmax(below * above * (means_above - means_below) ** 2))
+    return lowest + float(edges[best + 1]) ** 2 * (highest - lowest)
+
+
+def _head_in(bright: Mask) -> Box | None:
+    outer = found = _extent(bright)
+    for _ in range(_THICKEST_FRAME):
+        if found is None or not _is_framed(bright, found):
+            return found
+        bright = bright.copy()
+        for edge in _edges(found):
+            bright[edge] = False
+        found = _extent(bright)
+    # Still bright at every side: a picture full of head, not a frame.
+    return outer
+
+
+def _edges(box: Box) -> tuple[tuple[slice, slice], ...]:
+    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
+    return (
+        (slice(box.top, box.top + 1), columns),
+        (slice(box.bottom - 1, box.bottom), columns),
+        (rows, slice(box.left, box.left + 1)),
+        (rows, slice(box.right - 1, box.right)),
+    )
+
+
+def _is_framed(bright: Mask, box: Box) -> bool:
+    return sum(float(bright[edge].mean()) >= _FRAME_SHARE for edge in _edges(box)) >= 3  # noqa: PLR2004 - of four sides
+
+
+def _extent(bright: Mask) -> Box | None:
+    """Box the large connected pieces of a mask; diagonal neighbours are not connected."""
+    steps = np.diff(np.pad(bright, ((0, 0), (1, 1))).astype(np.int8), axis=1)
+    rows, starts = np.nonzero(steps == 1)
+    ends = np.nonzero(steps == -1)[1]
+    if rows.size == 0:
+        return None
+    piece = _pieces(rows.tolist(), starts.tolist(), ends.tolist())
+    areas = np.bincount(piece, weights=ends - starts)
+    kept = areas[piece] >= _LEAST_SHARE * areas.max()
+    return Box(
+        int(rows[kept].min()), int(starts[kept].min()), int(rows[kept].max()) + 1, int(ends[kept].max())
+    )
+
+
+def _pieces(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:
+    """Number the connected piece of each horizontal run, given the runs from top to bottom, left to right."""
+    parents = list(range(len(rows)))
+    above = 0
+    for run, row in enumerate(rows):
+        while rows[above] < row - 1 or (rows[above] == row - 1 and ends[above] <= starts[run]):
+            above += 1
+        touching = above
+        while rows[touching] == row - 1 and starts[touching] < ends[run]:
+            parents[_root(parents, touching)] = _root(parents, run)
+            touching += 1
+    return [_root(parents, run) for run in range(len(rows))]
+
+
+def _root(parents: list[int], run: int) -> int:
+    while parents[run] != run:
+        parents[run] = parents[parents[run]]
+        run = parents[run]
+    return run

@@ -1,0 +1,143 @@
+"""Pictures as cameras and browsers know them: PNG, JPEG, TIFF, BMP, WebP and GIF, whatever their mode."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import struct
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import Final
+
+import numpy as np
+from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
+
+from brainslice.arrays import Pixels
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.types import Slice
+
+MOST_PIXELS: Final = 64_000_000
+"""Larger pictures are refused by their header: no slice of a head comes near."""
+
+RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
+"""Pillow's names of the formats that are opened; all its other readers stay shut."""
+
+_SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")
+
+# Pillow stores these modes with more than eight bits; their values are kept as they are.
+_DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+_UPRIGHT: Final = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+
+
+def read_raster(data: bytes, digest: str) -> Slice:
+    """Decode a picture to one grey channel, turned the way its EXIF data says.
+
+    Colours become grey by ITU-R BT.601; transparent parts lie over black; of several frames or pages the
+    first counts. Values of 16 and 32 bits are kept, everything else is 0 to 255.
+
+    Args:
+        data: The file's bytes, whole.
+        digest: Their sha256 in hexadecimal.
+
+    Raises:
+        UnreadableScanError: The picture is larger than ``MOST_PIXELS``, damaged, or in no format known here.
+    """
+    with _pillow_keeps_quiet():
+        try:
+            return Slice(_decode(data), digest)
+        except UnreadableScanError:
+            raise
+        except Exception as error:  # of damaged files Pillow raised six exception types, and MemoryError
+            raise UnreadableScanError(_fault(error, data)) from error
+
+
+def _decode(data: bytes) -> Pixels:
+    with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
+        columns, rows = image.size
+        if rows * columns > MOST_PIXELS:
+            raise UnreadableScanError(_too_large(rows, columns))
+        image.load()
+        return np.array(_grey(_upright(image)), dtype=np.float32)
+
+
+def _too_large(rows: int, columns: int) -> str:
+    return f"must be a picture of at most {MOST_PIXELS:,} pixels, got {rows:,} x {columns:,}; scale it down"
+
+
+def _upright(image: Image.Image) -> Image.Image:
+    try:
+        orientation = image.getexif().get(ExifTags.Base.Orientation)
+    except (ValueError, TypeError, KeyError, OSError, SyntaxError, OverflowError, struct.error):
+        # A photograph album's damage is no reason to refuse the picture.
+        return image
+    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    return image if turn is None else image.transpose(turn)
+
+
+def _grey(image: Image.Image) -> Image.Image:
+    if image.mode in _DEEP:
+        return image
+    if image.mode == "LAB":
+        return image.getchannel("L")
+    if image.has_transparency_data:
+        layers = image.convert("RGBA")
+        return ImageChops.multiply(layers.convert("L"), layers.getchannel("A"))
+    return image.convert("L")
+
+
+def _fault(error: Exception, data: bytes) -> str:
+    if isinstance(error, Image.DecompressionBombError):
+        return f"must be a picture of at most {MOST_PIXELS:,} pixels, got more than twice that; scale it down"
+    if isinstance(error, UnidentifiedImageError) and not data.startswith(_SIGNATURES):
+        opening = f"a file that begins with {data[:8].hex(' ')}" if data else "an empty file"
+        return f"must be a picture ({', '.join(RASTER_FORMATS)}), got {opening}; export it as PNG"
+    said = " ".join(str(error).split())[:120]
+    return f"the picture is damaged or cut short ({said or type(error).__name__}); export it again"
+
+
+class _Quiet:
+    """Warnings are switched off while any thread decodes, and back on after the last one.
+
+    ``warnings.catch_warnings`` alone would let two threads restore each other's filters in the wrong order.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._decoding = 0
+        self._kept = contextlib.ExitStack()
+
+    def begin(self) -> None:
+        with self._lock:
+            if self._decoding == 0:
+                self._kept.enter_context(warnings.catch_warnings())
+                warnings.simplefilter("ignore")
+            self._decoding += 1
+
+    def end(self) -> None:
+        with self._lock:
+            self._decoding -= 1
+            if self._decoding == 0:
+                self._kept.close()
+
+
+_QUIET: Final = _Quiet()
+
+
+@contextlib.contextmanager
+def _pillow_keeps_quiet() -> Iterator[None]:
+    # Pillow warns of what our one error says anyway, and of trifles in files that open well.
+    _QUIET.begin()
+    try:
+        yield
+    finally:
+        _QUIET.end()
