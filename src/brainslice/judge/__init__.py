@@ -1,0 +1,1 @@
+"""A bundle meets its test set."""

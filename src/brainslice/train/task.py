@@ -1,0 +1,82 @@
+"""What a training run is given, in one value."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from brainslice.arrays import InputBatch, Labels
+from brainslice.cohort.split import Split
+from brainslice.config import Config
+from brainslice.network.build import Network
+from brainslice.progress import Progress
+from brainslice.train.feed import Shuffle
+from brainslice.train.stage import StagePlan
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Task:
+    """Everything the recipes ``quick`` and ``full`` train from.
+
+    Attributes:
+        network: Fresh, with its first weights.
+        inputs: All scans of the set as the network sees them ``(n, h, w)``.
+        labels: Their classes ``(n,)``.
+        split: Which of them train and which validate.
+        config: All settings.
+        content: Digest of the scans and of how they were made network input.
+        workspace: Where checkpoints lie until training is done.
+        progress: Who hears how far it is.
+    """
+
+    network: Network
+    inputs: InputBatch
+    labels: Labels
+    split: Split
+    config: Config
+    content: str
+    workspace: Path
+    progress: Progress
+
+    @property
+    def first_weights(self) -> str:
+        """Digest of the network's weights before any training."""
+        digest = hashlib.sha256()
+        for value in self.network.whole.get_weights():
+            digest.update(np.ascontiguousarray(value).tobytes())
+        return digest.hexdigest()
+
+    def fingerprint(self) -> str:
+        """Digest of everything the result depends on; call it before training."""
+        settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
+        parts = [settings, self.content, self.split.digest, self.first_weights, keras.__version__, keras.config.backend()]
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+    @property
+    def shuffle(self) -> Shuffle:
+        """How the training scans are cut into batches, with MixUp where it is on."""
+        augment = self.config.augment
+        mixing = (augment.mixup_alpha, augment.mixup_beta) if augment.enabled and augment.mixup else None
+        return Shuffle(self.config.train.batch_size, self.config.seed, mixing)
+
+    def stage(self, name: str, epochs: int, lr: float, minutes: float | None = None) -> StagePlan:
+        """Plan one stage after the configuration."""
+        train = self.config.train
+        return StagePlan(
+            name=name,
+            epochs=epochs,
+            optimizer=train.optimizer,
+            lr=lr,
+            weight_decay=train.weight_decay,
+            cosine=train.cosine_decay,
+            warmup_epochs=train.warmup_epochs,
+            label_smoothing=train.label_smoothing,
+            ema_momentum=train.ema_momentum if train.ema else None,
+            patience=train.early_stopping_patience if train.early_stopping else None,
+            minutes=minutes,
+        )
