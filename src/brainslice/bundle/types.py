@@ -1,0 +1,230 @@
+"""What a bundle says about the model inside it, as ``bundle.json`` stores it.
+
+These are border types: every field is checked strictly when the file is read, unknown fields are refused, and
+nothing can be changed afterwards.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import (
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    JsonValue,
+    PositiveInt,
+    StringConstraints,
+    model_validator,
+)
+
+from brainslice.labels import LabelSet
+
+FORMAT: Final = 1
+"""The newest layout of a bundle that this version writes and reads."""
+
+INFO_FILE = "bundle.json"
+"""The file that describes all others."""
+
+GRAPH_FILE = "model.onnx"
+"""The graph that predictions run on; the one file no bundle can do without."""
+
+Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
+"""A share of something, from none to all of it."""
+
+NotNegative = Annotated[float, Field(ge=0.0)]
+"""A distance or a loss."""
+
+Count = Annotated[int, Field(ge=0)]
+"""How many there are of something."""
+
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""A sha256 in hexadecimal, lower case."""
+
+PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
+"""A file's own name: no folder, nothing hidden, nothing a system might read as a path."""
+
+Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$")]
+"""A word or a few, on one line."""
+
+_UNSIGNED = "0" * 64
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+
+class Classes(_Stored):
+    """The classes a model tells apart.
+
+    Attributes:
+        names: Class names in the order of the model's outputs.
+        healthy: The one of them that is no tumour.
+    """
+
+    names: Annotated[tuple[Line, ...], Field(min_length=2)]
+    healthy: Line
+
+    @model_validator(mode="after")
+    def _can_be_told_apart(self) -> Self:
+        if len(set(self.names)) != len(self.names) or self.healthy not in self.names:
+            msg = f"class names must differ and include {self.healthy!r}, got {list(self.names)}"
+            raise ValueError(msg)
+        return self
+
+    @classmethod
+    def of(cls, labels: LabelSet) -> Self:
+        """Store a label set."""
+        return cls(names=labels.names, healthy=labels.healthy)
+
+    def label_set(self) -> LabelSet:
+        """Make the label set they were stored from."""
+        return LabelSet(names=self.names, healthy=self.healthy)
+
+
+class Provenance(_Stored):
+    """Where a model comes from: enough to train it again.
+
+    Attributes:
+        dataset: The data set's name.
+        manifest_digest: sha256 over the scans, labels, groups and splits it was trained with.
+        protocol: Which split: ``clean`` by group, or the data set's own, ``official``.
+        leaky: Whether groups cross that split, so that its test scores flatter the model.
+        phantom: Whether the scans are drawn rather than measured.
+        seed: The one seed of the training.
+        training: How thoroughly it was trained.
+        train_images: Scans trained on.
+        train_groups: How many patients, or groups of related scans, they come from.
+        validation_images: Scans that chose temperature and stopping time.
+        validation_groups: How many groups those come from.
+        versions: Library name to version.
+    """
+
+    dataset: Line
+    manifest_digest: Sha256
+    protocol: Literal["clean", "official"]
+    leaky: bool
+    phantom: bool
+    seed: int
+    training: Literal["quick", "full"]
+    train_images: PositiveInt
+    train_groups: PositiveInt
+    validation_images: PositiveInt
+    validation_groups: PositiveInt
+    versions: dict[Line, Line]
+
+
+class Validation(_Stored):
+    """How the model did on the scans that chose its temperature; flattering, and never a test result.
+
+    Attributes:
+        n: How many scans.
+        accuracy: Share judged rightly.
+        nll: Mean negative log-likelihood of the true class, after temperature.
+        ece: Expected calibration error, after temperature.
+    """
+
+    n: PositiveInt
+    accuracy: Fraction
+    nll: NotNegative
+    ece: Fraction
+
+
+class GraphParity(_Stored):
+    """How closely the exported graph repeats the network it came from.
+
+    Attributes:
+        n: How many scans were compared.
+        logits: Largest absolute difference of any logit.
+        class_maps: Largest absolute difference of any position of any class map.
+    """
+
+    n: PositiveInt
+    logits: NotNegative
+    class_maps: NotNegative
+
+
+class BundleDraft(_Stored):
+    """All that training knows of a bundle before its files are hashed.
+
+    Attributes:
+        name: What the model is called.
+        created: When training ended, with a time zone.
+        labels: The classes, in the order of the graph's outputs.
+        recipe: The preprocessing, as ``Recipe.to_json`` tells it.
+        temperature: What logits are divided by before the softmax.
+        threshold: The probability of any tumour from which a scan is called one.
+        backbone: The network's family name, such as ``efficientnetv2-b0``.
+        class_map_shape: Rows and columns of a class map.
+        class_map_bias: What each class map holds where the features say nothing; one number a class.
+        provenance: Where the model comes from.
+        validation: How it did on its validation scans.
+        parity: How closely the graph repeats the network.
+    """
+
+    name: Line
+    created: AwareDatetime
+    labels: Classes
+    recipe: dict[str, JsonValue]
+    temperature: Annotated[float, Field(gt=0.0)]
+    threshold: Fraction = 0.5
+    backbone: Line
+    class_map_shape: tuple[PositiveInt, PositiveInt]
+    class_map_bias: tuple[float, ...]
+    provenance: Provenance
+    validation: Validation
+    parity: GraphParity
+
+    @model_validator(mode="after")
+    def _has_a_bias_for_each_class(self) -> Self:
+        if len(self.class_map_bias) != len(self.labels.names):
+            classes, numbers = len(self.labels.names), len(self.class_map_bias)
+            msg = f"class_map_bias must hold {classes} numbers, one for each class, got {numbers}"
+            raise ValueError(msg)
+        return self
+
+    @property
+    def marks(self) -> tuple[str, ...]:
+        """What must be said wherever this model's answers are shown."""
+        said = (("phantom", self.provenance.phantom), ("leaky", self.provenance.leaky))
+        return tuple(mark for mark, holds in said if holds)
+
+
+class BundleInfo(BundleDraft):
+    """A bundle's description with the hash of every file, and of itself.
+
+    Attributes:
+        format: The layout's number.
+        files: File name to sha256, for every file but the description.
+        digest: sha256 over all the rest of this description; it names the bundle.
+    """
+
+    format: Literal[1] = FORMAT
+    files: dict[PlainName, Sha256]
+    digest: Sha256 = _UNSIGNED
+
+    @model_validator(mode="after")
+    def _lists_the_graph(self) -> Self:
+        if GRAPH_FILE not in self.files or INFO_FILE in self.files:
+            msg = f"files must list {GRAPH_FILE} and not {INFO_FILE}, got {sorted(self.files)}"
+            raise ValueError(msg)
+        return self
+
+    @classmethod
+    def sign(cls, draft: BundleDraft, files: dict[str, str]) -> Self:
+        """Complete a draft with the hashes of its files, and seal it with its own."""
+        fields = {name: getattr(draft, name) for name in BundleDraft.model_fields}
+        unsigned = cls(**fields, files=dict(sorted(files.items())))
+        return unsigned.model_copy(update={"digest": unsigned.sealed_digest()})
+
+    def sealed_digest(self) -> str:
+        """Hash all that this description says apart from ``digest`` itself."""
+        unsigned = self.model_copy(update={"digest": _UNSIGNED})
+        return hashlib.sha256(unsigned.to_text().encode()).hexdigest()
+
+    def to_text(self) -> str:
+        """Spell the description in the one way it is stored: equal descriptions give equal bytes."""
+        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False, ensure_ascii=False) + "\n"

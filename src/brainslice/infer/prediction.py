@@ -1,0 +1,114 @@
+"""What is said about one scan: an answer, or why there is none."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from jaxtyping import Float
+
+from brainslice.arrays import Heat, NetworkInput
+from brainslice.errors import UsageError
+from brainslice.infer.heat import upsample
+from brainslice.labels import LabelSet
+
+_ROUNDING = 1e-6
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Prediction:
+    """The answer to one scan. Of the file it holds the name and the pixels, and nothing else.
+
+    Attributes:
+        source: The file's name as it was given, without its folder.
+        labels: The classes.
+        probabilities: Class name to calibrated probability, in the order of ``labels``.
+        threshold: The probability of any tumour from which the scan is called one.
+        marks: What must be said beside the answer, such as ``phantom`` or ``leaky``.
+        bundle: The digest of the bundle that answered.
+        seen: The picture as the network saw it ``(h, w)``.
+        evidence: What each position adds to each class's logit ``(mh, mw, k)``, at least 0.
+    """
+
+    source: str
+    labels: LabelSet
+    probabilities: dict[str, float]
+    threshold: float
+    marks: tuple[str, ...]
+    bundle: str
+    seen: NetworkInput
+    evidence: Float[np.ndarray, "mh mw k"]
+
+    def __post_init__(self) -> None:
+        """Refuse answers that are no probabilities over the classes."""
+        total = math.fsum(self.probabilities.values())
+        if tuple(self.probabilities) != self.labels.names or abs(total - 1.0) > _ROUNDING:
+            msg = f"probabilities must be of {list(self.labels.names)} and sum to 1, got {self.probabilities}"
+            raise UsageError(msg)
+
+    @property
+    def predicted(self) -> str:
+        """The most probable class."""
+        return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def tumour_probability(self) -> float:
+        """The probability of any tumour: one minus that of the healthy class."""
+        return 1.0 - self.probabilities[self.labels.healthy]
+
+    @property
+    def tumour(self) -> bool:
+        """Whether the scan is called a tumour at the threshold."""
+        return self.tumour_probability >= self.threshold
+
+    @property
+    def heat(self) -> Heat:
+        """Where the evidence for the predicted class lies ``(h, w)``, in units of its logit."""
+        return self.heat_for(self.predicted)
+
+    def heat_for(self, name: str) -> Heat:
+        """Show where the evidence for one class lies.
+
+        Args:
+            name: The class.
+
+        Returns:
+            The heat ``(h, w)`` at the size of ``seen``, at least 0, in units of the class's logit.
+
+        Raises:
+            DatasetError: There is no such class.
+        """
+        height, width = self.seen.shape
+        return upsample(self.evidence[..., self.labels.index(name)], height, width)
+
+    def to_json(self) -> dict[str, Any]:
+        """Tell the answer in plain types, without any picture."""
+        return {
+            "source": self.source,
+            "class": self.predicted,
+            "probabilities": dict(self.probabilities),
+            "tumour_probability": self.tumour_probability,
+            "threshold": self.threshold,
+            "tumour": self.tumour,
+            "marks": list(self.marks),
+            "bundle": self.bundle,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """Why there is no answer to one scan.
+
+    Attributes:
+        source: The file's name as it was given, without its folder.
+        reason: One line: file, fault, remedy.
+    """
+
+    source: str
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        """Tell the refusal in plain types."""
+        return {"source": self.source, "refused": self.reason}

@@ -1,0 +1,186 @@
+"""The one line from a file to an answer: read, prepare, run, calibrate."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+import numpy as np
+from jaxtyping import Float
+
+from brainslice.arrays import InputBatch, NetworkInput
+from brainslice.bundle.store import ModelBundle, open_bundle
+from brainslice.bundle.types import GRAPH_FILE
+from brainslice.errors import BundleError, ConfigError, UnreadableScanError, UsageError
+from brainslice.infer.engine import Engine, EngineOutput
+from brainslice.infer.heat import evidence_of
+from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.infer.prediction import Prediction, Refusal
+from brainslice.prepare.recipe import Recipe
+from brainslice.progress import Progress, silent
+from brainslice.scan.read import read_scan
+from brainslice.trust.calibration import Temperature
+
+_BATCH = 32
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Predictor:
+    """A bundle ready to answer.
+
+    Attributes:
+        bundle: Where it comes from.
+        recipe: How a scan becomes a network input; the very one used in training.
+        engine: What runs the network.
+        temperature: What makes its probabilities honest.
+        threshold: The probability of any tumour from which a scan is called one.
+    """
+
+    bundle: ModelBundle
+    recipe: Recipe
+    engine: Engine
+    temperature: Temperature
+    threshold: float
+
+    def __post_init__(self) -> None:
+        """Refuse thresholds that are no probability."""
+        if not 0.0 <= self.threshold <= 1.0:
+            msg = f"threshold must be a probability from 0 to 1, got {self.threshold!r}"
+            raise UsageError(msg)
+
+    @classmethod
+    def open(cls, bundle: Path, *, threshold: float | None = None, threads: int = 0) -> Self:
+        """Open a bundle, check every byte of it, and make ready to answer.
+
+        Args:
+            bundle: The bundle's folder.
+            threshold: A threshold to use instead of the bundle's own.
+            threads: How many threads may share one scan; 0 takes as many as there are cores.
+
+        Returns:
+            The predictor.
+
+        Raises:
+            BundleError: The bundle is incomplete, altered, or none of ours.
+            UsageError: The threshold is no probability.
+        """
+        checked = open_bundle(bundle)
+        try:
+            recipe = Recipe.from_json(checked.info.recipe)
+        except ConfigError as error:
+            msg = f"{bundle}: its preprocessing cannot be followed ({error}); train a new bundle"
+            raise BundleError(msg) from error
+        return cls(
+            bundle=checked,
+            recipe=recipe,
+            engine=OnnxEngine(checked.path(GRAPH_FILE), threads=threads),
+            temperature=Temperature(checked.info.temperature),
+            threshold=checked.info.threshold if threshold is None else threshold,
+        )
+
+    def predict(self, path: Path) -> Prediction:
+        """Answer for one file.
+
+        Args:
+            path: The scan.
+
+        Returns:
+            The answer; the same, to one part in a million, as when the scan is one of many.
+
+        Raises:
+            UnreadableScanError: The file is no scan that can be read.
+            BundleError: The model gives no usable answer.
+        """
+        seen = self.recipe(read_scan(path))
+        return self._answer([path], [seen])[0]
+
+    def predict_many(
+        self, paths: Sequence[Path], progress: Progress = silent
+    ) -> Iterator[Prediction | Refusal]:
+        """Answer for many files; one that cannot be read does not stop the rest.
+
+        Args:
+            paths: The scans; read a batch at a time, so that an archive needs no more memory than a folder.
+            progress: Told how many of them are done.
+
+        Yields:
+            An answer or a refusal for each path, in their order.
+
+        Raises:
+            BundleError: The model gives no usable answer.
+        """
+        for start in range(0, len(paths), _BATCH):
+            batch = paths[start : start + _BATCH]
+            yield from self._answer_or_refuse(batch)
+            progress("predict", start + len(batch), len(paths))
+
+    def score(self, inputs: InputBatch, progress: Progress = silent) -> EngineOutput:
+        """Run the network on inputs that are prepared already, a batch at a time.
+
+        Args:
+            inputs: Network inputs ``(n, h, w)``, made by this predictor's recipe; may be memory-mapped.
+            progress: Told how many of the ``n`` are done.
+
+        Returns:
+            Logits ``(n, k)`` and class maps ``(n, mh, mw, k)``, before any temperature.
+
+        Raises:
+            BundleError: The model cannot take the inputs, or does not answer as its bundle promises.
+        """
+        classes, shape = len(self.bundle.labels), self.bundle.info.class_map_shape
+        logits = np.empty((len(inputs), classes), dtype=np.float32)
+        class_maps = np.empty((len(inputs), *shape, classes), dtype=np.float32)
+        for start in range(0, len(inputs), _BATCH):
+            stop = min(start + _BATCH, len(inputs))
+            output = self.engine.run(inputs[start:stop])
+            if output.class_maps.shape[1:] != class_maps.shape[1:]:
+                expected, got = class_maps.shape[1:], output.class_maps.shape[1:]
+                msg = f"{self.bundle.folder}: class maps must be {expected}, got {got}; train a new bundle"
+                raise BundleError(msg)
+            logits[start:stop], class_maps[start:stop] = output.logits, output.class_maps
+            progress("score", stop, len(inputs))
+        return EngineOutput(logits=logits, class_maps=class_maps)
+
+    def _answer_or_refuse(self, paths: Sequence[Path]) -> Iterator[Prediction | Refusal]:
+        prepared = [self._prepare_or_refuse(path) for path in paths]
+        readable = [
+            (path, item) for path, item in zip(paths, prepared, strict=True) if not isinstance(item, Refusal)
+        ]
+        answers = iter(self._answer([path for path, _ in readable], [seen for _, seen in readable]))
+        for item in prepared:
+            yield item if isinstance(item, Refusal) else next(answers)
+
+    def _prepare_or_refuse(self, path: Path) -> NetworkInput | Refusal:
+        try:
+            return self.recipe(read_scan(path))
+        except UnreadableScanError as error:
+            return Refusal(source=path.name, reason=str(error))
+
+    def _answer(self, paths: list[Path], seen: list[NetworkInput]) -> list[Prediction]:
+        if not seen:
+            return []
+        output = self.score(np.stack(seen))
+        probabilities = self.temperature.probabilities(output.logits)
+        rows = zip(paths, seen, probabilities, output.class_maps, strict=True)
+        return [self._say(path, picture, row, maps) for path, picture, row, maps in rows]
+
+    def _say(
+        self,
+        path: Path,
+        seen: NetworkInput,
+        probabilities: Float[np.ndarray, " k"],
+        class_maps: Float[np.ndarray, "mh mw k"],
+    ) -> Prediction:
+        labels = self.bundle.labels
+        return Prediction(
+            source=path.name,
+            labels=labels,
+            probabilities=dict(zip(labels.names, probabilities.tolist(), strict=True)),
+            threshold=self.threshold,
+            marks=self.bundle.info.marks,
+            bundle=self.bundle.info.digest,
+            seen=seen,
+            evidence=evidence_of(class_maps, self.bundle.info.class_map_bias),
+        )
