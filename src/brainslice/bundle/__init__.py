@@ -1,1 +1,25 @@
 """What training leaves."""
+
+from brainslice.bundle.card import model_card
+from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
+from brainslice.bundle.types import (
+    BundleDraft,
+    BundleInfo,
+    Classes,
+    GraphParity,
+    Provenance,
+    Validation,
+)
+
+__all__ = [
+    "BundleDraft",
+    "BundleInfo",
+    "Classes",
+    "GraphParity",
+    "ModelBundle",
+    "Provenance",
+    "Validation",
+    "model_card",
+    "open_bundle",
+    "write_bundle",
+]

@@ -112,3 +112,11 @@ class Refusal:
     def to_json(self) -> dict[str, str]:
         """Tell the refusal in plain types."""
         return {"source": self.source, "refused": self.reason}
+
+
+def percent(probability: float) -> str:
+    """Write a probability in two digits; no model is entitled to 100 %, nor to 0 %."""
+    whole = round(100 * probability)
+    if whole > 99:  # noqa: PLR2004 - the most that two digits can say
+        return "> 99 %"
+    return f"{whole} %" if whole > 0 else "< 1 %"

@@ -1,0 +1,127 @@
+"""The model card: what a model is for, where it comes from, and how far to believe it, as Markdown."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from typing import Final
+
+from brainslice.bundle.types import BundleDraft, Provenance
+
+CARD_FILE: Final = "README.md"
+"""The name under which model hubs look for a card."""
+
+_WARNINGS: Final = {
+    "phantom": "**Phantom.** The scans were drawn, not measured: this model knows nothing about patients.",
+    "leaky": (
+        "**Leaky.** Scans of the same patient, or copies of one scan, lie on both sides of the split: "
+        "every score on its test set flatters this model."
+    ),
+}
+
+
+def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None) -> str:
+    """Write a bundle's model card.
+
+    Args:
+        info: What the bundle says about its model.
+        evaluation: What was found on test scans, a line each; None where nothing was tested.
+
+    Returns:
+        Markdown with YAML front matter, as model hubs read it.
+
+    Reference:
+        Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
+    """
+    parts = [
+        _front_matter(info),
+        f"# {_plain(info.name)}",
+        "Classifies brain MRI slices. **Research use only**: not a medical device, not for diagnosis.",
+        *(_WARNINGS[mark] for mark in info.marks),
+        _section("Use", _use(info)),
+        _section("Model", _model(info)),
+        _section("Training data", _training(info.provenance)),
+        _section("Validation scans", _validation(info)),
+        _section("Test scans", _tested(evaluation)),
+        _section("Limits", _limits(info)),
+    ]
+    return "\n\n".join(parts) + "\n"
+
+
+def _front_matter(info: BundleDraft) -> str:
+    tags = ["mri", "brain-tumour", "research-use-only", "onnx", *info.marks]
+    fields = {
+        "license": "mit",
+        "library_name": "brainslice",
+        "pipeline_tag": "image-classification",
+        "model_name": info.name,
+        "tags": tags,
+    }
+    # Every JSON value is a YAML value too, and quoting it as JSON leaves YAML nothing to misread.
+    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"])
+
+
+def _use(info: BundleDraft) -> list[str]:
+    names = ", ".join(_plain(name) for name in info.labels.names)
+    return [
+        f"Classes, in the order of the outputs: {names}.",
+        f"A scan is called a tumour from P(tumour) = 1 − p({_plain(info.labels.healthy)}) "
+        f"≥ {info.threshold:.3g} on.",
+        "Run it with `brainslice predict SCAN --bundle FOLDER`; the preprocessing travels with the bundle.",
+    ]
+
+
+def _model(info: BundleDraft) -> list[str]:
+    rows, columns = info.class_map_shape
+    return [
+        f"Backbone: {_plain(info.backbone)}.",
+        f"Temperature: {info.temperature:.4g}.",
+        f"Explanation: one map of {rows} × {columns} positions a class, returned with the logits.",
+        f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
+        f"ONNX against the trained network on {info.parity.n} scans: logits differ by at most "
+        f"{info.parity.logits:.1e}, class maps by {info.parity.class_maps:.1e}.",
+    ]
+
+
+def _training(provenance: Provenance) -> list[str]:
+    versions = ", ".join(f"{_plain(name)} {_plain(version)}" for name, version in provenance.versions.items())
+    return [
+        f"Data set: {_plain(provenance.dataset)} (manifest `{provenance.manifest_digest[:12]}`).",
+        f"Protocol: {provenance.protocol}; recipe: {provenance.training}; seed: {provenance.seed}.",
+        f"Training: {provenance.train_images} scans of {provenance.train_groups} groups; "
+        f"validation: {provenance.validation_images} scans of {provenance.validation_groups} groups.",
+        f"Libraries: {versions or 'not recorded'}.",
+    ]
+
+
+def _validation(info: BundleDraft) -> list[str]:
+    seen = info.validation
+    return [
+        f"n = {seen.n}: accuracy {seen.accuracy:.3f}, negative log-likelihood {seen.nll:.3f}, "
+        f"expected calibration error {seen.ece:.3f}.",
+        "These scans chose the temperature and the stopping time, so they flatter the model.",
+    ]
+
+
+def _tested(evaluation: Sequence[str] | None) -> list[str]:
+    if not evaluation:
+        return ["Nothing was tested: no figure about unseen scans can be given."]
+    return [_plain(line) for line in evaluation]
+
+
+def _limits(info: BundleDraft) -> list[str]:
+    return [
+        f"Every slice is called one of {len(info.labels.names)} classes, also one that shows none of them.",
+        "Single slices without their neighbours; scanners and patients unlike the training data may fare worse.",
+        "The map shows where the network found evidence, not where a tumour ends.",
+    ]
+
+
+def _section(title: str, lines: Sequence[str]) -> str:
+    return "\n".join([f"## {title}", "", *(f"- {line}" for line in lines)])
+
+
+def _plain(text: str) -> str:
+    """Keep Markdown from reading anything into a name, and keep it on its line."""
+    return re.sub(r"([\\`*\[\]<>#|])", r"\\\1", " ".join(text.split()))
