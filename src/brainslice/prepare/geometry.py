@@ -9,7 +9,7 @@ from typing import Final
 import numpy as np
 from PIL import Image
 
-from brainslice.arrays import Mask, Pixels
+from brainslice.arrays import Decisions, Mask, Pixels
 from brainslice.errors import UsageError
 
 # The head is looked for on a grid of about this many cells a side: fine enough for its outline, and too
@@ -17,9 +17,12 @@ from brainslice.errors import UsageError
 _CELLS: Final = 80
 # A bright piece counts as head when it has this share of the largest piece's area: letters have less.
 _LEAST_SHARE: Final = 0.1
-# A drawn frame is at most this many cells thick, and bright along this share of a side.
-_THICKEST_FRAME: Final = 4
-_FRAME_SHARE: Final = 0.75
+# Grey values above this percentile count as equally bright: a shining tumour must not make the rest look dark.
+_BRIGHT_PERCENTILE: Final = 90.0
+# A line belongs to a drawn frame when this share of it is brighter than half the brightest value.
+_FRAME_SHARE: Final = 0.8
+# A frame, or the next part of one, begins at most this share of a side further in.
+_FRAME_DEPTH: Final = 0.03
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,13 @@ class Box:
             raise UsageError(msg)
         return picture[self.top : self.bottom, self.left : self.right]
 
-    def grown(self, by: int, rows: int, columns: int) -> Box:
-        """Move every side outwards, as far as the picture goes."""
+    def grown(self, by: int, within: Box) -> Box:
+        """Move every side outwards, as far as the other box goes."""
         return Box(
-            max(self.top - by, 0),
-            max(self.left - by, 0),
-            min(self.bottom + by, rows),
-            min(self.right + by, columns),
+            max(self.top - by, within.top),
+            max(self.left - by, within.left),
+            min(self.bottom + by, within.bottom),
+            min(self.right + by, within.right),
         )
 
 
@@ -121,27 +124,56 @@ class Frame:
         return np.array(Image.fromarray(square).resize((self.size, self.size), method), dtype=np.float32)
 
 
-def find_head(pixels: Pixels) -> Box:
-    """Find the rectangle around the head.
-
-    The picture is reduced to a coarse grid and parted into dark and bright; of the bright pieces those
-    count that are not much smaller than the largest, which leaves out letters, rulers and thin lines. A
-    bright frame drawn around the picture is peeled off first.
+def inside_frame(pixels: Pixels) -> Box:
+    """Find what lies inside bright lines and bars along the edges, as screenshots have them.
 
     Args:
         pixels: Grey values ``(h, w)``, any range.
 
     Returns:
-        The head's box; the whole picture where nothing stands out.
+        The inner box; the whole picture where there is no frame, or nothing but frame.
     """
     rows, columns = pixels.shape
-    step = max(1, math.ceil(max(rows, columns) / _CELLS))
-    cells = _reduce(pixels, step)
-    found = _head_in(cells > _threshold(cells))
+    lowest, highest = float(pixels.min()), float(pixels.max())
+    bright = pixels > (lowest + highest) / 2
+    down, across = bright.mean(axis=1) >= _FRAME_SHARE, bright.mean(axis=0) >= _FRAME_SHARE
+    top, bottom = _first_inner(down), rows - _first_inner(down[::-1])
+    left, right = _first_inner(across), columns - _first_inner(across[::-1])
+    return Box(top, left, bottom, right) if top < bottom and left < right else Box(0, 0, rows, columns)
+
+
+def _first_inner(framed: Decisions) -> int:
+    depth = max(1, round(_FRAME_DEPTH * framed.size))
+    first = 0
+    while (lines := np.flatnonzero(framed[first : first + depth])).size:
+        first += int(lines[-1]) + 1
+    return first
+
+
+def find_head(pixels: Pixels) -> Box:
+    """Find the rectangle around the head.
+
+    The picture, without a frame, is reduced to a coarse grid and parted into dark and bright; of the bright
+    pieces those count that are not much smaller than the largest, which leaves out letters, rulers and thin
+    lines.
+
+    Args:
+        pixels: Grey values ``(h, w)``, any range.
+
+    Returns:
+        The head's box; all that is inside the frame where nothing stands out.
+    """
+    inner = inside_frame(pixels)
+    step = max(1, math.ceil(max(inner.height, inner.width) / _CELLS))
+    cells = _reduce(inner.cut(pixels), step)
+    found = _extent(cells > _threshold(cells))
     if found is None:
-        return Box(0, 0, rows, columns)
+        return inner
     return Box(
-        found.top * step, found.left * step, min(found.bottom * step, rows), min(found.right * step, columns)
+        inner.top + found.top * step,
+        inner.left + found.left * step,
+        min(inner.top + found.bottom * step, inner.bottom),
+        min(inner.left + found.right * step, inner.right),
     )
 
 
@@ -157,7 +189,7 @@ def _threshold(cells: Pixels) -> float:
     Reference:
         Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979).
     """
-    lowest, highest = (float(value) for value in np.percentile(cells, [0.0, 99.0]))
+    lowest, highest = (float(value) for value in np.percentile(cells, [0.0, _BRIGHT_PERCENTILE]))
     if highest <= lowest:
         return highest
     roots = np.sqrt(np.clip((cells - lowest) / (highest - lowest), 0.0, 1.0))
@@ -170,33 +202,6 @@ def _threshold(cells: Pixels) -> float:
     means_above = (sums[-1] - sums[:-1]) / np.maximum(above, 1)
     best = int(np.argmax(below * above * (means_above - means_below) ** 2))
     return lowest + float(edges[best + 1]) ** 2 * (highest - lowest)
-
-
-def _head_in(bright: Mask) -> Box | None:
-    outer = found = _extent(bright)
-    for _ in range(_THICKEST_FRAME):
-        if found is None or not _is_framed(bright, found):
-            return found
-        bright = bright.copy()
-        for edge in _edges(found):
-            bright[edge] = False
-        found = _extent(bright)
-    # Still bright at every side: a picture full of head, not a frame.
-    return outer
-
-
-def _edges(box: Box) -> tuple[tuple[slice, slice], ...]:
-    rows, columns = slice(box.top, box.bottom), slice(box.left, box.right)
-    return (
-        (slice(box.top, box.top + 1), columns),
-        (slice(box.bottom - 1, box.bottom), columns),
-        (rows, slice(box.left, box.left + 1)),
-        (rows, slice(box.right - 1, box.right)),
-    )
-
-
-def _is_framed(bright: Mask, box: Box) -> bool:
-    return sum(float(bright[edge].mean()) >= _FRAME_SHARE for edge in _edges(box)) >= 3  # noqa: PLR2004 - of four sides
 
 
 def _extent(bright: Mask) -> Box | None:

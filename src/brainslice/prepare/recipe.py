@@ -13,7 +13,7 @@ import numpy as np
 
 from brainslice.arrays import NetworkInput
 from brainslice.errors import ConfigError
-from brainslice.prepare.geometry import Box, Frame, find_head
+from brainslice.prepare.geometry import Box, Frame, find_head, inside_frame
 from brainslice.prepare.intensity import stretch
 from brainslice.scan.types import Slice
 
@@ -72,7 +72,8 @@ class Recipe:
         box = Box(0, 0, rows, columns)
         if self.crop:
             head = find_head(scan.pixels)
-            box = head.grown(round(self.margin * max(head.height, head.width)), rows, columns)
+            margin = round(self.margin * max(head.height, head.width))
+            box = head.grown(margin, within=inside_frame(scan.pixels))
         return Frame(box, max(box.height, box.width), self.size)
 
     @property
