@@ -59,15 +59,16 @@ def _front_matter(info: BundleDraft) -> str:
         "tags": tags,
     }
     # Every JSON value is a YAML value too, and quoting it as JSON leaves YAML nothing to misread.
-    return "\n".join(["---", *(f"{key}: {json.dumps(value)}" for key, value in fields.items()), "---"])
+    return "\n".join(
+        ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()), "---"]
+    )
 
 
 def _use(info: BundleDraft) -> list[str]:
     names = ", ".join(_plain(name) for name in info.labels.names)
     return [
         f"Classes, in the order of the outputs: {names}.",
-        f"A scan is called a tumour from P(tumour) = 1 − p({_plain(info.labels.healthy)}) "
-        f"≥ {info.threshold:.3g} on.",
+        f"A scan is called a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on.",
         "Run it with `brainslice predict SCAN --bundle FOLDER`; the preprocessing travels with the bundle.",
     ]
 
@@ -79,8 +80,10 @@ def _model(info: BundleDraft) -> list[str]:
         f"Temperature: {info.temperature:.4g}.",
         f"Explanation: one map of {rows} × {columns} positions a class, returned with the logits.",
         f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
-        f"ONNX against the trained network on {info.parity.n} scans: logits differ by at most "
-        f"{info.parity.logits:.1e}, class maps by {info.parity.class_maps:.1e}.",
+        (
+            f"The ONNX graph against the trained network, n = {info.parity.n}: logits differ by at most "
+            f"{info.parity.logits:.1e}, class maps by {info.parity.class_maps:.1e}."
+        ),
     ]
 
 
@@ -89,8 +92,10 @@ def _training(provenance: Provenance) -> list[str]:
     return [
         f"Data set: {_plain(provenance.dataset)} (manifest `{provenance.manifest_digest[:12]}`).",
         f"Protocol: {provenance.protocol}; recipe: {provenance.training}; seed: {provenance.seed}.",
-        f"Training: {provenance.train_images} scans of {provenance.train_groups} groups; "
-        f"validation: {provenance.validation_images} scans of {provenance.validation_groups} groups.",
+        (
+            f"Training: {provenance.train_images} scans of {provenance.train_groups} groups; "
+            f"validation: {provenance.validation_images} scans of {provenance.validation_groups} groups."
+        ),
         f"Libraries: {versions or 'not recorded'}.",
     ]
 
@@ -98,8 +103,10 @@ def _training(provenance: Provenance) -> list[str]:
 def _validation(info: BundleDraft) -> list[str]:
     seen = info.validation
     return [
-        f"n = {seen.n}: accuracy {seen.accuracy:.3f}, negative log-likelihood {seen.nll:.3f}, "
-        f"expected calibration error {seen.ece:.3f}.",
+        (
+            f"n = {seen.n}: accuracy {seen.accuracy:.3f}, negative log-likelihood {seen.nll:.3f}, "
+            f"expected calibration error {seen.ece:.3f}."
+        ),
         "These scans chose the temperature and the stopping time, so they flatter the model.",
     ]
 
@@ -113,7 +120,7 @@ def _tested(evaluation: Sequence[str] | None) -> list[str]:
 def _limits(info: BundleDraft) -> list[str]:
     return [
         f"Every slice is called one of {len(info.labels.names)} classes, also one that shows none of them.",
-        "Single slices without their neighbours; scanners and patients unlike the training data may fare worse.",
+        "Slices are judged one by one; scanners and patients unlike the training data may fare worse.",
         "The map shows where the network found evidence, not where a tumour ends.",
     ]
 
