@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Final, Literal
 
 from pydantic import (
     AwareDatetime,
@@ -69,14 +69,14 @@ class Classes(_Stored):
     healthy: Line
 
     @model_validator(mode="after")
-    def _can_be_told_apart(self) -> Self:
+    def _can_be_told_apart(self) -> Classes:
         if len(set(self.names)) != len(self.names) or self.healthy not in self.names:
             msg = f"class names must differ and include {self.healthy!r}, got {list(self.names)}"
             raise ValueError(msg)
         return self
 
     @classmethod
-    def of(cls, labels: LabelSet) -> Self:
+    def of(cls, labels: LabelSet) -> Classes:
         """Store a label set."""
         return cls(names=labels.names, healthy=labels.healthy)
 
@@ -179,7 +179,7 @@ class BundleDraft(_Stored):
     parity: GraphParity
 
     @model_validator(mode="after")
-    def _has_a_bias_for_each_class(self) -> Self:
+    def _has_a_bias_for_each_class(self) -> BundleDraft:
         if len(self.class_map_bias) != len(self.labels.names):
             classes, numbers = len(self.labels.names), len(self.class_map_bias)
             msg = f"class_map_bias must hold {classes} numbers, one for each class, got {numbers}"
@@ -207,14 +207,14 @@ class BundleInfo(BundleDraft):
     digest: Sha256 = _UNSIGNED
 
     @model_validator(mode="after")
-    def _lists_the_graph(self) -> Self:
+    def _lists_the_graph(self) -> BundleInfo:
         if GRAPH_FILE not in self.files or INFO_FILE in self.files:
             msg = f"files must list {GRAPH_FILE} and not {INFO_FILE}, got {sorted(self.files)}"
             raise ValueError(msg)
         return self
 
     @classmethod
-    def sign(cls, draft: BundleDraft, files: dict[str, str]) -> Self:
+    def sign(cls, draft: BundleDraft, files: dict[str, str]) -> BundleInfo:
         """Complete a draft with the hashes of its files, and seal it with its own."""
         fields = {name: getattr(draft, name) for name in BundleDraft.model_fields}
         unsigned = cls(**fields, files=dict(sorted(files.items())))

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Self
 
 import numpy as np
 from jaxtyping import Float
@@ -51,7 +50,7 @@ class Predictor:
             raise UsageError(msg)
 
     @classmethod
-    def open(cls, bundle: Path, *, threshold: float | None = None, threads: int = 0) -> Self:
+    def open(cls, bundle: Path, *, threshold: float | None = None, threads: int = 0) -> Predictor:
         """Open a bundle, check every byte of it, and make ready to answer.
 
         Args:

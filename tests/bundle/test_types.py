@@ -1,0 +1,159 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from brainslice.bundle.types import BundleDraft, BundleInfo, Classes
+from brainslice.cohort.split import Protocol
+from brainslice.labels import LabelSet
+
+HASHES = {"model.onnx": "0" * 64, "model.keras": "1" * 64}
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+
+
+@pytest.fixture
+def info(draft: BundleDraft) -> BundleInfo:
+    return BundleInfo.sign(draft, HASHES)
+
+
+def altered(info: BundleInfo, *path: str, value: object) -> str:
+    """Spell a description with one field changed, as an editor would."""
+    whole: dict[str, Any] = json.loads(info.to_text())
+    inner = whole
+    for step in path[:-1]:
+        inner = inner[step]
+    inner[path[-1]] = value
+    return json.dumps(whole)
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    temperature=st.floats(1e-6, 1e6),
+    threshold=st.floats(0, 1),
+    bias=st.lists(finite, min_size=4, max_size=4),
+    name=st.text("aé漢 -_'\"\\", min_size=1),
+    size=st.integers(16, 2048),
+)
+def test_reading_a_description_gives_back_what_was_written(
+    draft: BundleDraft, temperature: float, threshold: float, bias: list[float], name: str, size: int
+) -> None:
+    changed = draft.model_copy(
+        update={
+            "temperature": temperature,
+            "threshold": threshold,
+            "class_map_bias": tuple(bias),
+            "name": name,
+            "recipe": draft.recipe | {"size": size},
+        }
+    )
+    info = BundleInfo.sign(changed, HASHES)
+    again = BundleInfo.model_validate_json(info.to_text())
+    assert again == info
+    assert again.to_text() == info.to_text()
+    assert again.digest == again.sealed_digest()
+
+
+@pytest.mark.parametrize(
+    ("path", "value"),
+    [
+        (("temperature",), "1.25"),
+        (("temperature",), 0.0),
+        (("temperature",), -1.0),
+        (("temperature",), None),
+        (("threshold",), 1.01),
+        (("threshold",), True),
+        (("class_map_bias",), [0.0, 0.0, 0.0]),
+        (("class_map_bias",), "0000"),
+        (("class_map_shape",), [7, 0]),
+        (("class_map_shape",), [7, 7, 7]),
+        (("created",), "2025-03-01T12:30:00"),
+        (("created",), "yesterday"),
+        (("name",), "two\nlines"),
+        (("name",), ""),
+        (("labels", "names"), ["glioma", "glioma", "no_tumor", "pituitary"]),
+        (("labels", "names"), ["no_tumor"]),
+        (("labels", "healthy"), "fine"),
+        (("provenance", "protocol"), "mostly clean"),
+        (("provenance", "leaky"), "no"),
+        (("provenance", "seed"), 1.5),
+        (("provenance", "train_images"), 0),
+        (("provenance", "manifest_digest"), "AB" * 32),
+        (("provenance", "patient"), "somebody"),
+        (("validation", "accuracy"), 75.0),
+        (("parity", "logits"), -1e-9),
+        (("files",), {"model.keras": "0" * 64}),
+        (("files", "model.onnx"), "0" * 63),
+        (("files", "../model.onnx"), "0" * 64),
+        (("files", "a/b"), "0" * 64),
+        (("files", "a\\b"), "0" * 64),
+        (("files", ".hidden"), "0" * 64),
+        (("files", "C:evil"), "0" * 64),
+        (("files", "bundle.json"), "0" * 64),
+        (("format",), 0),
+        (("format",), "1"),
+        (("digest",), "short"),
+        (("stray",), 1),
+    ],
+)
+def test_a_field_that_cannot_be_meant_is_refused(
+    info: BundleInfo, path: tuple[str, ...], value: object
+) -> None:
+    with pytest.raises(ValidationError) as refusal:
+        BundleInfo.model_validate_json(altered(info, *path, value=value))
+    assert refusal.value.error_count() >= 1
+
+
+@pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
+def test_no_number_may_be_endless(info: BundleInfo, number: str) -> None:
+    with pytest.raises(ValidationError):
+        BundleInfo.model_validate_json(info.to_text().replace("1.25", number))
+
+
+def test_every_field_of_the_description_is_needed_or_has_a_meaning_when_absent(info: BundleInfo) -> None:
+    for name in BundleDraft.model_fields.keys() - {"threshold"}:
+        whole = json.loads(info.to_text())
+        del whole[name]
+        with pytest.raises(ValidationError, match="Field required"):
+            BundleInfo.model_validate_json(json.dumps(whole))
+
+
+def test_the_digest_changes_with_anything_that_is_said(info: BundleInfo) -> None:
+    changes = {"temperature": 1.26, "name": "other", "threshold": 0.4, "files": {"model.onnx": "2" * 64}}
+    digests = {info.model_copy(update={name: value}).sealed_digest() for name, value in changes.items()}
+    assert len(digests | {info.digest}) == len(changes) + 1
+
+
+def test_the_digest_does_not_depend_on_the_order_of_the_files(draft: BundleDraft) -> None:
+    backwards = dict(reversed(HASHES.items()))
+    assert BundleInfo.sign(draft, backwards).digest == BundleInfo.sign(draft, HASHES).digest
+
+
+def test_nothing_can_be_changed_afterwards(info: BundleInfo) -> None:
+    with pytest.raises(ValidationError, match="frozen"):
+        setattr(info, "temperature", 2.0)  # noqa: B010 - the type forbids it in plain words
+
+
+@pytest.mark.parametrize("leaky", [False, True])
+@pytest.mark.parametrize("phantom", [False, True])
+def test_marks_say_what_must_be_said(draft: BundleDraft, *, leaky: bool, phantom: bool) -> None:
+    provenance = draft.provenance.model_copy(update={"leaky": leaky, "phantom": phantom})
+    marks = draft.model_copy(update={"provenance": provenance}).marks
+    assert ("leaky" in marks, "phantom" in marks) == (leaky, phantom)
+    assert len(marks) == leaky + phantom
+
+
+def test_a_label_set_survives_being_stored() -> None:
+    labels = LabelSet(names=("b", "a"), healthy="a")
+    assert Classes.of(labels).label_set() == labels
+
+
+def test_protocols_are_spelt_as_the_splits_spell_them(draft: BundleDraft) -> None:
+    for protocol in Protocol:
+        fields = draft.provenance.model_dump() | {"protocol": protocol.value}
+        assert type(draft.provenance)(**fields).protocol == protocol
