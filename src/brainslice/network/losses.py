@@ -1,0 +1,138 @@
+"""What training minimises, and how much each scan counts in it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+import keras
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from brainslice.arrays import Labels
+from brainslice.errors import ConfigError, DatasetError
+
+Tensor: TypeAlias = Any
+"""What the backend computes with: a tensor of TensorFlow, JAX or torch, or one that is still symbolic."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Mixed:
+    """A batch of scans blended in pairs.
+
+    Attributes:
+        images: The blended scans, float32, in the range of what was blended.
+        targets: The blended one-hot labels ``(n, k)``; every row sums to one.
+    """
+
+    images: Float32[np.ndarray, "n ..."]
+    targets: Float32[np.ndarray, "n k"]
+
+
+@keras.saving.register_keras_serializable(package="brainslice")
+class CrossEntropy(keras.losses.Loss):
+    """Categorical cross-entropy on logits: one value a scan, so that scans can be weighted.
+
+    With the smoothing ``s`` a target is ``t = (1 - s)·y + s/k``, its loss ``log Σ exp z - Σ t·z``.
+
+    Reference:
+        Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016, section 7.
+    """
+
+    def __init__(self, smoothing: float = 0.0, **kwargs: object) -> None:
+        """Set how much of every target is spread over all classes.
+
+        Raises:
+            ConfigError: ``smoothing`` is not in ``[0, 1)``.
+        """
+        super().__init__(**kwargs)
+        if not 0 <= smoothing < 1:
+            msg = f"label smoothing must be in [0, 1), got {smoothing}"
+            raise ConfigError(msg)
+        self.smoothing = smoothing
+
+    def call(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Give one loss a scan.
+
+        Args:
+            targets: One-hot or blended labels ``(n, k)``.
+            logits: Raw scores ``(n, k)``.
+
+        Returns:
+            The losses ``(n,)``, in nats.
+        """
+        logits = keras.ops.cast(logits, "float32")
+        targets = keras.ops.cast(targets, "float32")
+        spread = targets * (1 - self.smoothing) + self.smoothing / logits.shape[-1]
+        return -keras.ops.sum(spread * keras.ops.log_softmax(logits, axis=-1), axis=-1)
+
+    def get_config(self) -> dict[str, object]:
+        """Give what is needed to make the same loss again."""
+        return {**super().get_config(), "smoothing": self.smoothing}
+
+
+def one_hot(labels: Labels, classes: int) -> Float32[np.ndarray, "n k"]:
+    """Write class indices as rows of zeros with a single one."""
+    rows: Float32[np.ndarray, "n k"] = np.eye(classes, dtype=np.float32)[labels]
+    return rows
+
+
+def class_weights(labels: Labels, classes: int) -> Float32[np.ndarray, " k"]:
+    """Weigh classes so that each counts alike: ``w_c = N / (C·n_c)``.
+
+    The mean weight over the training scans is one.
+
+    Args:
+        labels: The classes of the training scans ``(n,)``.
+        classes: How many classes there are.
+
+    Raises:
+        DatasetError: A class has no scan at all.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    if (counts == 0).any():
+        empty = int(np.flatnonzero(counts == 0)[0])
+        msg = f"every class must have a training scan, got none of class {empty}; add some or leave it out"
+        raise DatasetError(msg)
+    return (len(labels) / (classes * counts)).astype(np.float32)
+
+
+def sample_weights(
+    targets: Float32[np.ndarray, "n k"], weights: Float32[np.ndarray, " k"]
+) -> Float32[np.ndarray, " n"]:
+    """Give each scan the weight of its class; a blended scan the blend of its classes' weights."""
+    blended: Float32[np.ndarray, " n"] = targets @ weights
+    return blended
+
+
+def mixup(
+    images: Shaped[np.ndarray, "n ..."],
+    targets: Float32[np.ndarray, "n k"],
+    shape: tuple[float, float],
+    rng: np.random.Generator,
+) -> Mixed:
+    """Blend every scan with another of its batch: ``λ·x_i + (1 - λ)·x_j``, and their labels with the same λ.
+
+    Args:
+        images: The scans of a batch.
+        targets: Their one-hot labels ``(n, k)``.
+        shape: α and β of the distribution λ is drawn from, one λ a scan.
+        rng: The source of all draws: the same state gives the same blend.
+
+    Raises:
+        ConfigError: α or β is not above zero.
+
+    Reference:
+        Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1.
+    """
+    if min(shape) <= 0:
+        msg = f"MixUp's alpha and beta must be above 0, got {shape[0]} and {shape[1]}"
+        raise ConfigError(msg)
+    share = rng.beta(*shape, size=len(images)).astype(np.float32)
+    partner = rng.permutation(len(images))
+    across = share.reshape(-1, *[1] * (images.ndim - 1))
+    pictures = images.astype(np.float32)
+    return Mixed(
+        images=across * pictures + (1 - across) * pictures[partner],
+        targets=share[:, None] * targets + (1 - share[:, None]) * targets[partner],
+    )
