@@ -66,6 +66,7 @@ def main(arguments: list[str]) -> int:
         refuse_python(tuple(sys.version_info[:2]), sys.executable)
         if "--set-up" in arguments:
             set_up(requirements_for(arguments))
+            _say(f"{ENVIRONMENT} is up to date")
             return 0
         set_up(ROOT / "requirements.txt")
     except SetUpError as error:
@@ -74,7 +75,7 @@ def main(arguments: list[str]) -> int:
         return _end_with(str(error), 5 if error.errno == errno.ENOSPC else 1)
     except KeyboardInterrupt:
         return _end_with("stopped; run this again to go on", 130)
-    return launch(command_for(arguments))
+    return launch(command_for(arguments, Path.cwd()))
 
 
 def refuse_python(version: tuple[int, ...], where: str) -> None:
@@ -102,10 +103,18 @@ def requirements_for(arguments: list[str]) -> Path:
     return ROOT / ("requirements-dev.txt" if rest else "requirements.txt")
 
 
-def command_for(arguments: list[str]) -> list[str]:
-    """Translate our arguments into a command line for the environment's Python."""
-    verb = "demo" if "--demo" in arguments else "run"
-    return ["-m", "brainslice.cli.main", verb, *(argument for argument in arguments if argument != "--demo")]
+def command_for(arguments: list[str], folder: Path) -> list[str]:
+    """Translate our arguments, given in ``folder``, into a command line for the environment's Python.
+
+    Called from elsewhere, the project is still the one that this file lies in; paths that were given stay as
+    they were meant, relative to ``folder``.
+    """
+    rest = [argument for argument in arguments if argument != "--demo"]
+    is_demo = len(rest) < len(arguments)
+    is_placed = any(argument.split("=")[0] == "--project-root" for argument in rest)
+    if folder != ROOT and not is_placed:
+        rest += ["--project-root", str(ROOT / "demo" if is_demo else ROOT)]
+    return ["-m", "brainslice.cli.main", "demo" if is_demo else "run", *rest]
 
 
 def set_up(requirements: Path) -> None:
@@ -198,10 +207,9 @@ class Ticker:
 
     def hear(self, line: str) -> None:
         """Read one line of pip's output."""
-        if line.startswith("Collecting "):
+        if "(from -r " in line and line.startswith(("Collecting ", "Processing ", "Requirement already")):
             self._collected += 1
-            place = min(self._collected, self._pins)
-            self._show("fetching packages", f" {place}/{self._pins}: {line.split()[1]}")
+            self._show("fetching packages", f" {self._collected}/{self._pins}")
         elif line.startswith("Installing collected packages") and self._pins > 1:
             self._show("unpacking and compiling the packages; this takes some minutes", "")
 
