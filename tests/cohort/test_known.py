@@ -1,0 +1,140 @@
+from __future__ import annotations
+
+import csv
+import io
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from brainslice.cohort.known import NICKPARVAR, find_masks, fingerprint, known_scans, mask_of, recognise
+from brainslice.cohort.manifest import Manifest, Record
+from brainslice.labels import LabelSet
+from brainslice.scan.read import read_scan
+
+SCANS = list(known_scans().values())
+
+
+def listed(count: int, *, strangers: int = 0) -> list[tuple[str, int]]:
+    """Names and fingerprints of known scans, elsewhere and with other endings, and of unknown ones."""
+    known = [(f"a/{scan.name.upper()}.PNG", scan.fingerprint ^ 0b101) for scan in SCANS[:count]]
+    return known + [(f"stranger {number}.png", number) for number in range(strangers)]
+
+
+def manifest(name: str, masks: Path | None, source: str) -> Manifest:
+    record = Record("train/glioma/a.jpg", "0", "0", "glioma", "g", "train", 0, source)
+    return Manifest(
+        Path(),
+        name,
+        LabelSet(),
+        "table",
+        official_split=True,
+        records=(record,),
+        masks=str(masks) if masks else None,
+    )
+
+
+def test_the_table_knows_seven_thousand_scans_in_five_folds_that_no_group_crosses() -> None:
+    assert len(SCANS) == 7023
+    fold_of = {scan.group: scan.fold for scan in SCANS}
+    assert len(fold_of) == 668
+    assert all(fold_of[scan.group] == scan.fold for scan in SCANS)
+    assert sorted(set(fold_of.values())) == [0, 1, 2, 3, 4]
+    assert sum(bool(scan.mask) for scan in SCANS) == 4750
+
+
+def test_the_set_is_recognised_whatever_its_folders_and_endings() -> None:
+    assert recognise(listed(200)) == tuple(SCANS[:200])
+
+
+def test_a_few_strangers_are_told_from_the_known() -> None:
+    found = recognise(listed(95, strangers=5))
+    assert found is not None
+    assert found[:95] == tuple(SCANS[:95])
+    assert found[95:] == (None,) * 5
+
+
+def test_many_strangers_make_another_set() -> None:
+    assert recognise(listed(94, strangers=6)) is None
+    assert recognise([]) is None
+
+
+def test_known_names_on_other_pictures_are_strangers() -> None:
+    assert recognise([(scan.name, ~scan.fingerprint & (2**64 - 1)) for scan in SCANS[:50]]) is None
+
+
+@given(st.integers(0, 2**32 - 1), st.integers(100, 400), st.integers(40, 95))
+def test_a_fingerprint_survives_rescaling_and_re_encoding(seed: int, side: int, quality: int) -> None:
+    rng = np.random.default_rng(seed)
+    coarse = Image.fromarray(rng.integers(0, 255, (7, 7), dtype=np.uint8)).resize(
+        (288, 230), Image.Resampling.BICUBIC
+    )
+    stored = io.BytesIO()
+    coarse.resize((side, side), Image.Resampling.BILINEAR).save(stored, "JPEG", quality=quality)
+    before = fingerprint(np.asarray(coarse, dtype=np.float32))
+    after = fingerprint(np.asarray(Image.open(stored), dtype=np.float32))
+    assert (before ^ after).bit_count() <= 8
+
+
+def test_flat_pictures_have_a_fingerprint_too() -> None:
+    assert fingerprint(np.zeros((1, 1), dtype=np.float32)) == 0
+    assert fingerprint(np.full((9, 700), 3e38, dtype=np.float32)).bit_count() >= 1
+
+
+def test_a_mask_of_a_drawn_head_has_the_scans_own_name(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "p1.png").touch()
+    masks = find_masks(tmp_path, "phantom", ["Training/glioma/p1.jpg", "Testing/glioma/p2.png"])
+    assert masks == tmp_path / "masks"
+    found = manifest("phantom", masks, "Training/glioma/p1.jpg")
+    assert mask_of(found, found.records[0]) == (tmp_path / "masks" / "p1.png", False)
+    without = manifest("phantom", masks, "Testing/glioma/p2.png")
+    assert mask_of(without, without.records[0]) is None
+
+
+def test_a_folder_without_masks_of_these_scans_is_none(tmp_path: Path) -> None:
+    (tmp_path / "masks").mkdir()
+    (tmp_path / "masks" / "else.png").touch()
+    assert find_masks(tmp_path, "some", ["a.png"]) is None
+    found = manifest("some", None, "a.png")
+    assert mask_of(found, found.records[0]) is None
+
+
+def test_masks_of_the_known_set_come_from_the_table(tmp_path: Path) -> None:
+    masked = next(scan for scan in SCANS if scan.mask and scan.mirrored)
+    healthy = next(scan for scan in SCANS if not scan.mask)
+    source, masks = tmp_path / "set", tmp_path / "tumour_masks"
+    source.mkdir()
+    masks.mkdir()
+    (masks / masked.mask).touch()
+    assert find_masks(source, NICKPARVAR, [f"{masked.name}.jpg"]) == masks
+    found = manifest(NICKPARVAR, masks, f"Training/glioma/{masked.name}.jpg")
+    assert mask_of(found, found.records[0]) == (masks / masked.mask, True)
+    without = manifest(NICKPARVAR, masks, f"Training/notumor/{healthy.name}.jpg")
+    assert mask_of(without, without.records[0]) is None
+
+
+@pytest.mark.real
+def test_the_shipped_table_is_the_list_of_groups(real_scans: Path) -> None:
+    with (real_scans / "nickparvar_groups.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    for scan, row in zip(SCANS, rows, strict=True):
+        assert scan.name == Path(row["path"]).stem
+        assert (scan.group, str(scan.fold), scan.mask) == (row["group"], row["fold"], row["mask"])
+        assert scan.mirrored == (row["mirrored"] == "1")
+
+
+@pytest.mark.real
+def test_real_scans_bear_their_fingerprints_after_rescaling(real_scans: Path) -> None:
+    files = sorted((real_scans / "nickparvar" / "Testing").rglob("*.jpg"))[::50]
+    prints = []
+    for path in files:
+        pixels = read_scan(path).pixels
+        larger = Image.fromarray(pixels).resize((512, 512), Image.Resampling.BICUBIC)
+        prints.append((path.name, fingerprint(np.asarray(larger))))
+    found = recognise(prints)
+    assert found is not None
+    assert None not in found
