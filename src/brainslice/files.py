@@ -19,6 +19,11 @@ _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BLOCK = 1 << 20
 
 
+def is_full_disk(error: OSError) -> bool:
+    """Tell whether the operating system complains about room on a disk."""
+    return error.errno in _FULL
+
+
 @contextlib.contextmanager
 def full_disk_is_one_line(path: Path) -> Iterator[None]:
     """Turn the operating system's word for a full disk into ours.
@@ -29,7 +34,7 @@ def full_disk_is_one_line(path: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in _FULL:
+        if not is_full_disk(error):
             raise
         msg = f"{path}: no space left on the disk; free some space or choose another folder, then run the command again"
         raise ResourceError(msg) from error

@@ -11,10 +11,10 @@ from jaxtyping import Float32, Int
 
 from brainslice.arrays import Labels
 from brainslice.errors import UsageError
-from brainslice.network.losses import class_weights, mixup
+from brainslice.network.losses import class_weights, mixup, one_hot, sample_weights
 
-Rows: TypeAlias = Int[np.ndarray, " b"]
-Inputs: TypeAlias = Float32[np.ndarray, "b ..."]
+Rows: TypeAlias = Int[np.ndarray, " _"]
+Inputs: TypeAlias = Float32[np.ndarray, "_ ..."]
 Fetch: TypeAlias = Callable[[Rows, np.random.Generator], Inputs]
 Batch: TypeAlias = tuple[Inputs, Float32[np.ndarray, "b k"], Float32[np.ndarray, " b"]]
 
@@ -26,12 +26,12 @@ class Lesson:
     Attributes:
         rows: Which scans train ``(n,)``; a row may stand more than once.
         targets: One-hot classes ``(n, k)``.
-        weights: One factor a scan ``(n,)``, its mean near one.
+        weights: How much a scan of each class counts ``(k,)``.
     """
 
     rows: Int[np.ndarray, " n"]
     targets: Float32[np.ndarray, "n k"]
-    weights: Float32[np.ndarray, " n"]
+    weights: Float32[np.ndarray, " k"]
 
     def __post_init__(self) -> None:
         """Refuse an empty lesson."""
@@ -54,8 +54,8 @@ def make_lesson(rows: Rows, labels: Labels, classes: int, *, weighted: bool, ove
     if oversampled:
         rows = _oversample(rows, labels, seed)
     mine = labels[rows]
-    factors = class_weights(mine, classes) if weighted else np.ones(classes)
-    return Lesson(rows, np.eye(classes, dtype=np.float32)[mine], factors[mine].astype(np.float32))
+    weights = class_weights(mine, classes) if weighted else np.ones(classes, np.float32)
+    return Lesson(rows, one_hot(mine, classes), weights)
 
 
 def _oversample(rows: Rows, labels: Labels, seed: int) -> Rows:
@@ -107,7 +107,8 @@ class Feed:
         chosen = self._order[start : start + self._shuffle.batch_size]
         generator = np.random.default_rng([self._shuffle.seed, self._epoch, index])
         inputs = self._fetch(self._lesson.rows[chosen], generator)
-        targets, weights = self._lesson.targets[chosen], self._lesson.weights[chosen]
-        if self._shuffle.mixing is None:
-            return inputs, targets, weights
-        return mixup(inputs, targets, weights, self._shuffle.mixing, generator)
+        targets = self._lesson.targets[chosen]
+        if self._shuffle.mixing is not None:
+            mixed = mixup(inputs, targets, self._shuffle.mixing, generator)
+            inputs, targets = mixed.images, mixed.targets
+        return inputs, targets, sample_weights(targets, self._lesson.weights)

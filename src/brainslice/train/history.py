@@ -5,11 +5,16 @@ from __future__ import annotations
 import csv
 import dataclasses
 import io
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from brainslice.files import write_json, write_text
+from tensorboard.compat.proto.event_pb2 import Event
+from tensorboard.compat.proto.summary_pb2 import Summary
+from tensorboard.summary.writer.event_file_writer import EventFileWriter
+
+from brainslice.files import replacing_folder, write_json, write_text
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,3 +54,14 @@ def write_log(epochs: Sequence[Epoch], path: Path) -> None:
     writer.writeheader()
     writer.writerows(dataclasses.asdict(epoch) for epoch in epochs)
     write_text(path, text.getvalue())
+
+
+def write_events(epochs: Sequence[Epoch], folder: Path) -> None:
+    """Write the epochs as TensorBoard events, in the place of those of an earlier run."""
+    with replacing_folder(folder) as staging:
+        writer = EventFileWriter(str(staging))
+        for epoch in epochs:
+            shown = ("learning_rate", "loss", "accuracy", "validation_loss", "validation_accuracy")
+            values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in shown]
+            writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
+        writer.close()

@@ -14,6 +14,7 @@ import keras
 from brainslice.arrays import Labels, Logits
 from brainslice.errors import CalibrationError
 from brainslice.measure.reliability import negative_log_likelihood
+from brainslice.network.losses import CrossEntropy
 from brainslice.progress import Progress
 from brainslice.train import checkpoint
 from brainslice.train.checkpoint import Standing
@@ -87,7 +88,7 @@ def compile_model(model: keras.Model, plan: StagePlan, steps: int) -> None:
     """Give a model the stage's loss and optimizer; ``steps`` is the number of batches of an epoch."""
     model.compile(
         optimizer=_optimizer(plan, steps),
-        loss=keras.losses.CategoricalCrossentropy(from_logits=True, label_smoothing=plan.label_smoothing),
+        loss=CrossEntropy(plan.label_smoothing),
         metrics=[],
         weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         # TensorFlow's compiler needs minutes for what a laptop's processor then runs no faster.

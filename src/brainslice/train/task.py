@@ -13,10 +13,19 @@ import numpy as np
 from brainslice.arrays import InputBatch, Labels
 from brainslice.cohort.split import Split
 from brainslice.config import Config
+from brainslice.network.augment import AugmentPlan
 from brainslice.network.build import Network
 from brainslice.progress import Progress
-from brainslice.train.feed import Shuffle
+from brainslice.train.feed import Lesson, Shuffle, make_lesson
 from brainslice.train.stage import StagePlan
+
+
+def digest_of(model: keras.Model) -> str:
+    """Hash a model's weights as they stand."""
+    digest = hashlib.sha256()
+    for value in model.get_weights():
+        digest.update(np.ascontiguousarray(value).tobytes())
+    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -30,6 +39,7 @@ class Task:
         split: Which of them train and which validate.
         config: All settings.
         content: Digest of the scans and of how they were made network input.
+        cache: Where activations lie, for later runs too.
         workspace: Where checkpoints lie until training is done.
         progress: Who hears how far it is.
     """
@@ -40,21 +50,15 @@ class Task:
     split: Split
     config: Config
     content: str
+    cache: Path
     workspace: Path
     progress: Progress
-
-    @property
-    def first_weights(self) -> str:
-        """Digest of the network's weights before any training."""
-        digest = hashlib.sha256()
-        for value in self.network.whole.get_weights():
-            digest.update(np.ascontiguousarray(value).tobytes())
-        return digest.hexdigest()
 
     def fingerprint(self) -> str:
         """Digest of everything the result depends on; call it before training."""
         settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
-        parts = [settings, self.content, self.split.digest, self.first_weights, keras.__version__, keras.config.backend()]
+        parts = [settings, self.content, self.split.digest, digest_of(self.network.whole)]
+        parts += [keras.__version__, keras.config.backend()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
     @property
@@ -63,6 +67,33 @@ class Task:
         augment = self.config.augment
         mixing = (augment.mixup_alpha, augment.mixup_beta) if augment.enabled and augment.mixup else None
         return Shuffle(self.config.train.batch_size, self.config.seed, mixing)
+
+    @property
+    def augment_plan(self) -> AugmentPlan:
+        """How far a training view may differ from its scan."""
+        augment = self.config.augment
+        if not augment.enabled:
+            return AugmentPlan(flip=False, rotation=0, zoom=0, translation=0, brightness=0, contrast=0)
+        return AugmentPlan(
+            flip=augment.flip,
+            rotation=augment.rotation_degrees / 360,
+            zoom=augment.zoom,
+            translation=augment.translation,
+            brightness=augment.brightness,
+            contrast=augment.contrast,
+        )
+
+    def lesson(self) -> Lesson:
+        """Set up what is to be learnt from the split's training scans."""
+        train = self.config.train
+        return make_lesson(
+            self.split.train,
+            self.labels,
+            self.network.plan.classes,
+            weighted=train.class_weights,
+            oversampled=train.oversampling,
+            seed=self.config.seed,
+        )
 
     def stage(self, name: str, epochs: int, lr: float, minutes: float | None = None) -> StagePlan:
         """Plan one stage after the configuration."""

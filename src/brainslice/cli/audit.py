@@ -1,0 +1,41 @@
+"""``brainslice audit``: what is wrong with a data set before anything is trained on it."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainslice.cli.console import note, say, watching
+from brainslice.errors import UnreadableScanError
+
+
+def audit(
+    folder: Annotated[Path, typer.Argument(help="A folder of scans: with splits, with classes, or flat.")],
+    against: Annotated[
+        Path | None, typer.Option("--against", help="Another folder; scans that are in both are listed.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as JSON.")] = False,
+    gallery: Annotated[
+        Path | None, typer.Option("--gallery", metavar="PNG", help="Draw the pairs found, side by side.")
+    ] = None,
+) -> None:
+    """Find copies, groups, leaks across splits, unreadable files, and file properties that give the class away."""
+    from brainslice.cohort.audit import audit_folder
+    from brainslice.cohort.gallery import draw_pairs
+
+    with watching() as progress:
+        report = audit_folder(folder, against, progress)
+    if gallery is not None:
+        draw_pairs(report, gallery)
+        note(f"pairs drawn in {gallery}")
+    if as_json:
+        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+    else:
+        for line in report.summary_lines():
+            say(line)
+    if report.unreadable:
+        msg = f"{folder}: {len(report.unreadable)} files could not be read; all others were audited"
+        raise UnreadableScanError(msg)

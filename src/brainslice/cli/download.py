@@ -1,0 +1,25 @@
+"""``brainslice download``: the public data sets, where the network allows."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainslice.cli.console import say, watching
+from brainslice.cli.options import Root
+
+
+def download(
+    name: Annotated[str, typer.Argument(help="nickparvar (four classes) or navoneel (yes/no).")],
+    root: Root = Path(),
+) -> None:
+    """Download a public data set from Kaggle, in the version this program knows."""
+    from brainslice.cohort import sources
+
+    with watching() as progress:
+        folder = sources.download(name, root / "downloads" / name, progress)
+    verb = "prepare --external" if name == "navoneel" else "prepare"
+    say(f"{name}: {folder}")
+    say(f"next: brainslice {verb} {folder}")

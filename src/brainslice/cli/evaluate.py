@@ -1,0 +1,40 @@
+"""``brainslice evaluate``: a bundle meets its test set, and the meeting is counted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainslice.cli.console import say, watching
+from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
+from brainslice.config import Config
+from brainslice.places import Places
+
+
+def evaluate(
+    root: Root = Path(),
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    protocol: ProtocolName = None,
+    gradcam: Annotated[int, typer.Option("--gradcam", min=0, help="How many overlays of heat maps to draw.")] = 8,
+) -> None:
+    """Score the trained bundle on its test scans: intervals, calibration, floor, figures, heat maps."""
+    chosen = settings(root, config, overrides, protocol)
+    evaluate_one(Places.of(root, chosen), chosen, gradcam)
+
+
+def evaluate_one(places: Places, config: Config, overlays: int) -> None:
+    """Evaluate under one protocol and write its reports."""
+    from brainslice.judge.explanation import explain
+    from brainslice.judge.scoring import judge
+    from brainslice.report.writing import write_reports
+
+    with watching() as progress:
+        judged = judge(places, config, progress)
+        explained = explain(judged, places.reports / "gradcam", overlays, progress)
+        write_reports(judged, explained, places.reports)
+    for line in judged.evaluation.summary_lines():
+        say(line)
+    say(f"reports: {places.reports}")

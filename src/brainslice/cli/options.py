@@ -1,0 +1,55 @@
+"""Options that several verbs share, each said once."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from brainslice.config import Config, read_config
+
+DEFAULT_CONFIG = Path("configs/config.yaml")
+
+Root: TypeAlias = Annotated[
+    Path, typer.Option("--project-root", help="The project's folder: data, models and reports lie in it.")
+]
+ConfigFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--config", help="A YAML file of settings; without it, configs/config.yaml if there is one.")
+]
+Overrides: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one setting over the file: --set train.lr=1e-4")
+]
+ProtocolName: TypeAlias = Annotated[
+    str | None, typer.Option("--protocol", help="clean (split by group) or official (the folders' own split).")
+]
+AcceptLeaks: TypeAlias = Annotated[
+    bool, typer.Option("--accept-leaks", help="Go on although groups cross the split; every output is marked leaky.")
+]
+Weights: TypeAlias = Annotated[
+    str | None, typer.Option("--weights", help="First weights: imagenet, none, or a local file.")
+]
+RecipeName: TypeAlias = Annotated[
+    str | None, typer.Option("--recipe", help="quick (a laptop, from cached activations) or full (the whole network).")
+]
+Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="The one seed of the run.")]
+
+
+def settings(
+    root: Path,
+    file: Path | None,
+    overrides: list[str] | None,
+    protocol: str | None = None,
+    recipe: str | None = None,
+    weights: str | None = None,
+    seed: int | None = None,
+) -> Config:
+    """Read the configuration a verb was called with; what stands on the command line wins.
+
+    Raises:
+        ConfigError: A key or a value cannot be meant.
+    """
+    path = file if file is not None else root / DEFAULT_CONFIG
+    given = {"data.protocol": protocol, "train.recipe": recipe, "model.weights": weights, "seed": seed}
+    words = [f"{key}={value}" for key, value in given.items() if value is not None]
+    return read_config(path if file is not None or path.is_file() else None, (*(overrides or ()), *words))

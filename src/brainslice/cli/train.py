@@ -1,0 +1,55 @@
+"""``brainslice train``: a prepared set becomes a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from brainslice.cli.console import note, say, watching
+from brainslice.cli.options import (
+    AcceptLeaks,
+    ConfigFile,
+    Overrides,
+    ProtocolName,
+    RecipeName,
+    Root,
+    Seed,
+    Weights,
+    settings,
+)
+from brainslice.config import Config
+from brainslice.places import Places
+
+
+def train(
+    root: Root = Path(),
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    protocol: ProtocolName = None,
+    recipe: RecipeName = None,
+    weights: Weights = None,
+    seed: Seed = None,
+    accept_leaks: AcceptLeaks = False,
+) -> None:
+    """Train, calibrate and export a network; interrupted, it goes on where it stopped."""
+    chosen = settings(root, config, overrides, protocol, recipe, weights, seed)
+    train_one(Places.of(root, chosen), chosen, accept_leaks)
+
+
+def train_one(places: Places, config: Config, accept_leaks: bool) -> None:
+    """Train under one protocol and say what came of it."""
+    from brainslice.report.history import draw_history
+    from brainslice.train.run import train as train_network
+
+    with watching() as progress:
+        trained = train_network(places, config, accept_leaks=accept_leaks, progress=progress)
+    info = trained.bundle.info
+    draw_history(trained.epochs, places.reports, info.marks)
+    for line in trained.notes:
+        note(line)
+    checked = info.validation
+    marks = f" [{', '.join(info.marks)}]" if info.marks else ""
+    say(f"bundle{marks}: {places.bundle}")
+    say(
+        f"validation ({info.provenance.protocol}, n = {checked.n}, chose the weights and the temperature): "
+        f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
+    )

@@ -1,0 +1,138 @@
+"""From a trained network to a bundle: temperature, export, parity, and only then the files."""
+
+from __future__ import annotations
+
+import datetime
+import importlib.metadata
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from brainslice.arrays import ClassMaps, Logits
+from brainslice.bundle.store import ModelBundle, write_bundle
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
+from brainslice.cohort.manifest import Manifest
+from brainslice.errors import CalibrationError
+from brainslice.files import replacing
+from brainslice.infer.engine import EngineOutput
+from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.measure.reliability import expected_calibration_error, negative_log_likelihood
+from brainslice.network.export import export_onnx, parity, require_parity, save_network
+from brainslice.places import Places
+from brainslice.prepare.recipe import Recipe
+from brainslice.train.task import Task
+from brainslice.trust.calibration import Temperature, fit_temperature
+
+KERAS_FILE = "model.keras"
+"""The network as Keras reads it, inside a bundle."""
+
+_PARITY_SCANS = 200
+_BATCH = 32
+_LIBRARIES = ("brainslice", "keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "onnxruntime", "pillow")
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """A bundle, and what a person should know about how it came about."""
+
+    bundle: ModelBundle
+    notes: tuple[str, ...]
+
+
+def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Finished:
+    """Calibrate and export a trained network, check the export, and write ``models/``.
+
+    The temperature is fitted on the exported graph's own logits, since that graph is what predictions run on.
+
+    Raises:
+        ParityError: The exported graph disagrees with the network; nothing is written.
+        ResourceError: The disk is full; an older bundle stays as it was.
+    """
+    held_out = task.split.validation
+    places.models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export-", dir=places.models) as folder:
+        graph, network_file = Path(folder) / GRAPH_FILE, Path(folder) / KERAS_FILE
+        save_network(task.network, network_file)
+        export_onnx(task.network, graph)
+        engine = OnnxEngine(graph)
+        compared = task.inputs[held_out[:_PARITY_SCANS]]
+        found = parity(task.network, lambda batch: _pair(engine.run(batch)), compared)
+        require_parity(found)
+        logits = np.concatenate(
+            [engine.run(task.inputs[held_out[start : start + _BATCH]]).logits for start in range(0, len(held_out), _BATCH)]
+        )
+        temperature, notes = _calibrate(task, logits)
+        draft = BundleDraft(
+            name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
+            created=datetime.datetime.now(datetime.UTC),
+            labels=Classes.of(manifest.labels),
+            recipe=recipe.to_json(),
+            temperature=temperature.value,
+            threshold=task.config.inference.threshold,
+            backbone=task.config.model.backbone,
+            class_map_shape=task.network.map_shape,
+            class_map_bias=tuple(task.network.bias.tolist()),
+            provenance=_provenance(task, manifest),
+            validation=_validation(task, logits, temperature),
+            parity=GraphParity(n=len(compared), logits=found.logits, class_maps=found.maps),
+        )
+        bundle = write_bundle(places.bundle, draft, {GRAPH_FILE: graph, KERAS_FILE: network_file})
+    with replacing(places.best) as temporary:
+        shutil.copyfile(bundle.path(KERAS_FILE), temporary)
+    return Finished(bundle, notes)
+
+
+def _pair(output: EngineOutput) -> tuple[Logits, ClassMaps]:
+    return output.logits, output.class_maps
+
+
+def _calibrate(task: Task, logits: Logits) -> tuple[Temperature, tuple[str, ...]]:
+    if not task.config.calibration.temperature:
+        return Temperature(1.0), ("calibration.temperature is off: probabilities are as the network gives them",)
+    try:
+        return fit_temperature(logits, task.labels[task.split.validation]), ()
+    except CalibrationError as error:
+        return Temperature(1.0), (f"no temperature could be fitted, 1 is used: {error}",)
+
+
+def _provenance(task: Task, manifest: Manifest) -> Provenance:
+    groups = manifest.group_indices
+    return Provenance(
+        dataset=manifest.name,
+        manifest_digest=manifest.digest,
+        split_digest=task.split.digest,
+        protocol=task.split.protocol.value,
+        leaky=task.split.leaky,
+        phantom=manifest.phantom,
+        seed=task.config.seed,
+        training=task.config.train.recipe,
+        train_images=len(task.split.train),
+        train_groups=len(np.unique(groups[task.split.train])),
+        validation_images=len(task.split.validation),
+        validation_groups=len(np.unique(groups[task.split.validation])),
+        versions=dict(sorted(_versions())),
+    )
+
+
+def _versions() -> list[tuple[str, str]]:
+    found = []
+    for name in _LIBRARIES:
+        try:
+            found.append((name, importlib.metadata.version(name)))
+        except importlib.metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _validation(task: Task, logits: Logits, temperature: Temperature) -> Validation:
+    labels = task.labels[task.split.validation]
+    probabilities = temperature.probabilities(logits)
+    return Validation(
+        n=len(labels),
+        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
+        nll=negative_log_likelihood(probabilities, labels),
+        ece=expected_calibration_error(probabilities, labels, task.config.calibration.bins),
+    )

@@ -1,0 +1,7 @@
+"""Download and prepare the main data set: the original command's name for `brainslice original-download-and-prepare`."""
+
+import sys
+
+from brainslice.cli.main import main
+
+main("original-download-and-prepare", *sys.argv[1:])
