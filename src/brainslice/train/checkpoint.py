@@ -69,7 +69,7 @@ def restore(path: Path, model: keras.Model, fingerprint: str) -> Standing | None
     if not path.exists():
         return None
     try:
-        with np.load(path, allow_pickle=False) as arrays:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
             facts = json.loads(str(arrays["facts"]))
             if facts["fingerprint"] != fingerprint:
                 return None
