@@ -1,0 +1,137 @@
+"""Where the public sets come from: one pinned version each, so that nobody's split changes underneath."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from brainslice.errors import BrainsliceError, DownloadError, UsageError
+from brainslice.files import full_disk_is_one_line
+from brainslice.progress import Progress, silent
+
+_REFUSED: Final = (401, 403)
+_GONE: Final = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A public data set at its origin.
+
+    Attributes:
+        name: What it is called here.
+        handle: Its owner and name on Kaggle.
+        version: The version everything here was measured on.
+        scans: How many pictures that version holds.
+    """
+
+    name: str
+    handle: str
+    version: int
+    scans: int
+
+    @property
+    def pinned(self) -> str:
+        """The handle with its version, as kagglehub takes it."""
+        return f"{self.handle}/versions/{self.version}"
+
+    @property
+    def page(self) -> str:
+        """Where people download that version by hand."""
+        return f"https://www.kaggle.com/datasets/{self.pinned}"
+
+
+SOURCES: Final = {
+    source.name: source
+    for source in (
+        # The second version holds 7,200 other pictures in other folders.
+        Source("nickparvar", "masoudnickparvar/brain-tumor-mri-dataset", version=1, scans=7023),
+        Source("navoneel", "navoneel/brain-mri-images-for-brain-tumor-detection", version=1, scans=253),
+    )
+}
+
+
+def download(name: str, folder: Path, progress: Progress = silent) -> Path:
+    """Fetch a public set through kagglehub, or find that it is here already.
+
+    What was fetched once is kept in kagglehub's own cache, where an interrupted download goes on and other
+    projects find it; ``folder`` gets a link to it. Public sets need no login; where Kaggle asks for one,
+    kagglehub takes it from ``kaggle.json``.
+
+    Args:
+        name: A key of ``SOURCES``.
+        folder: Where to put the link, under the set's name; a folder of that name is left alone.
+        progress: Hears the beginning and the end.
+
+    Returns:
+        The folder to prepare.
+
+    Raises:
+        UsageError: There is no set of that name.
+        DownloadError: No network, no permission, or not the file that was promised; says what to do.
+        ResourceError: The disk is full.
+    """
+    source = SOURCES.get(name)
+    if source is None:
+        msg = f"the data set must be one of {sorted(SOURCES)}, got {name!r}"
+        raise UsageError(msg)
+    step = f"downloading {name}"
+    progress(step, 0, 1)
+    with _in_one_line(source), full_disk_is_one_line(folder):
+        fetched = _fetch(source)
+    progress(step, 1, 1)
+    return _link(folder / name, fetched)
+
+
+def _fetch(source: Source) -> Path:
+    try:
+        import kagglehub  # noqa: PLC0415 - half a second, and only this function needs it
+    except ImportError as error:
+        msg = f"{source.name}: downloading needs kagglehub; run pip install 'brainslice[train]' first"
+        raise DownloadError(msg) from error
+    return Path(kagglehub.dataset_download(source.pinned))
+
+
+def _link(link: Path, fetched: Path) -> Path:
+    # A convenience: where it cannot be had, the cache itself will do.
+    with suppress(OSError, NotImplementedError):
+        link.parent.mkdir(parents=True, exist_ok=True)
+        if link.is_symlink():
+            link.unlink()
+        link.symlink_to(fetched.resolve(), target_is_directory=True)
+        return link
+    return fetched
+
+
+@contextmanager
+def _in_one_line(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except BrainsliceError:
+        raise
+    except Exception as error:
+        # kagglehub promises no exception types: network, server and cache errors all arrive here.
+        by_hand = f"download it by hand from {source.page} and give the file with brainslice prepare FILE"
+        msg = f"{source.name}: {_reason(error)}; or {by_hand}"
+        raise DownloadError(msg) from error
+
+
+def _reason(error: Exception) -> str:
+    response = getattr(error, "response", None)
+    status = getattr(response, "status_code", None)
+    if status in _REFUSED or type(error).__name__ in {"CredentialError", "UnauthenticatedError"}:
+        return "Kaggle asks for a login; put your account's kaggle.json into the folder .kaggle at home"
+    if status == _GONE:
+        return "Kaggle has no such version any more; look for a newer release of brainslice"
+    if status is not None:
+        return f"Kaggle answered with error {status}; try again later"
+    if type(error).__name__ == "DataCorruptionError":
+        return "the download arrived damaged; try again"
+    if isinstance(error, OSError) and error.filename is not None:
+        return (
+            f"{error.filename} cannot be written ({error.strerror}); set KAGGLEHUB_CACHE to a folder of yours"
+        )
+    words = " ".join(str(error).split())[:160] or type(error).__name__
+    return f"Kaggle cannot be reached ({words}); check the network and try again"
