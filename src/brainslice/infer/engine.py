@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
@@ -25,18 +25,12 @@ class EngineOutput:
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be concluded from."""
-        scans, classes = self.logits.shape
-        if (self.class_maps.shape[0], self.class_maps.shape[-1]) != (scans, classes):
-            msg = (
-                f"class maps must be for {scans} scans and {classes} classes, got {self.class_maps.shape}; "
-                "the model is damaged, take another bundle"
-            )
-            raise BundleError(msg)
         if not (np.isfinite(self.logits).all() and np.isfinite(self.class_maps).all()):
             msg = "the model must answer in finite numbers, got NaN or infinity; take another bundle"
             raise BundleError(msg)
 
 
+@runtime_checkable
 class Engine(Protocol):
     """Whatever can run a network; the same numbers are expected of each."""
 

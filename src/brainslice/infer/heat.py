@@ -14,7 +14,6 @@ from jaxtyping import Float
 from PIL import Image
 
 from brainslice.arrays import Heat, Mask
-from brainslice.errors import UsageError
 
 
 def evidence_of(
@@ -58,17 +57,11 @@ def share_on_mask(heat: Heat, mask: Mask) -> float:
 
     Args:
         heat: The map ``(h, w)``, at least 0 everywhere.
-        mask: Where the thing is ``(h, w)``.
+        mask: Where the thing is, of the map's shape ``(h, w)``.
 
     Returns:
         The mask's share of all heat, 0 to 1; 0 where there is no heat at all.
-
-    Raises:
-        UsageError: The two are of different shapes.
     """
-    if heat.shape != mask.shape:
-        msg = f"heat map and mask must be of one shape, got {heat.shape} and {mask.shape}"
-        raise UsageError(msg)
     whole = float(heat.sum(dtype=np.float64))
     on_mask = float(heat[mask].sum(dtype=np.float64))
     return min(on_mask / whole, 1.0) if whole > 0 else 0.0

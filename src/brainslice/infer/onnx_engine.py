@@ -3,22 +3,27 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Final
 
 import numpy as np
-import onnxruntime
 
 from brainslice.arrays import InputBatch
 from brainslice.errors import BundleError
 from brainslice.infer.engine import EngineOutput
+from brainslice.infer.graph import Graph
 
-INPUT = "scan"
-OUTPUTS = ("logits", "class_maps")
-_AXES = 4
-_SILENT = 4
+INPUT: Final = "scan"
+"""The name of the one input, grey values of 0 to 255 ``(n, h, w, 1)``."""
+
+OUTPUTS: Final = ("logits", "class_maps")
+"""The names of the outputs that a prediction needs."""
+
+_AXES: Final = 4
+_REMEDY: Final = "only graphs that brainslice exported can be used"
 
 
 class OnnxEngine:
-    """A graph with one input ``scan`` `(n, h, w, 1)` and the outputs ``logits`` and ``class_maps``."""
+    """A graph with the input ``scan`` `(n, h, w, 1)` and the outputs ``logits`` and ``class_maps``."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open a graph.
@@ -30,56 +35,33 @@ class OnnxEngine:
         Raises:
             BundleError: The file is missing, no graph, or not a graph of ours.
         """
-        if not path.is_file():
-            msg = (
-                f"{path}: must be a graph in a file, there is none; copy the bundle again or train a new one"
-            )
-            raise BundleError(msg)
-        self._path = path
-        self._session = _open(path, threads)
-        fault = _what_is_foreign(self._session)
+        self._graph = Graph(path, threads)
+        fault = _what_is_foreign(self._graph)
         if fault:
-            msg = f"{path}: {fault}; only graphs that brainslice exported can be used"
+            msg = f"{path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
 
     def run(self, batch: InputBatch) -> EngineOutput:
         """Answer for several scans at once; see ``Engine.run``."""
-        scans = batch.astype(np.float32)[..., np.newaxis]
-        try:
-            logits, class_maps = self._session.run(list(OUTPUTS), {INPUT: scans})
-        except Exception as error:
-            shape = batch.shape
-            msg = (
-                f"{self._path}: cannot take scans of shape {shape} ({_one_line(error)}); take another bundle"
-            )
-            raise BundleError(msg) from error
+        logits, class_maps = self._graph.run(batch.astype(np.float32)[..., np.newaxis], OUTPUTS)
+        if not _fit(len(batch), logits.shape, class_maps.shape):
+            fault = f"logits must be (n, k) and class maps (n, mh, mw, k), got {logits.shape} and {class_maps.shape}"
+            msg = f"{self._graph.path}: {fault}; {_REMEDY}"
+            raise BundleError(msg)
         return EngineOutput(logits=logits, class_maps=class_maps)
 
 
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Faults come back as exceptions; the library need not print them as well.
-    options.log_severity_level = _SILENT
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        msg = f"{path}: must be an ONNX graph, got something else ({_one_line(error)}); copy the bundle again"
-        raise BundleError(msg) from error
-
-
-def _what_is_foreign(session: onnxruntime.InferenceSession) -> str:
-    inputs = [(node.name, node.type, len(node.shape)) for node in session.get_inputs()]
-    expected = [(INPUT, "tensor(float)", _AXES)]
-    if inputs != expected:
-        return f"the graph's inputs must be {expected}, got {inputs}"
-    missing = set(OUTPUTS) - {node.name for node in session.get_outputs()}
+def _what_is_foreign(graph: Graph) -> str:
+    if (graph.input_name, graph.input_axes) != (INPUT, _AXES):
+        got = f"{graph.input_name!r} with {graph.input_axes}"
+        return f"the graph's input must be {INPUT!r} with {_AXES} axes, got {got}"
+    missing = sorted(set(OUTPUTS) - set(graph.output_names))
     return (
-        f"the graph must have the outputs {', '.join(sorted(missing))}, got none of that name"
+        f"the graph must have the outputs {', '.join(OUTPUTS)}, got {list(graph.output_names)}"
         if missing
         else ""
     )
 
 
-def _one_line(error: Exception) -> str:
-    return " ".join(str(error).split())[:200]
+def _fit(scans: int, logits: tuple[int, ...], class_maps: tuple[int, ...]) -> bool:
+    return len(class_maps) == _AXES and logits == (scans, class_maps[-1]) and class_maps[0] == scans

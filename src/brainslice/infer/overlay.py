@@ -39,18 +39,15 @@ def draw_overlay(seen: NetworkInput, heat: Heat, opacity: float = OPACITY) -> UI
 
     Args:
         seen: The scan as the network saw it ``(h, w)``.
-        heat: How much each pixel speaks for a class ``(h, w)``, at least 0.
+        heat: How much each of its pixels speaks for a class ``(h, w)``, at least 0.
         opacity: How much of the scan the strongest heat hides, 0 to 1.
 
     Returns:
         Red, green and blue ``(h, w, 3)``.
 
     Raises:
-        UsageError: The shapes differ, the heat is below 0 or not finite, or the opacity is no share.
+        UsageError: The heat is below 0 or not finite, or the opacity is no share.
     """
-    if seen.shape != heat.shape:
-        msg = f"scan and heat map must be of one shape, got {seen.shape} and {heat.shape}"
-        raise UsageError(msg)
     if not 0.0 <= opacity <= 1.0:
         msg = f"opacity must be a share from 0 to 1, got {opacity!r}"
         raise UsageError(msg)

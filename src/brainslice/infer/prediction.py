@@ -44,7 +44,7 @@ class Prediction:
     def __post_init__(self) -> None:
         """Refuse answers that are no probabilities over the classes."""
         total = math.fsum(self.probabilities.values())
-        if tuple(self.probabilities) != self.labels.names or abs(total - 1.0) > _ROUNDING:
+        if tuple(self.probabilities) != self.labels.names or not abs(total - 1.0) <= _ROUNDING:
             msg = f"probabilities must be of {list(self.labels.names)} and sum to 1, got {self.probabilities}"
             raise UsageError(msg)
 
