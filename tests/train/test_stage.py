@@ -15,7 +15,14 @@ from brainslice.train.history import Epoch
 from brainslice.train.stage import Course, Examiner, StagePlan, run_stage
 
 PLAN = StagePlan(
-    name="head", epochs=4, optimizer="adamw", lr=0.02, weight_decay=0.01, cosine=True, warmup_epochs=0.5, label_smoothing=0.05
+    name="head",
+    epochs=4,
+    optimizer="adamw",
+    lr=0.02,
+    weight_decay=0.01,
+    cosine=True,
+    warmup_epochs=0.5,
+    label_smoothing=0.05,
 )
 
 

@@ -14,7 +14,8 @@ from brainslice.errors import UsageError
 
 def crossval(
     folds: Annotated[
-        int | None, typer.Option("--folds", help="How many; must be the number the set was prepared with (data.folds).")
+        int | None,
+        typer.Option("--folds", help="How many; must be the number the set was prepared with (data.folds)."),
     ] = None,
     root: Root = Path(),
     config: ConfigFile = None,
@@ -28,8 +29,10 @@ def crossval(
 
     chosen = settings(root, config, overrides, "clean", recipe, weights, seed)
     if folds is not None and folds != chosen.data.folds:
-        msg = f"--folds must be data.folds of the configuration, {chosen.data.folds}, got {folds}; prepare the set with " \
-              f"--set data.folds={folds} first"
+        msg = (
+            f"--folds must be data.folds of the configuration, {chosen.data.folds}, got {folds}; prepare the set with "
+            f"--set data.folds={folds} first"
+        )
         raise UsageError(msg)
     with watching() as progress:
         result = cross_validate(root, chosen, progress)

@@ -12,7 +12,9 @@ from brainslice.cli.run import run
 
 
 def demo(
-    root: Annotated[Path, typer.Option("--project-root", help="Where the demo's data, models and reports go.")] = Path("demo"),
+    root: Annotated[Path, typer.Option("--project-root", help="Where the demo's data, models and reports go.")] = Path(
+        "demo"
+    ),
     patients: Annotated[int, typer.Option("--patients", min=10, help="Drawn patients a class.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="The one seed of the demo.")] = 42,
 ) -> None:
@@ -22,6 +24,12 @@ def demo(
     drawn = root / "phantoms"
     with watching() as progress:
         write_phantoms(drawn, patients_per_class=patients, seed=seed, progress=progress)
-    settings = ["data.image_size=96", "train.recipe=full", "train.epochs=8", "train.freeze_backbone_epochs=0", "model.weights=none"]
+    settings = [
+        "data.image_size=96",
+        "train.recipe=full",
+        "train.epochs=8",
+        "train.freeze_backbone_epochs=0",
+        "model.weights=none",
+    ]
     run(source=drawn, root=root, overrides=settings, seed=seed)
     note(f"this was a demonstration on phantoms, drawn pictures and no scans; all of it lies in {root}")

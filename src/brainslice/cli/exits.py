@@ -30,12 +30,18 @@ def one_line_errors() -> Iterator[None]:
     except BrainsliceError as error:
         _end(str(error), error.exit_code)
     except MemoryError:
-        _end("not enough memory; lower train.batch_size or close other programs, then run again", ResourceError.exit_code)
+        _end(
+            "not enough memory; lower train.batch_size or close other programs, then run again",
+            ResourceError.exit_code,
+        )
     except OSError as error:
         code = ResourceError.exit_code if is_full_disk(error) else 1
         _end(f"{error.filename or 'the system'}: {error.strerror or error}", code)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes, a person reads one line
-        _end(f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}; run again with --debug and report it", 1)
+        _end(
+            f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}; run again with --debug and report it",
+            1,
+        )
 
 
 def _end(line: str, code: int) -> None:

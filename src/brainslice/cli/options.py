@@ -15,22 +15,27 @@ Root: TypeAlias = Annotated[
     Path, typer.Option("--project-root", help="The project's folder: data, models and reports lie in it.")
 ]
 ConfigFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--config", help="A YAML file of settings; without it, configs/config.yaml if there is one.")
+    Path | None,
+    typer.Option("--config", help="A YAML file of settings; without it, configs/config.yaml if there is one."),
 ]
 Overrides: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Lay one setting over the file: --set train.lr=1e-4")
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Lay one setting over the file: --set train.lr=1e-4"),
 ]
 ProtocolName: TypeAlias = Annotated[
-    str | None, typer.Option("--protocol", help="clean (split by group) or official (the folders' own split).")
+    str | None,
+    typer.Option("--protocol", help="clean (split by group) or official (the folders' own split)."),
 ]
 AcceptLeaks: TypeAlias = Annotated[
-    bool, typer.Option("--accept-leaks", help="Go on although groups cross the split; every output is marked leaky.")
+    bool,
+    typer.Option("--accept-leaks", help="Go on although groups cross the split; every output is marked leaky."),
 ]
 Weights: TypeAlias = Annotated[
     str | None, typer.Option("--weights", help="First weights: imagenet, none, or a local file.")
 ]
 RecipeName: TypeAlias = Annotated[
-    str | None, typer.Option("--recipe", help="quick (a laptop, from cached activations) or full (the whole network).")
+    str | None,
+    typer.Option("--recipe", help="quick (a laptop, from cached activations) or full (the whole network)."),
 ]
 Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="The one seed of the run.")]
 

@@ -21,13 +21,15 @@ def predict(
     scans: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
     root: Root = Path(),
     bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default.")
+        Path | None,
+        typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default."),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
     ] = None,
     gradcam: Annotated[
-        Path | None, typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder.")
+        Path | None,
+        typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")] = False,
 ) -> None:
@@ -75,5 +77,7 @@ def _tell(path: Path, answer: Prediction | Refusal, as_json: bool) -> None:
         verdict = "tumour" if answer.tumour else "no tumour"
         marks = f" [{', '.join(answer.marks)}]" if answer.marks else ""
         shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
-        say(f"{path}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
-            f"{verdict} at {answer.threshold:g}")
+        say(
+            f"{path}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
+            f"{verdict} at {answer.threshold:g}"
+        )

@@ -14,16 +14,21 @@ from brainslice.labels import LabelSet
 
 
 def prepare(
-    source: Annotated[Path, typer.Argument(help="A folder or zip: Training/Testing, train/val/test, or class folders.")],
+    source: Annotated[
+        Path, typer.Argument(help="A folder or zip: Training/Testing, train/val/test, or class folders.")
+    ],
     root: Root = Path(),
     val_size: Annotated[
-        float | None, typer.Option("--val-size", help="Share of train that validates; data.valid_split by default.")
+        float | None,
+        typer.Option("--val-size", help="Share of train that validates; data.valid_split by default."),
     ] = None,
     copy: Annotated[
-        bool, typer.Option("--copy/--use-symlinks", help="Copy the files, or link to them where the system can.")
+        bool,
+        typer.Option("--copy/--use-symlinks", help="Copy the files, or link to them where the system can."),
     ] = False,
     external: Annotated[
-        bool, typer.Option("--external", help="SOURCE is a yes/no set of another site, for data/external_navoneel.")
+        bool,
+        typer.Option("--external", help="SOURCE is a yes/no set of another site, for data/external_navoneel."),
     ] = False,
     config: ConfigFile = None,
     overrides: Overrides = None,

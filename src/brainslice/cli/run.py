@@ -19,7 +19,8 @@ from brainslice.places import Places
 
 def run(
     source: Annotated[
-        Path | None, typer.Option("--source", help="The main data set, a folder or zip; downloaded where not given.")
+        Path | None,
+        typer.Option("--source", help="The main data set, a folder or zip; downloaded where not given."),
     ] = None,
     external: Annotated[
         Path | None, typer.Option("--external", help="The other site's yes/no set, a folder or zip.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -51,7 +51,7 @@ class Ledger:
         Returns:
             How often this split's test scans have been scored, this time included.
         """
-        now = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+        now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
         entries = [*self._read(), Opening(split, protocol, bundle, scans, now)]
         write_text(self._path, "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))
         return sum(entry.split == split for entry in entries)

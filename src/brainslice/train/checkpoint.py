@@ -79,7 +79,9 @@ def restore(path: Path, model: keras.Model, fingerprint: str) -> Standing | None
     except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: the checkpoint is damaged; delete it to start this training again"
         raise UsageError(msg) from error
-    return Standing(fingerprint, [Epoch(**epoch) for epoch in facts["epochs"]], facts["best"], weights, facts["seconds"])
+    return Standing(
+        fingerprint, [Epoch(**epoch) for epoch in facts["epochs"]], facts["best"], weights, facts["seconds"]
+    )
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

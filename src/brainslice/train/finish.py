@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 import importlib.metadata
 import shutil
 import tempfile
@@ -62,12 +62,15 @@ def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Fi
         found = parity(task.network, lambda batch: _pair(engine.run(batch)), compared)
         require_parity(found)
         logits = np.concatenate(
-            [engine.run(task.inputs[held_out[start : start + _BATCH]]).logits for start in range(0, len(held_out), _BATCH)]
+            [
+                engine.run(task.inputs[held_out[start : start + _BATCH]]).logits
+                for start in range(0, len(held_out), _BATCH)
+            ]
         )
         temperature, notes = _calibrate(task, logits)
         draft = BundleDraft(
             name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
-            created=datetime.datetime.now(datetime.UTC),
+            created=dt.datetime.now(dt.UTC),
             labels=Classes.of(manifest.labels),
             recipe=recipe.to_json(),
             temperature=temperature.value,

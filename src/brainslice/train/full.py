@@ -38,7 +38,10 @@ def fit_full(task: Task) -> tuple[Epoch, ...]:
     )
     fingerprint = task.fingerprint()
     epochs: tuple[Epoch, ...] = ()
-    for name, count in (("head", train.freeze_backbone_epochs), ("all", train.epochs - train.freeze_backbone_epochs)):
+    for name, count in (
+        ("head", train.freeze_backbone_epochs),
+        ("all", train.epochs - train.freeze_backbone_epochs),
+    ):
         if count < 1:
             continue
         set_trainable(task.network, name)
