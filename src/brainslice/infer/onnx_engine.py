@@ -45,7 +45,8 @@ class OnnxEngine:
         """Answer for several scans at once; see ``Engine.run``."""
         logits, class_maps = self._graph.run(batch.astype(np.float32)[..., np.newaxis], OUTPUTS)
         if not _fit(len(batch), logits.shape, class_maps.shape):
-            fault = f"logits must be (n, k) and class maps (n, mh, mw, k), got {logits.shape} and {class_maps.shape}"
+            got = f"{logits.shape} and {class_maps.shape}"
+            fault = f"logits must be (n, k) and class maps (n, mh, mw, k), got {got}"
             msg = f"{self._graph.path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
         return EngineOutput(logits=logits, class_maps=class_maps)
