@@ -1,4 +1,4 @@
-"""Classify a scan: the original command's name for `brainslice original-infer`."""
+"""Classify a scan: the original command, for `brainslice predict`."""
 
 import sys
 

@@ -1,4 +1,4 @@
-"""Download and prepare the main data set: the original command's name for `brainslice original-download-and-prepare`."""
+"""Download and prepare the main data set: the original command, for `brainslice download` and `prepare`."""
 
 import sys
 

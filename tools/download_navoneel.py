@@ -1,4 +1,4 @@
-"""Download the external data set: the original command's name for `brainslice original-download-external`."""
+"""Download the external data set: the original command, for `brainslice download navoneel`."""
 
 import sys
 

@@ -26,7 +26,7 @@ PLAN = StagePlan(
 )
 
 
-class _Stop(Exception):
+class _StopError(Exception):
     pass
 
 
@@ -53,7 +53,7 @@ def study(network: keras.Model, plan: StagePlan, path: Path, stop_after: int | N
     def score() -> np.ndarray:
         asked.append(1)
         if stop_after is not None and len(asked) > stop_after:
-            raise _Stop
+            raise _StopError
         return np.asarray(network.predict(held_out, verbose=0))
 
     return run_stage(network, feed, Examiner(score, truth), plan, Course("it", path, (), silent))
@@ -75,7 +75,7 @@ def test_an_interrupted_stage_ends_with_the_weights_of_an_uninterrupted_one(
     plan = replace(PLAN, ema_momentum=momentum)
     straight, broken = model(), model()
     whole = study(straight, plan, tmp_path / "straight.npz")
-    with pytest.raises(_Stop):
+    with pytest.raises(_StopError):
         study(broken, plan, tmp_path / "broken.npz", stop_after)
     resumed = model()
     pieces = study(resumed, plan, tmp_path / "broken.npz")

@@ -39,7 +39,7 @@ def one_line_errors() -> Iterator[None]:
         _end(f"{error.filename or 'the system'}: {error.strerror or error}", code)
     except Exception as error:  # noqa: BLE001 - the last door: whatever comes, a person reads one line
         _end(
-            f"unexpected {type(error).__name__}: {' '.join(str(error).split())[:300]}; run again with --debug and report it",
+            f"unexpected {type(error).__name__}: {str(error)[:300]}; run again with --debug and report it",
             1,
         )
 

@@ -27,7 +27,7 @@ from brainslice.cli.exits import DEBUG, one_line_errors
 
 app = typer.Typer(
     name="brainslice",
-    help="Brain-tumour MRI slices classified by a model whose every number can be believed. For research, not for care.",
+    help="Brain-tumour MRI slices classified by a model whose every number can be believed. For research only.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode=None,

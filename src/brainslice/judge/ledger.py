@@ -62,5 +62,5 @@ class Ledger:
         try:
             return [Opening(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines()]
         except (ValueError, TypeError) as error:
-            msg = f"{self._path}: the ledger of test openings is damaged; restore it from a copy, or move it away knowingly"
+            msg = f"{self._path}: the ledger of test openings is damaged; restore a copy, or move it away knowingly"
             raise DatasetError(msg) from error

@@ -83,7 +83,7 @@ def cross_validate(root: Path, config: Config, progress: Progress = silent) -> C
     manifest = Manifest.read(Places.of(root, config, "clean").data)
     prepared = 1 + max(record.fold for record in manifest.records)
     if prepared != config.data.folds:
-        msg = f"data.folds must be {prepared}, as the set was prepared, got {config.data.folds}; prepare it again or change it"
+        msg = f"data.folds must be {prepared}, as the set was prepared, got {config.data.folds}; change it or prepare again"
         raise UsageError(msg)
     folds = []
     for number in range(config.data.folds):

@@ -12,7 +12,7 @@ import keras
 from brainslice.bundle.store import ModelBundle
 from brainslice.cohort.decoded import decode
 from brainslice.cohort.manifest import Manifest
-from brainslice.cohort.split import Protocol, Split, make_split, refuse_leaks
+from brainslice.cohort.split import Protocol, make_split, refuse_leaks
 from brainslice.config import Config, ModelConfig
 from brainslice.network.build import Network, NetworkPlan, build
 from brainslice.places import Places
@@ -45,7 +45,7 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
     """Train a network on a prepared set and leave a bundle.
 
     Training scans train, validation scans choose weights and temperature, test scans are not touched. Interrupted, it
-    goes on from its last finished epoch. The bundle, ``best.keras`` and the history are each written whole or not at all.
+    goes on from its last finished epoch. Bundle, ``best.keras`` and history are each written whole or not at all.
 
     Args:
         places: Where the project keeps what.

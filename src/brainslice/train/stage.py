@@ -1,4 +1,4 @@
-"""One stage of training: some epochs over a feed, judged on validation scans, interruptible, never worse than its best."""
+"""One stage of training: some epochs over a feed, judged on validation scans, and the best of them kept."""
 
 from __future__ import annotations
 
