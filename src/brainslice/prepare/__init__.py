@@ -10,7 +10,7 @@ __all__ = [
     "GreyStatistics",
     "Recipe",
     "find_head",
-    "inside_frame",
     "grey_statistics",
+    "inside_frame",
     "stretch",
 ]

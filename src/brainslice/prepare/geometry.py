@@ -214,9 +214,7 @@ def _extent(bright: Mask) -> Box | None:
     piece = _pieces(rows.tolist(), starts.tolist(), ends.tolist())
     areas = np.bincount(piece, weights=ends - starts)
     kept = areas[piece] >= _LEAST_SHARE * areas.max()
-    return Box(
-        int(rows[kept].min()), int(starts[kept].min()), int(rows[kept].max()) + 1, int(ends[kept].max())
-    )
+    return Box(int(rows[kept].min()), int(starts[kept].min()), int(rows[kept].max()) + 1, int(ends[kept].max()))
 
 
 def _pieces(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:
