@@ -75,6 +75,18 @@ def augmentation(plan: AugmentPlan, seed: int) -> keras.Sequential:
     return keras.Sequential(wanted or [keras.layers.Identity()], name="augmentation")
 
 
+def reseed(layers: keras.Sequential, numbers: tuple[int, ...]) -> None:
+    """Put every random draw of the layers where these numbers say, whatever was drawn before.
+
+    Args:
+        layers: What ``augmentation`` made.
+        numbers: Any non-negative numbers, such as a seed, a view and a block.
+    """
+    states = np.random.SeedSequence(numbers).generate_state(2 * len(layers.variables)) >> 1
+    for variable, state in zip(layers.variables, states.reshape(-1, 2), strict=True):
+        variable.assign(state)
+
+
 def train_ready(network: Network, augmentation: keras.Layer) -> keras.Model:
     """Put the augmentation in front of a network, for ``fit``.
 
