@@ -11,7 +11,6 @@ Exit codes: 2 Python or options, 5 disk full, 7 no package index, otherwise what
 
 from __future__ import annotations
 
-import errno
 import hashlib
 import os
 import re
@@ -19,6 +18,7 @@ import shutil
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent
@@ -65,14 +65,15 @@ def main(arguments: list[str]) -> int:
     try:
         refuse_python(tuple(sys.version_info[:2]), sys.executable)
         if "--set-up" in arguments:
-            set_up(requirements_for(arguments))
+            set_up(ROOT / ("requirements-dev.txt" if "--dev" in arguments else "requirements.txt"))
             _say(f"{ENVIRONMENT} is up to date")
             return 0
         set_up(ROOT / "requirements.txt")
     except SetUpError as error:
         return _end_with(str(error), error.exit_code)
     except OSError as error:
-        return _end_with(str(error), 5 if error.errno == errno.ENOSPC else 1)
+        fault = fault_of(f"error: {error}")
+        return _end_with(str(fault), fault.exit_code)
     except KeyboardInterrupt:
         return _end_with("stopped; run this again to go on", 130)
     return launch(command_for(arguments, Path.cwd()))
@@ -88,19 +89,6 @@ def refuse_python(version: tuple[int, ...], where: str) -> None:
         got = ".".join(map(str, version))
         message = f"Python must be 3.11, 3.12 or 3.13, got {got} ({where}); python.org has all three"
         raise SetUpError(message, 2)
-
-
-def requirements_for(arguments: list[str]) -> Path:
-    """Choose the pins that ``--set-up`` installs.
-
-    Raises:
-        SetUpError: Something other than ``--dev`` stands beside ``--set-up``.
-    """
-    rest = [argument for argument in arguments if argument != "--set-up"]
-    if rest not in ([], ["--dev"]):
-        message = f"beside --set-up only --dev can stand, got {' '.join(rest)}"
-        raise SetUpError(message, 2)
-    return ROOT / ("requirements-dev.txt" if rest else "requirements.txt")
 
 
 def command_for(arguments: list[str], folder: Path) -> list[str]:
@@ -131,9 +119,9 @@ def set_up(requirements: Path) -> None:
     make_environment()
     stamp.unlink(missing_ok=True)
     pins = len(re.findall(r"^[^#\n]*==", pinned_text(requirements), flags=re.MULTILINE))
-    install(["--requirement", str(requirements)], Ticker(pins))
+    install(["--requirement", str(requirements)], Ticker(pins).hear)
     # setuptools is among the pins, so that building the package fetches nothing.
-    install(["--no-deps", "--no-build-isolation", "--editable", str(ROOT)], Ticker(1))
+    install(["--no-deps", "--no-build-isolation", "--editable", str(ROOT)])
     stamp.write_text(wanted, encoding="utf-8")
     _say(f"{ENVIRONMENT} is ready after {time.monotonic() - started:.0f} s")
 
@@ -207,18 +195,13 @@ class Ticker:
 
     def hear(self, line: str) -> None:
         """Read one line of pip's output."""
-        if "(from -r " in line and line.startswith(("Collecting ", "Processing ", "Requirement already")):
+        if line.startswith("Installing collected packages"):
+            self._show("unpacking and compiling the packages; this takes some minutes")
+        elif "(from -r " in line and line.startswith(("Collecting ", "Processing ", "Requirement already")):
             self._collected += 1
             self._show("fetching packages", f" {self._collected}/{self._pins}")
-        elif line.startswith("Installing collected packages") and self._pins > 1:
-            self._show("unpacking and compiling the packages; this takes some minutes", "")
 
-    def end(self) -> None:
-        """Leave a terminal's line."""
-        if self._stage and sys.stdout.isatty():
-            sys.stdout.write("\n")
-
-    def _show(self, stage: str, detail: str) -> None:
+    def _show(self, stage: str, detail: str = "") -> None:
         if sys.stdout.isatty():
             sys.stdout.write("\r" + f"run.py: {stage}{detail}"[:78].ljust(78))
             sys.stdout.flush()
@@ -227,8 +210,8 @@ class Ticker:
         self._stage = stage
 
 
-def install(options: list[str], ticker: Ticker) -> None:
-    """Let pip install quietly; all that it says goes to ``.venv/pip.log``.
+def install(options: list[str], hear: Callable[[str], object] = str) -> None:
+    """Let pip install quietly; all that it says goes to ``.venv/pip.log``, and to ``hear`` line by line.
 
     Raises:
         SetUpError: pip failed; the exit code says whether for want of network or of disk.
@@ -243,8 +226,9 @@ def install(options: list[str], ticker: Ticker) -> None:
         for raw in process.stdout or ():
             line = raw.decode("utf-8", errors="replace")
             record.write(line)
-            ticker.hear(line)
-    ticker.end()
+            hear(line)
+    if sys.stdout.isatty():
+        sys.stdout.write("\n")
     if process.returncode != 0:
         raise fault_of(log.read_text(encoding="utf-8"))
 
