@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -26,6 +26,9 @@ FEATURES = "features"
 
 HEAD = "class_maps"
 """The one dense layer: from features to class maps."""
+
+Stage: TypeAlias = Literal["head", "tail", "all"]
+"""What training may change: the head alone, the last blocks and the head, or everything."""
 
 _LEAST_SIZE = 32
 
@@ -130,7 +133,7 @@ def build(plan: NetworkPlan) -> Network:
     return network
 
 
-def set_trainable(network: Network, stage: Literal["head", "tail", "all"]) -> None:
+def set_trainable(network: Network, stage: Stage) -> None:
     """Choose what training may change; a model must be compiled afterwards.
 
     BatchNorm layers stay frozen at every stage: they keep ImageNet's statistics, because those of one small
@@ -217,9 +220,7 @@ def _levels(
 
 
 def _head(plan: NetworkPlan, features: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-    kept = keras.layers.SpatialDropout2D(plan.dropout, seed=plan.seed, name=FEATURES, dtype="float32")(
-        features
-    )
+    kept = keras.layers.SpatialDropout2D(plan.dropout, seed=plan.seed, name=FEATURES, dtype="float32")(features)
     maps = keras.layers.Dense(plan.classes, name=HEAD, dtype="float32")(kept)
     return {
         "logits": keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(maps),

@@ -30,8 +30,8 @@ _OVERHEAD = 1 << 24
 def load_arrays(model: keras.Model, path: Path) -> None:
     """Fill a model's layers with the arrays of a weights file.
 
-    Reads what Keras 3 writes (``.weights.h5``), what Keras 2 wrote and Keras still downloads (``.h5``), and the
-    arrays inside a ``.keras`` file. A file is known by its content, not by its ending.
+    Reads what Keras 3 writes (``.weights.h5``), what Keras 2 wrote and Keras still downloads (``.h5``), and
+    the arrays inside a ``.keras`` file. A file is known by its content, not by its ending.
 
     Args:
         model: The architecture; its layers that hold weights are those the file must hold, in that order.
