@@ -17,6 +17,7 @@ def provenance() -> Provenance:
     return Provenance(
         dataset="drawn",
         manifest_digest="ab" * 32,
+        split_digest="cd" * 32,
         protocol="clean",
         leaky=False,
         phantom=False,

@@ -72,6 +72,7 @@ def draft() -> BundleDraft:
         provenance=Provenance(
             dataset="drawn",
             manifest_digest="0" * 64,
+            split_digest="1" * 64,
             protocol="official",
             leaky=True,
             phantom=True,

@@ -91,6 +91,7 @@ class Provenance(_Stored):
     Attributes:
         dataset: The data set's name.
         manifest_digest: sha256 over the scans, labels, groups and splits it was trained with.
+        split_digest: sha256 over which of the scans trained, validated and were kept for testing.
         protocol: Which split: ``clean`` by group, or the data set's own, ``official``.
         leaky: Whether groups cross that split, so that its test scores flatter the model.
         phantom: Whether the scans are drawn rather than measured.
@@ -105,6 +106,7 @@ class Provenance(_Stored):
 
     dataset: Line
     manifest_digest: Sha256
+    split_digest: Sha256
     protocol: Literal["clean", "official"]
     leaky: bool
     phantom: bool

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from brainslice.cli.console import note, say, table, watching
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 from brainslice.errors import UsageError
+
+if TYPE_CHECKING:
+    from brainslice.measure.evaluation import Evaluation
+    from brainslice.train.crossval import CrossValidation
 
 
 def crossval(
@@ -36,7 +40,36 @@ def crossval(
         raise UsageError(msg)
     with watching() as progress:
         result = cross_validate(root, chosen, progress)
-    table(result.title, result.header, result.rows)
-    for line in result.footnotes:
-        say(line)
+    _show(result)
     note(f"saved in {result.path}")
+
+
+def _show(result: CrossValidation) -> None:
+    from brainslice.train.crossval import HEADLINES
+
+    header = ["", *[f"fold {number}" for number in range(len(result.folds))], "mean ± sd", "out of fold [95 %]"]
+    rows = []
+    for name in HEADLINES:
+        mean, spread = result.spread(name)
+        each = [fold.score(name).value for fold in result.folds]
+        rows.append(
+            [name, *[_number(value) for value in each], f"{mean:.3f} ± {spread:.3f}", _bounded(result.pooled, name)]
+        )
+    pooled = result.pooled
+    marks = f" [{', '.join(pooled.terms.marks)}]" if pooled.terms.marks else ""
+    table(f"{len(result.folds)}-fold cross-validation by group, {pooled.terms.dataset}{marks}", header, rows)
+    say(f"n = {pooled.n} scans of {pooled.groups} groups; each judged once, by the model that never saw its group")
+    if pooled.floor is not None:
+        floor = pooled.floor
+        accuracy = next(score.value for score in floor.scores if score.name == "accuracy")
+        say(f"floor (grey levels only): accuracy {_number(accuracy)}; McNemar p = {floor.test.p_value:.2g}")
+
+
+def _number(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _bounded(evaluation: Evaluation, name: str) -> str:
+    score = evaluation.score(name)
+    bounds = "" if score.interval is None else f" [{score.interval.low:.3f}, {score.interval.high:.3f}]"
+    return _number(score.value) + bounds

@@ -2,30 +2,28 @@
 
 from __future__ import annotations
 
-from typing import NoReturn
+from typing import Annotated, NoReturn, TypeAlias
 
 import typer
 
 from brainslice.errors import UsageError
 
-_ANYTHING = {"ignore_unknown_options": True, "allow_extra_args": True}
 
-
-def external(context: typer.Context) -> NoReturn:
+def external(_: Words = None) -> NoReturn:
     """Score a bundle on another site's scans (not there yet)."""
-    _announce("external", context)
+    _announce("external")
 
 
-def adapt(context: typer.Context) -> NoReturn:
+def adapt(_: Words = None) -> NoReturn:
     """Fine-tune a bundle for another site (not there yet)."""
-    _announce("adapt", context)
+    _announce("adapt")
 
 
-def threshold(context: typer.Context) -> NoReturn:
+def threshold(_: Words = None) -> NoReturn:
     """Find operating points on tuning data (not there yet)."""
-    _announce("threshold", context)
+    _announce("threshold")
 
 
-def _announce(verb: str, _: typer.Context) -> NoReturn:
+def _announce(verb: str) -> NoReturn:
     msg = f"brainslice {verb} is not there yet: it comes with the next version; nothing was done"
     raise UsageError(msg)

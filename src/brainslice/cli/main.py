@@ -62,10 +62,12 @@ app.command("evaluate")(evaluate.evaluate)
 app.command("crossval")(crossval.crossval)
 app.command("predict")(predict.predict)
 app.command("summary")(summary.summary)
-for _verb in (later.external, later.adapt, later.threshold):
-    app.command(_verb.__name__)(_verb)
-for _name, _door in original.DOORS.items():
-    app.command(_name, hidden=True)(_door)
+app.command("external", context_settings=later.ANY_WORDS)(later.external)
+app.command("adapt", context_settings=later.ANY_WORDS)(later.adapt)
+app.command("threshold", context_settings=later.ANY_WORDS)(later.threshold)
+app.command("original-download-and-prepare", hidden=True)(original.download_and_prepare)
+app.command("original-download-external", hidden=True)(original.download_external)
+app.command("original-infer", hidden=True)(original.infer)
 
 
 def main(*arguments: str) -> None:

@@ -47,11 +47,3 @@ def infer(
     places = Places.of(root, settings(root, config, None))
     overlays = places.reports / "gradcam" if gradcam else None
     predicting.predict(image, root, places.bundle, threshold, overlays)
-
-
-DOORS = {
-    "original-download-and-prepare": download_and_prepare,
-    "original-download-external": download_external,
-    "original-infer": infer,
-}
-"""Hidden verbs behind the original commands whose options differ from ours."""

@@ -72,8 +72,10 @@ def judge(places: Places, config: Config, progress: Progress = silent) -> Judged
         floor=_floor(manifest, split, places, config.seed, progress),
     )
     info = predictor.bundle.info
-    about = {"marks": info.marks, "temperature": info.temperature, "threshold": info.threshold}
-    evaluation = evaluate(scored, replace(terms_of(manifest, config), **about))
+    terms = replace(
+        terms_of(manifest, config), marks=info.marks, temperature=info.temperature, threshold=info.threshold
+    )
+    evaluation = evaluate(scored, terms)
     return Judged(manifest, split, predictor, output, scored, evaluation, openings)
 
 

@@ -11,6 +11,7 @@ import json
 import zipfile
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -53,8 +54,18 @@ def save(path: Path, model: keras.Model, standing: Standing) -> None:
     }
     arrays = {f"variable_{place}": np.asarray(value) for place, value in enumerate(_variables(model))}
     arrays |= {f"best_{place}": value for place, value in enumerate(standing.weights)}
+    save_arrays(path, facts, arrays)
+
+
+def save_arrays(path: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+    """Write named arrays and some facts about them into one ``.npz`` file, whole or not at all.
+
+    Raises:
+        ResourceError: The disk is full; the previous file stays.
+    """
+    members = {**arrays, "facts": np.array(json.dumps(facts))}
     with replacing(path) as temporary, temporary.open("wb") as stream:
-        np.savez(stream, facts=np.array(json.dumps(facts)), **arrays)
+        np.savez(stream, allow_pickle=False, **members)
 
 
 def restore(path: Path, model: keras.Model, fingerprint: str) -> Standing | None:

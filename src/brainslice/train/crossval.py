@@ -14,14 +14,17 @@ import numpy as np
 from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
 from brainslice.errors import UsageError
-from brainslice.files import replacing, write_json
+from brainslice.files import write_json
 from brainslice.judge.scoring import judge, terms_of
 from brainslice.measure.evaluation import Evaluation, Scored, evaluate
 from brainslice.places import Places
 from brainslice.progress import Progress, silent
+from brainslice.train.checkpoint import save_arrays
 from brainslice.train.run import train
 
-_HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "tumour_auc")
+HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "tumour_auc")
+"""The scores that are told fold by fold."""
+
 _ARRAYS = ("labels", "groups", "probabilities", "uncalibrated", "floor")
 
 
@@ -48,7 +51,7 @@ class CrossValidation:
 
     def to_json(self) -> dict[str, Any]:
         """Write everything in plain types."""
-        spreads = {name: self.spread(name) for name in _HEADLINES}
+        spreads = {name: self.spread(name) for name in HEADLINES}
         return {
             "mean_and_standard_deviation": {name: {"mean": mean, "sd": sd} for name, (mean, sd) in spreads.items()},
             "test_openings": list(self.openings),
@@ -83,7 +86,7 @@ def cross_validate(root: Path, config: Config, progress: Progress = silent) -> C
     manifest = Manifest.read(Places.of(root, config, "clean").data)
     prepared = 1 + max(record.fold for record in manifest.records)
     if prepared != config.data.folds:
-        msg = f"data.folds must be {prepared}, as the set was prepared, got {config.data.folds}; change it or prepare again"
+        msg = f"data.folds must be {prepared}, as the set was prepared, got {config.data.folds}; change one of them"
         raise UsageError(msg)
     folds = []
     for number in range(config.data.folds):
@@ -116,12 +119,7 @@ def _fold(root: Path, config: Config, manifest: Manifest, progress: Progress) ->
     judged = judge(mine, config, progress)
     fold = _Fold(judged.scored, judged.evaluation.terms.temperature, judged.openings)
     facts = {"fingerprint": fingerprint, "temperature": fold.temperature, "openings": fold.openings}
-    with replacing(kept) as temporary, temporary.open("wb") as stream:
-        np.savez(
-            stream,
-            facts=np.array(json.dumps(facts)),
-            **{name: getattr(fold.scored, name) for name in _ARRAYS},
-        )
+    save_arrays(kept, facts, {name: getattr(fold.scored, name) for name in _ARRAYS})
     return fold
 
 

@@ -19,8 +19,8 @@ from brainslice.errors import CalibrationError
 from brainslice.files import replacing
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
-from brainslice.measure.reliability import expected_calibration_error, negative_log_likelihood
-from brainslice.network.export import export_onnx, parity, require_parity, save_network
+from brainslice.measure.reliability import bin_by_confidence, expected_calibration_error, negative_log_likelihood
+from brainslice.network.export import export_onnx, parity, save_network
 from brainslice.places import Places
 from brainslice.prepare.recipe import Recipe
 from brainslice.train.task import Task
@@ -60,7 +60,7 @@ def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Fi
         engine = OnnxEngine(graph)
         compared = task.inputs[held_out[:_PARITY_SCANS]]
         found = parity(task.network, lambda batch: _pair(engine.run(batch)), compared)
-        require_parity(found)
+        found.require()
         logits = np.concatenate(
             [
                 engine.run(task.inputs[held_out[start : start + _BATCH]]).logits
@@ -72,7 +72,7 @@ def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Fi
             name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
             created=dt.datetime.now(dt.UTC),
             labels=Classes.of(manifest.labels),
-            recipe=recipe.to_json(),
+            recipe=dict(recipe.to_json()),
             temperature=temperature.value,
             threshold=task.config.inference.threshold,
             backbone=task.config.model.backbone,
@@ -80,7 +80,7 @@ def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Fi
             class_map_bias=tuple(task.network.bias.tolist()),
             provenance=_provenance(task, manifest),
             validation=_validation(task, logits, temperature),
-            parity=GraphParity(n=len(compared), logits=found.logits, class_maps=found.maps),
+            parity=GraphParity(n=len(compared), logits=found.logits, class_maps=found.class_maps),
         )
         bundle = write_bundle(places.bundle, draft, {GRAPH_FILE: graph, KERAS_FILE: network_file})
     with replacing(places.best) as temporary:
@@ -137,5 +137,5 @@ def _validation(task: Task, logits: Logits, temperature: Temperature) -> Validat
         n=len(labels),
         accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
         nll=negative_log_likelihood(probabilities, labels),
-        ece=expected_calibration_error(probabilities, labels, task.config.calibration.bins),
+        ece=expected_calibration_error(bin_by_confidence(probabilities, labels, task.config.calibration.bins)),
     )

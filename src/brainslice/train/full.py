@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from brainslice.network.augment import augmentation, train_ready
-from brainslice.network.build import set_trainable
+from brainslice.network.build import Stage, set_trainable
 from brainslice.train.feed import Feed, Inputs, Rows
 from brainslice.train.history import Epoch
 from brainslice.train.stage import Course, Examiner, run_stage
@@ -28,7 +28,7 @@ def fit_full(task: Task) -> tuple[Epoch, ...]:
     lesson = task.lesson()
 
     def fetch(rows: Rows, _: np.random.Generator) -> Inputs:
-        return task.inputs[rows].astype(np.float32)[..., np.newaxis]
+        return np.asarray(task.inputs[rows, ..., np.newaxis], np.float32)
 
     feed = Feed(lesson, fetch, task.shuffle)
     held_out = fetch(task.split.validation, np.random.default_rng(0))
@@ -38,10 +38,11 @@ def fit_full(task: Task) -> tuple[Epoch, ...]:
     )
     fingerprint = task.fingerprint()
     epochs: tuple[Epoch, ...] = ()
-    for name, count in (
+    stages: tuple[tuple[Stage, int], ...] = (
         ("head", train.freeze_backbone_epochs),
         ("all", train.epochs - train.freeze_backbone_epochs),
-    ):
+    )
+    for name, count in stages:
         if count < 1:
             continue
         set_trainable(task.network, name)

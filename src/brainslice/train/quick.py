@@ -7,6 +7,7 @@ would blend pictures in the recipe ``full`` (manifold MixUp).
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import keras
@@ -55,10 +56,10 @@ class _Seen:
 
     def fetch(self, rows: Rows, generator: np.random.Generator) -> Inputs:
         chosen = generator.integers(len(self.views), size=len(rows))
-        return np.stack([self.views[view][row] for view, row in zip(chosen, rows, strict=True)]).astype(np.float32)
+        return _gather(self.views, chosen, rows)
 
     def held_out(self) -> Inputs:
-        return self.views[0][self.task.split.validation].astype(np.float32)
+        return np.asarray(self.views[0][self.task.split.validation], np.float32)
 
 
 def _all_views(task: Task, trunk: Trunk) -> tuple[Activations, ...]:
@@ -94,7 +95,7 @@ def _train_head(task: Task, seen: _Seen, course: Course) -> tuple[Epoch, ...]:
 
     def fetch(rows: Rows, generator: np.random.Generator) -> Inputs:
         chosen = generator.integers(len(pooled), size=len(rows))
-        return np.stack([pooled[view][row] for view, row in zip(chosen, rows, strict=True)])
+        return _gather(pooled, chosen, rows)
 
     held_out = pooled[0][task.split.validation]
     examine = Examiner(lambda: _predict(model, held_out), task.labels[task.split.validation])
@@ -126,6 +127,10 @@ def _pool(task: Task, view: Activations) -> Float32[np.ndarray, "n c"]:
         pooled[some] = np.asarray(model.predict_on_batch(view[some].astype(np.float32)))
         task.progress("pooling features", start + len(some), len(rows))
     return pooled
+
+
+def _gather(views: Sequence[np.ndarray], chosen: Rows, rows: Rows) -> Inputs:
+    return np.stack([views[view][row] for view, row in zip(chosen, rows, strict=True)], dtype=np.float32)
 
 
 def _predict(model: keras.Model, inputs: Inputs) -> Logits:

@@ -11,7 +11,7 @@ from jaxtyping import Float32
 
 from brainslice.infer.graph import Graph
 from brainslice.network.build import Network
-from brainslice.network.export import export_model
+from brainslice.network.export import export_trunk
 from brainslice.train.activations import Trunk, Views
 
 
@@ -27,7 +27,7 @@ def fast_trunk(network: Network, scratch: Path) -> Trunk:
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".trunk-", dir=scratch) as folder:
         path = Path(folder) / "trunk.onnx"
-        export_model(network.trunk, path, outputs=("activations",))
+        export_trunk(network, path)
         graph = Graph(path)
     return lambda views: graph.run(views)[0]
 
