@@ -8,6 +8,11 @@ import typer
 
 from brainslice.errors import UsageError
 
+ANY_WORDS = {"ignore_unknown_options": True, "allow_extra_args": True}
+"""Whatever options these verbs will have, giving them today is not the user's mistake."""
+
+Words: TypeAlias = Annotated[list[str] | None, typer.Argument(hidden=True)]
+
 
 def external(_: Words = None) -> NoReturn:
     """Score a bundle on another site's scans (not there yet)."""
