@@ -22,9 +22,7 @@ def accuracy_in_bins(
     right = probabilities.argmax(axis=1) == labels
     places = confidence_bins(probabilities.max(axis=1), bins)
     found = (places == place for place in range(bins))
-    return tuple(
-        clustered_wilson(right[inside], groups[inside], level) if inside.any() else None for inside in found
-    )
+    return tuple(clustered_wilson(right[inside], groups[inside], level) if inside.any() else None for inside in found)
 
 
 def maximum_gap(

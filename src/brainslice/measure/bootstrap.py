@@ -99,9 +99,7 @@ def clustered_bootstrap(
     totals = _group_sums(parts, resampling)
     whole = totals.sum(axis=0, keepdims=True)
     without_one = statistic(whole - totals) if resampling.groups > 1 else np.zeros(0)
-    return _accelerated(
-        float(statistic(whole)[0]), statistic(_drawn(totals, resampling)), without_one, resampling
-    )
+    return _accelerated(float(statistic(whole)[0]), statistic(_drawn(totals, resampling)), without_one, resampling)
 
 
 def bootstrap_of_draws(

@@ -53,9 +53,7 @@ def mcnemar(correct_first: Decisions, correct_second: Decisions, groups: Groups 
         exact = binomtest(first, first + second).pvalue if first + second else 1.0
         return McNemar(first, second, float(exact), "exact binomial", by_group)
     statistic = max(abs(first - second) - 1, 0) ** 2 / (first + second)
-    return McNemar(
-        first, second, float(chi2.sf(statistic, 1)), "chi-squared with continuity correction", by_group
-    )
+    return McNemar(first, second, float(chi2.sf(statistic, 1)), "chi-squared with continuity correction", by_group)
 
 
 def _group_p_value(correct_first: Decisions, correct_second: Decisions, groups: Groups) -> float | None:

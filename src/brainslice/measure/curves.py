@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from jaxtyping import Float, Int, Real
@@ -10,6 +11,9 @@ from scipy.stats import rankdata
 
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.errors import UsageError
+
+Points: TypeAlias = Float[np.ndarray, " points"]
+"""One coordinate of each point of a curve."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -21,8 +25,8 @@ class Curve:
         y: True positive rate (ROC) or precision (precision-recall).
     """
 
-    x: Float[np.ndarray, " points"]
-    y: Float[np.ndarray, " points"]
+    x: Points
+    y: Points
 
 
 def roc(positive: Decisions, scores: Scores) -> Curve:
@@ -163,8 +167,8 @@ def refuse_one_kind(positive: Decisions) -> None:
         raise UsageError(msg)
 
 
-def _counts_at_each_threshold(positive: Decisions, scores: Scores) -> tuple[Scores, Scores]:
-    """Count true and false positives at every different score, from the largest down."""
+def _counts_at_each_threshold(positive: Decisions, scores: Scores) -> tuple[Points, Points]:
+    """Count true and false positives at every different score ``(thresholds,)``, from the largest down."""
     refuse_one_kind(positive)
     order = np.argsort(-scores, kind="stable")
     ends = _ends_of_ties(scores[order])

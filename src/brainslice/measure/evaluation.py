@@ -234,9 +234,7 @@ def _judged(scored: Scored, probabilities: Probabilities, terms: Terms, resampli
 
 def _reliability(judged: Judged, terms: Terms) -> Reliability:
     binned = bin_by_confidence(judged.probabilities, judged.labels, terms.bins)
-    bounds = accuracy_in_bins(
-        judged.probabilities, judged.labels, judged.groups, terms.bins, judged.resampling.level
-    )
+    bounds = accuracy_in_bins(judged.probabilities, judged.labels, judged.groups, terms.bins, judged.resampling.level)
     return Reliability(binned, bounds)
 
 

@@ -70,4 +70,7 @@ def fit_floor(statistics: Statistics, labels: Labels, classes: int, seed: int) -
         msg = "grey-level statistics must be finite numbers, got NaN or infinity"
         raise UsageError(msg)
     forest = RandomForestClassifier(n_estimators=TREES, random_state=seed, n_jobs=-1)
-    return Floor(forest.fit(statistics, labels), classes)
+    forest.fit(statistics, labels)
+    # Threads would add up the votes in whatever order they finish, and rounding with them.
+    forest.set_params(n_jobs=1)
+    return Floor(forest, classes)

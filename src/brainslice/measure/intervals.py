@@ -67,7 +67,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
     if not 0 <= successes <= n or n < 1:
         msg = f"a proportion must count between 0 and n of at least one scan, got {successes} of {n}"
         raise UsageError(msg)
-    low, high = _wilson_ends(successes / n, n, level)
+    low, high = _wilson_ends(successes / n, float(n), level)
     return Interval(low, high, level, "Wilson, scans taken as independent")
 
 

@@ -105,9 +105,7 @@ def classwise_calibration_error(probabilities: Probabilities, labels: Labels, bi
     return float(np.abs(gaps).sum() / probabilities.shape[1])
 
 
-def confidence_gaps(
-    probabilities: Probabilities, labels: Labels, bins: int = BINS
-) -> Float[np.ndarray, "n bins"]:
+def confidence_gaps(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> Float[np.ndarray, "n bins"]:
     """Spread each scan's gap between right or wrong and its confidence over the confidence bins.
 
     Returns:
@@ -121,9 +119,7 @@ def confidence_gaps(
     return cells
 
 
-def classwise_gaps(
-    probabilities: Probabilities, labels: Labels, bins: int = BINS
-) -> Float[np.ndarray, "n cells"]:
+def classwise_gaps(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> Float[np.ndarray, "n cells"]:
     """Spread each scan's gap between truth and probability over one cell for each class and bin.
 
     Returns:

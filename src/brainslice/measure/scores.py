@@ -112,16 +112,17 @@ def per_class(matrix: Confusion, names: tuple[str, ...]) -> tuple[ClassScore, ..
         matrix: Counts ``(k, k)``, true classes in rows.
         names: The ``k`` classes.
     """
-    called, true = matrix.sum(axis=0), matrix.sum(axis=1)
     return tuple(
         ClassScore(
             name=name,
-            precision=_ratio(matrix[place, place], called[place]),
-            recall=_ratio(matrix[place, place], true[place]),
-            f1=_ratio(2 * matrix[place, place], called[place] + true[place]),
-            support=int(true[place]),
+            precision=_ratio(right, called),
+            recall=_ratio(right, true),
+            f1=_ratio(2 * right, called + true),
+            support=true,
         )
-        for place, name in enumerate(names)
+        for name, right, called, true in zip(
+            names, np.diagonal(matrix).tolist(), matrix.sum(axis=0).tolist(), matrix.sum(axis=1).tolist(), strict=True
+        )
     )
 
 
@@ -137,7 +138,7 @@ def _mean_where_defined(above: Real[np.ndarray, "*draws k"], below: Real[np.ndar
 
 
 def _ratio(above: int, below: int) -> float | None:
-    return float(above / below) if below else None
+    return above / below if below else None
 
 
 def _counting_something(matrix: Confusion) -> Confusion:

@@ -136,9 +136,7 @@ def calibration_scores(judged: Judged, bins: int) -> tuple[Score, ...]:
     cells = reliability.classwise_gaps(probabilities, labels, bins)
     widest = maximum_gap(probabilities, labels, judged.groups, bins, resampling.level)
     return (
-        judged.score(
-            "ece", reliability.expected_calibration_error(binned), inverted_bootstrap(gaps, resampling)
-        ),
+        judged.score("ece", reliability.expected_calibration_error(binned), inverted_bootstrap(gaps, resampling)),
         judged.score("mce", reliability.maximum_calibration_error(binned), widest),
         _mean(judged, "brier", reliability.squared_errors(probabilities, labels)),
         _mean(judged, "nll", reliability.log_losses(probabilities, labels)),

@@ -1,0 +1,117 @@
+from __future__ import annotations
+
+import json
+import time
+from dataclasses import replace
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from sklearn.metrics import accuracy_score
+
+from brainslice.errors import UsageError
+from brainslice.labels import LabelSet
+from brainslice.measure.compare import mcnemar
+from brainslice.measure.evaluation import Scored, Terms, evaluate
+
+TERMS = Terms(LabelSet(), "drawn", "clean", marks=("phantom",), temperature=1.5, draws=200)
+
+
+def scored(n: int = 300, seed: int = 0) -> Scored:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(4, size=n)
+    groups = rng.integers(max(n // 4, 1), size=n)
+    logits = rng.normal(size=(n, 4)) * 2 + 2 * np.eye(4)[labels]
+    floor = softmax(rng.normal(size=(n, 4)) + np.eye(4)[labels], axis=1)
+    return Scored(labels, groups, softmax(logits / 1.5, axis=1), softmax(logits, axis=1), floor)
+
+
+def test_two_evaluations_of_the_same_scans_are_the_same_to_the_last_digit() -> None:
+    told = [json.dumps(evaluate(scored(), TERMS).to_json(), allow_nan=False) for _ in range(2)]
+    assert told[0] == told[1]
+
+
+def test_an_evaluation_is_plain_json_without_nan() -> None:
+    told = evaluate(scored(), TERMS).to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_the_terms_stand_in_what_is_told() -> None:
+    told = evaluate(scored(), TERMS).to_json()
+    assert told["marks"] == ["phantom"]
+    assert (told["dataset"], told["protocol"], told["split"]) == ("drawn", "clean", "test")
+    assert (told["temperature"], told["bins"], told["n"]) == (1.5, 15, 300)
+    assert told["groups"] == len(np.unique(scored().groups))
+    assert told["resampling"] == {"seed": 0, "draws": 200, "level": 0.95}
+
+
+def test_a_temperature_changes_the_calibration_and_not_the_decisions() -> None:
+    evaluation = evaluate(scored(), TERMS)
+    before = {score.name: score.value for score in evaluation.before}
+    assert before.keys() == {"ece", "mce", "brier", "nll", "classwise_ece"}
+    assert before["nll"] != evaluation.score("nll").value
+    subject = scored()
+    right = accuracy_score(subject.labels, subject.uncalibrated.argmax(axis=1))
+    assert evaluation.score("accuracy").value == pytest.approx(right)
+
+
+def test_the_floor_gets_the_same_scores_and_a_test_against_the_model() -> None:
+    subject = scored()
+    assert subject.floor is not None
+    floor = evaluate(subject, TERMS).floor
+    assert floor is not None
+    assert [score.name for score in floor.scores] == [
+        "accuracy",
+        "macro_f1",
+        "balanced_accuracy",
+        "tumour_auc",
+        "sensitivity",
+        "specificity",
+    ]
+    called = subject.floor.argmax(axis=1)
+    assert (floor.predictions == called).all()
+    assert floor.scores[0].value == pytest.approx(accuracy_score(subject.labels, called))
+    right = subject.probabilities.argmax(axis=1) == subject.labels
+    assert floor.test == mcnemar(right, called == subject.labels, subject.groups)
+
+
+def test_without_a_floor_nothing_is_compared() -> None:
+    evaluation = evaluate(replace(scored(), floor=None), TERMS)
+    assert evaluation.floor is None
+    assert evaluation.to_json()["floor"] is None
+
+
+def test_bins_without_scans_have_neither_accuracy_nor_confidence() -> None:
+    after = evaluate(scored(), TERMS).to_json()["reliability"]["after"]
+    for count, *means in zip(
+        after["counts"], after["accuracy"], after["confidence"], after["accuracy_intervals"], strict=True
+    ):
+        assert all((mean is None) == (count == 0) for mean in means)
+    assert sum(after["counts"]) == 300
+    assert after["counts"][0] == 0
+
+
+def test_a_single_scan_can_be_judged_but_hardly_bounded() -> None:
+    evaluation = evaluate(scored(1), TERMS)
+    assert evaluation.score("accuracy").interval is not None
+    assert evaluation.score("macro_f1").interval is None
+    json.dumps(evaluation.to_json(), allow_nan=False)
+
+
+def test_no_scan_cannot_be_judged() -> None:
+    subject = scored(1)
+    nothing = Scored(subject.labels[:0], subject.groups[:0], subject.probabilities[:0], subject.uncalibrated[:0])
+    with pytest.raises(UsageError, match="none in the test part"):
+        evaluate(nothing, TERMS)
+
+
+def test_a_score_that_does_not_exist_is_refused_with_those_that_do() -> None:
+    with pytest.raises(UsageError, match="one of \\['accuracy'"):
+        evaluate(scored(20), TERMS).score("f2")
+
+
+def test_a_test_set_of_real_size_is_judged_in_seconds() -> None:
+    subject = scored(1400)
+    start = time.process_time()
+    evaluate(subject, replace(TERMS, draws=2000))
+    assert time.process_time() - start < 10
