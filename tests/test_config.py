@@ -1,0 +1,79 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.config import Config, read_config
+from brainslice.errors import ConfigError
+
+SHIPPED = Path(__file__).parents[1] / "configs" / "config.yaml"
+
+
+def test_the_shipped_file_says_every_default_and_nothing_else() -> None:
+    assert read_config(SHIPPED) == Config() == read_config(None)
+    text = SHIPPED.read_text(encoding="utf-8")
+    for section in Config.model_fields.values():
+        for key in getattr(section.annotation, "model_fields", {}):
+            assert f"{key}:" in text
+
+
+@pytest.mark.parametrize(
+    ("word", "line"),
+    [
+        ("train.learning_rte=1", "unknown key 'learning_rte' in train; did you mean 'lr'?"),
+        ("train.quick.view=3", "unknown key 'view' in train.quick; did you mean 'views'?"),
+        ("tain.lr=1", "unknown key 'tain'; did you mean 'train'?"),
+        ("train.xyzzy=1", "known keys are recipe"),
+        ("train.lr=fast", "train.lr: Input should be a valid number"),
+        ("train.lr=-1", "train.lr: Input should be greater than 0, got -1"),
+        ("train.lr=.inf", "train.lr: Input should be a finite number"),
+        ("data.protocol=dirty", "data.protocol: Input should be 'clean' or 'official', got 'dirty'"),
+        ("seed.deep=1", "seed: Input should be a valid integer"),
+    ],
+)
+def test_a_mistake_is_named_with_its_place(word: str, line: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_config(None, (word,))
+    assert line in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("word", ["train.lr", "=3", "train.lr.deep=1"])
+def test_an_override_must_look_like_one(word: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("train: {lr: 0.1}\n")
+    with pytest.raises(ConfigError, match="--set"):
+        read_config(path, (word,))
+
+
+@pytest.mark.parametrize(
+    ("content", "fault"),
+    [(b"train: [", "no valid YAML"), (b"- 1\n", "keys and values"), (b"\xff\xfe\x00", "YAML"), (b"lr: \xff", "UTF-8")],
+)
+def test_a_file_that_is_no_configuration_is_one_line(content: bytes, fault: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_bytes(content)
+    with pytest.raises(ConfigError, match=fault) as caught:
+        read_config(path)
+    assert str(path) in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such configuration file"):
+        read_config(tmp_path / "nothing.yaml")
+
+
+def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("")
+    assert read_config(path) == Config()
+
+
+@given(st.floats(1e-8, 10), st.integers(0, 2**31 - 1))
+def test_later_words_win_over_earlier_ones_and_over_the_file(rate: float, seed: int) -> None:
+    found = read_config(SHIPPED, ("train.lr=0.5", f"train.lr={rate!r}", f"seed={seed}"))
+    assert (found.train.lr, found.seed) == (rate, seed)

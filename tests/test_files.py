@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import errno
+import hashlib
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.errors import ResourceError
+from brainslice.files import replacing, replacing_folder, sha256_of, write_json, write_text
+
+
+def fail(code: int) -> None:
+    raise OSError(code, "says the system")
+
+
+@pytest.mark.parametrize("fault", [ValueError, KeyboardInterrupt])
+def test_a_failure_keeps_the_file_before_and_leaves_nothing_else(tmp_path: Path, fault: type[BaseException]) -> None:
+    path = tmp_path / "report.json"
+    write_text(path, "before")
+
+    def write_half() -> None:
+        with replacing(path) as temporary:
+            temporary.write_text("half")
+            raise fault
+
+    with pytest.raises(fault):
+        write_half()
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "report.json"
+    with pytest.raises(ResourceError, match=r"report\.json: no space left"), replacing(path):
+        fail(errno.ENOSPC)
+    assert list(path.parent.iterdir()) == []
+
+
+def test_other_faults_of_the_system_come_through(tmp_path: Path) -> None:
+    with pytest.raises(PermissionError), replacing(tmp_path / "x"):
+        fail(errno.EACCES)
+
+
+def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    for content in ("one", "two"):
+        with replacing_folder(folder) as staging:
+            (staging / f"{content}.txt").write_text(content)
+    assert [path.name for path in folder.iterdir()] == ["two.txt"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_a_failing_folder_keeps_the_one_before(tmp_path: Path) -> None:
+    folder = tmp_path / "bundle"
+    with replacing_folder(folder) as staging:
+        (staging / "one.txt").write_text("one")
+
+    def run_out_of_room() -> None:
+        with replacing_folder(folder) as staging:
+            (staging / "two.txt").write_text("two")
+            fail(errno.ENOSPC)
+
+    with pytest.raises(ResourceError):
+        run_out_of_room()
+    assert [path.name for path in folder.iterdir()] == ["one.txt"]
+    assert list(tmp_path.iterdir()) == [folder]
+
+
+def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
+    with pytest.raises(ValueError, match="not JSON compliant"):
+        write_json(tmp_path / "x.json", {"score": float("nan")})
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_text_has_line_feeds_on_every_system(tmp_path: Path) -> None:
+    write_text(tmp_path / "x.txt", "uno\ndos ñ\n")
+    assert (tmp_path / "x.txt").read_bytes() == "uno\ndos ñ\n".encode()
+
+
+@given(st.binary(max_size=4096))
+def test_hashes_like_hashlib(content: bytes) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "x"
+        path.write_bytes(content)
+        assert sha256_of(path) == hashlib.sha256(content).hexdigest()
