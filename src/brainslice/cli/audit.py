@@ -22,7 +22,11 @@ def audit(
         Path | None, typer.Option("--gallery", metavar="PNG", help="Draw the pairs found, side by side.")
     ] = None,
 ) -> None:
-    """Find copies, groups, leaks across splits, unreadable files, and file properties that give the class away."""
+    """Find what makes a data set unfair.
+
+    Copies (mirrored, cropped and re-encoded ones too), leaks across splits, unreadable files, and properties of files
+    that give the class away.
+    """
     from brainslice.cohort.audit import audit_folder
     from brainslice.cohort.gallery import draw_pairs
 

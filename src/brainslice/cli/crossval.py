@@ -28,7 +28,10 @@ def crossval(
     weights: Weights = None,
     seed: Seed = None,
 ) -> None:
-    """Cross-validate by group: train once a fold, test each scan once; interrupted, it goes on with the next fold."""
+    """Cross-validate by group.
+
+    Trains once a fold and tests each scan once; interrupted, it goes on with the fold it was at.
+    """
     from brainslice.train.crossval import cross_validate
 
     chosen = settings(root, config, overrides, "clean", recipe, weights, seed)

@@ -18,7 +18,10 @@ def demo(
     patients: Annotated[int, typer.Option("--patients", min=10, help="Drawn patients a class.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="The one seed of the demo.")] = 42,
 ) -> None:
-    """Run the whole pipeline on drawn heads with and without lesions; every output is marked phantom."""
+    """Do everything on drawn heads, in minutes.
+
+    Heads with and without lesions are drawn and taken through the whole pipeline; every output is marked phantom.
+    """
     from brainslice.phantom import write_phantoms
 
     drawn = root / "phantoms"

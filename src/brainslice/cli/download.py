@@ -15,7 +15,10 @@ def download(
     name: Annotated[str, typer.Argument(help="nickparvar (four classes) or navoneel (yes/no).")],
     root: Root = Path(),
 ) -> None:
-    """Download a public data set from Kaggle, in the version this program knows."""
+    """Download a public data set from Kaggle.
+
+    It is the version this program knows, so that the scans do not change under it.
+    """
     from brainslice.cohort import sources
 
     with watching() as progress:

@@ -20,7 +20,10 @@ def evaluate(
     protocol: ProtocolName = None,
     gradcam: Annotated[int, typer.Option("--gradcam", min=0, help="How many overlays of heat maps to draw.")] = 8,
 ) -> None:
-    """Score the trained bundle on its test scans: intervals, calibration, floor, figures, heat maps."""
+    """Score the bundle on its test scans.
+
+    Every score comes with its interval, beside the floor that grey levels alone reach; each opening is counted.
+    """
     chosen = settings(root, config, overrides, protocol)
     evaluate_one(Places.of(root, chosen), chosen, gradcam)
 

@@ -33,7 +33,10 @@ def predict(
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")] = False,
 ) -> None:
-    """Classify scans with calibrated probabilities; a file that cannot be read does not stop the rest."""
+    """Classify scans.
+
+    Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
+    """
     from brainslice.infer.overlay import save_overlay
     from brainslice.infer.predictor import Predictor
 

@@ -33,7 +33,10 @@ def prepare(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Lay a data set out for training: class names normalised, groups found, splits made, nothing half-done."""
+    """Lay a data set out for training.
+
+    Class names are normalised, relatives are found and splits are made; an older set stays until the new one is whole.
+    """
     from brainslice.cohort import layout
 
     chosen = settings(root, config, overrides)

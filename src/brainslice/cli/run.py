@@ -32,7 +32,10 @@ def run(
     weights: Weights = None,
     seed: Seed = None,
 ) -> None:
-    """Do everything: get the data, prepare, audit, train, evaluate under both protocols, print the results."""
+    """Do everything, from data to results.
+
+    Gets and prepares the data, finds leaks, trains and evaluates under both protocols, and prints them side by side.
+    """
     chosen = settings(root, config, overrides, "clean", recipe, weights, seed)
     official = _prepare(source, root, chosen)
     pipeline(root, chosen, official)

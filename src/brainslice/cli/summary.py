@@ -13,7 +13,7 @@ from brainslice.places import Places
 
 
 def summary(root: Root = Path(), config: ConfigFile = None, overrides: Overrides = None) -> None:
-    """Print the results of the clean and the official protocol side by side."""
+    """Show both protocols side by side."""
     from brainslice.report.documents import side_by_side
 
     chosen = settings(root, config, overrides)

@@ -30,7 +30,10 @@ def train(
     seed: Seed = None,
     accept_leaks: AcceptLeaks = False,
 ) -> None:
-    """Train, calibrate and export a network; interrupted, it goes on where it stopped."""
+    """Train, calibrate and export a network.
+
+    Interrupted, it goes on where it stopped when it is called again.
+    """
     chosen = settings(root, config, overrides, protocol, recipe, weights, seed)
     train_one(Places.of(root, chosen), chosen, accept_leaks)
 
