@@ -25,9 +25,7 @@ def test_the_front_matter_is_yaml_that_hubs_can_read(draft: BundleDraft) -> None
     assert read["model_name"] == draft.name
 
 
-@pytest.mark.parametrize(
-    "name", ["a: b", "- x", "yes", '"quoted" #1', "---", "Kopf № 7 😀", "{curly} [square]"]
-)
+@pytest.mark.parametrize("name", ["a: b", "- x", "yes", '"quoted" #1', "---", "Kopf № 7 😀", "{curly} [square]"])
 def test_no_name_can_break_the_front_matter(draft: BundleDraft, name: str) -> None:
     assert front_matter(model_card(draft.model_copy(update={"name": name})))["model_name"] == name
 

@@ -46,9 +46,7 @@ def rewrite(bundle: ModelBundle, change: Callable[[dict[str, Any]], None]) -> No
     path.write_text(json.dumps(whole), encoding="utf-8")
 
 
-def test_opening_gives_back_what_was_written(
-    bundle: ModelBundle, draft: BundleDraft, parts: dict[str, Path]
-) -> None:
+def test_opening_gives_back_what_was_written(bundle: ModelBundle, draft: BundleDraft, parts: dict[str, Path]) -> None:
     opened = open_bundle(bundle.folder)
     assert opened == bundle
     assert {name: getattr(opened.info, name) for name in BundleDraft.model_fields} == dict(draft)
@@ -58,9 +56,7 @@ def test_opening_gives_back_what_was_written(
 
 
 def test_files_that_the_bundle_has_not_are_not_found(bundle: ModelBundle) -> None:
-    with pytest.raises(
-        BundleError, match=r"holds no weights\.h5, only README\.md, model\.keras, model\.onnx"
-    ):
+    with pytest.raises(BundleError, match=r"holds no weights\.h5, only README\.md, model\.keras, model\.onnx"):
         bundle.path("weights.h5")
 
 
@@ -248,9 +244,7 @@ def test_an_empty_folder_may_be_filled(tmp_path: Path, draft: BundleDraft, parts
     assert write_bundle(tmp_path / "new", draft, parts) == open_bundle(tmp_path / "new")
 
 
-def test_a_bundle_without_a_graph_cannot_be_written(
-    tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]
-) -> None:
+def test_a_bundle_without_a_graph_cannot_be_written(tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]) -> None:
     del parts["model.onnx"]
     with pytest.raises(BundleError, match=r"files must list model\.onnx"):
         write_bundle(tmp_path / "bundle", draft, parts)
@@ -318,9 +312,7 @@ def rewrite_elsewhere(bundle: ModelBundle, parts: dict[str, Path], script: str) 
     """Write the bundle again in a process of its own, and give its exit status."""
     whole = REWRITE + textwrap.dedent(script)
     left = next(iter(parts.values())).parent
-    return subprocess.run(
-        [sys.executable, "-c", whole, bundle.folder, left], check=False, timeout=60
-    ).returncode
+    return subprocess.run([sys.executable, "-c", whole, bundle.folder, left], check=False, timeout=60).returncode
 
 
 @pytest.mark.skipif(os.name == "nt", reason="limits the size of files as only POSIX can")
@@ -344,9 +336,7 @@ def test_a_full_disk_leaves_the_older_bundle(bundle: ModelBundle, parts: dict[st
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the script asks for POSIX")
-def test_a_process_that_dies_while_writing_leaves_the_older_bundle(
-    bundle: ModelBundle, parts: dict[str, Path]
-) -> None:
+def test_a_process_that_dies_while_writing_leaves_the_older_bundle(bundle: ModelBundle, parts: dict[str, Path]) -> None:
     before = contents(bundle.folder)
     status = rewrite_elsewhere(
         bundle,

@@ -101,9 +101,7 @@ def test_reading_a_description_gives_back_what_was_written(
         (("stray",), 1),
     ],
 )
-def test_a_field_that_cannot_be_meant_is_refused(
-    info: BundleInfo, path: tuple[str, ...], value: object
-) -> None:
+def test_a_field_that_cannot_be_meant_is_refused(info: BundleInfo, path: tuple[str, ...], value: object) -> None:
     with pytest.raises(ValidationError) as refusal:
         BundleInfo.model_validate_json(altered(info, *path, value=value))
     assert refusal.value.error_count() >= 1

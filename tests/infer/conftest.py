@@ -25,9 +25,7 @@ def write_graph(path: Path, *, name: str = "scan", maps: str = "class_maps", sid
     """A network of one dense layer on the mean grey value of each cell of 16 × 16 pixels."""
     nodes = [
         helper.make_node("Transpose", [name], ["channels_first"], perm=[0, 3, 1, 2]),
-        helper.make_node(
-            "AveragePool", ["channels_first"], ["cells"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]
-        ),
+        helper.make_node("AveragePool", ["channels_first"], ["cells"], kernel_shape=[CELL, CELL], strides=[CELL, CELL]),
         helper.make_node("Conv", ["cells", "weights", "bias"], ["maps_first"]),
         helper.make_node("Transpose", ["maps_first"], [maps], perm=[0, 2, 3, 1]),
         helper.make_node("ReduceMean", [maps, "space"], ["logits"], keepdims=0),
@@ -107,9 +105,7 @@ def draw_scan(tmp_path: Path) -> Callable[[int], Path]:
         rng = np.random.default_rng(seed)
         height, width = rng.integers(80, 140, size=2)
         rows, columns = np.mgrid[:height, :width]
-        inside = np.hypot((rows - height / 2) / height, (columns - width / 2) / width) < rng.uniform(
-            0.3, 0.48
-        )
+        inside = np.hypot((rows - height / 2) / height, (columns - width / 2) / width) < rng.uniform(0.3, 0.48)
         grey = np.where(inside, rng.integers(60, 255, size=(height, width)) // rng.integers(1, 4), 0)
         path = tmp_path / f"scan {seed}.png"
         Image.fromarray(grey.astype(np.uint8)).save(path)

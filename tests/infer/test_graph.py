@@ -21,10 +21,7 @@ def write(path: Path, *kinds: int) -> Path:
     graph = helper.make_graph(
         nodes,
         "double",
-        [
-            helper.make_tensor_value_info(name, kind, ["n", 3])
-            for name, kind in zip(names, kinds, strict=True)
-        ],
+        [helper.make_tensor_value_info(name, kind, ["n", 3]) for name, kind in zip(names, kinds, strict=True)],
         [helper.make_tensor_value_info(name, kinds[0], ["n", 3]) for name in ("double", "square")],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)

@@ -10,19 +10,13 @@ from scipy.ndimage import map_coordinates
 from brainslice.infer.heat import evidence_of, share_on_mask, upsample
 
 numbers = st.floats(-50, 50, width=32)
-class_maps = arrays(
-    np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(2, 5)), elements=numbers
-)
-positive = arrays(
-    np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(0, 50, width=32)
-)
+class_maps = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9), st.integers(2, 5)), elements=numbers)
+positive = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), elements=st.floats(0, 50, width=32))
 
 
 @settings(max_examples=25)
 @given(class_maps, st.lists(numbers, min_size=5, max_size=5))
-def test_evidence_less_what_speaks_against_is_the_logit_less_its_bias(
-    maps: np.ndarray, biases: list[float]
-) -> None:
+def test_evidence_less_what_speaks_against_is_the_logit_less_its_bias(maps: np.ndarray, biases: list[float]) -> None:
     bias = biases[: maps.shape[-1]]
     support = evidence_of(maps, bias)
     against = evidence_of(-maps, [-number for number in bias])
@@ -42,9 +36,7 @@ def test_evidence_is_the_gradient_weighted_map_of_a_dense_layer_on_pooled_featur
 
 
 @given(positive, st.integers(1, 60), st.integers(1, 60))
-def test_a_spread_map_stays_within_the_values_it_came_from(
-    coarse: np.ndarray, height: int, width: int
-) -> None:
+def test_a_spread_map_stays_within_the_values_it_came_from(coarse: np.ndarray, height: int, width: int) -> None:
     fine = upsample(coarse, height, width)
     assert fine.shape == (height, width)
     assert coarse.min() - 1e-4 <= fine.min() <= fine.max() <= coarse.max() + 1e-4

@@ -55,9 +55,7 @@ def test_a_graph_without_class_maps_is_not_ours(tmp_path: Path) -> None:
     )
 
 
-def test_scans_of_another_size_are_refused_in_one_line(
-    graph: Path, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_scans_of_another_size_are_refused_in_one_line(graph: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = OnnxEngine(graph)
     assert "(1, 32, 48, 1)" in refusal_of(lambda: engine.run(np.zeros((1, 32, 48), dtype=np.uint8)))
     assert capfd.readouterr() == ("", "")

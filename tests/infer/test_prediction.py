@@ -47,9 +47,7 @@ def test_the_threshold_itself_counts_as_reached() -> None:
     assert not prediction(0.25, 0.25, 0.5, 0.0, threshold=math.nextafter(0.5, 1)).tumour
 
 
-@pytest.mark.parametrize(
-    "probabilities", [(0.5, 0.5, 0.5, 0.5), (0.2, 0.2, 0.2, 0.2), (math.nan, 0.0, 0.0, 1.0)]
-)
+@pytest.mark.parametrize("probabilities", [(0.5, 0.5, 0.5, 0.5), (0.2, 0.2, 0.2, 0.2), (math.nan, 0.0, 0.0, 1.0)])
 def test_numbers_that_are_no_probabilities_are_refused(probabilities: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match="sum to 1"):
         prediction(*probabilities)

@@ -62,9 +62,7 @@ def test_an_answer_is_the_softmax_of_the_networks_logits_over_the_temperature(
     np.testing.assert_array_equal(answer.seen, grey)
 
 
-def test_the_heat_of_a_class_is_what_its_cells_add_above_its_bias(
-    predictor: Predictor, draw_scan: DrawScan
-) -> None:
+def test_the_heat_of_a_class_is_what_its_cells_add_above_its_bias(predictor: Predictor, draw_scan: DrawScan) -> None:
     answer = predictor.predict(draw_scan(1))
     cells = answer.seen.astype(np.float64).reshape(4, 16, 4, 16).mean(axis=(1, 3))
     np.testing.assert_allclose(answer.evidence[..., 0], cells * 0.03 / 16, atol=1e-5)
@@ -80,9 +78,7 @@ def test_a_scan_gets_the_same_answer_alone_and_among_many(predictor: Predictor, 
         np.testing.assert_allclose(alone.evidence, among_many.evidence, atol=1e-6)
 
 
-def test_one_bad_file_does_not_stop_the_rest(
-    predictor: Predictor, draw_scan: DrawScan, tmp_path: Path
-) -> None:
+def test_one_bad_file_does_not_stop_the_rest(predictor: Predictor, draw_scan: DrawScan, tmp_path: Path) -> None:
     text = tmp_path / "report.png"
     text.write_text("no picture", encoding="utf-8")
     paths = [text, draw_scan(0), tmp_path / "gone.png", *(draw_scan(seed) for seed in range(1, 33)), text]
@@ -151,9 +147,7 @@ def test_an_answer_carries_the_bundles_marks_and_digest(predictor: Predictor, dr
     assert told["bundle"] == predictor.bundle.info.digest
 
 
-def test_an_altered_graph_is_refused_before_it_is_run(
-    draft: BundleDraft, graph: Path, tmp_path: Path
-) -> None:
+def test_an_altered_graph_is_refused_before_it_is_run(draft: BundleDraft, graph: Path, tmp_path: Path) -> None:
     folder = bundle_with(draft, graph, tmp_path)
     data = bytearray((folder / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
@@ -224,9 +218,7 @@ def test_predicting_in_a_fresh_process_loads_no_training_library_and_gives_the_s
     assert told["answer"]["probabilities"] == pytest.approx(predictor.predict(path).probabilities, abs=1e-6)
 
 
-def test_another_temperature_never_changes_which_class_is_predicted(
-    predictor: Predictor, draw_scan: DrawScan
-) -> None:
+def test_another_temperature_never_changes_which_class_is_predicted(predictor: Predictor, draw_scan: DrawScan) -> None:
     cold = replace(predictor, temperature=replace(predictor.temperature, value=0.05))
     path = draw_scan(2)
     sure, unsure = cold.predict(path), predictor.predict(path)
@@ -236,9 +228,7 @@ def test_another_temperature_never_changes_which_class_is_predicted(
 
 @pytest.mark.real
 def test_real_scans_of_every_mode_and_ending_are_answered(predictor: Predictor, real_scans: Path) -> None:
-    paths = [
-        path for kind in ("yes", "no") for path in sorted((real_scans / "navoneel" / kind).iterdir())[::12]
-    ]
+    paths = [path for kind in ("yes", "no") for path in sorted((real_scans / "navoneel" / kind).iterdir())[::12]]
     endings = {path.suffix for path in paths}
     assert len(endings) > 1
     for answer in answers(predictor, paths):

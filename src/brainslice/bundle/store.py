@@ -176,16 +176,12 @@ def _refuse_link(path: Path) -> None:
 def _refuse_to_replace(place: Path) -> None:
     if not place.exists() or (place.is_dir() and ((place / INFO_FILE).exists() or not any(place.iterdir()))):
         return
-    msg = (
-        f"{place}: must be a bundle, an empty folder or a new name, got something else; choose another place"
-    )
+    msg = f"{place}: must be a bundle, an empty folder or a new name, got something else; choose another place"
     raise BundleError(msg)
 
 
 def _remedy_for_missing(folder: Path) -> str:
-    retired = (
-        sorted(folder.parent.glob(f".{folder.name}-*.old")) if folder.name and folder.parent.is_dir() else []
-    )
+    retired = sorted(folder.parent.glob(f".{folder.name}-*.old")) if folder.name and folder.parent.is_dir() else []
     if retired:
         return f"the one before it lies in {retired[-1]}, rename that one to {folder}"
     return "give the folder that training wrote"

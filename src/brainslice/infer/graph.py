@@ -35,9 +35,7 @@ class Graph:
             BundleError: The file is missing, no graph, or a graph with other inputs.
         """
         if not path.is_file():
-            msg = (
-                f"{path}: must be a graph in a file, there is none; copy the bundle again or train a new one"
-            )
+            msg = f"{path}: must be a graph in a file, there is none; copy the bundle again or train a new one"
             raise BundleError(msg)
         self.path = path
         self._session = _open(path, threads)
@@ -48,9 +46,7 @@ class Graph:
         self.input_name, _, self.input_axes = inputs[0]
         self.output_names = tuple(node.name for node in self._session.get_outputs())
 
-    def run(
-        self, batch: Float32[np.ndarray, "n ..."], outputs: Sequence[str] | None = None
-    ) -> list[np.ndarray]:
+    def run(self, batch: Float32[np.ndarray, "n ..."], outputs: Sequence[str] | None = None) -> list[np.ndarray]:
         """Run the graph once.
 
         Args:

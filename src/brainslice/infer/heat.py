@@ -16,9 +16,7 @@ from PIL import Image
 from brainslice.arrays import Heat, Mask
 
 
-def evidence_of(
-    class_maps: Float[np.ndarray, "mh mw k"], bias: Sequence[float]
-) -> Float[np.ndarray, "mh mw k"]:
+def evidence_of(class_maps: Float[np.ndarray, "mh mw k"], bias: Sequence[float]) -> Float[np.ndarray, "mh mw k"]:
     """Keep of each class map what speaks for the class, in units of its logit.
 
     Args:

@@ -57,11 +57,7 @@ def _what_is_foreign(graph: Graph) -> str:
         got = f"{graph.input_name!r} with {graph.input_axes}"
         return f"the graph's input must be {INPUT!r} with {_AXES} axes, got {got}"
     missing = sorted(set(OUTPUTS) - set(graph.output_names))
-    return (
-        f"the graph must have the outputs {', '.join(OUTPUTS)}, got {list(graph.output_names)}"
-        if missing
-        else ""
-    )
+    return f"the graph must have the outputs {', '.join(OUTPUTS)}, got {list(graph.output_names)}" if missing else ""
 
 
 def _fit(scans: int, logits: tuple[int, ...], class_maps: tuple[int, ...]) -> bool:

@@ -83,9 +83,7 @@ def draw_page(prediction: Prediction, name: str | None = None, opacity: float = 
     return page
 
 
-def save_overlay(
-    prediction: Prediction, path: Path, name: str | None = None, opacity: float = OPACITY
-) -> None:
+def save_overlay(prediction: Prediction, path: Path, name: str | None = None, opacity: float = OPACITY) -> None:
     """Write the page of ``draw_page`` as a PNG, whole or not at all.
 
     Raises:

@@ -95,9 +95,7 @@ class Predictor:
         seen = self.recipe(read_scan(path))
         return self._answer([path], [seen])[0]
 
-    def predict_many(
-        self, paths: Sequence[Path], progress: Progress = silent
-    ) -> Iterator[Prediction | Refusal]:
+    def predict_many(self, paths: Sequence[Path], progress: Progress = silent) -> Iterator[Prediction | Refusal]:
         """Answer for many files; one that cannot be read does not stop the rest.
 
         Args:
@@ -144,9 +142,7 @@ class Predictor:
 
     def _answer_or_refuse(self, paths: Sequence[Path]) -> Iterator[Prediction | Refusal]:
         prepared = [self._prepare_or_refuse(path) for path in paths]
-        readable = [
-            (path, item) for path, item in zip(paths, prepared, strict=True) if not isinstance(item, Refusal)
-        ]
+        readable = [(path, item) for path, item in zip(paths, prepared, strict=True) if not isinstance(item, Refusal)]
         answers = iter(self._answer([path for path, _ in readable], [seen for _, seen in readable]))
         for item in prepared:
             yield item if isinstance(item, Refusal) else next(answers)
