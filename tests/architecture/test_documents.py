@@ -1,0 +1,159 @@
+"""What the documents say is so: names, keys, versions, links, commands and examples."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import unicodedata
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+import yaml
+from pydantic import BaseModel
+
+import brainslice
+from brainslice.cli.main import app
+from brainslice.config import Config, read_config
+
+PROJECT = Path(__file__).resolve().parents[2]
+DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
+READMES = [PROJECT / "README.md", PROJECT / "README.es.md"]
+SETTINGS = [PROJECT / "docs/en/configuration.md", PROJECT / "docs/es/configuracion.md"]
+COMMANDS = {str(command.name): command for command in app.registered_commands}
+PEOPLE_KNOW = [name for name, command in COMMANDS.items() if not command.hidden]
+
+
+def text_of(path: Path) -> str:
+    return path.read_text(encoding="utf-8")
+
+
+def blocks(path: Path, language: str) -> list[str]:
+    return re.findall(rf"^```{language}\n(.*?)^```$", text_of(path), flags=re.MULTILINE | re.DOTALL)
+
+
+def prose(path: Path) -> str:
+    return re.sub(r"^```.*?^```$", "", text_of(path), flags=re.MULTILINE | re.DOTALL)
+
+
+def settings(section: BaseModel, before: str = "") -> Iterator[tuple[str, object]]:
+    for name in type(section).model_fields:
+        value = getattr(section, name)
+        if isinstance(value, BaseModel):
+            yield from settings(value, f"{before}{name}.")
+        else:
+            yield before + name, value
+
+
+def spelled(value: object) -> str:
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, tuple):
+        return f"[{', '.join(value)}]"
+    return value.as_posix() if isinstance(value, Path) else str(value)
+
+
+def anchors(path: Path) -> set[str]:
+    """The names under which GitHub finds a page's headings."""
+    titles = re.findall(r"^#+ (.+)$", prose(path), flags=re.MULTILINE)
+    plain = (unicodedata.normalize("NFC", title).lower().replace("`", "") for title in titles)
+    return {re.sub(r"[^\w\- ]", "", title).replace(" ", "-") for title in plain}
+
+
+def test_both_readmes_lead_to_each_other() -> None:
+    assert "(README.es.md)" in text_of(READMES[0])
+    assert "(README.md)" in text_of(READMES[1])
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_a_readme_names_every_verb(readme: Path) -> None:
+    text = text_of(readme)
+    assert not [verb for verb in PEOPLE_KNOW if not re.search(rf"`(brainslice )?{verb}\b", text)]
+
+
+@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
+def test_a_readme_names_every_original_command(readme: Path) -> None:
+    doors = [*PROJECT.glob("src/*.py"), *(path for path in PROJECT.glob("tools/*.py") if "original" in text_of(path))]
+    names = [path.relative_to(PROJECT).as_posix() for path in doors]
+    assert len(names) >= 9
+    assert not [name for name in names if f"python {name}" not in text_of(readme)]
+
+
+@pytest.mark.parametrize("page", SETTINGS, ids=lambda path: path.name)
+def test_every_setting_is_documented_with_its_default(page: Path) -> None:
+    rows = dict(re.findall(r"^\| `([\w.]+)` \| `(.*?)` \|", text_of(page), flags=re.MULTILINE))
+    assert rows == {key: spelled(value) for key, value in settings(Config())}
+
+
+def test_the_configuration_that_ships_holds_every_key_at_its_default() -> None:
+    path = PROJECT / "configs" / "config.yaml"
+    written = Config.model_validate(yaml.safe_load(text_of(path)))
+    assert read_config(path) == written == Config()
+    keys = [key.rsplit(".", 1)[-1] for key, _ in settings(Config())]
+    assert not [key for key in keys if not re.search(rf"^\s*{key}:", text_of(path), flags=re.MULTILINE)]
+
+
+def test_the_changelog_knows_the_current_version() -> None:
+    assert f"## {brainslice.__version__}" in text_of(PROJECT / "CHANGELOG.md")
+
+
+def test_the_citation_knows_the_current_version() -> None:
+    citation = yaml.safe_load(text_of(PROJECT / "CITATION.cff"))
+    assert str(citation["version"]) == brainslice.__version__
+    assert citation["license"] == "MIT"
+
+
+@pytest.mark.parametrize("page", DOCUMENTS, ids=lambda path: path.relative_to(PROJECT).as_posix())
+def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
+    links = re.findall(r"\]\(([^)\s]+)\)", prose(page))
+    lost = []
+    for link in links:
+        if re.match(r"(https?|mailto):", link):
+            continue
+        place, _, anchor = link.partition("#")
+        target = (page.parent / place).resolve() if place else page
+        if not target.exists() or (anchor and anchor not in anchors(target)):
+            lost.append(link)
+    assert not lost
+
+
+@pytest.mark.parametrize(
+    ("page", "number"),
+    [
+        pytest.param(page, number, id=f"{page.relative_to(PROJECT).as_posix()}-{number}")
+        for page in DOCUMENTS
+        for number in range(len(blocks(page, "python")))
+    ],
+)
+def test_an_example_in_the_documents_runs(
+    page: Path, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    code = compile(blocks(page, "python")[number], f"{page.name}, block {number}", "exec")
+    exec(code, {"__name__": "example"})  # noqa: S102 - our own documents, read from the project
+
+
+def command_lines() -> list[object]:
+    return [
+        pytest.param(line, id=f"{page.relative_to(PROJECT).as_posix()}: {line}")
+        for page in DOCUMENTS
+        for block in blocks(page, "bash")
+        for line in block.replace("\\\n", " ").splitlines()
+        if line.startswith(("brainslice ", "./run.sh"))
+    ]
+
+
+@pytest.mark.parametrize("line", command_lines())
+def test_a_command_line_in_the_documents_can_be_meant(line: str) -> None:
+    program, *words = shlex.split(line, comments=True)
+    if program == "./run.sh":
+        if "--set-up" in words:
+            return
+        words = ["demo" if "--demo" in words else "run", *(word for word in words if word != "--demo")]
+    words = [word for word in words if word != "--debug"]
+    verb = words[0]
+    assert verb in PEOPLE_KNOW
+    command = typer.main.get_command(app).commands[verb]
+    known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
+    assert not [word for word in words[1:] if word.startswith("--") and word.split("=")[0] not in known]
