@@ -149,6 +149,16 @@ def set_trainable(network: Network, stage: Stage) -> None:
         layer.trainable = wanted and not isinstance(layer, keras.layers.BatchNormalization)
 
 
+def pooled_features(network: Network) -> keras.Model:
+    """Give the part from the activations at the cut to each feature's spatial mean ``(n, c)``, sharing its layers.
+
+    The head is linear and its logits are means over positions, so it needs no more of the features than their means.
+    """
+    cut = network.whole.get_layer(find_backbone(network.plan.backbone).cut).output
+    features = network.whole.get_layer(FEATURES).output
+    return keras.Model(cut, keras.layers.GlobalAveragePooling2D(dtype="float32")(features), name="pooled")
+
+
 def in_float32(network: Network) -> Network:
     """Give the same network with every layer in float32, as exporting needs it.
 

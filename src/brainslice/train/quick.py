@@ -16,7 +16,7 @@ from jaxtyping import Float32
 
 from brainslice.arrays import Logits
 from brainslice.network.augment import augmentation, reseed
-from brainslice.network.build import FEATURES, HEAD, set_trainable
+from brainslice.network.build import HEAD, pooled_features, set_trainable
 from brainslice.train.activations import Activations, Shelf, Trunk, Views, fill
 from brainslice.train.feed import Feed, Inputs, Rows
 from brainslice.train.history import Epoch
@@ -116,12 +116,9 @@ def _train_tail(task: Task, seen: _Seen, course: Course) -> tuple[Epoch, ...]:
 
 
 def _pool(task: Task, view: Activations) -> Float32[np.ndarray, "n c"]:
-    """Mean features of the scans that were looked at; the head sees a feature's mean, so nothing is lost."""
-    features = task.network.tail.get_layer(FEATURES).output
-    mean = keras.layers.GlobalAveragePooling2D(dtype="float32")(features)
-    model = keras.Model(task.network.tail.inputs, mean)
+    model = pooled_features(task.network)
     rows = np.concatenate([task.split.train, task.split.validation])
-    pooled = np.zeros((len(view), mean.shape[-1]), np.float32)
+    pooled = np.zeros((len(view), model.output.shape[-1]), np.float32)
     for start in range(0, len(rows), _SCORING_BATCH):
         some = rows[start : start + _SCORING_BATCH]
         pooled[some] = np.asarray(model.predict_on_batch(view[some].astype(np.float32)))

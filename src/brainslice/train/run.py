@@ -70,7 +70,7 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
         labels=manifest.label_indices,
         split=split,
         config=config,
-        content=hashlib.sha256(f"{manifest.digest}|{recipe.digest}".encode()).hexdigest(),
+        content=_content(manifest, recipe),
         cache=places.cache,
         workspace=places.workspace,
         progress=progress,
@@ -80,6 +80,14 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
     finished: Finished = finish(task, manifest, recipe, places)
     shutil.rmtree(places.workspace, ignore_errors=True)
     return Trained(finished.bundle, epochs, finished.notes)
+
+
+def _content(manifest: Manifest, recipe: Recipe) -> str:
+    """Digest of what the network sees, in order; labels, groups and splits are no part of it."""
+    digest = hashlib.sha256(recipe.digest.encode())
+    for record in manifest.records:
+        digest.update(record.sha256.encode())
+    return digest.hexdigest()
 
 
 def _fresh_network(config: Config, manifest: Manifest) -> Network:

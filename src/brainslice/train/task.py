@@ -38,7 +38,7 @@ class Task:
         labels: Their classes ``(n,)``.
         split: Which of them train and which validate.
         config: All settings.
-        content: Digest of the scans and of how they were made network input.
+        content: Digest of the scans in their order and of how they were made network input.
         cache: Where activations lie, for later runs too.
         workspace: Where checkpoints lie until training is done.
         progress: Who hears how far it is.
@@ -57,7 +57,8 @@ class Task:
     def fingerprint(self) -> str:
         """Digest of everything the result depends on; call it before training."""
         settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
-        parts = [settings, self.content, self.split.digest, digest_of(self.network.whole)]
+        classes = hashlib.sha256(self.labels.tobytes()).hexdigest()
+        parts = [settings, self.content, classes, self.split.digest, digest_of(self.network.whole)]
         parts += [keras.__version__, keras.config.backend()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
