@@ -111,11 +111,7 @@ def test_names_that_lead_outside_refuse_the_whole_archive(
     refused(make(tmp_path / "archive", FILES | {name: b"evil"}), "leads outside")
 
 
-@given(
-    st.lists(st.sampled_from(["..", ".", "a", "b.png", "", "C:", "\\", "~"]), min_size=1, max_size=5).map(
-        "/".join
-    )
-)
+@given(st.lists(st.sampled_from(["..", ".", "a", "b.png", "", "C:", "\\", "~"]), min_size=1, max_size=5).map("/".join))
 def test_no_name_writes_outside_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     root = tmp_path_factory.mktemp("box")
     with tarfile.open(root / "a.tar", "w") as archive:
@@ -138,9 +134,7 @@ def test_links_and_devices_in_a_zip_are_refused(tmp_path: Path, kind: int) -> No
     refused(tmp_path / "a.zip", "link or a device")
 
 
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE]
-)
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.BLKTYPE, tarfile.FIFOTYPE])
 def test_links_and_devices_in_a_tar_are_refused(tmp_path: Path, kind: bytes) -> None:
     with tarfile.open(tmp_path / "a.tar", "w") as archive:
         add(archive, tarfile.TarInfo("set/fine.png"), b"fine")
@@ -209,9 +203,7 @@ def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
     refused(make_tar(tmp_path / "a.tar", {"a": b"file", "a/b": b"below it"}), "cannot be unpacked")
 
 
-@pytest.mark.parametrize(
-    "content", [b"", b"no archive at all" * 99, b"PK\x03\x04torn", b"\x1f\x8btorn", b"BZh9torn"]
-)
+@pytest.mark.parametrize("content", [b"", b"no archive at all" * 99, b"PK\x03\x04torn", b"\x1f\x8btorn", b"BZh9torn"])
 def test_what_is_no_archive_is_refused(tmp_path: Path, content: bytes) -> None:
     (tmp_path / "a.zip").write_bytes(content)
     refused(tmp_path / "a.zip", "no zip or tar archive|holds no files")
@@ -227,9 +219,7 @@ def test_a_damaged_archive_gives_its_files_or_one_clear_refusal(
     tmp_path_factory: pytest.TempPathFactory, place: int, value: int, kind: str
 ) -> None:
     root = tmp_path_factory.mktemp("damaged")
-    path = (
-        make_zip(root / "a") if kind == "zip" else make_tar(root / "a", mode="w:gz" if kind == "gz" else "w")
-    )
+    path = make_zip(root / "a") if kind == "zip" else make_tar(root / "a", mode="w:gz" if kind == "gz" else "w")
     data = bytearray(path.read_bytes())
     data[place % len(data)] = value
     path.write_bytes(data[: len(data) - place % 7])
@@ -239,9 +229,7 @@ def test_a_damaged_archive_gives_its_files_or_one_clear_refusal(
         assert {entry.name for entry in root.iterdir()} == {"a"}
 
 
-def test_a_full_disk_is_one_line_and_leaves_the_old_folder(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_full_disk_is_one_line_and_leaves_the_old_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     unpack(make_zip(tmp_path / "a.zip", {"old.png": b"old"}), tmp_path / "target")
     make_zip(tmp_path / "a.zip")
     plain = Path.open

@@ -69,9 +69,7 @@ def test_known_names_on_other_pictures_are_strangers() -> None:
 @given(st.integers(0, 2**32 - 1), st.integers(100, 400), st.integers(40, 95))
 def test_a_fingerprint_survives_rescaling_and_re_encoding(seed: int, side: int, quality: int) -> None:
     rng = np.random.default_rng(seed)
-    coarse = Image.fromarray(rng.integers(0, 255, (7, 7), dtype=np.uint8)).resize(
-        (288, 230), Image.Resampling.BICUBIC
-    )
+    coarse = Image.fromarray(rng.integers(0, 255, (7, 7), dtype=np.uint8)).resize((288, 230), Image.Resampling.BICUBIC)
     stored = io.BytesIO()
     coarse.resize((side, side), Image.Resampling.BILINEAR).save(stored, "JPEG", quality=quality)
     before = fingerprint(np.asarray(coarse, dtype=np.float32))

@@ -33,9 +33,9 @@ def manifest(root: Path, *records: Record) -> Manifest:
     return Manifest(root, "some", LABELS, "audit", official_split=True, records=records, masks=None)
 
 
-names = st.text(
-    st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20
-).filter(lambda name: name not in {".", ".."})
+names = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0/"), min_size=1, max_size=20).filter(
+    lambda name: name not in {".", ".."}
+)
 
 
 @given(
@@ -60,8 +60,7 @@ def test_digest_ignores_names_and_order_but_no_contents(tmp_path: Path) -> None:
     first, second = record(1), record(2)
     plain = manifest(tmp_path, first, second).digest
     assert (
-        manifest(tmp_path / "elsewhere", second, dataclasses.replace(first, path="a.png", source="b")).digest
-        == plain
+        manifest(tmp_path / "elsewhere", second, dataclasses.replace(first, path="a.png", source="b")).digest == plain
     )
     for change in (
         {"sha256": "0" * 64},

@@ -48,10 +48,10 @@ def test_both_sets_are_pinned_to_the_version_that_was_measured() -> None:
 
 def test_a_finished_download_is_found_again_and_linked(cached: Path, tmp_path: Path) -> None:
     heard: list[tuple[str, int, int]] = []
-    folder = download("navoneel", tmp_path / "data_source", lambda *news: heard.append(news))
-    assert folder == tmp_path / "data_source" / "navoneel"
+    folder = download("navoneel", tmp_path / "downloads" / "navoneel", lambda *news: heard.append(news))
+    assert folder == tmp_path / "downloads" / "navoneel"
     assert folder.resolve() == cached.resolve()
-    assert download("navoneel", tmp_path / "data_source") == folder
+    assert download("navoneel", folder) == folder
     assert heard == [("downloading navoneel", 0, 1), ("downloading navoneel", 1, 1)]
 
 
@@ -60,7 +60,7 @@ def test_somebody_elses_folder_of_that_name_is_left_alone(tmp_path: Path) -> Non
     mine = tmp_path / "navoneel"
     mine.mkdir()
     (mine / "mine.png").touch()
-    assert download("navoneel", tmp_path) != mine
+    assert download("navoneel", mine) != mine
     assert [path.name for path in mine.iterdir()] == ["mine.png"]
 
 
@@ -109,9 +109,7 @@ def test_without_kagglehub_the_extra_is_named(tmp_path: Path, monkeypatch: pytes
         download("nickparvar", tmp_path)
 
 
-def test_a_programming_error_elsewhere_is_no_download_error(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_programming_error_elsewhere_is_no_download_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", ModuleType("kagglehub"))
 
     def shout(*_: object) -> None:

@@ -138,11 +138,7 @@ def test_clean_tests_one_fold_and_validates_on_the_next() -> None:
 
 def test_official_follows_the_folders_and_counts_who_crosses() -> None:
     rows = (
-        both("1", "train", 0)
-        + both("2", "val", 1)
-        + both("1", "test", 2)
-        + both("2", "test", 3)
-        + both("3", "test", 0)
+        both("1", "train", 0) + both("2", "val", 1) + both("1", "test", 2) + both("2", "test", 3) + both("3", "test", 0)
     )
     split = make_split(manifest(rows), Protocol.OFFICIAL)
     assert (split.crossing, split.crossing_validation) == (4, 0)
@@ -152,9 +148,7 @@ def test_official_follows_the_folders_and_counts_who_crosses() -> None:
 
 
 def test_relatives_between_train_and_validation_are_a_leak_too() -> None:
-    split = make_split(
-        manifest(both("1", "train", 0) + both("1", "val", 0) + both("2", "test", 0)), Protocol.OFFICIAL
-    )
+    split = make_split(manifest(both("1", "train", 0) + both("1", "val", 0) + both("2", "test", 0)), Protocol.OFFICIAL)
     assert (split.crossing, split.crossing_validation) == (0, 2)
     with pytest.raises(LeakError, match="2 of 2 validation scans"):
         refuse_leaks(split, accepted=False)

@@ -113,9 +113,7 @@ class _Writer:
         self._members += 1
         self._left -= size
         if size < 0 or self._left < 0 or self._members > _MOST_MEMBERS:
-            _refuse(
-                self.archive, "would unpack to far more than an archive of its size should hold", _BY_HAND
-            )
+            _refuse(self.archive, "would unpack to far more than an archive of its size should hold", _BY_HAND)
         return path
 
 

@@ -54,9 +54,7 @@ def decode(manifest: Manifest, recipe: Recipe, cache: Path, progress: Progress =
     return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, recipe, progress))
 
 
-def statistics(
-    manifest: Manifest, cache: Path, progress: Progress = silent
-) -> Float32[np.ndarray, "n features"]:
+def statistics(manifest: Manifest, cache: Path, progress: Progress = silent) -> Float32[np.ndarray, "n features"]:
     """Sum up every scan's grey values, without any spatial information; kept like the decoded scans.
 
     Returns:

@@ -157,9 +157,7 @@ class Manifest:
         try:
             labels = LabelSet(tuple(header.class_names), header.healthy)
             records = tuple(_record(row) for row in csv.DictReader(io.StringIO(text)))
-            return cls(
-                folder, header.name, labels, header.groups_from, header.official_split, records, header.masks
-            )
+            return cls(folder, header.name, labels, header.groups_from, header.official_split, records, header.masks)
         except (BrainsliceError, KeyError, ValueError, TypeError, csv.Error) as error:
             msg = f"{table_path}: holds a line that is no record ({error}); {_REMEDY}"
             raise DatasetError(msg) from error

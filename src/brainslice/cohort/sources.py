@@ -57,12 +57,12 @@ def download(name: str, folder: Path, progress: Progress = silent) -> Path:
     """Fetch a public set through kagglehub, or find that it is here already.
 
     What was fetched once is kept in kagglehub's own cache, where an interrupted download goes on and other
-    projects find it; ``folder`` gets a link to it. Public sets need no login; where Kaggle asks for one,
+    projects find it; ``folder`` becomes a link to it. Public sets need no login; where Kaggle asks for one,
     kagglehub takes it from ``kaggle.json``.
 
     Args:
         name: A key of ``SOURCES``.
-        folder: Where to put the link, under the set's name; a folder of that name is left alone.
+        folder: The link to make; a real folder of that name is left alone.
         progress: Hears the beginning and the end.
 
     Returns:
@@ -82,7 +82,7 @@ def download(name: str, folder: Path, progress: Progress = silent) -> Path:
     with _in_one_line(source), full_disk_is_one_line(folder):
         fetched = _fetch(source)
     progress(step, 1, 1)
-    return _link(folder / name, fetched)
+    return _link(folder, fetched)
 
 
 def _fetch(source: Source) -> Path:
@@ -130,8 +130,6 @@ def _reason(error: Exception) -> str:
     if type(error).__name__ == "DataCorruptionError":
         return "the download arrived damaged; try again"
     if isinstance(error, OSError) and error.filename is not None:
-        return (
-            f"{error.filename} cannot be written ({error.strerror}); set KAGGLEHUB_CACHE to a folder of yours"
-        )
+        return f"{error.filename} cannot be written ({error.strerror}); set KAGGLEHUB_CACHE to a folder of yours"
     words = " ".join(str(error).split())[:160] or type(error).__name__
     return f"Kaggle cannot be reached ({words}); check the network and try again"

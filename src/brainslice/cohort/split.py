@@ -84,9 +84,7 @@ def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0) -> Sp
     train, validation, test = (np.flatnonzero(parts == name) for name in ("train", "val", "test"))
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if not len(part):
-            msg = (
-                f"{manifest.root}: the {protocol} split leaves no {name} scans; prepare a set with more scans"
-            )
+            msg = f"{manifest.root}: the {protocol} split leaves no {name} scans; prepare a set with more scans"
             raise DatasetError(msg)
     labels, groups = manifest.label_indices, manifest.group_indices
     absent = sorted(set(range(len(manifest.labels))) - set(labels[train].tolist()))
@@ -109,9 +107,7 @@ def refuse_leaks(split: Split, accepted: bool) -> None:  # noqa: FBT001 - the on
         return
     found = []
     if split.crossing:
-        found.append(
-            f"{split.crossing} of {len(split.test)} test scans have relatives in train or validation"
-        )
+        found.append(f"{split.crossing} of {len(split.test)} test scans have relatives in train or validation")
     if split.crossing_validation:
         among = len(split.validation)
         found.append(f"{split.crossing_validation} of {among} validation scans have relatives in train")
