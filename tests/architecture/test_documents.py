@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
+import tomllib
 import unicodedata
 from collections.abc import Iterator
 from pathlib import Path
@@ -92,6 +93,33 @@ def test_the_configuration_that_ships_holds_every_key_at_its_default() -> None:
     assert read_config(path) == written == Config()
     keys = [key.rsplit(".", 1)[-1] for key, _ in settings(Config())]
     assert not [key for key in keys if not re.search(rf"^\s*{key}:", text_of(path), flags=re.MULTILINE)]
+
+
+def test_the_architecture_page_draws_the_rooms_as_they_are() -> None:
+    package = PROJECT / "src" / "brainslice"
+    tree = re.search(r"^```\n(src/brainslice/.*?)^```$", text_of(PROJECT / "ARCHITECTURE.md"), re.MULTILINE | re.DOTALL)
+    assert tree is not None
+    drawn: dict[str, set[str]] = {"": set()}
+    room = ""
+    for line in tree[1].split("\n\nsrc/*.py")[0].splitlines()[1:]:
+        if name := re.match(r"  (\w+)/ ", line):
+            room = name[1]
+            drawn[room] = set()
+        elif module := re.match(r"  (\w+) ", line):
+            drawn[""].add(module[1])
+            continue
+        drawn[room] |= set(re.findall(r"\b[a-z_]+\b", re.sub(r"^.*[A-Z\]]{3,}\S*|\[\w+\]", "", line)))
+    found = {"": {path.stem for path in package.glob("*.py")}}
+    for folder in package.glob("*/__init__.py"):
+        found[folder.parent.name] = {path.stem for path in folder.parent.glob("*.py")} - {"__init__"}
+    assert drawn == found
+
+
+def test_the_architecture_page_draws_the_layers_as_they_are() -> None:
+    contracts = tomllib.loads(text_of(PROJECT / "pyproject.toml"))["tool"]["importlinter"]["contracts"]
+    (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
+    drawn = "\n".join(layer.replace("brainslice.", "") for layer in layers)
+    assert f"```\n{drawn}\n```" in text_of(PROJECT / "ARCHITECTURE.md")
 
 
 def test_the_changelog_knows_the_current_version() -> None:
