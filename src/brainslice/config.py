@@ -50,12 +50,12 @@ class DataConfig(_Section):
 class QuickConfig(_Section):
     """The laptop's recipe: cached activations below the cut, training above it."""
 
-    views: Count = 5
+    views: Count = 4
     head_epochs: Annotated[int, Field(ge=1)] = 30
     head_lr: Positive = 0.002
-    epochs: Count = 8
+    epochs: Count = 6
     lr: Positive = 0.0003
-    minutes: Positive = 8.0
+    minutes: Positive = 20.0
 
 
 class TrainConfig(_Section):

@@ -25,6 +25,9 @@ from brainslice.train.task import Task, digest_of
 
 _SCORING_BATCH = 64
 
+_HEAD_VIEWS = 2
+"""The head is only a start for the tail: the scans themselves and one view of them are enough for it."""
+
 _KEPT_IN_MEMORY = 4 << 30
 """Bytes of activations that are read into memory as a whole; more than this stays on the disk."""
 
@@ -86,7 +89,7 @@ def _all_views(task: Task, trunk: Trunk) -> tuple[Activations, ...]:
 
 
 def _train_head(task: Task, seen: _Seen, course: Course) -> tuple[Epoch, ...]:
-    pooled = [_pool(task, view) for view in seen.views]
+    pooled = [_pool(task, view) for view in seen.views[:_HEAD_VIEWS]]
     head = task.network.whole.get_layer(HEAD)
     features = keras.Input(pooled[0].shape[1:])
     dropped = keras.layers.Dropout(task.network.plan.dropout, seed=task.config.seed)(features)
