@@ -126,9 +126,9 @@ def inverted_bootstrap(
     """Bound a sum of absolute mean gaps, which noise alone makes larger than it is.
 
     A percentile interval would be wrong here: even without any true gap the estimate is above zero,
-    and every draw adds noise once more. So the question is turned round: by what factor may the gaps
-    seen be scaled so that, with the noise of the draws added, the estimate is not unusual? The interval
-    holds all such factors, and the estimate itself.
+    and every draw adds noise once more. So the lower end turns the question round: how small may the
+    gaps seen be scaled until, with the noise of the draws added, the estimate becomes unusual? The upper
+    end lets noise explain nothing: it takes the signs of the gaps seen as true and bounds their sum.
 
     Args:
         parts: The signed gaps of each scan ``(n, parts)``; a mean over scans is a gap.
@@ -150,9 +150,9 @@ def inverted_bootstrap(
         return None
     tail = (1 - resampling.level) / 2
     low = _factor(gaps, noise, 1 - tail) * estimate
-    high = max(estimate, _factor(gaps, noise, tail) * estimate)
+    high = estimate - float(np.quantile(noise @ np.sign(gaps), tail))
     method = f"bootstrap by test inversion ({resampling.words})"
-    return Interval(scale * min(low, estimate), scale * high, resampling.level, method)
+    return Interval(scale * min(low, estimate), scale * max(high, estimate), resampling.level, method)
 
 
 def _factor(gaps: np.ndarray, noise: np.ndarray, quantile: float) -> float:
