@@ -109,6 +109,9 @@ def test_a_full_disk_is_one_line_and_leaves_everything(tmp_path: Path) -> None:
     with pytest.raises(ResourceError, match="no space left"), replacing_parts(tmp_path, PARTS, "seal.json"):
         raise OSError(errno.ENOSPC, "No space left on device")
     assert state(tmp_path) == whole("old")
+    with pytest.raises(ResourceError), replacing_parts(tmp_path / "fresh", PARTS, "seal.json"):
+        raise OSError(errno.ENOSPC, "No space left on device")
+    assert not (tmp_path / "fresh").exists()
 
 
 def test_links_lead_to_the_file_itself_and_copies_do_not_depend_on_it(tmp_path: Path) -> None:

@@ -63,6 +63,7 @@ def replacing_parts(folder: Path, parts: Sequence[str], seal: str) -> Iterator[P
     Raises:
         ResourceError: The disk is full.
     """
+    fresh = not folder.exists()
     folder.mkdir(parents=True, exist_ok=True)
     for leftover in folder.glob(f"{_PREFIX}*"):
         shutil.rmtree(leftover, ignore_errors=True)
@@ -76,6 +77,8 @@ def replacing_parts(folder: Path, parts: Sequence[str], seal: str) -> Iterator[P
             _swap(folder, new, old, [*parts, seal])
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+        if fresh and not any(folder.iterdir()):
+            folder.rmdir()
 
 
 def place_scan(scan: Path, target: Path, *, copy: bool) -> bool:
