@@ -27,12 +27,6 @@ def demo(
     drawn = root / "phantoms"
     with watching() as progress:
         write_phantoms(drawn, patients_per_class=patients, seed=seed, progress=progress)
-    settings = [
-        "data.image_size=96",
-        "train.recipe=full",
-        "train.epochs=8",
-        "train.freeze_backbone_epochs=0",
-        "model.weights=none",
-    ]
+    settings = ["data.image_size=128", "train.quick.views=2", "train.quick.epochs=3", "model.weights=shipped"]
     run(source=drawn, root=root, overrides=settings, seed=seed)
     note(f"this was a demonstration on phantoms, drawn pictures and no scans; all of it lies in {root}")

@@ -22,6 +22,9 @@ import numpy as np
 
 from brainslice.errors import ConfigError
 
+SHIPPED_WEIGHTS = Path(__file__).with_name("efficientnetv2-b0.h5")
+"""Our own EfficientNetV2-B0 without a head, in half precision: ImageNet's, then trained on brain scans by us."""
+
 _REMEDY = "give the weights file of this very architecture, without its classification head"
 _INSIDE = "model.weights.h5"
 _OVERHEAD = 1 << 24
@@ -40,6 +43,7 @@ def load_arrays(model: keras.Model, path: Path) -> None:
     Raises:
         ConfigError: The file is absent, damaged, of another architecture, or holds NaN.
     """
+    check_file(path)
     layers = [layer for layer in model.layers if layer.weights]
     with _opened(path, 4 * sum(layer.count_params() for layer in layers)) as store:
         arrays = _by_order(store) if "layer_names" in store.attrs else _by_class(store, layers)
@@ -50,6 +54,19 @@ def load_arrays(model: keras.Model, path: Path) -> None:
         raise ConfigError(msg)
     for layer, group in zip(layers, values, strict=True):
         layer.set_weights(group)
+
+
+def check_file(path: Path) -> None:
+    """Refuse at a glance what cannot be a weights file, before anything is built for it.
+
+    Raises:
+        ConfigError: The file is absent, or neither HDF5 nor an archive.
+    """
+    if not path.is_file():
+        msg = f"{path}: there is no such weights file; download it first, or set weights to imagenet"
+        raise ConfigError(msg)
+    if not zipfile.is_zipfile(path) and not h5py.is_hdf5(path):
+        raise ConfigError(_damage(path, "neither HDF5 nor a .keras archive"))
 
 
 def weights_digest(model: keras.Model) -> str:
@@ -73,9 +90,6 @@ def _opened(path: Path, expected: int) -> Iterator[h5py.Group]:
     try:
         with h5py.File(_unpacked(path, expected), "r") as file:
             yield file.get("model_weights", file)
-    except FileNotFoundError as error:
-        msg = f"{path}: there is no such weights file; download it first, or set weights to imagenet"
-        raise ConfigError(msg) from error
     except (
         OSError,
         KeyError,
@@ -85,14 +99,15 @@ def _opened(path: Path, expected: int) -> Iterator[h5py.Group]:
         AttributeError,
         zipfile.BadZipFile,
     ) as error:
-        fault = " ".join(str(error).split()).strip("'\"")
-        msg = f"{path}: this weights file is damaged or not HDF5 ({fault}); download it again"
-        raise ConfigError(msg) from error
+        raise ConfigError(_damage(path, str(error))) from error
+
+
+def _damage(path: Path, fault: str) -> str:
+    line = " ".join(fault.split()).strip("'\"")
+    return f"{path}: this weights file is damaged or not HDF5 ({line}); download it again"
 
 
 def _unpacked(path: Path, expected: int) -> Path | io.BytesIO:
-    if not path.is_file():
-        raise FileNotFoundError(path)
     if not zipfile.is_zipfile(path):
         return path
     with zipfile.ZipFile(path) as archive:

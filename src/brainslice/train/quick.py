@@ -17,11 +17,12 @@ from jaxtyping import Float32
 from brainslice.arrays import Logits
 from brainslice.network.augment import augmentation, reseed
 from brainslice.network.build import HEAD, pooled_features, set_trainable
+from brainslice.network.weights import weights_digest
 from brainslice.train.activations import Activations, Shelf, Trunk, Views, fill
 from brainslice.train.feed import Feed, Inputs, Rows
 from brainslice.train.history import Epoch
 from brainslice.train.stage import Course, Examiner, run_stage
-from brainslice.train.task import Task, digest_of
+from brainslice.train.task import Task
 
 _SCORING_BATCH = 64
 
@@ -69,7 +70,7 @@ def _all_views(task: Task, trunk: Trunk) -> tuple[Activations, ...]:
     config, network = task.config, task.network
     shape = tuple(network.trunk.output.shape[1:])
     chance = augmentation(task.augment_plan, config.seed)
-    frozen = digest_of(network.trunk)
+    frozen = weights_digest(network.trunk)
     views = []
     for number in range(1 + (config.train.quick.views if config.augment.enabled else 0)):
         drawn = (config.seed, number, repr(task.augment_plan)) if number else ()

@@ -11,10 +11,13 @@ import keras
 
 from brainslice.bundle.store import ModelBundle
 from brainslice.cohort.decoded import decode
+from brainslice.cohort.known import NICKPARVAR
 from brainslice.cohort.manifest import Manifest
 from brainslice.cohort.split import Protocol, make_split, refuse_leaks
 from brainslice.config import Config, ModelConfig
+from brainslice.errors import LeakError
 from brainslice.network.build import Network, NetworkPlan, build
+from brainslice.network.weights import SHIPPED_WEIGHTS
 from brainslice.places import Places
 from brainslice.prepare.recipe import Recipe
 from brainslice.progress import Progress, silent
@@ -55,13 +58,14 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
 
     Raises:
         DatasetError: There is no prepared set, or it is damaged.
-        LeakError: Groups cross the split and nobody accepted that.
+        LeakError: Groups cross the split and nobody accepted that, or the first weights saw the test scans.
         ConfigError: The weights file or a setting cannot be meant.
         ResourceError: The disk is full.
     """
     manifest = Manifest.read(places.data)
     split = make_split(manifest, Protocol(config.data.protocol), config.data.test_fold)
     refuse_leaks(split, accepted=accept_leaks)
+    _refuse_what_saw_the_test(config, manifest)
     recipe = Recipe(size=config.data.image_size)
     network = _fresh_network(config, manifest)
     task = Task(
@@ -109,8 +113,15 @@ def _fresh_network(config: Config, manifest: Manifest) -> Network:
 
 
 def _first_weights(model: ModelConfig) -> Path | str | None:
-    named = {"imagenet": "imagenet", "none": None}
+    named = {"imagenet": "imagenet", "none": None, "shipped": SHIPPED_WEIGHTS}
     return named[model.weights] if model.weights in named else Path(model.weights)
+
+
+def _refuse_what_saw_the_test(config: Config, manifest: Manifest) -> None:
+    """Our own weights saw most of the set they were trained on: no split of that set can test them honestly."""
+    if config.model.weights == "shipped" and manifest.name == NICKPARVAR:
+        msg = "model.weights must not be 'shipped' for this data set, it trained them; take imagenet or a local file"
+        raise LeakError(msg)
 
 
 def _fit(task: Task) -> tuple[Epoch, ...]:

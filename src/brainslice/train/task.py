@@ -8,24 +8,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import keras
-import numpy as np
 
 from brainslice.arrays import InputBatch, Labels
 from brainslice.cohort.split import Split
 from brainslice.config import Config
 from brainslice.network.augment import AugmentPlan
 from brainslice.network.build import Network
+from brainslice.network.weights import weights_digest
 from brainslice.progress import Progress
 from brainslice.train.feed import Lesson, Shuffle, make_lesson
 from brainslice.train.stage import StagePlan
-
-
-def digest_of(model: keras.Model) -> str:
-    """Hash a model's weights as they stand."""
-    digest = hashlib.sha256()
-    for value in model.get_weights():
-        digest.update(np.ascontiguousarray(value).tobytes())
-    return digest.hexdigest()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -58,7 +50,7 @@ class Task:
         """Digest of everything the result depends on; call it before training."""
         settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
         classes = hashlib.sha256(self.labels.tobytes()).hexdigest()
-        parts = [settings, self.content, classes, self.split.digest, digest_of(self.network.whole)]
+        parts = [settings, self.content, classes, self.split.digest, weights_digest(self.network.whole)]
         parts += [keras.__version__, keras.config.backend()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
