@@ -13,7 +13,7 @@ import keras
 import numpy as np
 
 from brainslice.errors import ConfigError
-from brainslice.network.build import Network
+from brainslice.network.build import Network, precision
 
 _BLACK = {"fill_mode": "constant", "fill_value": 0.0}
 _GREYS = (0, 255)
@@ -95,11 +95,13 @@ def train_ready(network: Network, augmentation: keras.Layer) -> keras.Model:
         augmentation: Layers on scans ``(n, h, w, 1)``, active in training only.
 
     Returns:
-        A model from scans ``(n, size, size, 1)``, 0 to 255, to logits ``(n, k)`` alone.
+        A model from scans ``(n, size, size, 1)``, 0 to 255, to logits ``(n, k)`` alone. It bears the network's
+        precision, by which ``compile`` knows whether the loss must be scaled.
     """
     size = network.plan.size
-    scan = keras.Input((size, size, 1), name="scan")
-    return keras.Model(scan, network.whole(augmentation(scan))["logits"], name="training")
+    with precision(network.plan.precision):
+        scan = keras.Input((size, size, 1), name="scan")
+        return keras.Model(scan, network.whole(augmentation(scan))["logits"], name="training")
 
 
 def _seeds(seed: int, count: int) -> list[int]:

@@ -19,7 +19,7 @@ from jaxtyping import Float32
 
 from brainslice.errors import ConfigError, DownloadError
 from brainslice.network.backbones import Backbone, find_backbone
-from brainslice.network.weights import load_arrays
+from brainslice.network.weights import check_file, load_arrays
 
 FEATURES = "features"
 """The layer whose output the head sees: what gradient Grad-CAM is asked about by default."""
@@ -106,7 +106,7 @@ class Network:
 
 
 def build(plan: NetworkPlan) -> Network:
-    """Build a network; its BatchNorm layers are frozen for good, everything else can be trained.
+    """Build a network, ready to be trained as a whole.
 
     The same plan gives the same arrays, whatever was built before.
 
@@ -115,8 +115,10 @@ def build(plan: NetworkPlan) -> Network:
             multi-level features.
         DownloadError: ImageNet weights could not be fetched.
     """
+    if isinstance(plan.weights, Path):
+        check_file(plan.weights)
     backbone = find_backbone(plan.backbone)
-    with _repeatable(plan.seed), _precision(plan.precision):
+    with _repeatable(plan.seed), precision(plan.precision):
         grown = _grow(backbone, plan)
         cut, top = grown.get_layer(backbone.cut).output, grown.output
         levels = _levels(plan, cut, grown.get_layer("top_conv").input, top) if plan.multi_level else top
@@ -136,17 +138,18 @@ def build(plan: NetworkPlan) -> Network:
 def set_trainable(network: Network, stage: Stage) -> None:
     """Choose what training may change; a model must be compiled afterwards.
 
-    BatchNorm layers stay frozen at every stage: they keep ImageNet's statistics, because those of one small
-    batch of scans are noise.
+    Pretrained BatchNorm layers stay frozen at every stage: they keep ImageNet's statistics, because those of one small
+    batch of scans are noise. Where a whole network starts from chance there is nothing to keep, and they learn.
 
     Args:
         network: The network.
         stage: The ``head`` alone, the ``tail`` (last blocks and head), or ``all``.
     """
     tail = {layer.name for layer in network.tail.layers}
+    from_chance = stage == "all" and network.plan.weights is None
     for layer in network.whole.layers:
         wanted = stage == "all" or layer.name == HEAD or (stage == "tail" and layer.name in tail)
-        layer.trainable = wanted and not isinstance(layer, keras.layers.BatchNormalization)
+        layer.trainable = wanted and (from_chance or not isinstance(layer, keras.layers.BatchNormalization))
 
 
 def pooled_features(network: Network) -> keras.Model:
@@ -250,7 +253,8 @@ def _repeatable(seed: int) -> Iterator[None]:
 
 
 @contextmanager
-def _precision(name: str) -> Iterator[None]:
+def precision(name: str) -> Iterator[None]:
+    """Let every layer and model made inside compute in a number format, and restore the previous one after."""
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy(name)
     try:

@@ -94,10 +94,10 @@ def _activations_and_slopes(whole: keras.Model, layer: str, scans: Tensor, chose
     logits, activations = whole.output["logits"], whole.get_layer(layer).output
     if name == "jax":
         # JAX differentiates by arguments only, so the layer must be one that everything passes through.
-        seen = keras.Model(whole.inputs, activations)(scans, training=False)
-        above = keras.Model(activations, logits)
+        seen = keras.Model(whole.input, activations)(scans, training=False)
+        above = _above(activations, logits)
         return seen, backend.grad(lambda values: (above(values, training=False) * chosen).sum())(seen)
-    probe = keras.Model(whole.inputs, [activations, logits])
+    probe = keras.Model(whole.input, [activations, logits])
     if name == "torch":
         seen, scores = probe(scans.requires_grad_(), training=False)
         return seen, backend.autograd.grad((scores * chosen).sum(), seen)[0]
@@ -106,3 +106,11 @@ def _activations_and_slopes(whole: keras.Model, layer: str, scans: Tensor, chose
         seen, scores = probe(scans, training=False)
         score = keras.ops.sum(scores * chosen)
     return seen, tape.gradient(score, seen)
+
+
+def _above(activations: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Model:
+    try:
+        return keras.Model(activations, logits)
+    except ValueError as error:
+        msg = "the layer must be one that no other bypasses; ask for a block's end, or set KERAS_BACKEND=tensorflow"
+        raise ConfigError(msg) from error
