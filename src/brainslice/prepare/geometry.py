@@ -4,13 +4,23 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
+from jaxtyping import Float32, Float64
 from PIL import Image
 
 from brainslice.arrays import Decisions, Mask, Pixels
 from brainslice.errors import UsageError
+
+Part: TypeAlias = Float32[np.ndarray, "rows columns"]
+"""What a box cuts out of a picture."""
+
+Square: TypeAlias = Float32[np.ndarray, "size size"]
+"""What a frame makes of it."""
+
+Cells: TypeAlias = Float64[np.ndarray, "down across"]
+"""A picture reduced to a coarse grid."""
 
 # The head is looked for on a grid of about this many cells a side: fine enough for its outline, and too
 # coarse for noise.
@@ -50,7 +60,7 @@ class Box:
         """Columns."""
         return self.right - self.left
 
-    def cut(self, picture: Pixels) -> Pixels:
+    def cut(self, picture: Pixels) -> Part:
         """Take this part of a picture, as a view.
 
         Raises:
@@ -74,11 +84,11 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The way from a picture to the square a network sees: cut a box, pad it with black, resize.
+    """The way from a picture to the square a network sees: cut a box, resize it, pad it with black.
 
     Attributes:
         box: The part of the picture that is kept.
-        side: The side of the padded square, in the picture's pixels; the box lies in its middle.
+        side: The side of the square around the box, in the picture's pixels; the box lies in its middle.
         size: The side of the square afterwards, in pixels.
     """
 
@@ -92,7 +102,7 @@ class Frame:
             msg = f"the square must hold the box, got {self}"
             raise UsageError(msg)
 
-    def warp(self, picture: Pixels, *, nearest: bool = False) -> Pixels:
+    def warp(self, picture: Pixels, *, nearest: bool = False) -> Square:
         """Bring a whole picture, or a mask of its shape, into the network's square.
 
         Args:
@@ -104,8 +114,8 @@ class Frame:
         """
         return self.place(self.box.cut(picture), nearest=nearest)
 
-    def place(self, part: Pixels, *, nearest: bool = False) -> Pixels:
-        """Pad and resize what was already cut to the box.
+    def place(self, part: Part, *, nearest: bool = False) -> Square:
+        """Resize and pad what was already cut to the box.
 
         Shrinking averages over all pixels that fall together, so fine texture makes no false patterns.
 
@@ -116,12 +126,15 @@ class Frame:
         Returns:
             The square ``(size, size)``.
         """
-        top = (self.side - self.box.height) // 2
-        left = (self.side - self.box.width) // 2
-        square = np.zeros((self.side, self.side), dtype=np.float32)
-        square[top : top + self.box.height, left : left + self.box.width] = part
+        # Resized before it is padded: a strip of 1 x 60,000 pixels must not become a square of that side.
+        rows = max(1, round(self.box.height * self.size / self.side))
+        columns = max(1, round(self.box.width * self.size / self.side))
         method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
-        return np.array(Image.fromarray(square).resize((self.size, self.size), method), dtype=np.float32)
+        resized = Image.fromarray(np.ascontiguousarray(part)).resize((columns, rows), method)
+        square = np.zeros((self.size, self.size), dtype=np.float32)
+        top, left = (self.size - rows) // 2, (self.size - columns) // 2
+        square[top : top + rows, left : left + columns] = np.asarray(resized, dtype=np.float32)
+        return square
 
 
 def inside_frame(pixels: Pixels) -> Box:
@@ -136,7 +149,8 @@ def inside_frame(pixels: Pixels) -> Box:
     rows, columns = pixels.shape
     lowest, highest = float(pixels.min()), float(pixels.max())
     bright = pixels > (lowest + highest) / 2
-    down, across = bright.mean(axis=1) >= _FRAME_SHARE, bright.mean(axis=0) >= _FRAME_SHARE
+    down = np.count_nonzero(bright, axis=1) >= _FRAME_SHARE * columns
+    across = np.count_nonzero(bright, axis=0) >= _FRAME_SHARE * rows
     top, bottom = _first_inner(down), rows - _first_inner(down[::-1])
     left, right = _first_inner(across), columns - _first_inner(across[::-1])
     return Box(top, left, bottom, right) if top < bottom and left < right else Box(0, 0, rows, columns)
@@ -177,11 +191,12 @@ def find_head(pixels: Pixels) -> Box:
     )
 
 
-def _reduce(pixels: Pixels, step: int) -> Pixels:
-    return np.asarray(Image.fromarray(pixels).reduce(step), dtype=np.float32)
+def _reduce(pixels: Part, step: int) -> Cells:
+    # In double precision from here on: a file may hold values whose difference no single can.
+    return np.asarray(Image.fromarray(pixels).reduce(step), dtype=np.float64)
 
 
-def _threshold(cells: Pixels) -> float:
+def _threshold(cells: Cells) -> float:
     """Part dark from bright where the variance between the two is largest, on square roots of the values.
 
     The root brings the many dim tissues nearer to each other than to the black around the head.

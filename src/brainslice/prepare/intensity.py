@@ -33,7 +33,7 @@ def stretch(pixels: Pixels, low: float, high: float) -> Pixels:
     Returns:
         Values of 0 to 1 ``(h, w)``; all 0 where the percentiles coincide.
     """
-    stride = max(1, math.isqrt(pixels.size // _ENOUGH))
+    stride = math.ceil(math.sqrt(pixels.size / _ENOUGH))
     # In double precision: a file may hold values whose difference no single can.
     floor, ceiling = np.percentile(pixels[::stride, ::stride].astype(np.float64), [low, high])
     if ceiling <= floor:
@@ -58,7 +58,9 @@ def grey_statistics(pixels: Pixels) -> GreyStatistics:
         equal grey levels.
     """
     scaled = _unit_range(pixels)
-    border = np.concatenate([scaled[0], scaled[-1], scaled[1:-1, 0], scaled[1:-1, -1]])
+    outermost = np.ones(scaled.shape, dtype=bool)
+    outermost[1:-1, 1:-1] = False
+    border = scaled[outermost]
     counts, _ = np.histogram(scaled, bins=_LEVELS, range=(0.0, 1.0))
     moments = [border.mean(), border.std(), scaled.mean(), scaled.std()]
     return np.concatenate([moments, counts / scaled.size]).astype(np.float32)
@@ -68,4 +70,6 @@ def _unit_range(pixels: Pixels) -> Float32[np.ndarray, "h w"]:
     lowest, highest = float(pixels.min()), float(pixels.max())
     if lowest >= 0.0 and highest <= _EIGHT_BIT:
         return pixels / np.float32(_EIGHT_BIT)
-    return ((pixels.astype(np.float64) - lowest) / (highest - lowest)).astype(np.float32)
+    span = max(highest - lowest, float(np.finfo(np.float32).tiny))
+    shares: Pixels = ((pixels.astype(np.float64) - lowest) / span).astype(np.float32)
+    return shares

@@ -28,7 +28,7 @@ _BRIGHTEST: Final = 255.0
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The ordered steps: find the head, crop, stretch the grey values, pad to a square, resize, round.
+    """The ordered steps: find the head, crop, stretch the grey values, resize, pad to a square, round.
 
     Attributes:
         size: The side of the network's input, in pixels.

@@ -20,6 +20,9 @@ from brainslice.scan.types import Slice
 MOST_PIXELS: Final = 64_000_000
 """Larger pictures are refused by their header: no slice of a head comes near."""
 
+LONGEST_SIDE: Final = 65_535
+"""Longer strips are refused: resizing them would take memory in proportion to their length."""
+
 RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 """Pillow's names of the formats that are opened; all its other readers stay shut."""
 
@@ -64,14 +67,16 @@ def read_raster(data: bytes, digest: str) -> Slice:
 def _decode(data: bytes) -> Pixels:
     with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
         columns, rows = image.size
-        if rows * columns > MOST_PIXELS:
-            raise UnreadableScanError(_too_large(rows, columns))
+        if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
+            raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
         image.load()
         return np.array(_grey(_upright(image)), dtype=np.float32)
 
 
-def _too_large(rows: int, columns: int) -> str:
-    return f"must be a picture of at most {MOST_PIXELS:,} pixels, got {rows:,} x {columns:,}; scale it down"
+def _too_large(found: str) -> str:
+    return (
+        f"must be a picture of at most {MOST_PIXELS:,} pixels and {LONGEST_SIDE:,} a side, got {found}; scale it down"
+    )
 
 
 def _upright(image: Image.Image) -> Image.Image:
@@ -97,7 +102,7 @@ def _grey(image: Image.Image) -> Image.Image:
 
 def _fault(error: Exception, data: bytes) -> str:
     if isinstance(error, Image.DecompressionBombError):
-        return f"must be a picture of at most {MOST_PIXELS:,} pixels, got more than twice that; scale it down"
+        return _too_large("far more")
     if isinstance(error, UnidentifiedImageError) and not data.startswith(_SIGNATURES):
         opening = f"a file that begins with {data[:8].hex(' ')}" if data else "an empty file"
         return f"must be a picture ({', '.join(RASTER_FORMATS)}), got {opening}; export it as PNG"
