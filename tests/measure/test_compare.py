@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, chi2
 
-from brainslice.measure.compare import mcnemar
+from brainslice.measure.compare import mcnemar, spell_p_value
 
 
 def verdicts(first: int, second: int, both: int = 50) -> tuple[np.ndarray, np.ndarray]:
@@ -65,3 +65,10 @@ def test_equal_verdicts_are_no_difference() -> None:
     found = mcnemar(same, same, np.arange(3))
     assert found.p_value == 1.0
     assert found.p_value_by_group is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "p < 0.001"), (0.0009, "p < 0.001"), (0.0314, "p = 0.031"), (1.0, "p = 1.000")]
+)
+def test_a_p_value_is_spelt_as_papers_do(value: float, words: str) -> None:
+    assert spell_p_value(value) == words

@@ -8,6 +8,7 @@ from brainslice.labels import LabelSet
 from brainslice.measure.bootstrap import resample
 from brainslice.measure.reliability import bin_by_confidence, expected_calibration_error
 from brainslice.measure.scoring import (
+    TITLES,
     Judged,
     Score,
     calibration_scores,
@@ -107,3 +108,13 @@ def test_a_score_tells_itself_in_plain_types() -> None:
     assert told["interval"]["level"] == 0.9
     assert (told["n"], told["groups"], told["note"]) == (2, 2, "")
     assert proportion("recall", np.zeros(0, bool), np.zeros(0, int), 0.9).to_json()["interval"] is None
+
+
+def test_a_score_spells_what_it_has() -> None:
+    assert proportion("recall", np.array([True] * 9 + [False]), np.arange(10), 0.95).text.startswith("0.900 [0.")
+    assert proportion("recall", np.zeros(0, bool), np.zeros(0, int), 0.95).text == "undefined"
+    assert Score("macro_f1", 1.0, None, 3, 3, "why").text == "1.000 [no interval]"
+
+
+def test_every_score_has_a_title() -> None:
+    assert every_score(judged()).keys() == TITLES.keys()

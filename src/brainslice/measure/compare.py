@@ -56,6 +56,11 @@ def mcnemar(correct_first: Decisions, correct_second: Decisions, groups: Groups 
     return McNemar(first, second, float(chi2.sf(statistic, 1)), "chi-squared with continuity correction", by_group)
 
 
+def spell_p_value(p_value: float) -> str:
+    """Write a p-value as papers do."""
+    return "p < 0.001" if p_value < 0.001 else f"p = {p_value:.3f}"  # noqa: PLR2004 - the usual least
+
+
 def _group_p_value(correct_first: Decisions, correct_second: Decisions, groups: Groups) -> float | None:
     """Test the sum of the groups' differences against their squares, as independent as groups are."""
     members = np.unique(groups, return_inverse=True)[1]

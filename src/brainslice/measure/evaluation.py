@@ -5,20 +5,21 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
-
 from brainslice.arrays import Groups, Labels, Probabilities
 from brainslice.errors import UsageError
 from brainslice.labels import LabelSet
-from brainslice.measure.bin_intervals import accuracy_in_bins
+from brainslice.measure.against_floor import FloorComparison, compare_with_floor
 from brainslice.measure.bootstrap import DRAWS, Resampling, resample
-from brainslice.measure.compare import McNemar, mcnemar
-from brainslice.measure.intervals import LEVEL, Interval
+from brainslice.measure.intervals import LEVEL
 from brainslice.measure.one_vs_rest import ClassCurves, trace_curves
 from brainslice.measure.per_class import ClassRow, class_rows
-from brainslice.measure.reliability import BINS, Bins, bin_by_confidence
+from brainslice.measure.reliability import BINS
+from brainslice.measure.reliability_diagram import Reliability, reliability_of
 from brainslice.measure.scores import Confusion
-from brainslice.measure.scoring import Judged, Score, calibration_scores, decision_scores, tumour_scores
+from brainslice.measure.scoring import TITLES, Judged, Score, calibration_scores, decision_scores, tumour_scores
+
+HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "sensitivity", "specificity", "ece")
+"""The scores that are said first."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,60 +73,6 @@ class Scored:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Reliability:
-    """A reliability diagram's numbers.
-
-    Attributes:
-        bins: Scans by confidence.
-        accuracy: The interval of each bin's accuracy; None where the bin is empty.
-    """
-
-    bins: Bins
-    accuracy: tuple[Interval | None, ...]
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the bins in plain types; an empty bin has neither accuracy nor confidence."""
-        counts = self.bins.counts.tolist()
-        filled = [max(count, 1) for count in counts]
-        means = zip(counts, self.bins.confidence.tolist(), self.bins.correct.tolist(), filled, strict=True)
-        rows = [(sure / size, right / size) if count else (None, None) for count, sure, right, size in means]
-        return {
-            "counts": counts,
-            "confidence": [confidence for confidence, _ in rows],
-            "accuracy": [accuracy for _, accuracy in rows],
-            "accuracy_intervals": [interval and interval.to_json() for interval in self.accuracy],
-        }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class FloorComparison:
-    """What a model without any spatial information reaches on the same scans.
-
-    Attributes:
-        predictions: The classes it calls ``(n,)``.
-        scores: The same decision and tumour scores as the model's.
-        test: McNemar's test; "first" is the model, "second" the floor.
-    """
-
-    predictions: Labels
-    scores: tuple[Score, ...]
-    test: McNemar
-
-    def to_json(self) -> dict[str, Any]:
-        """Write scores and test in plain types."""
-        return {
-            "scores": {score.name: score.to_json() for score in self.scores},
-            "mcnemar": {
-                "only_model_right": self.test.only_first,
-                "only_floor_right": self.test.only_second,
-                "p_value": self.test.p_value,
-                "method": self.test.method,
-                "p_value_by_group": self.test.p_value_by_group,
-            },
-        }
-
-
-@dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """Everything that is said about one model on one test set.
 
@@ -166,6 +113,23 @@ class Evaluation:
             msg = f"score must be one of {list(found)}, got {name!r}"
             raise UsageError(msg)
         return found[name]
+
+    def summary_lines(self) -> tuple[str, ...]:
+        """Say the headline numbers, each with its interval, a line each."""
+        terms = self.terms
+        marks = f" [{', '.join(terms.marks)}]" if terms.marks else ""
+        lines = [
+            (
+                f"{terms.dataset}, {terms.protocol} protocol, {terms.split}{marks}: n = {self.n} scans of {self.groups} "
+                f"groups; intervals at {terms.level:.0%}"
+            )
+        ]
+        lines += [f"{TITLES[name]}: {self.score(name).text}" for name in HEADLINES]
+        before = {score.name: score for score in self.before}["ece"]
+        lines.append(f"ECE before the temperature of {terms.temperature:.3f}: {before.text}; {terms.bins} bins")
+        if self.floor is not None:
+            lines += self.floor.summary_lines()
+        return tuple(lines)
 
     def to_json(self) -> dict[str, Any]:
         """Write everything in plain types, in a fixed order, with None for what is undefined."""
@@ -212,6 +176,9 @@ def evaluate(scored: Scored, terms: Terms) -> Evaluation:
     resampling = resample(scored.groups, terms.seed, terms.draws, terms.level)
     after = _judged(scored, scored.probabilities, terms, resampling)
     before = _judged(scored, scored.uncalibrated, terms, resampling)
+    floor = None
+    if scored.floor is not None:
+        floor = compare_with_floor(after, _judged(scored, scored.floor, terms, resampling), terms.threshold)
     decisions = (*decision_scores(after), *tumour_scores(after, terms.threshold))
     return Evaluation(
         terms=terms,
@@ -221,30 +188,12 @@ def evaluate(scored: Scored, terms: Terms) -> Evaluation:
         before=calibration_scores(before, terms.bins),
         classes=class_rows(after),
         confusion=after.confusion,
-        reliability=_reliability(after, terms),
-        reliability_before=_reliability(before, terms),
+        reliability=reliability_of(after, terms.bins),
+        reliability_before=reliability_of(before, terms.bins),
         curves=trace_curves(after),
-        floor=_compared_with_floor(scored, after, terms),
+        floor=floor,
     )
 
 
 def _judged(scored: Scored, probabilities: Probabilities, terms: Terms, resampling: Resampling) -> Judged:
     return Judged(scored.labels, probabilities, scored.groups, terms.label_set, resampling)
-
-
-def _reliability(judged: Judged, terms: Terms) -> Reliability:
-    binned = bin_by_confidence(judged.probabilities, judged.labels, terms.bins)
-    bounds = accuracy_in_bins(judged.probabilities, judged.labels, judged.groups, terms.bins, judged.resampling.level)
-    return Reliability(binned, bounds)
-
-
-def _compared_with_floor(scored: Scored, model: Judged, terms: Terms) -> FloorComparison | None:
-    if scored.floor is None:
-        return None
-    floor = _judged(scored, scored.floor, terms, model.resampling)
-    right, floor_right = (np.equal(judged.predictions, judged.labels) for judged in (model, floor))
-    return FloorComparison(
-        predictions=floor.predictions,
-        scores=(*decision_scores(floor), *tumour_scores(floor, terms.threshold)),
-        test=mcnemar(right, floor_right, scored.groups),
-    )

@@ -22,6 +22,21 @@ from brainslice.measure.scores import (
     macro_f1_of_each,
 )
 
+TITLES = {
+    "accuracy": "accuracy",
+    "macro_f1": "macro F1",
+    "balanced_accuracy": "balanced accuracy",
+    "tumour_auc": "AUC of P(tumour)",
+    "sensitivity": "sensitivity (tumour)",
+    "specificity": "specificity (tumour)",
+    "ece": "ECE",
+    "mce": "MCE",
+    "brier": "Brier score",
+    "nll": "negative log-likelihood",
+    "classwise_ece": "class-wise ECE",
+}
+"""What the scores are called where people read them."""
+
 _NO_SPREAD = "no interval: drawing groups again never changes the value"
 _NO_AREA_SPREAD = "no interval: the ranking is without fault, or one kind comes from one group only"
 
@@ -45,6 +60,14 @@ class Score:
     n: int
     groups: int
     note: str = ""
+
+    @property
+    def text(self) -> str:
+        """Spell value and interval to three digits."""
+        if self.value is None:
+            return "undefined"
+        bounds = f"[{self.interval.low:.3f}, {self.interval.high:.3f}]" if self.interval else "[no interval]"
+        return f"{self.value:.3f} {bounds}"
 
     def to_json(self) -> dict[str, Any]:
         """Write the score in plain types."""

@@ -70,9 +70,7 @@ def fit_temperature(logits: Logits, labels: Labels) -> Temperature:
     margins = _margins(logits)
     true = margins[np.arange(len(labels)), labels]
     if not np.any(true < 0):
-        msg = (
-            f"every one of {len(labels)} held-out scans is judged rightly, so no temperature fits; {_REMEDY}"
-        )
+        msg = f"every one of {len(labels)} held-out scans is judged rightly, so no temperature fits; {_REMEDY}"
         raise CalibrationError(msg)
     if _gap(margins, true, 0.0) >= 0:
         msg = f"the scores of {len(labels)} held-out scans are no better than a guess; {_REMEDY}"
