@@ -27,6 +27,8 @@ Cells: TypeAlias = Float64[np.ndarray, "down across"]
 _CELLS: Final = 80
 # A bright piece counts as head when it has this share of the largest piece's area: letters have less.
 _LEAST_SHARE: Final = 0.1
+# A line of pixels is part of the head when this share of it is bright.
+_LEAST_LINE: Final = 0.03
 # Grey values above this percentile count as equally bright: a shining tumour must not make the rest look dark.
 _BRIGHT_PERCENTILE: Final = 90.0
 # A line belongs to a drawn frame when this share of it is brighter than half the brightest value.
@@ -180,14 +182,31 @@ def find_head(pixels: Pixels) -> Box:
     inner = inside_frame(pixels)
     step = max(1, math.ceil(max(inner.height, inner.width) / _CELLS))
     cells = _reduce(inner.cut(pixels), step)
-    found = _extent(cells > _threshold(cells))
+    threshold = _threshold(cells)
+    found = _extent(cells > threshold)
     if found is None:
         return inner
-    return Box(
+    rough = Box(
         inner.top + found.top * step,
         inner.left + found.left * step,
         min(inner.top + found.bottom * step, inner.bottom),
         min(inner.left + found.right * step, inner.right),
+    )
+    return _sharpened(rough.grown(step, inner), pixels, threshold)
+
+
+def _sharpened(box: Box, pixels: Pixels, threshold: float) -> Box:
+    """Draw a box in to the outermost lines that are bright for more than a few pixels."""
+    bright = box.cut(pixels) > threshold
+    rows = np.flatnonzero(np.count_nonzero(bright, axis=1) >= _LEAST_LINE * box.width)
+    columns = np.flatnonzero(np.count_nonzero(bright, axis=0) >= _LEAST_LINE * box.height)
+    if rows.size == 0 or columns.size == 0:
+        return box
+    return Box(
+        box.top + int(rows[0]),
+        box.left + int(columns[0]),
+        box.top + int(rows[-1]) + 1,
+        box.left + int(columns[-1]) + 1,
     )
 
 

@@ -1,0 +1,195 @@
+from __future__ import annotations
+
+import io
+import struct
+import threading
+import warnings
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+from PIL import Image
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan import MOST_PIXELS, read_raster
+
+GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
+
+
+def encoded(image: Image.Image, encoding: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, encoding, **options)
+    return buffer.getvalue()
+
+
+def read(data: bytes) -> np.ndarray:
+    return read_raster(data, "digest").pixels
+
+
+def png_header(columns: int, rows: int) -> bytes:
+    """The head of a PNG that claims a size, with a kilobyte of data at most."""
+
+    def chunk(name: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + name + body + struct.pack(">I", zlib.crc32(name + body))
+
+    header = struct.pack(">IIBBBBB", columns, rows, 8, 0, 0, 0, 0)
+    data = zlib.compress(bytes(1000))
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+@pytest.mark.parametrize("encoding", ["PNG", "TIFF", "BMP", "GIF"])
+def test_lossless_formats_give_back_every_grey_value(encoding: str) -> None:
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(GREY), encoding)), GREY)
+
+
+def test_webp_without_loss_gives_back_every_grey_value() -> None:
+    data = encoded(Image.fromarray(GREY).convert("RGB"), "WEBP", lossless=True)
+    np.testing.assert_array_equal(read(data), GREY)
+
+
+def test_jpeg_gives_back_a_smooth_picture_nearly() -> None:
+    ramp = np.tile(np.arange(0, 256, 4, dtype=np.uint8), (64, 1))
+    assert np.abs(read(encoded(Image.fromarray(ramp), "JPEG", quality=95)) - ramp).max() <= 4
+
+
+@given(arrays(np.uint8, (5, 7)))
+def test_every_colour_mode_of_a_grey_picture_gives_the_same_slice(grey: np.ndarray) -> None:
+    picture = Image.fromarray(grey)
+    for mode in ("RGB", "RGBA", "LA"):
+        np.testing.assert_array_equal(read(encoded(picture.convert(mode))), grey)
+    np.testing.assert_array_equal(read(encoded(picture.convert("P"))), grey)
+
+
+@given(st.tuples(*[st.integers(0, 255)] * 3))
+def test_colours_become_grey_by_their_luminance(colour: tuple[int, int, int]) -> None:
+    red, green, blue = colour
+    expected = 0.299 * red + 0.587 * green + 0.114 * blue
+    assert read(encoded(Image.new("RGB", (2, 2), colour))) == pytest.approx(expected, abs=1.0)
+
+
+def test_transparent_parts_lie_over_black() -> None:
+    layers = Image.new("RGBA", (3, 1))
+    layers.putdata([(255, 255, 255, 255), (255, 255, 255, 0), (200, 200, 200, 128)])
+    np.testing.assert_allclose(read(encoded(layers)), [[255, 0, 100]], atol=1)
+
+
+def test_a_transparent_palette_entry_is_black() -> None:
+    picture = Image.fromarray(GREY).convert("P")
+    picture.info["transparency"] = 0
+    picture.putpalette([255] * 3 + [value for value in range(1, 256) for _ in range(3)])
+    assert read(encoded(picture, transparency=0))[0, 0] == 0
+
+
+@pytest.mark.parametrize(
+    ("dtype", "encoding"),
+    [(np.uint16, "PNG"), (np.uint16, "TIFF"), (np.int32, "TIFF"), (np.float32, "TIFF")],
+)
+def test_deep_pictures_keep_their_values(dtype: type, encoding: str) -> None:
+    deep = (np.arange(12, dtype=dtype) * 4000).reshape(3, 4)
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(deep), encoding)), deep)
+
+
+def test_black_and_white_is_0_and_255() -> None:
+    np.testing.assert_array_equal(read(encoded(Image.fromarray(GREY > 100))), (GREY > 100) * 255)
+
+
+@pytest.mark.parametrize("encoding", ["JPEG", "PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_pictures_are_turned_the_way_their_exif_data_says(encoding: str, orientation: int) -> None:
+    upright = np.kron(np.array([[250, 10, 130], [60, 200, 90]], dtype=np.uint8), np.ones((16, 16), dtype=np.uint8))
+    # What a camera held in this way stores: the inverse of what the orientation asks for.
+    stored = {
+        1: upright,
+        2: upright[:, ::-1],
+        3: upright[::-1, ::-1],
+        4: upright[::-1],
+        5: upright.T,
+        6: np.rot90(upright, 1),
+        7: upright[::-1, ::-1].T,
+        8: np.rot90(upright, -1),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    seen = read(encoded(Image.fromarray(np.ascontiguousarray(stored)), encoding, exif=exif))
+    assert seen.shape == upright.shape
+    np.testing.assert_allclose(seen[8::16, 8::16], upright[8::16, 8::16], atol=6)
+
+
+def test_damaged_exif_data_does_not_cost_the_picture() -> None:
+    data = encoded(Image.fromarray(GREY), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
+    assert read(data).shape == GREY.shape
+
+
+def test_of_several_frames_the_first_counts() -> None:
+    frames = [Image.fromarray(np.full((3, 4), value, dtype=np.uint8)) for value in (50, 90)]
+    for encoding in ("GIF", "TIFF", "PNG"):
+        data = encoded(frames[0], encoding, save_all=True, append_images=frames[1:])
+        assert (read(data) == 50).all()
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(13_000, 13_000), (100_000, 100_000), (70_000, 10), (8_001, 8_000)])
+def test_the_header_alone_refuses_pictures_that_are_too_large(columns: int, rows: int) -> None:
+    with pytest.raises(UnreadableScanError, match=f"at most {MOST_PIXELS:,} pixels") as caught:
+        read(png_header(columns, rows))
+    assert "scale it down" in str(caught.value)
+
+
+@pytest.mark.parametrize("encoding", ["PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP"])
+def test_a_file_cut_short_is_refused_in_one_line(encoding: str) -> None:
+    noise = np.random.default_rng(0).integers(0, 256, (64, 64), dtype=np.uint8)
+    data = encoded(Image.fromarray(noise), encoding)
+    with pytest.raises(UnreadableScanError, match="damaged or cut short") as caught:
+        read(data[: len(data) // 2])
+    assert "\n" not in str(caught.value)
+
+
+@given(st.binary(max_size=64), st.integers(0, 5))
+def test_no_bytes_raise_anything_but_the_one_error(noise: bytes, opening: int) -> None:
+    start = (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0", b"BM", b"GIF89a")[opening]
+    with pytest.raises(UnreadableScanError):
+        read(start + noise)
+
+
+@given(st.integers(0, 2**32))
+def test_a_flipped_bit_gives_a_slice_or_the_one_error(where: int) -> None:
+    data = bytearray(encoded(Image.fromarray(GREY).convert("P")))
+    data[where % len(data)] ^= 1 << (where % 8)
+    try:
+        seen = read(bytes(data))
+    except UnreadableScanError as error:
+        seen = np.zeros(1)
+        message = str(error)
+    else:
+        message = ""
+    assert np.isfinite(seen).all()
+    assert "\n" not in message
+
+
+def test_other_formats_of_pillow_stay_shut() -> None:
+    with pytest.raises(UnreadableScanError, match="must be a picture"):
+        read(encoded(Image.fromarray(GREY), "PPM"))
+
+
+def test_a_picture_of_nan_is_refused() -> None:
+    deep = np.full((3, 4), np.nan, dtype=np.float32)
+    with pytest.raises(UnreadableScanError, match="finite"):
+        read(encoded(Image.fromarray(deep), "TIFF"))
+
+
+def test_threads_that_decode_leave_the_warning_filters_as_they_were() -> None:
+    data = encoded(Image.fromarray(GREY))
+    before = list(warnings.filters)
+    gate = threading.Barrier(4)
+
+    def decode(_: int) -> None:
+        gate.wait()
+        for _ in range(50):
+            read(data)
+
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(decode, range(4)))
+    assert list(warnings.filters) == before
