@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 from pathlib import Path
 
@@ -13,6 +15,8 @@ os.environ.setdefault("MPLBACKEND", "Agg")
 import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
+
+from projects import QUICK, Project, settings_words
 
 install_import_hook("brainslice", "beartype.beartype")
 
@@ -38,3 +42,26 @@ def imagenet_weights() -> Path:
     if not path.is_file():
         pytest.skip("needs the pretrained weights of ../shared/weights, which are not here")
     return path
+
+
+@pytest.fixture(scope="session")
+def phantom_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A small drawn data set."""
+    from brainslice.phantom import write_phantoms
+
+    folder = tmp_path_factory.mktemp("source") / "phantoms"
+    write_phantoms(folder, patients_per_class=10, slices=3, seed=5)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def phantom_project(tmp_path_factory: pytest.TempPathFactory, phantom_source: Path) -> Project:
+    """A project on which ``brainslice run`` has been called."""
+    from brainslice.cli.main import main
+
+    root = tmp_path_factory.mktemp("project")
+    said = io.StringIO()
+    words = ("run", "--source", str(phantom_source), "--project-root", str(root), "--weights", "shipped")
+    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+        main(*words, *settings_words(*QUICK))
+    return Project(root, phantom_source, said.getvalue())
