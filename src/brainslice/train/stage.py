@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 import keras
+import numpy as np
 
 from brainslice.arrays import Labels, Logits
 from brainslice.errors import CalibrationError
@@ -179,13 +180,15 @@ def _over(standing: Standing, plan: StagePlan, earlier: int) -> bool:
 
 def _one_epoch(model: keras.Model, feed: Feed, number: int, plan: StagePlan, progress: Progress) -> tuple[float, float]:
     feed.turn_to(number)
-    model.reset_metrics()
-    logs: dict[str, float] = {}
+    steps = []
     for step in range(len(feed)):
         inputs, targets, weights = feed[step]
+        model.reset_metrics()
         logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
+        steps.append((float(logs["loss"]), float(logs["accuracy"])))
         progress(f"training the {plan.name}", number * len(feed) + step + 1, plan.epochs * len(feed))
-    return float(logs["loss"]), float(logs["accuracy"])
+    loss, accuracy = np.mean(steps, axis=0)
+    return float(loss), float(accuracy)
 
 
 def _judge(
