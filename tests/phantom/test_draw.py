@@ -4,7 +4,7 @@ import time
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from brainslice.errors import UsageError
@@ -32,6 +32,7 @@ def test_only_tumours_have_a_mask_and_it_marks_something_bright(
         assert np.percentile(phantom.pixels[phantom.mask], 80) > 1.15 * np.median(phantom.pixels[phantom.pixels > 30])
 
 
+@settings(max_examples=10)
 @given(st.sampled_from(KINDS), NUMBERS, NUMBERS)
 def test_the_same_arguments_give_the_same_picture(kind: str, patient: int, seed: int) -> None:
     first, second = (draw_phantom(kind, patient, 2, seed) for _ in range(2))

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
@@ -89,6 +89,7 @@ def test_the_box_always_lies_inside_the_picture(picture: np.ndarray) -> None:
     assert box.cut(picture).shape == (box.height, box.width)
 
 
+@settings(max_examples=25)
 @given(st.integers(0, 200), st.sampled_from(KINDS))
 def test_the_crop_of_a_drawn_head_cuts_off_almost_nothing(patient: int, kind: str) -> None:
     phantom = draw_phantom(kind, patient, 0, seed=1)
