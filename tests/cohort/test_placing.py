@@ -163,6 +163,14 @@ def test_an_archive_is_unpacked_once_for_each_content(tmp_path: Path) -> None:
     assert opened_source(first, tmp_path / "project") == first
 
 
+def test_a_refused_archive_leaves_nothing_in_the_project(tmp_path: Path) -> None:
+    (tmp_path / "set.zip").write_bytes(b"no archive")
+    (tmp_path / "project").mkdir()
+    with pytest.raises(DatasetError, match="no zip or tar archive"):
+        opened_source(tmp_path / "set.zip", tmp_path / "project")
+    assert not list((tmp_path / "project").iterdir())
+
+
 def test_what_preparing_would_replace_is_refused_as_a_source(tmp_path: Path) -> None:
     scan = tmp_path / "data" / "train" / "glioma" / "a.png"
     scan.parent.mkdir(parents=True)

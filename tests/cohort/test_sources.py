@@ -72,13 +72,14 @@ def test_an_unknown_set_is_a_usage_error(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("error", "said"),
     [
-        (requests.ConnectionError("Max retries\nexceeded"), r"cannot be reached \(Max retries exceeded\)"),
+        (requests.ConnectionError("Max retries\nexceeded"), r"cannot be reached \(ConnectionError\)"),
         (TimeoutError(), r"cannot be reached \(TimeoutError\)"),
+        (ValueError("Unsupported\narchive type."), r"failed \(Unsupported archive type\.\)"),
         (answered(403), "asks for a login; put your account's kaggle.json"),
         (CredentialError("none"), "asks for a login"),
         (answered(404), "no such version"),
         (answered(503), "error 503; try again later"),
-        (DataCorruptionError("md5"), "arrived damaged"),
+        (DataCorruptionError("checksum"), r"failed \(checksum\); try again"),
         (
             PermissionError(errno.EACCES, "Permission denied", "cache"),
             "cache cannot be written .*KAGGLEHUB_CACHE",
@@ -93,7 +94,7 @@ def test_every_failure_says_in_one_line_what_to_do(
         download("nickparvar", tmp_path)
     assert "\n" not in str(caught.value)
     page = "https://www.kaggle.com/datasets/masoudnickparvar/brain-tumor-mri-dataset/versions/1"
-    assert f"by hand from {page} and give the file with brainslice prepare FILE" in str(caught.value)
+    assert f"by hand from {page} and give the file: brainslice prepare FILE" in str(caught.value)
     assert not list(tmp_path.iterdir())
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -30,7 +30,12 @@ def opened_source(source: Path, project_root: Path) -> Path:
         return source
     folder = project_root / UNPACKED_FOLDER / f"{source.stem}-{sha256_of(source)[:8]}"
     if not folder.is_dir():
-        unpack(source, folder)
+        try:
+            unpack(source, folder)
+        except BaseException:
+            with suppress(OSError):
+                folder.parent.rmdir()
+            raise
     return folder
 
 

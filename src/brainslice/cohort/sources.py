@@ -12,8 +12,13 @@ from brainslice.errors import BrainsliceError, DownloadError, UsageError
 from brainslice.files import full_disk_is_one_line
 from brainslice.progress import Progress, silent
 
-_REFUSED: Final = (401, 403)
-_GONE: Final = 404
+_NO_LOGIN: Final = {"CredentialError", "UnauthenticatedError"}
+_LOGIN: Final = "Kaggle asks for a login; put your account's kaggle.json into the folder .kaggle at home"
+_ANSWERS: Final = {
+    401: _LOGIN,
+    403: _LOGIN,
+    404: "Kaggle has no such version any more; look for a newer release of brainslice",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,12 +30,14 @@ class Source:
         handle: Its owner and name on Kaggle.
         version: The version everything here was measured on.
         scans: How many pictures that version holds.
+        command: What to do with a file that was downloaded by hand.
     """
 
     name: str
     handle: str
     version: int
     scans: int
+    command: str
 
     @property
     def pinned(self) -> str:
@@ -47,8 +54,14 @@ SOURCES: Final = {
     source.name: source
     for source in (
         # The second version holds 7,200 other pictures in other folders.
-        Source("nickparvar", "masoudnickparvar/brain-tumor-mri-dataset", version=1, scans=7023),
-        Source("navoneel", "navoneel/brain-mri-images-for-brain-tumor-detection", version=1, scans=253),
+        Source("nickparvar", "masoudnickparvar/brain-tumor-mri-dataset", 1, 7023, "brainslice prepare FILE"),
+        Source(
+            "navoneel",
+            "navoneel/brain-mri-images-for-brain-tumor-detection",
+            1,
+            253,
+            "brainslice prepare --external FILE",
+        ),
     )
 }
 
@@ -113,23 +126,21 @@ def _in_one_line(source: Source) -> Iterator[None]:
         raise
     except Exception as error:
         # kagglehub promises no exception types: network, server and cache errors all arrive here.
-        by_hand = f"download it by hand from {source.page} and give the file with brainslice prepare FILE"
+        by_hand = f"download it by hand from {source.page} and give the file: {source.command}"
         msg = f"{source.name}: {_reason(error)}; or {by_hand}"
         raise DownloadError(msg) from error
 
 
 def _reason(error: Exception) -> str:
-    response = getattr(error, "response", None)
-    status = getattr(response, "status_code", None)
-    if status in _REFUSED or type(error).__name__ in {"CredentialError", "UnauthenticatedError"}:
-        return "Kaggle asks for a login; put your account's kaggle.json into the folder .kaggle at home"
-    if status == _GONE:
-        return "Kaggle has no such version any more; look for a newer release of brainslice"
+    status = getattr(getattr(error, "response", None), "status_code", None)
+    kind = type(error).__name__
+    if kind in _NO_LOGIN or status in _ANSWERS:
+        return _ANSWERS.get(status, _LOGIN)
     if status is not None:
         return f"Kaggle answered with error {status}; try again later"
-    if type(error).__name__ == "DataCorruptionError":
-        return "the download arrived damaged; try again"
     if isinstance(error, OSError) and error.filename is not None:
         return f"{error.filename} cannot be written ({error.strerror}); set KAGGLEHUB_CACHE to a folder of yours"
-    words = " ".join(str(error).split())[:160] or type(error).__name__
-    return f"Kaggle cannot be reached ({words}); check the network and try again"
+    if isinstance(error, OSError):
+        return f"Kaggle cannot be reached ({kind}); check the network and try again"
+    words = " ".join(str(error).split())[:160] or kind
+    return f"the download failed ({words}); try again"
