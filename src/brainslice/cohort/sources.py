@@ -14,7 +14,7 @@ from brainslice.progress import Progress, silent
 
 _NO_LOGIN: Final = {"CredentialError", "UnauthenticatedError"}
 _LOGIN: Final = "Kaggle asks for a login; put your account's kaggle.json into the folder .kaggle at home"
-_ANSWERS: Final = {
+_ANSWERS: Final[dict[object, str]] = {
     401: _LOGIN,
     403: _LOGIN,
     404: "Kaggle has no such version any more; look for a newer release of brainslice",
