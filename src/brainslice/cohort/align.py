@@ -83,15 +83,15 @@ def _steepest_descent(squares: Reliefs) -> Float32[np.ndarray, "m 6 q"]:
     count, side, _ = squares.shape
     down, across = np.gradient(squares, axis=(1, 2))
     slopes = np.stack([across.reshape(count, 1, -1), down.reshape(count, 1, -1)], axis=1) * np.float32(side / 2)
-    return (slopes * _points(side)).reshape(count, 6, -1)
+    return np.asarray(slopes * _points(side), dtype=np.float32).reshape(count, 6, -1)
 
 
 def _inverse_curvature(descent: Float32[np.ndarray, "m 6 q"]) -> Float32[np.ndarray, "m 6 6"]:
     curvature = descent @ descent.transpose(0, 2, 1)
     # A little more on the diagonal: squares without structure in one direction have no curvature there.
     weight = np.trace(curvature, axis1=1, axis2=2) / 6e3 + 1e-6
-    inverse: np.ndarray = np.linalg.inv(curvature + weight[:, None, None] * np.eye(6, dtype=np.float32))
-    return inverse.astype(np.float32)
+    inverse = np.linalg.inv(curvature + weight[:, None, None] * np.eye(6, dtype=np.float32))
+    return np.asarray(inverse, dtype=np.float32)
 
 
 def _look(squares: Reliefs, places: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
@@ -134,7 +134,7 @@ def _plausible(maps: Maps) -> Bool[np.ndarray, " m"]:
     area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
     half = np.sqrt(np.maximum(squares**2 - 4 * area**2, 0.0))
     largest, smallest = np.sqrt((squares + half) / 2), np.sqrt(np.maximum(squares - half, 0.0) / 2)
-    return (smallest > _STRETCH[0]) & (largest < _STRETCH[1]) & (area > 0)
+    return np.asarray((smallest > _STRETCH[0]) & (largest < _STRETCH[1]) & (area > 0))
 
 
 def _composed(maps: Maps, change: Maps) -> Maps:
@@ -144,4 +144,5 @@ def _composed(maps: Maps, change: Maps) -> Maps:
     small = np.concatenate([change + identity[:2], bottom], axis=1)
     # A change that cannot be undone (a square without structure) is no change.
     undone = np.where((np.abs(np.linalg.det(small)) > 1e-3)[:, None, None], small, identity)  # noqa: PLR2004 - not 0
-    return (np.concatenate([maps, bottom], axis=1) @ np.linalg.inv(undone))[:, :2]
+    composed = np.concatenate([maps, bottom], axis=1) @ np.linalg.inv(undone)
+    return np.asarray(composed[:, :2], dtype=np.float32)

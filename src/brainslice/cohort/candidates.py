@@ -123,12 +123,12 @@ def _opposite(window: int) -> int:
 def _basis(reliefs: Reliefs) -> Float32[np.ndarray, "points kept"]:
     """The directions in which the pictures differ most, by which fewer numbers say nearly as much."""
     flat = reliefs.reshape(len(reliefs), -1)
-    return np.linalg.eigh(flat.T @ flat)[1][:, -_KEPT:]
+    return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_KEPT:], dtype=np.float32)
 
 
 def _vectors(reliefs: Reliefs, basis: Float32[np.ndarray, "points kept"]) -> _Vectors:
     vectors = reliefs.reshape(len(reliefs), -1) @ basis
-    return vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6)
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
 def _alike(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:

@@ -128,7 +128,7 @@ def _square(pixels: Pixels, box: Box) -> NetworkInput:
     image = Image.fromarray(box.cut(pixels))
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
     low, high = float(small.min()), float(small.max())
-    return np.rint((small - low) * (255.0 / max(high - low, 1e-6))).astype(np.uint8)
+    return np.asarray(np.rint((small - low) * (255.0 / max(high - low, 1e-6))), dtype=np.uint8)
 
 
 @functools.lru_cache(maxsize=64)
@@ -138,20 +138,31 @@ def _averaging(old: int, new: int, start: float, stop: float) -> Float32[np.ndar
     points = np.arange(old)
     overlap = np.minimum(edges[1:, None], points + 1) - np.maximum(edges[:-1, None], points)
     overlap = np.clip(overlap, 0.0, None)
-    return (overlap / overlap.sum(axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(overlap / overlap.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
 def _band(squares: Reliefs) -> Reliefs:
-    side = squares.shape[1]
-    padded = np.pad(squares, ((0, 0), (2, 2), (2, 2)), mode="edge")
-    across = sum(padded[:, :, step : step + side] for step in range(5))
-    fine = squares - sum(across[:, step : step + side] for step in range(5)) / np.float32(25)
-    padded = np.pad(fine, ((0, 0), (1, 1), (1, 1)), mode="edge")
-    smooth = padded[:, :-2] + 2 * padded[:, 1:-1] + padded[:, 2:]
-    return (smooth[:, :, :-2] + 2 * smooth[:, :, 1:-1] + smooth[:, :, 2:]) / np.float32(16)
+    fine = squares - _weighted(squares, (0.2, 0.2, 0.2, 0.2, 0.2))
+    return _weighted(fine, (0.25, 0.5, 0.25))
+
+
+def _weighted(squares: Reliefs, weights: tuple[float, ...]) -> Reliefs:
+    """Replace each point by the weighted mean of its neighbours, in rows and then in columns."""
+    for axis in (1, 2):
+        reach, side = len(weights) // 2, squares.shape[axis]
+        # Beyond the edge the picture goes on as it is at the edge.
+        places = np.clip(np.arange(-reach, side + reach), 0, side - 1)
+        padded = squares.take(places, axis=axis)
+        mean = np.zeros_like(squares)
+        for step, weight in enumerate(weights):
+            shifted = padded[:, step : step + side] if axis == 1 else padded[:, :, step : step + side]
+            mean += np.float32(weight) * shifted
+        squares = mean
+    return squares
 
 
 def _unit(squares: Reliefs) -> Reliefs:
     centred = squares - squares.mean(axis=(1, 2), keepdims=True)
     length = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True))
-    return np.where(length > _FAINTEST * squares.shape[1], centred / np.maximum(length, 1e-6), np.float32(0))
+    structured = length > _FAINTEST * squares.shape[1]
+    return np.asarray(np.where(structured, centred / np.maximum(length, 1e-6), 0), dtype=np.float32)
