@@ -16,7 +16,7 @@ from brainslice.cli.main import main
 from brainslice.infer.predictor import Predictor
 from projects import Project
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("project")]
+pytestmark = [pytest.mark.slow]
 
 FIGURES = (
     "cm",
