@@ -46,13 +46,18 @@ def train_one(places: Places, config: Config, accept_leaks: bool) -> None:
     with watching() as progress:
         trained = train_network(places, config, accept_leaks=accept_leaks, progress=progress)
     info = trained.bundle.info
-    draw_history(trained.epochs, places.reports, info.marks)
+    origin = info.provenance
+    of = (
+        f"{origin.dataset}, {origin.protocol} protocol: {origin.train_images} scans of {origin.train_groups} groups train, "
+        f"{origin.validation_images} of {origin.validation_groups} validate."
+    )
+    draw_history(trained.epochs, places.reports, info.marks, of)
     for line in trained.notes:
         note(line)
     checked = info.validation
     marks = f" [{', '.join(info.marks)}]" if info.marks else ""
     say(f"bundle{marks}: {places.bundle}")
     say(
-        f"validation ({info.provenance.protocol}, n = {checked.n}, chose the weights and the temperature): "
+        f"validation ({origin.protocol}, n = {checked.n}, chose the weights and the temperature): "
         f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
     )

@@ -12,15 +12,16 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import ClassMaps, Logits
+from brainslice.bundle.card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.cohort.manifest import Manifest
 from brainslice.errors import CalibrationError
-from brainslice.files import replacing
+from brainslice.files import replacing, write_text
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.measure.reliability import bin_by_confidence, expected_calibration_error, negative_log_likelihood
-from brainslice.network.export import export_onnx, parity, save_network
+from brainslice.network.export import Parity, export_onnx, parity, save_network
 from brainslice.places import Places
 from brainslice.prepare.recipe import Recipe
 from brainslice.train.task import Task
@@ -54,38 +55,49 @@ def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Fi
     held_out = task.split.validation
     places.models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=places.models) as folder:
-        graph, network_file = Path(folder) / GRAPH_FILE, Path(folder) / KERAS_FILE
-        save_network(task.network, network_file)
-        export_onnx(task.network, graph)
-        engine = OnnxEngine(graph)
-        compared = task.inputs[held_out[:_PARITY_SCANS]]
-        found = parity(task.network, lambda batch: _pair(engine.run(batch)), compared)
+        files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, CARD_FILE)}
+        save_network(task.network, files[KERAS_FILE])
+        export_onnx(task.network, files[GRAPH_FILE])
+        engine = OnnxEngine(files[GRAPH_FILE])
+        found = parity(task.network, lambda batch: _pair(engine.run(batch)), task.inputs[held_out[:_PARITY_SCANS]])
         found.require()
-        logits = np.concatenate(
-            [
-                engine.run(task.inputs[held_out[start : start + _BATCH]]).logits
-                for start in range(0, len(held_out), _BATCH)
-            ]
-        )
+        batches = [held_out[start : start + _BATCH] for start in range(0, len(held_out), _BATCH)]
+        logits = np.concatenate([engine.run(task.inputs[batch]).logits for batch in batches])
         temperature, notes = _calibrate(task, logits)
-        draft = BundleDraft(
-            name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
-            created=dt.datetime.now(dt.UTC),
-            labels=Classes.of(manifest.labels),
-            recipe=dict(recipe.to_json()),
-            temperature=temperature.value,
-            threshold=task.config.inference.threshold,
-            backbone=task.config.model.backbone,
-            class_map_shape=task.network.map_shape,
-            class_map_bias=tuple(task.network.bias.tolist()),
-            provenance=_provenance(task, manifest),
-            validation=_validation(task, logits, temperature),
-            parity=GraphParity(n=len(compared), logits=found.logits, class_maps=found.class_maps),
-        )
-        bundle = write_bundle(places.bundle, draft, {GRAPH_FILE: graph, KERAS_FILE: network_file})
+        described = _Described(recipe, temperature, _validation(task, logits, temperature), found)
+        draft = _draft(task, manifest, described)
+        write_text(files[CARD_FILE], model_card(draft))
+        bundle = write_bundle(places.bundle, draft, files)
     with replacing(places.best) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)
     return Finished(bundle, notes)
+
+
+@dataclass(frozen=True, slots=True)
+class _Described:
+    recipe: Recipe
+    temperature: Temperature
+    validation: Validation
+    parity: Parity
+
+
+def _draft(task: Task, manifest: Manifest, described: _Described) -> BundleDraft:
+    return BundleDraft(
+        name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
+        created=dt.datetime.now(dt.UTC),
+        labels=Classes.of(manifest.labels),
+        recipe=dict(described.recipe.to_json()),
+        temperature=described.temperature.value,
+        threshold=task.config.inference.threshold,
+        backbone=task.config.model.backbone,
+        class_map_shape=task.network.map_shape,
+        class_map_bias=tuple(task.network.bias.tolist()),
+        provenance=_provenance(task, manifest),
+        validation=described.validation,
+        parity=GraphParity(
+            n=described.parity.scans, logits=described.parity.logits, class_maps=described.parity.class_maps
+        ),
+    )
 
 
 def _pair(output: EngineOutput) -> tuple[Logits, ClassMaps]:
