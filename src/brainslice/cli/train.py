@@ -48,8 +48,8 @@ def train_one(places: Places, config: Config, accept_leaks: bool) -> None:
     info = trained.bundle.info
     origin = info.provenance
     of = (
-        f"{origin.dataset}, {origin.protocol} protocol: {origin.train_images} scans of {origin.train_groups} groups train, "
-        f"{origin.validation_images} of {origin.validation_groups} validate."
+        f"{origin.dataset}, {origin.protocol} protocol: {origin.train_images} scans of {origin.train_groups} groups "
+        f"train, {origin.validation_images} of {origin.validation_groups} validate."
     )
     draw_history(trained.epochs, places.reports, info.marks, of)
     for line in trained.notes:

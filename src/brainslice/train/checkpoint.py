@@ -87,12 +87,11 @@ def restore(path: Path, model: keras.Model, fingerprint: str) -> Standing | None
             for place, variable in enumerate(_variables(model)):
                 variable.assign(arrays[f"variable_{place}"])
             weights = [arrays[f"best_{place}"] for place in range(len(model.weights))]
-    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            epochs = [Epoch(**epoch) for epoch in facts["epochs"]]
+            return Standing(fingerprint, epochs, facts["best"], weights, facts["seconds"])
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: the checkpoint is damaged; delete it to start this training again"
         raise UsageError(msg) from error
-    return Standing(
-        fingerprint, [Epoch(**epoch) for epoch in facts["epochs"]], facts["best"], weights, facts["seconds"]
-    )
 
 
 def _variables(model: keras.Model) -> list[keras.Variable]:

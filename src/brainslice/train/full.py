@@ -38,10 +38,8 @@ def fit_full(task: Task) -> tuple[Epoch, ...]:
     )
     fingerprint = task.fingerprint()
     epochs: tuple[Epoch, ...] = ()
-    stages: tuple[tuple[Stage, int], ...] = (
-        ("head", train.freeze_backbone_epochs),
-        ("all", train.epochs - train.freeze_backbone_epochs),
-    )
+    frozen = min(train.freeze_backbone_epochs, train.epochs)
+    stages: tuple[tuple[Stage, int], ...] = (("head", frozen), ("all", train.epochs - frozen))
     for name, count in stages:
         if count < 1:
             continue

@@ -83,7 +83,7 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
     _write_logs(epochs, places, config)
     finished: Finished = finish(task, manifest, recipe, places)
     shutil.rmtree(places.workspace, ignore_errors=True)
-    return Trained(finished.bundle, epochs, finished.notes)
+    return Trained(finished.bundle, epochs, (*_cut_short(config, epochs), *finished.notes))
 
 
 def _content(manifest: Manifest, recipe: Recipe) -> str:
@@ -128,6 +128,14 @@ def _fit(task: Task) -> tuple[Epoch, ...]:
     if task.config.train.recipe == "full":
         return fit_full(task)
     return fit_quick(task, fast_trunk(task.network, task.cache))
+
+
+def _cut_short(config: Config, epochs: tuple[Epoch, ...]) -> tuple[str, ...]:
+    done, planned = sum(epoch.stage == "tail" for epoch in epochs), config.train.quick.epochs
+    if config.train.recipe != "quick" or done >= planned:
+        return ()
+    why = f"train.quick.minutes ({config.train.quick.minutes:g}) or early stopping ended it"
+    return (f"the last blocks trained {done} of {planned} epochs: {why}; a faster machine may get other weights",)
 
 
 def _write_logs(epochs: tuple[Epoch, ...], places: Places, config: Config) -> None:
