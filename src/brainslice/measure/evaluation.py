@@ -118,12 +118,8 @@ class Evaluation:
         """Say the headline numbers, each with its interval, a line each."""
         terms = self.terms
         marks = f" [{', '.join(terms.marks)}]" if terms.marks else ""
-        lines = [
-            (
-                f"{terms.dataset}, {terms.protocol} protocol, {terms.split}{marks}: n = {self.n} scans of {self.groups} "
-                f"groups; intervals at {terms.level:.0%}"
-            )
-        ]
+        counted = f"n = {self.n} scans of {self.groups} groups; intervals at {terms.level:.0%}"
+        lines = [f"{terms.dataset}, {terms.protocol} protocol, {terms.split}{marks}: {counted}"]
         lines += [f"{TITLES[name]}: {self.score(name).text}" for name in HEADLINES]
         before = {score.name: score for score in self.before}["ece"]
         lines.append(f"ECE before the temperature of {terms.temperature:.3f}: {before.text}; {terms.bins} bins")

@@ -1,0 +1,196 @@
+"""What an evaluation says, as text and as JSON, and both protocols side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from brainslice.errors import DatasetError
+from brainslice.measure.compare import spell_p_value
+from brainslice.measure.evaluation import HEADLINES, Evaluation
+from brainslice.measure.scoring import TITLES, Score
+from brainslice.report.words import class_title, stamp
+
+FORMAT = 1
+"""The layout of ``report.json`` that this version writes and reads."""
+
+_METRICS = {"ece": "ECE", "mce": "MCE", "brier": "BrierScore", "nll": "NLL", "classwise_ece": "ClasswiseECE"}
+_NOT_RUN = "not run"
+_DASH = "–"
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """A table as text cells.
+
+    Attributes:
+        title: What it shows.
+        header: A name for each column; the first column names the rows.
+        rows: Cells, as many in each row as there are columns.
+        footnotes: What must be known to read it.
+    """
+
+    title: str
+    header: tuple[str, ...]
+    rows: tuple[tuple[str, ...], ...]
+    footnotes: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """Align the columns by spaces: the first to the left, the others to the right."""
+        grid = [self.header, *self.rows]
+        widths = [max(len(row[place]) for row in grid) for place in range(len(self.header))]
+        lines = [
+            "  ".join(
+                cell.rjust(width) if place else cell.ljust(width)
+                for place, (cell, width) in enumerate(zip(row, widths, strict=True))
+            ).rstrip()
+            for row in grid
+        ]
+        return "\n".join([self.title, "", *lines, "", *self.footnotes]).rstrip() + "\n"
+
+
+def classification_report(evaluation: Evaluation, openings: int) -> str:
+    """Write the report on each class by itself, then on all, then on the floor.
+
+    Args:
+        evaluation: What is told.
+        openings: How often these test scans have been scored, this time included.
+    """
+    rows = [
+        (class_title(row.name), row.precision.text, row.recall.text, row.f1.text, str(row.support), _groups(row.recall))
+        for row in evaluation.classes
+    ]
+    header = ("class", "precision", "recall", "F1", "n", "groups")
+    table = Table("Each class by itself", header, tuple(rows))
+    warnings = [f"*** {stamp(mark)} ***" for mark in evaluation.terms.marks]
+    counted = f"test scans opened {_times(openings)}; brackets hold intervals by group"
+    return "\n".join([*warnings, *evaluation.summary_lines(), counted, "", table.text])
+
+
+def calibration_metrics(evaluation: Evaluation) -> dict[str, Any]:
+    """Give the calibration errors: the value after the temperature by name, then both sides with intervals."""
+    after = {_METRICS[score.name]: score for score in evaluation.scores if score.name in _METRICS}
+    before = {_METRICS[score.name]: score for score in evaluation.before}
+    return {
+        **{name: score.value for name, score in after.items()},
+        "bins": evaluation.terms.bins,
+        "temperature": evaluation.terms.temperature,
+        **_circumstances(evaluation),
+        "before": {name: score.to_json() for name, score in before.items()},
+        "after": {name: score.to_json() for name, score in after.items()},
+    }
+
+
+def summary(evaluation: Evaluation, openings: int) -> dict[str, Any]:
+    """Give the classes, the learned temperature and the headline numbers, the floor beside them.
+
+    Args:
+        evaluation: What is told.
+        openings: How often these test scans have been scored, this time included.
+    """
+    floor = evaluation.floor
+    return {
+        "classes": list(evaluation.terms.label_set.names),
+        "temperature": evaluation.terms.temperature,
+        "threshold": evaluation.terms.threshold,
+        **_circumstances(evaluation),
+        "test_openings": openings,
+        "scores": {name: evaluation.score(name).to_json() for name in HEADLINES},
+        "floor": None if floor is None else floor.to_json(),
+    }
+
+
+def side_by_side(clean: dict[str, Any] | None, official: dict[str, Any] | None) -> Table:
+    """Lay both protocols' results beside each other, so that nobody takes one for the other.
+
+    Args:
+        clean: The contents of the clean protocol's ``report.json``; None where it was not run.
+        official: Those of the official protocol's, likewise.
+
+    Raises:
+        DatasetError: A report is of another format.
+    """
+    reports = (official, clean)
+    for report in reports:
+        if report is not None and report.get("format") != FORMAT:
+            msg = f"report.json must be of format {FORMAT}, got {report.get('format')!r}; run brainslice evaluate again"
+            raise DatasetError(msg)
+    named = [*(("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "ece"))]
+    rows = [(TITLES[name], *(_cell(report, "scores", name) for report in reports)) for name in named]
+    rows += [
+        ("floor accuracy", *(_cell(report, "floor", "scores", "accuracy") for report in reports)),
+        ("McNemar, model and floor", *(_p_value(report, "p_value") for report in reports)),
+        ("the same by group", *(_p_value(report, "p_value_by_group") for report in reports)),
+        ("n (test scans)", *(_plain(report, "evaluation", "n") for report in reports)),
+        ("groups", *(_plain(report, "evaluation", "groups") for report in reports)),
+        ("test scans opened", *(_plain(report, "test_openings") for report in reports)),
+        ("marks", *(_marks(report) for report in reports)),
+    ]
+    names = {report["evaluation"]["dataset"]: None for report in reports if report is not None}
+    title = f"{' / '.join(names)}: the data set's own split (official) beside the one by group (clean)"
+    return Table(title, ("", "official", "clean"), tuple(rows), _footnotes([r for r in reports if r is not None]))
+
+
+def _footnotes(reports: Sequence[dict[str, Any]]) -> tuple[str, ...]:
+    marks = {mark: None for report in reports for mark in report["evaluation"]["marks"]}
+    levels = {f"{report['evaluation']['resampling']['level']:.0%}": None for report in reports}
+    bins = {str(report["evaluation"]["bins"]): None for report in reports}
+    return (
+        *(stamp(mark) for mark in marks),
+        f"Brackets: intervals at {' / '.join(levels)}, groups taken as independent. ECE in {' / '.join(bins)} bins.",
+        "Floor: a random forest on grey levels alone, trained and tested on the same scans.",
+        "Research use only.",
+    )
+
+
+def _circumstances(evaluation: Evaluation) -> dict[str, Any]:
+    terms = evaluation.terms
+    return {
+        "dataset": terms.dataset,
+        "protocol": terms.protocol,
+        "split": terms.split,
+        "marks": list(terms.marks),
+        "n": evaluation.n,
+        "groups": evaluation.groups,
+    }
+
+
+def _groups(score: Score) -> str:
+    return str(score.groups)
+
+
+def _times(count: int) -> str:
+    return "once" if count == 1 else f"{count} times"
+
+
+def _cell(report: dict[str, Any] | None, *path: str) -> str:
+    if report is None:
+        return _NOT_RUN
+    score: Any = report["evaluation"]
+    for key in path:
+        score = score[key] if score is not None else None
+    if score is None or score["value"] is None:
+        return _DASH
+    bounds = score["interval"]
+    return f"{score['value']:.3f} " + (f"[{bounds['low']:.3f}, {bounds['high']:.3f}]" if bounds else "[no interval]")
+
+
+def _p_value(report: dict[str, Any] | None, name: str) -> str:
+    if report is None:
+        return _NOT_RUN
+    floor = report["evaluation"]["floor"]
+    value = None if floor is None else floor["mcnemar"][name]
+    return _DASH if value is None else spell_p_value(value)
+
+
+def _plain(report: dict[str, Any] | None, *path: str) -> str:
+    value: Any = report
+    for key in path:
+        value = value[key] if value is not None else None
+    return _NOT_RUN if value is None else str(value)
+
+
+def _marks(report: dict[str, Any] | None) -> str:
+    return _NOT_RUN if report is None else ", ".join(report["evaluation"]["marks"]) or "none"

@@ -1,0 +1,70 @@
+"""All files that an evaluation leaves."""
+
+from __future__ import annotations
+
+import datetime as dt
+from pathlib import Path
+from typing import Any
+
+from brainslice.files import write_json, write_text
+from brainslice.judge.explanation import Explained
+from brainslice.judge.scoring import Judged
+from brainslice.report.calibration import draw_calibration
+from brainslice.report.curves import draw_curves
+from brainslice.report.documents import FORMAT, calibration_metrics, classification_report, summary
+from brainslice.report.matrices import draw_matrices
+
+
+def write_reports(judged: Judged, explained: Explained, folder: Path) -> None:
+    """Draw every figure and write every document of one evaluation, each file whole or not at all.
+
+    ``report.json`` comes last: where it stands, everything else does.
+
+    Args:
+        judged: A bundle, the test scans it met, and what came of it.
+        explained: What was drawn and measured of the heat maps.
+        folder: Where to write.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
+    evaluation, openings = judged.evaluation, judged.openings
+    draw_matrices(evaluation, folder)
+    draw_curves(evaluation, folder)
+    draw_calibration(evaluation, folder)
+    write_json(folder / "calibration_metrics.json", calibration_metrics(evaluation))
+    write_text(folder / "classification_report.txt", classification_report(evaluation, openings))
+    write_json(folder / "summary.json", summary(evaluation, openings))
+    write_json(folder / "report.json", report_of(judged, explained, dt.datetime.now(dt.UTC)))
+
+
+def report_of(judged: Judged, explained: Explained, written: dt.datetime) -> dict[str, Any]:
+    """Tell everything about one evaluation in plain types.
+
+    The same model on the same scans gives the same report but for what stands under ``timestamps``: the bundle's
+    digest stands there too, since it seals the time at which the bundle was made.
+
+    Args:
+        judged: A bundle, the test scans it met, and what came of it.
+        explained: What was drawn and measured of the heat maps.
+        written: When the report is written.
+    """
+    info = judged.predictor.bundle.info
+    told = info.model_dump(mode="json")
+    kept = ("name", "backbone", "recipe", "temperature", "threshold", "provenance", "validation", "parity")
+    on_mask = explained.on_mask
+    return {
+        "format": FORMAT,
+        "test_openings": judged.openings,
+        "model": {name: told[name] for name in kept},
+        "evaluation": judged.evaluation.to_json(),
+        "explanation": {
+            "overlays": list(explained.overlays),
+            "on_tumours": None if on_mask is None else on_mask.to_json(),
+        },
+        "timestamps": {
+            "bundle_created": told["created"],
+            "bundle_digest": info.digest,
+            "report_written": written.isoformat(timespec="seconds"),
+        },
+    }
