@@ -7,6 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -39,11 +40,11 @@ def note(line: str) -> None:
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose first column names the rows."""
-    drawn = Table(title=title, title_justify="left", show_edge=False)
+    drawn = Table(title=escape(title), title_justify="left", show_edge=False)
     for place, name in enumerate(header):
-        drawn.add_column(name, justify="right" if place else "left", overflow="fold")
+        drawn.add_column(escape(name), justify="right" if place else "left", overflow="fold")
     for row in rows:
-        drawn.add_row(*row)
+        drawn.add_row(*map(escape, row))
     OUT.print(drawn)
 
 
