@@ -7,9 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from brainslice.errors import ResourceError, UsageError
 from brainslice.progress import silent
-from brainslice.train import checkpoint
 from brainslice.train.feed import Feed, Shuffle, make_lesson
 from brainslice.train.history import Epoch
 from brainslice.train.stage import Course, Examiner, StagePlan, run_stage
@@ -94,6 +92,21 @@ def test_ends_with_the_weights_that_validated_best(tmp_path: Path) -> None:
     assert accuracy == pytest.approx(best.validation_accuracy)
 
 
+def test_a_stage_that_only_makes_it_worse_gives_back_what_it_started_from(tmp_path: Path) -> None:
+    network = model()
+    start = network.get_weights()
+    perfect = Epoch(1, "head", 0.1, 0.1, 1.0, 0.0, 1.0, -1.0)
+    course = Course("it", tmp_path / "tail.npz", (perfect,), silent)
+    inputs, labels = clouds(96, 0)
+    lesson = make_lesson(np.arange(96), labels, 3, weighted=True, oversampled=False, seed=0)
+    feed = Feed(lesson, lambda rows, _: inputs[rows], Shuffle(16, 9))
+    examine = Examiner(lambda: np.asarray(network.predict(inputs, verbose=0)), labels)
+    epochs = run_stage(network, feed, examine, replace(PLAN, name="tail"), course)
+    assert [epoch.stage for epoch in epochs] == ["head", *["tail"] * 4]
+    for one, other in zip(start, network.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
 def test_stops_when_patience_is_over(tmp_path: Path) -> None:
     plan = replace(PLAN, lr=2.0, epochs=40, cosine=False, patience=2)
     epochs = study(model(), plan, tmp_path / "head.npz")
@@ -104,36 +117,3 @@ def test_stops_when_patience_is_over(tmp_path: Path) -> None:
 
 def test_starts_no_epoch_after_its_time(tmp_path: Path) -> None:
     assert len(study(model(), replace(PLAN, minutes=1e-9), tmp_path / "head.npz")) == 1
-
-
-def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
-    study(model(), PLAN, tmp_path / "head.npz")
-    network = model()
-    network.compile("adam", "mse")
-    network.optimizer.build(network.trainable_variables)
-    assert checkpoint.restore(tmp_path / "head.npz", network, "something else") is None
-
-
-def test_a_damaged_checkpoint_is_one_line(tmp_path: Path) -> None:
-    path = tmp_path / "head.npz"
-    study(model(), PLAN, path)
-    path.write_bytes(path.read_bytes()[:1000])
-    with pytest.raises(UsageError, match="delete it"):
-        study(model(), PLAN, path)
-
-
-def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path = tmp_path / "head.npz"
-    study(model(), replace(PLAN, epochs=1), path)
-    before = path.read_bytes()
-
-    def full(*_: object, **__: object) -> None:
-        raise OSError(28, "No space left on device")
-
-    network = model()
-    network.compile("adam", "mse")
-    monkeypatch.setattr(np, "savez", full)
-    with pytest.raises(ResourceError, match="no space left"):
-        checkpoint.save(path, network, checkpoint.Standing("it"))
-    assert path.read_bytes() == before
-    assert list(tmp_path.iterdir()) == [path]

@@ -153,7 +153,9 @@ def run_stage(model: keras.Model, feed: Feed, examine: Examiner, plan: StagePlan
     """
     compile_model(model, plan, len(feed))
     model.optimizer.build(model.trainable_variables)
-    fresh = Standing(course.fingerprint, list(course.earlier))
+    # The weights a stage starts from are the best so far: it must beat them, or give them back.
+    start = min((epoch.validation_score for epoch in course.earlier), default=math.inf)
+    fresh = Standing(course.fingerprint, list(course.earlier), start, model.get_weights())
     standing = checkpoint.restore(course.path, model, course.fingerprint) or fresh
     done = len(standing.epochs) - len(course.earlier)
     while done < plan.epochs and not _over(standing, plan, len(course.earlier)):
