@@ -62,6 +62,7 @@ def phantom_project(tmp_path_factory: pytest.TempPathFactory, phantom_source: Pa
     root = tmp_path_factory.mktemp("project")
     said = io.StringIO()
     words = ("run", "--source", str(phantom_source), "--project-root", str(root), "--weights", "shipped")
-    with contextlib.redirect_stdout(said), contextlib.suppress(SystemExit):
+    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
         main(*words, *settings_words(*QUICK))
+    assert not ended.value.code, "the pipeline failed; its one line is in the captured stderr"
     return Project(root, phantom_source, said.getvalue())

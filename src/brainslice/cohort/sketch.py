@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
 from brainslice.arrays import InputBatch, NetworkInput, Pixels
@@ -124,7 +124,7 @@ def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
     return result
 
 
-def _square(pixels: Pixels, box: Box) -> NetworkInput:
+def _square(pixels: Pixels, box: Box) -> UInt8[np.ndarray, "side side"]:
     image = Image.fromarray(box.cut(pixels))
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
     low, high = float(small.min()), float(small.max())
