@@ -33,7 +33,7 @@ _KEPT: Final = 128
 _BLOCK: Final = 1024
 
 _Vectors: TypeAlias = Float32[np.ndarray, "n d"]
-_Pairs: TypeAlias = tuple[Int[np.ndarray, " m"], Int[np.ndarray, " m"], Float32[np.ndarray, " m"]]
+_Pairs: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], Float32[np.ndarray, " _"]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
