@@ -119,7 +119,7 @@ def _train_tail(task: Task, seen: _Seen, course: Course) -> tuple[Epoch, ...]:
     return run_stage(model, Feed(task.lesson(), seen.fetch, task.shuffle), examine, plan, course)
 
 
-def _pool(task: Task, view: Activations) -> Float32[np.ndarray, "n c"]:
+def _pool(task: Task, view: Activations) -> Float32[np.ndarray, "n features"]:
     model = pooled_features(task.network)
     rows = np.concatenate([task.split.train, task.split.validation])
     pooled = np.zeros((len(view), model.output.shape[-1]), np.float32)
