@@ -9,13 +9,14 @@ from typing import Any
 from brainslice.errors import DatasetError
 from brainslice.measure.compare import spell_p_value
 from brainslice.measure.evaluation import HEADLINES, Evaluation
-from brainslice.measure.scoring import TITLES, Score
+from brainslice.measure.scoring import TITLES
 from brainslice.report.words import class_title, stamp
 
 FORMAT = 1
 """The layout of ``report.json`` that this version writes and reads."""
 
 _METRICS = {"ece": "ECE", "mce": "MCE", "brier": "BrierScore", "nll": "NLL", "classwise_ece": "ClasswiseECE"}
+_COMPARED = ("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "ece")
 _NOT_RUN = "not run"
 _DASH = "–"
 
@@ -59,7 +60,14 @@ def classification_report(evaluation: Evaluation, openings: int) -> str:
         openings: How often these test scans have been scored, this time included.
     """
     rows = [
-        (class_title(row.name), row.precision.text, row.recall.text, row.f1.text, str(row.support), _groups(row.recall))
+        (
+            class_title(row.name),
+            row.precision.text,
+            row.recall.text,
+            row.f1.text,
+            str(row.support),
+            str(row.recall.groups),
+        )
         for row in evaluation.classes
     ]
     header = ("class", "precision", "recall", "F1", "n", "groups")
@@ -110,15 +118,12 @@ def side_by_side(clean: dict[str, Any] | None, official: dict[str, Any] | None) 
         official: Those of the official protocol's, likewise.
 
     Raises:
-        DatasetError: A report is of another format.
+        DatasetError: A report is of another format, or of the other protocol.
     """
     reports = (official, clean)
-    for report in reports:
-        if report is not None and report.get("format") != FORMAT:
-            msg = f"report.json must be of format {FORMAT}, got {report.get('format')!r}; run brainslice evaluate again"
-            raise DatasetError(msg)
-    named = [*(("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "ece"))]
-    rows = [(TITLES[name], *(_cell(report, "scores", name) for report in reports)) for name in named]
+    for report, protocol in zip(reports, ("official", "clean"), strict=True):
+        _refuse_strangers(report, protocol)
+    rows = [(TITLES[name], *(_cell(report, "scores", name) for report in reports)) for name in _COMPARED]
     rows += [
         ("floor accuracy", *(_cell(report, "floor", "scores", "accuracy") for report in reports)),
         ("McNemar, model and floor", *(_p_value(report, "p_value") for report in reports)),
@@ -128,19 +133,33 @@ def side_by_side(clean: dict[str, Any] | None, official: dict[str, Any] | None) 
         ("test scans opened", *(_plain(report, "test_openings") for report in reports)),
         ("marks", *(_marks(report) for report in reports)),
     ]
-    names = {report["evaluation"]["dataset"]: None for report in reports if report is not None}
+    found = [report for report in reports if report is not None]
+    names = dict.fromkeys(report["evaluation"]["dataset"] for report in found)
     title = f"{' / '.join(names)}: the data set's own split (official) beside the one by group (clean)"
-    return Table(title, ("", "official", "clean"), tuple(rows), _footnotes([r for r in reports if r is not None]))
+    return Table(title, ("", "official", "clean"), tuple(rows), _footnotes(found))
+
+
+def _refuse_strangers(report: dict[str, Any] | None, protocol: str) -> None:
+    if report is None:
+        return
+    if report.get("format") != FORMAT:
+        msg = f"report.json must be of format {FORMAT}, got {report.get('format')!r}; run brainslice evaluate again"
+        raise DatasetError(msg)
+    found = report["evaluation"]["protocol"]
+    if found != protocol:
+        msg = f"the {protocol} protocol's report.json must say so, got {found!r}; run brainslice evaluate again"
+        raise DatasetError(msg)
 
 
 def _footnotes(reports: Sequence[dict[str, Any]]) -> tuple[str, ...]:
-    marks = {mark: None for report in reports for mark in report["evaluation"]["marks"]}
-    levels = {f"{report['evaluation']['resampling']['level']:.0%}": None for report in reports}
-    bins = {str(report["evaluation"]["bins"]): None for report in reports}
+    said = [report["evaluation"] for report in reports]
+    marks = dict.fromkeys(mark for evaluation in said for mark in evaluation["marks"])
+    levels = dict.fromkeys(f"{evaluation['resampling']['level']:.0%}" for evaluation in said)
+    bins = dict.fromkeys(str(evaluation["bins"]) for evaluation in said)
     return (
         *(stamp(mark) for mark in marks),
         f"Brackets: intervals at {' / '.join(levels)}, groups taken as independent. ECE in {' / '.join(bins)} bins.",
-        "Floor: a random forest on grey levels alone, trained and tested on the same scans.",
+        "Floor: a random forest on grey levels alone, trained on the model's training scans, tested on its test scans.",
         "Research use only.",
     )
 
@@ -155,10 +174,6 @@ def _circumstances(evaluation: Evaluation) -> dict[str, Any]:
         "n": evaluation.n,
         "groups": evaluation.groups,
     }
-
-
-def _groups(score: Score) -> str:
-    return str(score.groups)
 
 
 def _times(count: int) -> str:

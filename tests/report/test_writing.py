@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from brainslice.judge.explanation import Explained, MaskShare
+from brainslice.judge.scoring import Judged, judge
+from brainslice.places import Places
+from brainslice.report.documents import side_by_side
+from brainslice.report.writing import report_of, write_reports
+from stand_in import config, prepare_project, write_bundle_for
+
+FIGURES = ("cm", "cm_norm", "roc_curves", "pr_curves", "reliability_diagram", "confidence_hist")
+DOCUMENTS = {"calibration_metrics.json", "classification_report.txt", "summary.json", "report.json"}
+EXPLAINED = Explained(("01.png",), MaskShare(0.4, 0.1, None, 3, 2))
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    """A stand-in for a trained model, judged on drawn heads."""
+    root = prepare_project(tmp_path_factory.mktemp("project"))
+    settings = config()
+    places = Places.of(root, settings)
+    write_bundle_for(places, settings)
+    return judge(places, settings)
+
+
+def test_every_promised_file_is_written(judged: Judged, tmp_path: Path) -> None:
+    write_reports(judged, EXPLAINED, tmp_path)
+    pictures = {f"{figure}.{kind}" for figure in FIGURES for kind in ("png", "svg")}
+    assert {path.name for path in tmp_path.iterdir()} == pictures | DOCUMENTS
+
+
+def test_two_writings_differ_in_their_time_alone(judged: Judged, tmp_path: Path) -> None:
+    for name in ("one", "other"):
+        write_reports(judged, EXPLAINED, tmp_path / name)
+    for path in (tmp_path / "one").iterdir():
+        pair = [(tmp_path / name / path.name).read_bytes() for name in ("one", "other")]
+        if path.name == "report.json":
+            told = [json.loads(text) for text in pair]
+            assert all(report.pop("timestamps") for report in told)
+            pair = [json.dumps(report).encode() for report in told]
+        assert pair[0] == pair[1], path.name
+
+
+def test_the_report_tells_model_evaluation_explanation_and_openings(judged: Judged) -> None:
+    told = report_of(judged, EXPLAINED, datetime(2025, 1, 1, tzinfo=UTC))
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert told["test_openings"] == 1
+    assert told["evaluation"] == judged.evaluation.to_json()
+    assert told["evaluation"]["marks"] == ["phantom"]
+    assert told["model"]["provenance"]["protocol"] == "clean"
+    assert told["explanation"]["on_tumours"]["share_on_mask"] == 0.4
+    assert told["timestamps"]["report_written"].startswith("2025-01-01")
+
+
+def test_the_report_can_be_laid_beside_another(judged: Judged) -> None:
+    told = report_of(judged, Explained((), None), datetime(2025, 1, 1, tzinfo=UTC))
+    table = side_by_side(told, None)
+    assert "phantom" in table.text
+    assert told["explanation"]["on_tumours"] is None
