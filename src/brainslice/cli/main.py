@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from collections.abc import Callable
+from typing import Annotated, Any
 
 import typer
 
@@ -35,7 +36,7 @@ app = typer.Typer(
 )
 
 
-def _version(wanted: bool) -> None:
+def _version(wanted: bool | None) -> None:
     if wanted:
         sys.stdout.write(f"brainslice {brainslice.__version__}\n")
         raise typer.Exit
@@ -45,29 +46,34 @@ def _version(wanted: bool) -> None:
 def _options(
     debug: Annotated[bool, typer.Option("--debug", help="Show a traceback when something goes wrong.")] = False,
     _: Annotated[
-        bool, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
-    ] = False,
+        bool | None, typer.Option("--version", help="Print the version and end.", callback=_version, is_eager=True)
+    ] = None,
 ) -> None:
     if debug:
         os.environ[DEBUG] = "1"
 
 
-app.command("run")(run.run)
-app.command("demo")(demo.demo)
-app.command("download")(download.download)
-app.command("prepare")(prepare.prepare)
-app.command("audit")(audit.audit)
-app.command("train")(train.train)
-app.command("evaluate")(evaluate.evaluate)
-app.command("crossval")(crossval.crossval)
-app.command("predict")(predict.predict)
-app.command("summary")(summary.summary)
-app.command("external", context_settings=later.ANY_WORDS)(later.external)
-app.command("adapt", context_settings=later.ANY_WORDS)(later.adapt)
-app.command("threshold", context_settings=later.ANY_WORDS)(later.threshold)
-app.command("original-download-and-prepare", hidden=True)(original.download_and_prepare)
-app.command("original-download-external", hidden=True)(original.download_external)
-app.command("original-infer", hidden=True)(original.infer)
+def _verb(name: str, body: Callable[..., None], **settings: Any) -> None:  # noqa: ANN401 - typer's own settings
+    # typer would end an interrupted verb without a word, so each verb ends by itself as all errors do.
+    app.command(name, **settings)(one_line_errors()(body))
+
+
+_verb("run", run.run)
+_verb("demo", demo.demo)
+_verb("download", download.download)
+_verb("prepare", prepare.prepare)
+_verb("audit", audit.audit)
+_verb("train", train.train)
+_verb("evaluate", evaluate.evaluate)
+_verb("crossval", crossval.crossval)
+_verb("predict", predict.predict)
+_verb("summary", summary.summary)
+_verb("external", later.external, context_settings=later.ANY_WORDS)
+_verb("adapt", later.adapt, context_settings=later.ANY_WORDS)
+_verb("threshold", later.threshold, context_settings=later.ANY_WORDS)
+_verb("original-download-and-prepare", original.download_and_prepare, hidden=True)
+_verb("original-download-external", original.download_external, hidden=True)
+_verb("original-infer", original.infer, hidden=True)
 
 
 def main(*arguments: str) -> None:

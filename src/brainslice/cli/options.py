@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Annotated, TypeAlias
 
@@ -56,5 +57,6 @@ def settings(
     """
     path = file if file is not None else root / DEFAULT_CONFIG
     given = {"data.protocol": protocol, "train.recipe": recipe, "model.weights": weights, "seed": seed}
-    words = [f"{key}={value}" for key, value in given.items() if value is not None]
+    # Quoted as JSON, a file's name stays text whatever YAML would make of it.
+    words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
     return read_config(path if file is not None or path.is_file() else None, (*(overrides or ()), *words))

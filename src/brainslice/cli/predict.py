@@ -37,18 +37,20 @@ def predict(
 
     Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
     """
+    from brainslice.cohort.placing import free_name
     from brainslice.infer.overlay import save_overlay
     from brainslice.infer.predictor import Predictor
 
     paths = list(_files(scans))
     predictor = Predictor.open(bundle or root / "models" / "bundle", threshold=threshold)
-    refused = 0
+    refused, taken = 0, set[str]()
     with watching() if len(paths) > 1 else nullcontext(silent) as progress:
         for path, answer in zip(paths, predictor.predict_many(paths, progress), strict=True):
             if isinstance(answer, Refusal):
                 refused += 1
             elif gradcam is not None:
-                save_overlay(answer, gradcam / f"{path.stem}_{answer.predicted}.png")
+                # Scans of two folders may share a name; both overlays are kept.
+                save_overlay(answer, gradcam / free_name(f"{path.stem}_{answer.predicted}.png", taken))
             _tell(path, answer, as_json)
     if not as_json:
         note("for research only; a person qualified to read scans decides")

@@ -35,4 +35,7 @@ def _read(path: Path) -> dict[str, Any] | None:
     except ValueError as error:
         msg = f"{path}: is no report of ours ({error}); run brainslice evaluate again"
         raise DatasetError(msg) from error
-    return dict(found)
+    if not isinstance(found, dict):
+        msg = f"{path}: is no report of ours (it holds a {type(found).__name__}); run brainslice evaluate again"
+        raise DatasetError(msg)
+    return found

@@ -89,13 +89,14 @@ def explain(judged: Judged, folder: Path, overlays: int, progress: Progress = si
 def _examples(judged: Judged, count: int) -> Int[np.ndarray, " m"]:
     """Choose test scans by turns from every class, spread evenly over each; never by how well they look."""
     labels = judged.scored.labels
-    per_class = -(-count // len(judged.manifest.labels))
+    members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
+    turns = [(turn, place) for place, own in enumerate(members) for turn in range(len(own))]
+    taken = sorted(turns)[:count]
+    wanted = [sum(place == other for _, other in taken) for place in range(len(members))]
     spread = [
-        members[np.linspace(0, len(members) - 1, min(per_class, len(members))).astype(int)]
-        for members in (np.flatnonzero(labels == label) for label in np.unique(labels))
+        own[np.linspace(0, len(own) - 1, share).astype(int)] for own, share in zip(members, wanted, strict=True)
     ]
-    turns = [members[turn] for turn in range(per_class) for members in spread if turn < len(members)]
-    return np.array(turns[:count], int)
+    return np.array([spread[place][turn] for turn, place in taken], int)
 
 
 def _measure(judged: Judged, progress: Progress) -> MaskShare | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import zipfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -131,11 +132,15 @@ def _fingerprint(config: Config, manifest: Manifest) -> str:
 def _read(path: Path, fingerprint: str) -> _Fold | None:
     if not path.exists():
         return None
-    with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-        facts = json.loads(str(arrays["facts"]))
-        if facts["fingerprint"] != fingerprint:
-            return None
-        return _Fold(Scored(**{name: arrays[name] for name in _ARRAYS}), facts["temperature"], facts["openings"])
+    try:
+        with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+            facts = json.loads(str(arrays["facts"]))
+            if facts["fingerprint"] != fingerprint:
+                return None
+            return _Fold(Scored(**{name: arrays[name] for name in _ARRAYS}), facts["temperature"], facts["openings"])
+    except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
+        msg = f"{path}: what this fold came to is damaged; delete it to train this fold again"
+        raise UsageError(msg) from error
 
 
 def _together(root: Path, config: Config, manifest: Manifest, folds: list[_Fold]) -> CrossValidation:

@@ -66,7 +66,7 @@ class Task:
         """How far a training view may differ from its scan."""
         augment = self.config.augment
         if not augment.enabled:
-            return AugmentPlan(flip=False, rotation=0, zoom=0, translation=0, brightness=0, contrast=0)
+            return AugmentPlan(flip=False, rotation=0.0, zoom=0.0, translation=0.0, brightness=0.0, contrast=0.0)
         return AugmentPlan(
             flip=augment.flip,
             rotation=augment.rotation_degrees / 360,
