@@ -3,11 +3,19 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 
+from brainslice.cohort import grouping
+from brainslice.cohort.folders import find_scans
+from brainslice.cohort.grouping import look_at
+from brainslice.cohort.sketch import Sketch
+from brainslice.cohort.twins import Twin, TwinKind, find_twins, groups_of
+from brainslice.labels import LabelSet
 from brainslice.phantom import write_phantoms
+from brainslice.progress import Progress, silent
 
 
 @pytest.fixture(scope="session")
@@ -22,3 +30,23 @@ def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def source(drawn: Path, tmp_path: Path) -> Path:
     """A copy of the drawn set that a test may spoil."""
     return Path(shutil.copytree(drawn, tmp_path / "source"))
+
+
+@pytest.fixture(scope="session")
+def group_of(drawn: Path) -> dict[str, int]:
+    """The groups that looking for copies finds in the drawn set, by the files' hashes."""
+    seen, _ = look_at(find_scans(drawn, LabelSet()).scans, silent)
+    groups = groups_of(len(seen), find_twins([scan.sketch for scan in seen]))
+    return {scan.sketch.sha256: int(group) for scan, group in zip(seen, groups, strict=True)}
+
+
+@pytest.fixture
+def looking_for_copies_once(monkeypatch: pytest.MonkeyPatch, group_of: dict[str, int]) -> None:
+    """Remember what copies there are among the drawn heads: looking for them takes most of a test's time."""
+
+    def remember(sketches: Sequence[Sketch], _: Progress) -> tuple[Twin, ...]:
+        first_of: dict[int, int] = {}
+        pairs = [(first_of.setdefault(group_of[each.sha256], place), place) for place, each in enumerate(sketches)]
+        return tuple(Twin(first, second, TwinKind.NEAR, 1.0) for first, second in pairs if first != second)
+
+    monkeypatch.setattr(grouping, "find_twins", remember)

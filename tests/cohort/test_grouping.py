@@ -14,6 +14,8 @@ from brainslice.errors import DatasetError
 from brainslice.labels import LabelSet
 from brainslice.progress import silent
 
+pytestmark = pytest.mark.usefixtures("looking_for_copies_once")
+
 TABLE = list(known_scans().values())
 
 
