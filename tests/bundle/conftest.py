@@ -18,6 +18,7 @@ def provenance() -> Provenance:
         dataset="drawn",
         manifest_digest="ab" * 32,
         split_digest="cd" * 32,
+        weights_digest="ef" * 32,
         protocol="clean",
         leaky=False,
         phantom=False,

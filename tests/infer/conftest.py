@@ -71,6 +71,7 @@ def draft() -> BundleDraft:
             dataset="drawn",
             manifest_digest="0" * 64,
             split_digest="1" * 64,
+            weights_digest="2" * 64,
             protocol="official",
             leaky=True,
             phantom=True,

@@ -92,6 +92,7 @@ class Provenance(_Stored):
         dataset: The data set's name.
         manifest_digest: sha256 over the scans, labels, groups and splits it was trained with.
         split_digest: sha256 over which of the scans trained, validated and were kept for testing.
+        weights_digest: sha256 over the network's arrays: equal where two trainings came to the same, to the last bit.
         protocol: Which split: ``clean`` by group, or the data set's own, ``official``.
         leaky: Whether groups cross that split, so that its test scores flatter the model.
         phantom: Whether the scans are drawn rather than measured.
@@ -107,6 +108,7 @@ class Provenance(_Stored):
     dataset: Line
     manifest_digest: Sha256
     split_digest: Sha256
+    weights_digest: Sha256
     protocol: Literal["clean", "official"]
     leaky: bool
     phantom: bool

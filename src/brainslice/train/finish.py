@@ -22,6 +22,7 @@ from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.measure.reliability import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 from brainslice.network.export import Parity, export_onnx, parity, save_network
+from brainslice.network.weights import weights_digest
 from brainslice.places import Places
 from brainslice.prepare.recipe import Recipe
 from brainslice.train.task import Task
@@ -119,6 +120,7 @@ def _provenance(task: Task, manifest: Manifest) -> Provenance:
         dataset=manifest.name,
         manifest_digest=manifest.digest,
         split_digest=task.split.digest,
+        weights_digest=weights_digest(task.network.whole),
         protocol=task.split.protocol.value,
         leaky=task.split.leaky,
         phantom=manifest.phantom,
