@@ -30,9 +30,11 @@ _LIKE: Final = 0.8
 _UNLIKE: Final = 0.6
 # Numbers kept of a relief of 576: they hold 95 % of what tells MRI slices apart.
 _KEPT: Final = 128
+_FEW: Final = 1000
 _BLOCK: Final = 1024
 
 _Vectors: TypeAlias = Float32[np.ndarray, "n d"]
+_Basis: TypeAlias = Float32[np.ndarray, "points kept"]
 _Pairs: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], Float32[np.ndarray, " _"]]
 
 
@@ -86,21 +88,20 @@ def find_candidates(heads: InputBatch, frames: InputBatch, ours: int, progress: 
     """
     total = 2 * (TURNS + len(WINDOWS) - 1)
     found: list[Candidates] = []
-    searches = itertools.chain(_whole(heads, frames, ours), _cropped(heads, ours))
+    searches = itertools.chain(_whole(heads, 0, ours), _whole(frames, 1, ours), _cropped(heads, ours))
     for done, candidates in enumerate(searches, 1):
         found.append(candidates)
         progress("comparing all with all", done, total)
     return _best_of_each(found)
 
 
-def _whole(heads: InputBatch, frames: InputBatch, ours: int) -> Iterator[Candidates]:
-    for square, pictures in enumerate((heads, frames)):
-        reliefs = relief(pictures, COARSE)
-        basis = _basis(reliefs)
-        plain = _vectors(reliefs, basis)
-        for turn in range(TURNS):
-            other = _vectors(turned(reliefs, turn), basis)
-            yield _described(_alike(plain, other, ours), square, turn, 0)
+def _whole(squares: InputBatch, square: int, ours: int) -> Iterator[Candidates]:
+    reliefs = relief(squares, COARSE)
+    basis = _basis(reliefs)
+    plain = _vectors(reliefs, basis)
+    for turn in range(TURNS):
+        other = _vectors(turned(reliefs, turn), basis)
+        yield _described(_alike(plain, other, ours), square, turn, 0)
 
 
 def _cropped(heads: InputBatch, ours: int) -> Iterator[Candidates]:
@@ -120,14 +121,20 @@ def _opposite(window: int) -> int:
     return window & 0b1100 | right << 1 | left
 
 
-def _basis(reliefs: Reliefs) -> Float32[np.ndarray, "points kept"]:
-    """The directions in which the pictures differ most, by which fewer numbers say nearly as much."""
+def _basis(reliefs: Reliefs) -> _Basis | None:
+    """The directions in which the pictures differ most, by which fewer numbers say nearly as much.
+
+    None for few pictures: all their numbers are kept, for comparing them is cheap.
+    """
     flat = reliefs.reshape(len(reliefs), -1)
+    if len(flat) <= _FEW:
+        return None
     return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_KEPT:], dtype=np.float32)
 
 
-def _vectors(reliefs: Reliefs, basis: Float32[np.ndarray, "points kept"]) -> _Vectors:
-    vectors = reliefs.reshape(len(reliefs), -1) @ basis
+def _vectors(reliefs: Reliefs, basis: _Basis | None) -> _Vectors:
+    flat = reliefs.reshape(len(reliefs), -1)
+    vectors = flat if basis is None else flat @ basis
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 

@@ -139,7 +139,11 @@ class AuditReport:
     def _copy_lines(self) -> list[str]:
         if not self.twins:
             return ["copies: none found"]
-        kinds = ", ".join(f"{count:,} {_PLURALS[kind]}" for kind, count in self._counts().items() if count)
+        kinds = ", ".join(
+            f"{count:,} {kind.value if count == 1 else _PLURALS[kind]}"
+            for kind, count in self._counts().items()
+            if count
+        )
         groups, families = int(self.groups.max(initial=-1)) + 1, self.families
         groups_line = (
             f"groups: {len(self.files):,} files show {groups:,} different pictures; {len(families):,} of these "
@@ -181,7 +185,7 @@ class AuditReport:
 
 def _leak_line(leak: Leak) -> str:
     if leak.known == 0:
-        return f"leak: none of the {_files(leak.files)} in {leak.split} was found in {leak.source}"
+        return f"leak: {leak.split}: none of {_files(leak.files)} known from {leak.source}"
     kinds = (
         (leak.identical, "identical to a file there"),
         (leak.pixels, "with the pixels of a file there"),
@@ -189,8 +193,8 @@ def _leak_line(leak: Leak) -> str:
         (leak.related, "related through other copies"),
     )
     parts = ", ".join(f"{count:,} {said}" for count, said in kinds if count)
-    known = f"{leak.known:,} of the {_files(leak.files)} in {leak.split} ({leak.known / leak.files:.1%})"
-    return f"leak: {known} are known from {leak.source}: {parts}"
+    known = f"{leak.known:,} of {_files(leak.files)} ({leak.known / leak.files:.1%})"
+    return f"leak: {leak.split}: {known} known from {leak.source}: {parts}"
 
 
 def _files(count: int) -> str:

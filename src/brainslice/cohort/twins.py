@@ -66,6 +66,8 @@ none came above .89; of copies cropped by up to a tenth on each side 99 % stay a
 
 _LEVELS: Final = (_Level(COARSE, 5, 0.80), _Level(36, 3, 0.86), _Level(SIDE, 3, NEAR_COPY))
 _KINDS: Final = {0: TwinKind.NEAR, 1: TwinKind.MIRRORED}
+# Pairs that agree this well lie on each other already: most copies were neither cropped nor scaled.
+_LIES_WELL: Final = 0.97
 _CHUNK: Final = 64
 _BLOCK: Final = 32 * _CHUNK
 
@@ -162,7 +164,7 @@ def _laid_over(
     def one(start: int) -> None:
         part = slice(start, start + _CHUNK)
         first, second = _pairs(reliefs, candidates.at(part))
-        correlations[part], better[part] = lay_over(first, second, maps[part], level.steps)
+        correlations[part], better[part] = _improved(first, second, maps[part], level.steps)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, total, _BLOCK):
@@ -172,7 +174,18 @@ def _laid_over(
     return correlations, better
 
 
-def _pairs(reliefs: Sequence[Float16[np.ndarray, "n side side"]], candidates: Candidates) -> tuple[Reliefs, Reliefs]:
+def _improved(first: Reliefs, second: Reliefs, maps: Maps, steps: int) -> tuple[Float32[np.ndarray, " m"], Maps]:
+    """Lay pairs on each other, and take pains only over those that do not lie well already."""
+    correlations, better = lay_over(first, second, maps, 0)
+    poor = correlations < _LIES_WELL
+    if poor.any():
+        correlations[poor], better[poor] = lay_over(first[poor], second[poor], maps[poor], steps)
+    return correlations, better
+
+
+def _pairs(
+    reliefs: Sequence[Float16[np.ndarray, "pictures side side"]], candidates: Candidates
+) -> tuple[Reliefs, Reliefs]:
     first, second = reliefs[0][candidates.first], reliefs[0][candidates.second]
     framed = candidates.square == 1
     first[framed] = reliefs[1][candidates.first[framed]]
