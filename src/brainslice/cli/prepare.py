@@ -41,9 +41,7 @@ def prepare(
 
     chosen = settings(root, config, overrides)
     if external:
-        with watching() as progress:
-            placed = layout.prepare_external(source, root, progress=progress)
-        say(f"{placed.folder}: {placed.summary}")
+        _external(source, root)
         return
     options = layout.Preparation(
         val_size=chosen.data.valid_split if val_size is None else val_size,
@@ -57,6 +55,15 @@ def prepare(
     for line in prepared.summary_lines():
         say(line)
     _tell_unreadable(prepared.unreadable)
+
+
+def _external(source: Path, root: Path) -> None:
+    from brainslice.cohort import layout
+
+    with watching() as progress:
+        placed = layout.prepare_external(source, root, progress=progress)
+    say(f"{placed.folder}: {placed.summary}")
+    _tell_unreadable(placed.unreadable)
 
 
 def _tell_unreadable(unreadable: tuple[tuple[str, str], ...]) -> None:

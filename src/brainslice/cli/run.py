@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -13,8 +13,12 @@ from brainslice.cli import train as training
 from brainslice.cli.console import note, watching
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 from brainslice.config import Config
+from brainslice.errors import UnreadableScanError
 from brainslice.labels import LabelSet
 from brainslice.places import Places
+
+if TYPE_CHECKING:
+    from brainslice.cohort.layout import Prepared
 
 
 def run(
@@ -37,10 +41,13 @@ def run(
     Gets and prepares the data, finds leaks, trains and evaluates under both protocols, and prints them side by side.
     """
     chosen = settings(root, config, overrides, "clean", recipe, weights, seed)
-    official = _prepare(source, root, chosen)
-    pipeline(root, chosen, official)
-    _external(external, root)
+    prepared = _prepare(source, root, chosen)
+    pipeline(root, chosen, prepared.manifest.official_split)
+    unreadable = len(prepared.unreadable) + _external(external, root)
     note("fine-tuning on the external set, its evaluation and the threshold search are not there yet: next version")
+    if unreadable:
+        msg = f"{unreadable} files could not be read and were left out; everything else is done"
+        raise UnreadableScanError(msg)
 
 
 def pipeline(root: Path, config: Config, official: bool) -> None:
@@ -56,7 +63,7 @@ def pipeline(root: Path, config: Config, official: bool) -> None:
     summing.summary(root)
 
 
-def _prepare(source: Path | None, root: Path, config: Config) -> bool:
+def _prepare(source: Path | None, root: Path, config: Config) -> Prepared:
     from brainslice.cohort import layout, sources
 
     options = layout.Preparation(
@@ -70,15 +77,22 @@ def _prepare(source: Path | None, root: Path, config: Config) -> bool:
         prepared = layout.prepare(found, root, options, progress)
     for line in prepared.summary_lines():
         note(line)
-    for _, reason in prepared.unreadable:
-        note(f"left out: {reason}")
-    return prepared.manifest.official_split
+    _list(prepared.unreadable)
+    return prepared
 
 
-def _external(source: Path | None, root: Path) -> None:
+def _external(source: Path | None, root: Path) -> int:
     from brainslice.cohort import layout
 
-    if source is not None:
-        with watching() as progress:
-            placed = layout.prepare_external(source, root, progress=progress)
-        note(f"{placed.folder}: {placed.summary}")
+    if source is None:
+        return 0
+    with watching() as progress:
+        placed = layout.prepare_external(source, root, progress=progress)
+    note(f"{placed.folder}: {placed.summary}")
+    _list(placed.unreadable)
+    return len(placed.unreadable)
+
+
+def _list(unreadable: tuple[tuple[str, str], ...]) -> None:
+    for _, reason in unreadable:
+        note(f"left out: {reason}")

@@ -93,9 +93,7 @@ def _examples(judged: Judged, count: int) -> Int[np.ndarray, " m"]:
     turns = [(turn, place) for place, own in enumerate(members) for turn in range(len(own))]
     taken = sorted(turns)[:count]
     wanted = [sum(place == other for _, other in taken) for place in range(len(members))]
-    spread = [
-        own[np.linspace(0, len(own) - 1, share).astype(int)] for own, share in zip(members, wanted, strict=True)
-    ]
+    spread = [own[np.linspace(0, len(own) - 1, share).astype(int)] for own, share in zip(members, wanted, strict=True)]
     return np.array([spread[place][turn] for turn, place in taken], int)
 
 

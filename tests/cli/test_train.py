@@ -1,0 +1,67 @@
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+from brainslice.config import Config
+from brainslice.places import Places
+from brainslice.progress import Progress
+from brainslice.train import run
+from brainslice.train.history import Epoch
+from brainslice.train.run import Trained
+from command import WORDS, call
+from stand_in import write_bundle_for
+
+Capture = pytest.CaptureFixture[str]
+EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05)
+
+
+@pytest.fixture
+def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, bool]]:
+    """Let a drawn bundle stand in for training, and keep what was asked."""
+    found = []
+
+    def train(places: Places, config: Config, *, accept_leaks: bool, progress: Progress) -> Trained:
+        found.append((config, accept_leaks))
+        progress("training the head", 1, 1)
+        return Trained(write_bundle_for(places, config), (EPOCH,), ("no temperature could be fitted",))
+
+    drawing = ModuleType("brainslice.report.history")
+    drawing.__dict__["draw_history"] = lambda *_: None
+    monkeypatch.setattr(run, "train", train)
+    monkeypatch.setitem(sys.modules, "brainslice.report.history", drawing)
+    return found
+
+
+def test_tells_where_the_bundle_is_and_how_it_did(
+    project: Path, asked: list[tuple[Config, bool]], capsys: Capture
+) -> None:
+    assert call("train", "--project-root", project, *WORDS) == 0
+    said = capsys.readouterr()
+    assert f"bundle [phantom]: {project / 'models' / 'bundle'}" in said.out
+    assert "chose the weights and the temperature" in said.out
+    assert "temperature 1.500" in said.out
+    assert "no temperature could be fitted" in said.err
+    assert asked[0][1] is False
+
+
+def test_what_was_asked_for_reaches_the_training(project: Path, asked: list[tuple[Config, bool]]) -> None:
+    words = ("--protocol", "official", "--recipe", "full", "--weights", "own.h5", "--seed", "5", "--accept-leaks")
+    assert call("train", "--project-root", project, *WORDS, *words) == 0
+    ((config, accepted),) = asked
+    assert (config.data.protocol, config.train.recipe, config.model.weights) == ("official", "full", "own.h5")
+    assert (config.seed, accepted) == (5, True)
+    assert (project / "models" / "official" / "bundle").is_dir()
+
+
+def test_without_a_prepared_set_it_says_what_to_run(tmp_path: Path, capsys: Capture) -> None:
+    assert call("train", "--project-root", tmp_path) == 3
+    assert "run brainslice prepare" in capsys.readouterr().err
+
+
+def test_a_leaky_split_is_a_usage_error(project: Path, capsys: Capture) -> None:
+    assert call("train", "--project-root", project, *WORDS, "--protocol", "official") == 2
+    assert "--accept-leaks" in capsys.readouterr().err

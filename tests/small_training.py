@@ -1,0 +1,88 @@
+"""Trainings of seconds: a network of a few layers, and someone who breaks them off."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import keras
+import numpy as np
+
+from brainslice.network.backbones import find_backbone
+from brainslice.network.build import FEATURES, HEAD, Network, NetworkPlan, set_trainable
+from brainslice.progress import Progress
+
+SMALL = (
+    "train.batch_size=8",
+    "train.epochs=3",
+    "train.freeze_backbone_epochs=1",
+    "train.quick.views=1",
+    "train.quick.head_epochs=2",
+    "train.quick.epochs=2",
+)
+"""A training of seconds."""
+
+
+class StoppedError(Exception):
+    """Whoever listens has had enough."""
+
+
+def stopping(step: str, done: int) -> Progress:
+    """Listen until a step has come so far, then break off."""
+
+    def progress(name: str, at: int, _total: int) -> None:
+        if name == step and at >= done:
+            raise StoppedError
+
+    return progress
+
+
+class Witness:
+    """Listens to one step of a training, and keeps the network's arrays as they were when it was last heard of."""
+
+    def __init__(self, step: str) -> None:
+        self.step = step
+        self.network: Network | None = None
+        self.arrays: dict[str, np.ndarray] = {}
+
+    def __call__(self, step: str, _done: int, _total: int) -> None:
+        if step == self.step and self.network is not None:
+            self.arrays = arrays_of(self.network)
+
+
+def small_network(plan: NetworkPlan) -> Network:
+    """Stand a few layers in for a backbone: normalised on both sides of its cut, the same for the same plan."""
+    keras.utils.set_random_seed(plan.seed)
+    scan = keras.Input((plan.size, plan.size, 1), name="scan")
+    values = keras.layers.Rescaling(1 / 128, -1.0)(scan)
+    values = keras.layers.Conv2D(6, 5, 8, padding="same", activation="relu", name="first")(values)
+    values = keras.layers.BatchNormalization(name="below")(values)
+    cut = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name=find_backbone(plan.backbone).cut)(values)
+    values = keras.layers.Conv2D(8, 3, 2, padding="same", name="last")(cut)
+    values = keras.layers.BatchNormalization(name="above")(values)
+    top = keras.layers.Activation("relu")(values)
+    features = keras.layers.SpatialDropout2D(plan.dropout, seed=plan.seed, name=FEATURES)(top)
+    maps = keras.layers.Dense(plan.classes, name=HEAD)(features)
+    outputs = {"logits": keras.layers.GlobalAveragePooling2D(name="logits")(maps), "class_maps": maps}
+    network = Network(
+        plan=plan,
+        whole=keras.Model(scan, outputs, name="whole"),
+        trunk=keras.Model(scan, cut, name="trunk"),
+        tail=keras.Model(cut, outputs, name="tail"),
+    )
+    set_trainable(network, "all")
+    return network
+
+
+def arrays_of(network: Network) -> dict[str, np.ndarray]:
+    """Every array of a network under its path."""
+    return {weight.path: np.array(keras.ops.convert_to_numpy(weight)) for weight in network.whole.weights}
+
+
+def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
+    """Say which arrays are others now."""
+    return {path for path, value in before.items() if not np.array_equal(value, after[path])}
+
+
+def keras_trunk(network: Network) -> Callable[[np.ndarray], np.ndarray]:
+    """The trunk, without exporting it."""
+    return lambda views: np.asarray(network.trunk.predict_on_batch(views))

@@ -1,0 +1,114 @@
+"""A prepared project, and a model for it that needed no training: enough to test what comes after training."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime
+from pathlib import Path
+
+import numpy as np
+
+from brainslice.bundle.store import ModelBundle, write_bundle
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
+from brainslice.cohort.layout import Preparation, prepare
+from brainslice.cohort.manifest import Manifest
+from brainslice.cohort.split import Protocol, make_split
+from brainslice.config import Config, read_config
+from brainslice.phantom import write_phantoms
+from brainslice.places import Places
+from brainslice.prepare.recipe import Recipe
+
+SIZE, FOLDS, MAPS = 64, 3, 4
+SETTINGS = (f"data.image_size={SIZE}", f"data.folds={FOLDS}", "model.weights=none")
+BIAS = (0.5, 1.0, -0.5, 0.25)
+
+_SLOPES = (0.03, -0.02, 0.01, -0.01)
+
+
+def config(*overrides: str) -> Config:
+    """The settings that fit a prepared project."""
+    return read_config(None, (*SETTINGS, *overrides))
+
+
+def prepare_project(root: Path) -> Path:
+    """Draw sixteen heads with their planted copies, and lay them out in three folds."""
+    write_phantoms(root / "source", patients_per_class=4, slices=2, seed=3)
+    prepare(root / "source", root, Preparation(folds=FOLDS, copy=True))
+    return root
+
+
+def copy_project(root: Path, place: Path) -> Path:
+    """Copy a prepared project for a test that writes into it."""
+    return Path(shutil.copytree(root, place))
+
+
+def write_bundle_for(places: Places, settings: Config) -> ModelBundle:
+    """Write a bundle as training on a prepared project's split would have left it."""
+    manifest = Manifest.read(places.data)
+    split = make_split(manifest, Protocol(settings.data.protocol), settings.data.test_fold)
+    places.models.mkdir(parents=True, exist_ok=True)
+    graph = places.models / "drawn.onnx"
+    _write_graph(graph)
+    draft = BundleDraft(
+        name="mean grey value",
+        created=datetime(2025, 3, 1, tzinfo=UTC),
+        labels=Classes.of(manifest.labels),
+        recipe=dict(Recipe(size=SIZE).to_json()),
+        temperature=1.5,
+        threshold=0.4,
+        backbone="none",
+        class_map_shape=(MAPS, MAPS),
+        class_map_bias=BIAS,
+        provenance=Provenance(
+            dataset=manifest.name,
+            manifest_digest=manifest.digest,
+            split_digest=split.digest,
+            weights_digest="2" * 64,
+            protocol=split.protocol.value,
+            leaky=split.leaky,
+            phantom=manifest.phantom,
+            seed=settings.seed,
+            training="quick",
+            train_images=len(split.train),
+            train_groups=1,
+            validation_images=len(split.validation),
+            validation_groups=1,
+            versions={},
+        ),
+        validation=Validation(n=len(split.validation), accuracy=0.5, nll=1.0, ece=0.1),
+        parity=GraphParity(n=1, logits=0.0, class_maps=0.0),
+    )
+    bundle = write_bundle(places.bundle, draft, {GRAPH_FILE: graph})
+    graph.unlink()
+    return bundle
+
+
+def _write_graph(path: Path) -> None:
+    """Export one dense layer on the mean grey value of each cell."""
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    cell, classes = SIZE // MAPS, len(BIAS)
+    nodes = [
+        helper.make_node("Transpose", ["scan"], ["channels_first"], perm=[0, 3, 1, 2]),
+        helper.make_node("AveragePool", ["channels_first"], ["cells"], kernel_shape=[cell, cell], strides=[cell, cell]),
+        helper.make_node("Conv", ["cells", "slopes", "bias"], ["maps_first"]),
+        helper.make_node("Transpose", ["maps_first"], ["class_maps"], perm=[0, 2, 3, 1]),
+        helper.make_node("ReduceMean", ["class_maps", "space"], ["logits"], keepdims=0),
+    ]
+    constants = {
+        "slopes": np.array(_SLOPES, np.float32).reshape(classes, 1, 1, 1),
+        "bias": np.array(BIAS, np.float32),
+        "space": np.array([1, 2], np.int64),
+    }
+    graph = helper.make_graph(
+        nodes,
+        "cells",
+        [helper.make_tensor_value_info("scan", TensorProto.FLOAT, ["n", SIZE, SIZE, 1])],
+        [
+            helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes]),
+            helper.make_tensor_value_info("class_maps", TensorProto.FLOAT, ["n", MAPS, MAPS, classes]),
+        ],
+        [numpy_helper.from_array(value, name) for name, value in constants.items()],
+    )
+    onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
