@@ -1,0 +1,179 @@
+"""How much the leakage audit finds, and how much of what it joins does not belong together.
+
+Usage: python benchmarks/audit_accuracy.py FOLDER TABLE
+
+FOLDER is the Nickparvar set, TABLE its table of groups: a CSV with the columns path, group, patient_known and mask. Files
+with one mask are one picture; files of two groups with known patients are two patients, however alike. Both are told
+for the two halves of the groups apart, because the audit's thresholds were chosen on the first. Then known copies are
+made of pictures in the second half, cropped, scaled and encoded again, and looked for among all others. Everything
+runs in this process; wall time and memory are those of the audit alone.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import io
+import random
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Callable, Sequence
+from itertools import combinations
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from brainslice.cohort.audit import AuditReport, audit_folder
+from brainslice.cohort.sketch import Sketch, sketch
+from brainslice.cohort.twins import Twin, find_twins
+from brainslice.scan.read import read_scan
+from brainslice.scan.types import Slice
+
+Row = dict[str, str]
+Change = Callable[[Image.Image, random.Random], Image.Image]
+COPIES_EACH = 60
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("table", type=Path)
+    chosen = parser.parse_args()
+    with chosen.table.open(encoding="utf-8", newline="") as stream:
+        rows = {row["path"]: row for row in csv.DictReader(stream)}
+    start = time.perf_counter()
+    report = audit_folder(chosen.folder)
+    print(f"audit of {len(report.files):,} files: {time.perf_counter() - start:.0f} s wall{memory()}")
+    print(*report.summary_lines(), sep="\n")
+    known = [rows[file.path] for file in report.files]
+    for half in (0, 1):
+        print(f"\n{'second half of the groups (held out)' if half else 'first half of the groups (used for choosing)'}")
+        print(*(f"  {line}" for line in same_pictures(report, known, half)), sep="\n")
+        print(*(f"  {line}" for line in wrong_groups(report, known, half)), sep="\n")
+    print("\ngroups of the table that the audit joins, with the pair most alike")
+    print(*(f"  {line}" for line in joined_groups(report, known)), sep="\n")
+    print("\ncopies made of pictures in the second half, and looked for among all files")
+    print(*(f"  {line}" for line in made_copies(chosen.folder, known)), sep="\n")
+
+
+def half_of(row: Row) -> int:
+    return int(row["group"].lstrip("G")) % 2
+
+
+def same_pictures(report: AuditReport, known: Sequence[Row], half: int) -> list[str]:
+    by_mask = defaultdict(list)
+    for place, row in enumerate(known):
+        if row["mask"] and half_of(row) == half:
+            by_mask[row["mask"]].append(place)
+    pairs = [pair for places in by_mask.values() for pair in combinations(places, 2)]
+    correlations = {(twin.first, twin.second): twin.correlation for twin in report.twins}
+    grouped = sum(report.groups[one] == report.groups[other] for one, other in pairs)
+    direct = [correlations[pair] for pair in pairs if pair in correlations]
+    mirrored = sum(known[one]["mirrored"] != known[other]["mirrored"] for one, other in pairs)
+    return [
+        f"same picture (one mask): {len(pairs):,} pairs, {mirrored:,} of them mirrored",
+        f"  in one group {grouped / len(pairs):.2%}; lowest correlation of those laid on each other {min(direct):.3f}",
+    ]
+
+
+def wrong_groups(report: AuditReport, known: Sequence[Row], half: int) -> list[str]:
+    families = [family for family in report.families if half_of(known[family[0]]) == half]
+    patients = [family for family in families if all(known[place]["patient_known"] == "1" for place in family)]
+    mixed = [family for family in families if len({known[place]["group"] for place in family}) > 1]
+    wrong = [family for family in patients if len({known[place]["group"] for place in family}) > 1]
+    return [
+        f"groups of several files: {len(families):,}; joining groups of the table: {len(mixed):,} "
+        f"({len(mixed) / len(families):.2%})",
+        f"  of {len(patients):,} groups of known patients: {len(wrong):,} join two patients",
+    ]
+
+
+def joined_groups(report: AuditReport, known: Sequence[Row]) -> list[str]:
+    best: dict[tuple[str, str], Twin] = {}
+    for twin in report.twins:
+        one, other = sorted((known[twin.first]["group"], known[twin.second]["group"]))
+        if one != other and twin.correlation > (best[one, other].correlation if (one, other) in best else 0):
+            best[one, other] = twin
+    return [
+        f"{one} {other}: {twin.kind.value}, {twin.correlation:.3f}: "
+        f"{report.files[twin.first].path} and {report.files[twin.second].path}"
+        for (one, other), twin in sorted(best.items())
+    ]
+
+
+def made_copies(folder: Path, known: Sequence[Row]) -> list[str]:
+    chance = random.Random(5)  # noqa: S311 - a draw, not a secret
+    originals = [read(folder / row["path"]) for row in known]
+    second_half = [place for place, row in enumerate(known) if half_of(row) == 1]
+    drawn = [(name, place) for name in CHANGES for place in chance.sample(second_half, COPIES_EACH)]
+    copies = [
+        as_sketch(CHANGES[name](grey(folder / known[place]["path"]), chance), f"{name} {place}")
+        for name, place in drawn
+    ]
+    twins = find_twins(originals, against=copies)
+    first_with = {}
+    for place, original in enumerate(originals):
+        first_with.setdefault(original.pixel_hash, place)
+    found = {(twin.first, twin.second - len(originals)) for twin in twins}
+    hits = defaultdict(list)
+    for number, (name, place) in enumerate(drawn):
+        hits[name].append((first_with[originals[place].pixel_hash], number) in found)
+    return [f"{name:24} {sum(each):3} of {len(each)} found" for name, each in hits.items()]
+
+
+def read(path: Path) -> Sketch:
+    return sketch(read_scan(path))
+
+
+def grey(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return image.convert("L")
+
+
+def as_sketch(image: Image.Image, name: str) -> Sketch:
+    return sketch(Slice(np.array(image, dtype=np.float32), name))
+
+
+def encoded(image: Image.Image, quality: int) -> Image.Image:
+    stream = io.BytesIO()
+    image.save(stream, "JPEG", quality=quality)
+    return Image.open(io.BytesIO(stream.getvalue())).convert("L")
+
+
+def cropped(image: Image.Image, chance: random.Random, most: float) -> Image.Image:
+    left, top, right, bottom = (chance.uniform(0, most) for _ in range(4))
+    wide, high = image.size
+    return image.crop((int(wide * left), int(high * top), int(wide * (1 - right)), int(high * (1 - bottom))))
+
+
+CHANGES: dict[str, Change] = {
+    "JPEG, quality 30": lambda image, _: encoded(image, 30),
+    "half the size": lambda image, _: image.resize((image.width // 2, image.height // 2)),
+    "a quarter of the size": lambda image, _: image.resize((image.width // 4, image.height // 4)),
+    "squeezed into a square": lambda image, _: image.resize((224, 224)),
+    "margins added": lambda image, _: ImageOps.expand(image, (40, 10, 5, 60)),
+    "gamma 0.7": lambda image, _: image.point([round(255 * (value / 255) ** 0.7) for value in range(256)]),
+    "cropped by up to 5 %": lambda image, chance: cropped(image, chance, 0.05),
+    "cropped by up to 10 %": lambda image, chance: cropped(image, chance, 0.10),
+    "cropped by up to 15 %": lambda image, chance: cropped(image, chance, 0.15),
+    "mirrored, cropped, JPEG": lambda image, chance: encoded(ImageOps.mirror(cropped(image, chance, 0.10)), 60),
+    "turned by 180 degrees": lambda image, _: image.rotate(180),
+    "rotated by 5 degrees": lambda image, _: image.rotate(5, Image.Resampling.BICUBIC),
+    "rotated by 10 degrees": lambda image, _: image.rotate(10, Image.Resampling.BICUBIC),
+}
+
+
+def memory() -> str:
+    if sys.platform == "win32":
+        return ""
+    import resource  # noqa: PLC0415 - Windows has none
+
+    # Linux counts in kilobytes, macOS in bytes.
+    unit = 1e6 if sys.platform == "darwin" else 1e3
+    return f", {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit:.0f} MB at most"
+
+
+if __name__ == "__main__":
+    main()
