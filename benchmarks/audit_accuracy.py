@@ -2,11 +2,11 @@
 
 Usage: python benchmarks/audit_accuracy.py FOLDER TABLE
 
-FOLDER is the Nickparvar set, TABLE its table of groups: a CSV with the columns path, group, patient_known and mask. Files
-with one mask are one picture; files of two groups with known patients are two patients, however alike. Both are told
-for the two halves of the groups apart, because the audit's thresholds were chosen on the first. Then known copies are
-made of pictures in the second half, cropped, scaled and encoded again, and looked for among all others. Everything
-runs in this process; wall time and memory are those of the audit alone.
+FOLDER is the Nickparvar set, TABLE its table of groups: a CSV with the columns path, group, patient_known, mask and
+mirrored. Files with one mask are one picture; files of two groups with known patients are two patients, however alike.
+Both are told for the two halves of the groups apart, because the audit's thresholds were chosen on the first. Then
+known copies are made of pictures in the second half, cropped, scaled and encoded again, and looked for among all
+others. Wall time and memory are those of the audit alone.
 """
 
 from __future__ import annotations
@@ -37,6 +37,7 @@ COPIES_EACH = 60
 
 
 def main() -> None:
+    """Audit the folder, and tell how well that went."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("table", type=Path)
@@ -59,10 +60,12 @@ def main() -> None:
 
 
 def half_of(row: Row) -> int:
+    """Tell the half of the groups that a file belongs to, 0 or 1."""
     return int(row["group"].lstrip("G")) % 2
 
 
 def same_pictures(report: AuditReport, known: Sequence[Row], half: int) -> list[str]:
+    """Count the pairs of files with one mask that the audit brings together."""
     by_mask = defaultdict(list)
     for place, row in enumerate(known):
         if row["mask"] and half_of(row) == half:
@@ -79,18 +82,20 @@ def same_pictures(report: AuditReport, known: Sequence[Row], half: int) -> list[
 
 
 def wrong_groups(report: AuditReport, known: Sequence[Row], half: int) -> list[str]:
+    """Count the groups in which the audit joins what the table keeps apart."""
     families = [family for family in report.families if half_of(known[family[0]]) == half]
     patients = [family for family in families if all(known[place]["patient_known"] == "1" for place in family)]
     mixed = [family for family in families if len({known[place]["group"] for place in family}) > 1]
     wrong = [family for family in patients if len({known[place]["group"] for place in family}) > 1]
+    share = f"{len(mixed):,} ({len(mixed) / len(families):.2%})"
     return [
-        f"groups of several files: {len(families):,}; joining groups of the table: {len(mixed):,} "
-        f"({len(mixed) / len(families):.2%})",
+        f"groups of several files: {len(families):,}; joining groups of the table: {share}",
         f"  of {len(patients):,} groups of known patients: {len(wrong):,} join two patients",
     ]
 
 
 def joined_groups(report: AuditReport, known: Sequence[Row]) -> list[str]:
+    """List the groups of the table that the audit joins, each with the pair most alike."""
     best: dict[tuple[str, str], Twin] = {}
     for twin in report.twins:
         one, other = sorted((known[twin.first]["group"], known[twin.second]["group"]))
@@ -104,6 +109,7 @@ def joined_groups(report: AuditReport, known: Sequence[Row]) -> list[str]:
 
 
 def made_copies(folder: Path, known: Sequence[Row]) -> list[str]:
+    """Make copies in every way there is, and count those that are found among all files."""
     chance = random.Random(5)  # noqa: S311 - a draw, not a secret
     originals = [read(folder / row["path"]) for row in known]
     second_half = [place for place, row in enumerate(known) if half_of(row) == 1]
@@ -124,25 +130,30 @@ def made_copies(folder: Path, known: Sequence[Row]) -> list[str]:
 
 
 def read(path: Path) -> Sketch:
+    """Sketch a file."""
     return sketch(read_scan(path))
 
 
 def grey(path: Path) -> Image.Image:
+    """Open a file as a grey picture."""
     with Image.open(path) as image:
         return image.convert("L")
 
 
 def as_sketch(image: Image.Image, name: str) -> Sketch:
+    """Sketch a picture that is in no file."""
     return sketch(Slice(np.array(image, dtype=np.float32), name))
 
 
 def encoded(image: Image.Image, quality: int) -> Image.Image:
+    """Encode a picture as JPEG, and decode it."""
     stream = io.BytesIO()
     image.save(stream, "JPEG", quality=quality)
     return Image.open(io.BytesIO(stream.getvalue())).convert("L")
 
 
 def cropped(image: Image.Image, chance: random.Random, most: float) -> Image.Image:
+    """Cut up to a share off each side."""
     left, top, right, bottom = (chance.uniform(0, most) for _ in range(4))
     wide, high = image.size
     return image.crop((int(wide * left), int(high * top), int(wide * (1 - right)), int(high * (1 - bottom))))
@@ -166,6 +177,7 @@ CHANGES: dict[str, Change] = {
 
 
 def memory() -> str:
+    """Say how much memory this process has needed at most, where the system tells."""
     if sys.platform == "win32":
         return ""
     import resource  # noqa: PLC0415 - Windows has none

@@ -16,6 +16,8 @@ from brainslice.network.export import parity
 from brainslice.network.gradcam import gradient_heat, heat_from_maps
 from brainslice.scan.read import SCAN_SUFFIXES, read_scan
 
+BATCH = 8
+
 
 def main(bundle: Path, folder: Path, count: int) -> None:
     """Print the largest absolute differences over some scans, evenly spread over the folder."""
@@ -40,7 +42,9 @@ def main(bundle: Path, folder: Path, count: int) -> None:
     output = predictor.score(inputs)
     classes = output.logits.argmax(axis=1)
     ours = heat_from_maps(output.class_maps, np.asarray(info.class_map_bias), classes)
-    oracle = gradient_heat(network, inputs, classes)
+    # Gradients keep every activation of a batch in memory: a few scans at a time.
+    parts = [slice(start, start + BATCH) for start in range(0, len(inputs), BATCH)]
+    oracle = np.concatenate([gradient_heat(network, inputs[part], classes[part]) for part in parts])
     scale = np.maximum(oracle.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     print(f"{len(chosen)} scans of {folder}")
     print(f"ONNX and Keras: logits differ by at most {distance.logits:.2e}, class maps by {distance.class_maps:.2e}")
