@@ -85,7 +85,7 @@ def test_a_path_no_system_can_have_is_refused() -> None:
     [
         ("DICOM", bytes(128) + b"DICM" + bytes(64)),
         ("NIfTI", bytes(344) + b"n+1\0" + bytes(64)),
-        ("gzip", gzip.compress(b"volume")),
+        ("gzip", gzip.compress(b"volume", mtime=0)),
         ("PDF", b"%PDF-1.7"),
     ],
 )
