@@ -19,6 +19,7 @@ import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from itertools import combinations
 from pathlib import Path
 
@@ -26,7 +27,7 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from brainslice.cohort.audit import AuditReport, audit_folder
-from brainslice.cohort.sketch import Sketch, sketch
+from brainslice.cohort.sketch import sketch
 from brainslice.cohort.twins import Twin, find_twins
 from brainslice.scan.read import read_scan
 from brainslice.scan.types import Slice
@@ -34,6 +35,15 @@ from brainslice.scan.types import Slice
 Row = dict[str, str]
 Change = Callable[[Image.Image, random.Random], Image.Image]
 COPIES_EACH = 60
+
+
+@dataclass(frozen=True, slots=True)
+class Copy:
+    """A copy of the picture at ``place``, made by ``change``."""
+
+    change: str
+    place: int
+    image: Image.Image
 
 
 def main() -> None:
@@ -109,40 +119,42 @@ def joined_groups(report: AuditReport, known: Sequence[Row]) -> list[str]:
 
 
 def made_copies(folder: Path, known: Sequence[Row]) -> list[str]:
-    """Make copies in every way there is, and count those that are found among all files."""
-    chance = random.Random(5)  # noqa: S311 - a draw, not a secret
-    originals = [read(folder / row["path"]) for row in known]
-    second_half = [place for place, row in enumerate(known) if half_of(row) == 1]
-    drawn = [(name, place) for name in CHANGES for place in chance.sample(second_half, COPIES_EACH)]
-    copies = [
-        as_sketch(CHANGES[name](grey(folder / known[place]["path"]), chance), f"{name} {place}")
-        for name, place in drawn
-    ]
-    twins = find_twins(originals, against=copies)
-    first_with = {}
-    for place, original in enumerate(originals):
-        first_with.setdefault(original.pixel_hash, place)
-    found = {(twin.first, twin.second - len(originals)) for twin in twins}
-    hits = defaultdict(list)
-    for number, (name, place) in enumerate(drawn):
-        hits[name].append((first_with[originals[place].pixel_hash], number) in found)
+    """Count the copies, made in every way there is, that are found among all files."""
+    copies = draw_copies(folder, known)
+    hits: dict[str, list[bool]] = defaultdict(list)
+    for copy, found in zip(copies, found_by_audit(folder, known, copies), strict=True):
+        hits[copy.change].append(found)
     return [f"{name:24} {sum(each):3} of {len(each)} found" for name, each in hits.items()]
 
 
-def read(path: Path) -> Sketch:
-    """Sketch a file."""
-    return sketch(read_scan(path))
+def draw_copies(folder: Path, known: Sequence[Row]) -> list[Copy]:
+    """Make copies of pictures in the second half, ``COPIES_EACH`` in each way."""
+    chance = random.Random(5)  # noqa: S311 - a draw, not a secret
+    second_half = [place for place, row in enumerate(known) if half_of(row) == 1]
+    drawn = [(name, place) for name in CHANGES for place in chance.sample(second_half, COPIES_EACH)]
+    return [Copy(name, place, CHANGES[name](grey(folder / known[place]["path"]), chance)) for name, place in drawn]
+
+
+def found_by_audit(folder: Path, known: Sequence[Row], copies: Sequence[Copy]) -> list[bool]:
+    """Tell of each copy whether the audit pairs it with the picture it was made of."""
+    originals = [sketch(read_scan(folder / row["path"])) for row in known]
+    names = [f"copy {number}" for number in range(len(copies))]
+    made = [
+        sketch(Slice(np.array(copy.image, dtype=np.float32), name)) for copy, name in zip(copies, names, strict=True)
+    ]
+    pairs = {(twin.first, twin.second - len(originals)) for twin in find_twins(originals, against=made)}
+    # Of several equal files only the first is compared.
+    first_with: dict[str, int] = {}
+    for place, original in enumerate(originals):
+        first_with.setdefault(original.pixel_hash, place)
+    firsts = [first_with[originals[copy.place].pixel_hash] for copy in copies]
+    return [(first, number) in pairs for number, first in enumerate(firsts)]
 
 
 def grey(path: Path) -> Image.Image:
     """Open a file as a grey picture."""
     with Image.open(path) as image:
         return image.convert("L")
-
-
-def as_sketch(image: Image.Image, name: str) -> Sketch:
-    """Sketch a picture that is in no file."""
-    return sketch(Slice(np.array(image, dtype=np.float32), name))
 
 
 def encoded(image: Image.Image, quality: int) -> Image.Image:

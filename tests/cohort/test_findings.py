@@ -52,6 +52,7 @@ def test_the_json_says_everything_in_plain_types() -> None:
         "near copy": 0,
         "mirrored copy": 1,
         "turned copy": 0,
+        "copy or next slice": 0,
     }
     assert said["twins"][1] == {
         "first": "Training/glioma/b.png",

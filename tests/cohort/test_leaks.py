@@ -23,17 +23,20 @@ def test_each_test_file_counts_once_under_its_closest_relation() -> None:
         file("Testing", "b"),
         file("Testing", "c"),
         file("Testing", "d"),
+        file("Testing", "e"),
     ]
     twins = [
         Twin(0, 1, TwinKind.PIXELS, 1.0),
         Twin(0, 2, TwinKind.IDENTICAL, 1.0),
         Twin(0, 3, TwinKind.PIXELS, 1.0),
         Twin(0, 4, TwinKind.MIRRORED, 0.98),
-        Twin(4, 5, TwinKind.NEAR, 0.95),
+        Twin(4, 5, TwinKind.NEAR, 0.96),
+        Twin(4, 7, TwinKind.ALIKE, 0.92),
+        Twin(0, 7, TwinKind.ALIKE, 0.93),
     ]
     (leak,) = leaks_of(files, twins)
-    assert leak == Leak("Testing", "Training", files=5, identical=1, pixels=1, copies=1, related=1)
-    assert leak.known == 4
+    assert leak == Leak("Testing", "Training", files=6, identical=1, pixels=1, copies=1, alike=1, related=1)
+    assert leak.known == 5
 
 
 def test_a_copy_counts_whichever_of_several_equal_files_was_compared() -> None:

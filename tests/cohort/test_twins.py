@@ -15,7 +15,7 @@ from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
 from brainslice.cohort.sketch import Sketch, sketch
-from brainslice.cohort.twins import NEAR_COPY, Twin, TwinKind, find_twins, groups_of
+from brainslice.cohort.twins import NEAR_COPY, SURE_COPY, Twin, TwinKind, find_twins, groups_of
 from brainslice.phantom import KINDS, draw_phantom
 from brainslice.scan.read import read_scan
 from brainslice.scan.types import Slice
@@ -75,6 +75,13 @@ def test_finds_copies_that_were(heads: list[Sketch], change: str) -> None:
     assert set(found) == {(patient, COUNT + place) for place, patient in enumerate(originals)}
     assert {twin.kind for twin in found.values()} == {kind}
     assert all(NEAR_COPY <= twin.correlation <= 1 for twin in found.values())
+
+
+def test_what_may_be_the_next_slice_of_the_same_head_is_not_called_a_copy() -> None:
+    slices = [draw_phantom(KINDS[patient % 4], patient, number, 11) for patient in range(12) for number in (2, 4)]
+    found = find_twins([seen(Image.fromarray(phantom.pixels), str(place)) for place, phantom in enumerate(slices)])
+    assert any(twin.kind == TwinKind.ALIKE for twin in found)
+    assert all((twin.kind == TwinKind.ALIKE) == (twin.correlation < SURE_COPY) for twin in found)
 
 
 def test_slices_of_different_heads_are_no_twins(heads: list[Sketch]) -> None:
@@ -166,3 +173,19 @@ def test_real_copies_are_found_and_patients_are_kept_apart(real_scans: Path) -> 
     place = {path: number for number, path in enumerate(files)}
     assert all(frozenset(place[row["path"]] for row in couple) in found for couple in couples)
     assert all(group_of[twin.first] == group_of[twin.second] for twin in twins)
+
+
+@pytest.mark.real
+def test_other_slices_of_a_real_patient_are_not_called_copies(real_scans: Path) -> None:
+    with (real_scans / "nickparvar_groups.csv").open(encoding="utf-8") as stream:
+        rows = [row for row in csv.DictReader(stream) if row["patient_known"] == "1"]
+    slices = defaultdict(list)
+    for row in rows:
+        slices[row["group"]].append(row)
+    longest = sorted(slices.values(), key=len, reverse=True)[:2]
+    masks = [row["mask"] for patient in longest for row in patient]
+    paths = [row["path"] for patient in longest for row in patient]
+    twins = find_twins([sketch(read_scan(real_scans / "nickparvar" / path)) for path in paths])
+    different = [twin for twin in twins if masks[twin.first] != masks[twin.second]]
+    assert different
+    assert {twin.kind for twin in different} == {TwinKind.ALIKE}

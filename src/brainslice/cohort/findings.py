@@ -21,6 +21,7 @@ _PLURALS: Final = {
     TwinKind.NEAR: "near copies",
     TwinKind.MIRRORED: "mirrored copies",
     TwinKind.TURNED: "turned copies",
+    TwinKind.ALIKE: "copies or next slices",
 }
 
 
@@ -190,6 +191,7 @@ def _leak_line(leak: Leak) -> str:
         (leak.identical, "identical to a file there"),
         (leak.pixels, "with the pixels of a file there"),
         (leak.copies, "copies of a picture there"),
+        (leak.alike, "copies or next slices of a picture there"),
         (leak.related, "related through other copies"),
     )
     parts = ", ".join(f"{count:,} {said}" for count, said in kinds if count)

@@ -31,6 +31,7 @@ _COLOURS: Final = {
     TwinKind.NEAR: "#0072b2",
     TwinKind.MIRRORED: "#009e73",
     TwinKind.TURNED: "#cc79a7",
+    TwinKind.ALIKE: "#666666",
 }
 
 

@@ -53,6 +53,7 @@ class Leak:
         identical: Of them those with the bytes of an earlier file.
         pixels: Those that store an earlier file's pixels differently.
         copies: Those that are near, mirrored or turned copies of an earlier file.
+        alike: Those that are a copy of an earlier file or the next slice of the same head.
         related: Those connected to an earlier file through other copies only.
     """
 
@@ -62,12 +63,13 @@ class Leak:
     identical: int
     pixels: int
     copies: int
+    alike: int
     related: int
 
     @property
     def known(self) -> int:
         """Files of the later split that are not new."""
-        return self.identical + self.pixels + self.copies + self.related
+        return self.identical + self.pixels + self.copies + self.alike + self.related
 
 
 @dataclass(frozen=True, slots=True)
@@ -197,12 +199,14 @@ def _leak(
     counts: Counter[int] = Counter()
     for place in later:
         file = files[place]
+        there = [copy for copy in copies.get(file.pixel_hash, ()) if copy.pixel_hash in pixels]
         relations = (
             file.sha256 in hashes,
             file.pixel_hash in pixels,
-            any(copy.pixel_hash in pixels for copy in copies.get(file.pixel_hash, ())),
+            any(copy.kind != TwinKind.ALIKE for copy in there),
+            bool(there),
             int(groups[place]) in families,
         )
         if any(relations):
             counts[relations.index(True)] += 1
-    return Leak(split, source, len(later), counts[0], counts[1], counts[2], counts[3])
+    return Leak(split, source, len(later), counts[0], counts[1], counts[2], counts[3], counts[4])
