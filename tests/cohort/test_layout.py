@@ -43,17 +43,30 @@ def test_a_downloaded_folder_becomes_a_set_to_train_on(drawn: Path, tmp_path: Pa
 
 
 def test_the_sets_own_test_folder_is_kept_and_a_tenth_of_training_validates_by_whole_groups(
-    drawn: Path, tmp_path: Path
+    source: Path, group_of: dict[str, int], tmp_path: Path
 ) -> None:
-    manifest = prepare(drawn, tmp_path, Preparation(val_size=0.25)).manifest
+    def relatives(scan: Path) -> int:
+        return group_of[hashlib.sha256(scan.read_bytes()).hexdigest()]
+
+    trained = {relatives(scan) for scan in (source / "Training").rglob("*.*")}
+    kept = {max(relatives(scan) for scan in folder.iterdir()) for folder in (source / "Testing").iterdir()}
+    for scan in [*(source / "Training").rglob("*.*"), *(source / "Testing").rglob("*.*")]:
+        if (scan.parts[-3] == "Testing") != (relatives(scan) in kept):
+            scan.unlink()
+    assert trained & kept
+    manifest = prepare(source, tmp_path / "project", Preparation(val_size=0.25)).manifest
     assert all((record.split == "test") == record.source.startswith("Testing/") for record in manifest.records)
     count = Counter((record.split, record.label) for record in manifest.records)
     for label in manifest.labels.names:
         assert 0 < count["val", label] <= count["train", label] / 2
-    split = make_split(manifest, Protocol.OFFICIAL)
-    assert split.crossing > 0
-    assert split.crossing_validation == 0
+    assert not make_split(manifest, Protocol.OFFICIAL).leaky
     assert not make_split(manifest, Protocol.CLEAN).leaky
+
+
+def test_where_most_test_scans_have_relatives_in_training_single_scans_validate(drawn: Path, tmp_path: Path) -> None:
+    split = make_split(prepare(drawn, tmp_path, Preparation(val_size=0.25)).manifest, Protocol.OFFICIAL)
+    assert split.crossing > len(split.test) / 2
+    assert split.crossing_validation > 0
 
 
 def test_a_single_root_of_class_folders_is_divided_by_groups(source: Path, tmp_path: Path) -> None:

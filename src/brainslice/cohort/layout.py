@@ -29,6 +29,7 @@ DATA_FOLDER: Final = "data"
 
 _FEWEST_FOLDS: Final = 3
 _LARGEST_SHARE: Final = 0.5
+_MOST: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,9 +146,19 @@ def _splits(
     splits = np.array([scan.found.split or "train" for scan in seen])
     train = np.flatnonzero(splits == "train")
     if not (splits == "val").any():
-        chosen = carve_validation(labels[train], groups[train], options.val_size, options.seed)
+        chosen = carve_validation(labels[train], _kin(splits, groups)[train], options.val_size, options.seed)
         splits[train[chosen]] = "val"
     return [str(split) for split in splits]
+
+
+def _kin(splits: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Say which scans validate together: what chooses a model must be drawn as what judges it.
+
+    Where most test scans have relatives in training, unrelated validation scans would stop training early and fit a
+    temperature for another question; single scans are drawn then, as such sets are used, and all of it is leaky.
+    """
+    crossing = np.isin(groups[splits == "test"], groups[splits == "train"])
+    return np.arange(len(groups)) if crossing.mean() > _MOST else groups
 
 
 def _records(seen: Sequence[SeenScan], grouping: Grouping, splits: Sequence[str]) -> tuple[Record, ...]:
