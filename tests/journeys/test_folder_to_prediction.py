@@ -31,6 +31,7 @@ FIGURES = (
 DOCUMENTS = (
     "calibration_metrics.json",
     "classification_report.txt",
+    "model_card.md",
     "summary.json",
     "report.json",
     "training_history.json",

@@ -14,7 +14,13 @@ from brainslice.report.writing import report_of, write_reports
 from stand_in import config, prepare_project, write_bundle_for
 
 FIGURES = ("cm", "cm_norm", "roc_curves", "pr_curves", "reliability_diagram", "confidence_hist")
-DOCUMENTS = {"calibration_metrics.json", "classification_report.txt", "summary.json", "report.json"}
+DOCUMENTS = {
+    "calibration_metrics.json",
+    "classification_report.txt",
+    "model_card.md",
+    "report.json",
+    "summary.json",
+}
 EXPLAINED = Explained(("01.png",), MaskShare(0.4, 0.1, None, 3, 2))
 
 
@@ -32,6 +38,13 @@ def test_every_promised_file_is_written(judged: Judged, tmp_path: Path) -> None:
     write_reports(judged, EXPLAINED, tmp_path)
     pictures = {f"{figure}.{kind}" for figure in FIGURES for kind in ("png", "svg")}
     assert {path.name for path in tmp_path.iterdir()} == pictures | DOCUMENTS
+
+
+def test_the_model_card_beside_the_reports_tells_the_test_figures(judged: Judged, tmp_path: Path) -> None:
+    write_reports(judged, EXPLAINED, tmp_path)
+    card = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+    assert f"accuracy: {judged.evaluation.score('accuracy').text.split()[0]}" in card
+    assert "test scans opened once" in card
 
 
 def test_two_writings_differ_in_their_time_alone(judged: Judged, tmp_path: Path) -> None:

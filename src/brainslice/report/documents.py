@@ -73,8 +73,18 @@ def classification_report(evaluation: Evaluation, openings: int) -> str:
     header = ("class", "precision", "recall", "F1", "n", "groups")
     table = Table("Each class by itself", header, tuple(rows))
     warnings = [f"*** {stamp(mark)} ***" for mark in evaluation.terms.marks]
+    return "\n".join([*warnings, *card_lines(evaluation, openings), "", table.text])
+
+
+def card_lines(evaluation: Evaluation, openings: int) -> tuple[str, ...]:
+    """Say what was found on the test scans, a line each, and how often they were looked at.
+
+    Args:
+        evaluation: What is told.
+        openings: How often these test scans have been scored, this time included.
+    """
     counted = f"test scans opened {_times(openings)}; brackets hold intervals by group"
-    return "\n".join([*warnings, *evaluation.summary_lines(), counted, "", table.text])
+    return (*evaluation.summary_lines(), counted)
 
 
 def calibration_metrics(evaluation: Evaluation) -> dict[str, Any]:

@@ -6,12 +6,19 @@ import datetime as dt
 from pathlib import Path
 from typing import Any
 
+from brainslice.bundle.card import model_card
 from brainslice.files import write_json, write_text
 from brainslice.judge.explanation import Explained
 from brainslice.judge.scoring import Judged
 from brainslice.report.calibration import draw_calibration
 from brainslice.report.curves import draw_curves
-from brainslice.report.documents import FORMAT, calibration_metrics, classification_report, summary
+from brainslice.report.documents import (
+    FORMAT,
+    calibration_metrics,
+    card_lines,
+    classification_report,
+    summary,
+)
 from brainslice.report.matrices import draw_matrices
 
 
@@ -35,6 +42,7 @@ def write_reports(judged: Judged, explained: Explained, folder: Path) -> None:
     write_json(folder / "calibration_metrics.json", calibration_metrics(evaluation))
     write_text(folder / "classification_report.txt", classification_report(evaluation, openings))
     write_json(folder / "summary.json", summary(evaluation, openings))
+    write_text(folder / "model_card.md", model_card(judged.predictor.bundle.info, card_lines(evaluation, openings)))
     write_json(folder / "report.json", report_of(judged, explained, dt.datetime.now(dt.UTC)))
 
 
