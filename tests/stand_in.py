@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -10,9 +11,9 @@ import numpy as np
 
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
+from brainslice.cohort.division import Division, divide
 from brainslice.cohort.layout import Preparation, prepare
 from brainslice.cohort.manifest import Manifest
-from brainslice.cohort.split import Protocol, make_split
 from brainslice.config import Config, read_config
 from brainslice.phantom import write_phantoms
 from brainslice.places import Places
@@ -22,7 +23,7 @@ SIZE, FOLDS, MAPS = 64, 3, 4
 SETTINGS = (f"data.image_size={SIZE}", f"data.folds={FOLDS}", "model.weights=none")
 BIAS = (0.5, 1.0, -0.5, 0.25)
 
-_SLOPES = (0.03, -0.02, 0.01, -0.01)
+SLOPES = (0.03, -0.02, 0.01, -0.01)
 
 
 def config(*overrides: str) -> Config:
@@ -42,13 +43,15 @@ def copy_project(root: Path, place: Path) -> Path:
     return Path(shutil.copytree(root, place))
 
 
-def write_bundle_for(places: Places, settings: Config) -> ModelBundle:
+def write_bundle_for(
+    places: Places, settings: Config, division: Division | None = None, slopes: Sequence[float] = SLOPES
+) -> ModelBundle:
     """Write a bundle as training on a prepared project's split would have left it."""
-    manifest = Manifest.read(places.data)
-    split = make_split(manifest, Protocol(settings.data.protocol), settings.data.test_fold)
+    division = division or divide(Manifest.read(places.data), settings)
+    manifest, split = division.manifest, division.split
     places.models.mkdir(parents=True, exist_ok=True)
     graph = places.models / "drawn.onnx"
-    _write_graph(graph)
+    write_graph(graph, slopes)
     draft = BundleDraft(
         name="mean grey value",
         created=datetime(2025, 3, 1, tzinfo=UTC),
@@ -83,7 +86,7 @@ def write_bundle_for(places: Places, settings: Config) -> ModelBundle:
     return bundle
 
 
-def _write_graph(path: Path) -> None:
+def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:
     """Export one dense layer on the mean grey value of each cell."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
@@ -95,11 +98,13 @@ def _write_graph(path: Path) -> None:
         helper.make_node("Conv", ["cells", "slopes", "bias"], ["maps_first"]),
         helper.make_node("Transpose", ["maps_first"], ["class_maps"], perm=[0, 2, 3, 1]),
         helper.make_node("ReduceMean", ["class_maps", "space"], ["logits"], keepdims=0),
+        helper.make_node("ReduceMean", ["cells", "after_channels"], ["features"], keepdims=0),
     ]
     constants = {
-        "slopes": np.array(_SLOPES, np.float32).reshape(classes, 1, 1, 1),
+        "slopes": np.array(slopes, np.float32).reshape(classes, 1, 1, 1),
         "bias": np.array(BIAS, np.float32),
         "space": np.array([1, 2], np.int64),
+        "after_channels": np.array([2, 3], np.int64),
     }
     graph = helper.make_graph(
         nodes,
@@ -108,6 +113,7 @@ def _write_graph(path: Path) -> None:
         [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", classes]),
             helper.make_tensor_value_info("class_maps", TensorProto.FLOAT, ["n", MAPS, MAPS, classes]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 1]),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )

@@ -67,7 +67,7 @@ class Split:
         return digest.hexdigest()
 
 
-def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0) -> Split:
+def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0, validation_fold: int | None = None) -> Split:
     """Divide a prepared set for training, choosing and testing.
 
     Args:
@@ -75,12 +75,13 @@ def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0) -> Sp
         protocol: ``OFFICIAL`` takes the set's own folders; ``CLEAN`` tests on ``test_fold``, validates on
             the next one and trains on the rest.
         test_fold: The fold that tests; only ``CLEAN`` looks at it.
+        validation_fold: The fold that validates; the next one unless told, and only ``CLEAN`` looks at it.
 
     Raises:
-        UsageError: There is no such fold.
+        UsageError: There is no such fold, or one fold would both validate and test.
         DatasetError: A part would be empty, or a class would be missing from training.
     """
-    parts = _folders(manifest) if protocol is Protocol.OFFICIAL else _folds(manifest, test_fold)
+    parts = _folders(manifest) if protocol is Protocol.OFFICIAL else _folds(manifest, test_fold, validation_fold)
     train, validation, test = (np.flatnonzero(parts == name) for name in ("train", "val", "test"))
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if not len(part):
@@ -214,13 +215,17 @@ def _folders(manifest: Manifest) -> np.ndarray:
     return np.array([record.split for record in manifest.records])
 
 
-def _folds(manifest: Manifest, test_fold: int) -> np.ndarray:
+def _folds(manifest: Manifest, test_fold: int, validation_fold: int | None) -> np.ndarray:
     folds = np.array([record.fold for record in manifest.records])
     count = int(folds.max()) + 1
     if not 0 <= test_fold < count:
         msg = f"the test fold must be from 0 to {count - 1}, got {test_fold}"
         raise UsageError(msg)
-    return np.where(folds == test_fold, "test", np.where(folds == (test_fold + 1) % count, "val", "train"))
+    chooses = (test_fold + 1) % count if validation_fold is None else validation_fold
+    if not 0 <= chooses < count or chooses == test_fold:
+        msg = f"the validation fold must be from 0 to {count - 1} and not the test fold, got {chooses}"
+        raise UsageError(msg)
+    return np.where(folds == test_fold, "test", np.where(folds == chooses, "val", "train"))
 
 
 def _tally(labels: Labels, groups: Groups) -> tuple[_Counts, Indices]:
