@@ -11,6 +11,7 @@ from typing import Final
 
 import numpy as np
 
+from brainslice.cohort.exclusion import EXCLUSION_FILE
 from brainslice.cohort.external import External, prepare_external
 from brainslice.cohort.folders import FoundSet, find_scans
 from brainslice.cohort.grouping import Grouping, SeenScan, group_scans, look_at
@@ -184,7 +185,7 @@ def _records(seen: Sequence[SeenScan], grouping: Grouping, splits: Sequence[str]
 
 def _place(manifest: Manifest, seen: Sequence[SeenScan], progress: Progress, *, copy: bool) -> bool:
     linked = True
-    with replacing_parts(manifest.root, [*SPLITS, MANIFEST_FILE], DATASET_FILE) as staging:
+    with replacing_parts(manifest.root, [*SPLITS, MANIFEST_FILE, EXCLUSION_FILE], DATASET_FILE) as staging:
         for done, (scan, record) in enumerate(zip(seen, manifest.records, strict=True), start=1):
             target = staging / record.path
             target.parent.mkdir(parents=True, exist_ok=True)

@@ -12,7 +12,8 @@ from typing import Literal
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brainslice.arrays import Groups, Labels
+from brainslice.arrays import Decisions, Groups, Labels
+from brainslice.cohort.exclusion import Exclusion
 from brainslice.errors import BrainsliceError, DatasetError
 from brainslice.files import write_json, write_text
 from brainslice.labels import LabelSet
@@ -74,6 +75,7 @@ class Manifest:
         official_split: Whether the source came with its own test folder.
         records: One for each scan, in a fixed order.
         masks: The folder of tumour outlines, where known.
+        exclusion: The scans that neither train nor choose, where some were taken out.
     """
 
     root: Path
@@ -83,6 +85,7 @@ class Manifest:
     official_split: bool
     records: tuple[Record, ...]
     masks: str | None = None
+    exclusion: Exclusion | None = None
 
     def __post_init__(self) -> None:
         """Refuse sets that are empty, list a file twice, or hold classes of another set."""
@@ -113,6 +116,12 @@ class Manifest:
         return np.array([place[record.group] for record in self.records], dtype=np.int64)
 
     @property
+    def excluded(self) -> Decisions:
+        """Whether each scan is kept out of training and validation ``(n,)``."""
+        paths = frozenset(self.exclusion.paths if self.exclusion else ())
+        return np.array([record.path in paths for record in self.records], dtype=np.bool_)
+
+    @property
     def phantom(self) -> bool:
         """Whether these are drawn heads, about which no medical number can be said."""
         return self.name == PHANTOM_NAME
@@ -120,7 +129,11 @@ class Manifest:
     @property
     def digest(self) -> str:
         """What the set is in one hash: contents, classes, groups, splits and folds, but no file names."""
-        lines = sorted(f"{r.sha256},{r.label},{r.group},{r.split},{r.fold}\n" for r in self.records)
+        left_out = frozenset(self.exclusion.paths if self.exclusion else ())
+        lines = sorted(
+            f"{r.sha256},{r.label},{r.group},{r.split},{r.fold}{',excluded' * (r.path in left_out)}\n"
+            for r in self.records
+        )
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
@@ -140,6 +153,8 @@ class Manifest:
         text = table.getvalue()
         write_text(folder / MANIFEST_FILE, text)
         write_json(folder / DATASET_FILE, _Header.of(self, text).model_dump())
+        if self.exclusion is not None:
+            self.exclusion.write(folder)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
@@ -157,7 +172,9 @@ class Manifest:
         try:
             labels = LabelSet(tuple(header.class_names), header.healthy)
             records = tuple(_record(row) for row in csv.DictReader(io.StringIO(text)))
-            return cls(folder, header.name, labels, header.groups_from, header.official_split, records, header.masks)
+            kept_out = Exclusion.read(folder)
+            facts = (header.name, labels, header.groups_from, header.official_split, records, header.masks)
+            return cls(folder, *facts, kept_out)
         except (BrainsliceError, KeyError, ValueError, TypeError, csv.Error) as error:
             msg = f"{table_path}: holds a line that is no record ({error}); {_REMEDY}"
             raise DatasetError(msg) from error

@@ -70,6 +70,8 @@ class Split:
 def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0, validation_fold: int | None = None) -> Split:
     """Divide a prepared set for training, choosing and testing.
 
+    Scans that the manifest excludes neither train nor choose; where they test, they still do.
+
     Args:
         manifest: The set.
         protocol: ``OFFICIAL`` takes the set's own folders; ``CLEAN`` tests on ``test_fold``, validates on
@@ -82,7 +84,8 @@ def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0, valid
         DatasetError: A part would be empty, or a class would be missing from training.
     """
     parts = _folders(manifest) if protocol is Protocol.OFFICIAL else _folds(manifest, test_fold, validation_fold)
-    train, validation, test = (np.flatnonzero(parts == name) for name in ("train", "val", "test"))
+    left_out = manifest.excluded & (parts != "test")
+    train, validation, test = (np.flatnonzero((parts == name) & ~left_out) for name in ("train", "val", "test"))
     for name, part in (("training", train), ("validation", validation), ("test", test)):
         if not len(part):
             msg = f"{manifest.root}: the {protocol} split leaves no {name} scans; prepare a set with more scans"
