@@ -32,6 +32,15 @@ Labels: TypeAlias = Int[np.ndarray, " n"]
 ClassMaps: TypeAlias = Float[np.ndarray, "n mh mw k"]
 """What every position contributes to every class's logit; the spatial mean is the logit."""
 
+Features: TypeAlias = Float[np.ndarray, "n f"]
+"""What the head of a network sees of each scan: the spatial means of the last features."""
+
+MemberLogits: TypeAlias = Float[np.ndarray, "n m k"]
+"""Raw class scores of each member of an ensemble; their mean is the ensemble's logits."""
+
+MemberProbabilities: TypeAlias = Float[np.ndarray, "n m k"]
+"""Class probabilities of each member of an ensemble, or of each draw; every row sums to one."""
+
 Groups: TypeAlias = Int[np.ndarray, " n"]
 """A number for each scan; scans that share it must stay together."""
 

@@ -8,7 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from brainslice.bundle.types import BundleDraft, BundleInfo, Classes
+from brainslice.bundle.types import OPTIONAL, BundleDraft, BundleInfo, Classes, StoredSets
 from brainslice.cohort.split import Protocol
 from brainslice.labels import LabelSet
 
@@ -114,11 +114,28 @@ def test_no_number_may_be_endless(info: BundleInfo, number: str) -> None:
 
 
 def test_every_field_of_the_description_is_needed_or_has_a_meaning_when_absent(info: BundleInfo) -> None:
-    for name in BundleDraft.model_fields.keys() - {"threshold"}:
+    for name in BundleDraft.model_fields.keys() - {"threshold", *OPTIONAL}:
         whole = json.loads(info.to_text())
         del whole[name]
         with pytest.raises(ValidationError, match="Field required"):
             BundleInfo.model_validate_json(json.dumps(whole))
+
+
+def test_a_bundle_without_the_optional_parts_is_spelt_as_before_there_were_any(info: BundleInfo) -> None:
+    assert not OPTIONAL & json.loads(info.to_text()).keys()
+
+
+@pytest.mark.parametrize("count", [3, 5])
+def test_prediction_sets_need_a_quantile_for_each_class(draft: BundleDraft, count: int) -> None:
+    sets = StoredSets(method="lac", coverage=0.9, quantiles=(0.5,) * count, counts=(40,) * 4)
+    with pytest.raises(ValidationError, match="4 quantiles and counts"):
+        BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
+
+
+def test_sets_in_which_a_class_always_is_survive_being_stored(draft: BundleDraft) -> None:
+    sets = StoredSets(method="aps", coverage=0.9, quantiles=(0.5, None, 1.0, 0.0), counts=(40, 2, 50, 60))
+    info = BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
+    assert BundleInfo.model_validate_json(info.to_text()).conformal == sets
 
 
 def test_the_digest_changes_with_anything_that_is_said(info: BundleInfo) -> None:

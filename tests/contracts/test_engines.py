@@ -35,7 +35,9 @@ class PlainEngine:
             raise BundleError(msg)
         cells = batch.astype(np.float64).reshape(n, h // CELL, CELL, w // CELL, CELL)
         maps = np.einsum("nyaxb,kab->nyxk", cells, KERNEL[:, 0].astype(np.float64)) + BIAS
-        return EngineOutput(logits=maps.mean(axis=(1, 2)), class_maps=maps)
+        return EngineOutput(
+            logits=maps.mean(axis=(1, 2)), class_maps=maps, features=cells.mean(axis=(1, 2, 3, 4))[:, np.newaxis]
+        )
 
 
 def onnx_engine(folder: Path) -> OnnxEngine:
@@ -44,6 +46,7 @@ def onnx_engine(folder: Path) -> OnnxEngine:
         helper.make_node("Conv", ["first", "kernel", "bias"], ["maps"], strides=[CELL, CELL]),
         helper.make_node("Transpose", ["maps"], ["class_maps"], perm=[0, 2, 3, 1]),
         helper.make_node("ReduceMean", ["class_maps", "space"], ["logits"], keepdims=0),
+        helper.make_node("ReduceMean", ["scan", "space"], ["features"], keepdims=0),
     ]
     constants = {"kernel": KERNEL, "bias": BIAS, "space": np.array([1, 2], dtype=np.int64)}
     graph = helper.make_graph(
@@ -53,6 +56,7 @@ def onnx_engine(folder: Path) -> OnnxEngine:
         [
             helper.make_tensor_value_info("logits", TensorProto.FLOAT, ["n", CLASSES]),
             helper.make_tensor_value_info("class_maps", TensorProto.FLOAT, ["n", "mh", "mw", CLASSES]),
+            helper.make_tensor_value_info("features", TensorProto.FLOAT, ["n", 1]),
         ],
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
@@ -84,6 +88,7 @@ def test_a_scan_gets_the_same_answer_alone_and_in_a_batch(engine: Engine, batch:
         alone = engine.run(batch[place : place + 1])
         np.testing.assert_allclose(alone.logits[0], together.logits[place], atol=1e-6)
         np.testing.assert_allclose(alone.class_maps[0], together.class_maps[place], atol=1e-6)
+        np.testing.assert_allclose(alone.features[0], together.features[place], rtol=1e-5)
 
 
 @here_and_now
@@ -92,6 +97,7 @@ def test_every_engine_gives_the_numbers_of_the_network_written_out(engine: Engin
     output, expected = engine.run(batch), PlainEngine().run(batch)
     np.testing.assert_allclose(output.logits, expected.logits, atol=1e-4)
     np.testing.assert_allclose(output.class_maps, expected.class_maps, atol=1e-4)
+    np.testing.assert_allclose(output.features, expected.features, atol=1e-3)
 
 
 @here_and_now

@@ -55,6 +55,12 @@ def test_a_graph_without_class_maps_is_not_ours(tmp_path: Path) -> None:
     )
 
 
+def test_a_graph_that_tells_no_features_gives_none_of_them(graph: Path) -> None:
+    output = OnnxEngine(graph).run(np.zeros((3, 64, 64), dtype=np.uint8))
+    assert output.features.shape == (3, 0)
+    assert output.member_logits is None
+
+
 def test_scans_of_another_size_are_refused_in_one_line(graph: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = OnnxEngine(graph)
     assert "(1, 32, 48, 1)" in refusal_of(lambda: engine.run(np.zeros((1, 32, 48), dtype=np.uint8)))

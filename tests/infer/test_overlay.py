@@ -16,6 +16,7 @@ from brainslice.infer.colours import colour
 from brainslice.infer.overlay import caption, draw_overlay, draw_page, save_overlay
 from brainslice.infer.prediction import Prediction
 from brainslice.labels import LabelSet
+from brainslice.trust.verdict import Verdict
 
 SEEN = np.random.default_rng(0).integers(0, 256, size=(48, 48), dtype=np.uint8)
 HEAT = np.hypot(*np.mgrid[-24:24, -20:28]).astype(np.float32)
@@ -33,6 +34,7 @@ def prediction() -> Prediction:
         bundle="0" * 64,
         seen=SEEN,
         evidence=np.random.default_rng(1).random((3, 3, 4), dtype=np.float32),
+        verdict=Verdict.TUMOUR,
     )
 
 

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from brainslice.errors import DatasetError, UsageError
 from brainslice.infer.prediction import Prediction, Refusal, percent
 from brainslice.labels import LabelSet
+from brainslice.trust.verdict import Reason, Verdict
 
 LABELS = LabelSet()
 
@@ -28,6 +29,11 @@ def prediction(*probabilities: float, threshold: float = 0.5) -> Prediction:
         bundle="ab" * 32,
         seen=np.zeros((8, 8), dtype=np.uint8),
         evidence=evidence,
+        verdict=Verdict.REFER,
+        reasons=(Reason.UNDECIDED,),
+        prediction_set=("meningioma", "no_tumor"),
+        coverage=0.9,
+        strangeness=0.5,
     )
 
 
@@ -64,6 +70,7 @@ def test_classes_in_another_order_are_refused() -> None:
             bundle="0" * 64,
             seen=np.zeros((8, 8), dtype=np.uint8),
             evidence=np.zeros((2, 2, 4), dtype=np.float32),
+            verdict=Verdict.TUMOUR,
         )
 
 
@@ -91,6 +98,13 @@ def test_an_answer_survives_being_told_as_json() -> None:
         "tumour_probability": 0.8,
         "threshold": 0.5,
         "tumour": True,
+        "verdict": "refer",
+        "reasons": [{"code": "undecided", "words": Reason.UNDECIDED.words}],
+        "prediction_set": ["meningioma", "no_tumor"],
+        "coverage": 0.9,
+        "strangeness": 0.5,
+        "entropy": pytest.approx(1.08890, abs=1e-5),
+        "mutual_information": None,
         "marks": ["phantom"],
         "bundle": "ab" * 32,
     }

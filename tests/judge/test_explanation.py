@@ -34,7 +34,8 @@ def without(judged: Judged, label: int, kept: int) -> Judged:
     names = [field.name for field in dataclasses.fields(Scored)]
     scored = Scored(**{name: getattr(judged.scored, name)[stay] for name in names})
     split = dataclasses.replace(judged.split, test=judged.split.test[stay])
-    output = EngineOutput(logits=judged.output.logits[stay], class_maps=judged.output.class_maps[stay])
+    kept_output = {name: getattr(judged.output, name)[stay] for name in ("logits", "class_maps", "features")}
+    output = EngineOutput(**kept_output)
     return dataclasses.replace(judged, scored=scored, split=split, output=output)
 
 
@@ -54,7 +55,7 @@ def hot(judged: Judged, rows: slice, columns: slice) -> Judged:
     """Let all heat lie in a part of the class maps."""
     maps = np.tile(np.array(BIAS, np.float32), (*judged.output.class_maps.shape[:3], 1))
     maps[:, rows, columns] += 1
-    return dataclasses.replace(judged, output=EngineOutput(logits=judged.output.logits, class_maps=maps))
+    return dataclasses.replace(judged, output=dataclasses.replace(judged.output, class_maps=maps))
 
 
 def classes_of(names: tuple[str, ...]) -> list[str]:

@@ -11,7 +11,8 @@ import pytest
 from PIL import Image
 
 from brainslice.errors import ConfigError, ParityError, ResourceError
-from brainslice.network.build import Network, NetworkPlan, build
+from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.network.build import FEATURES, HEAD, Network, NetworkPlan, build
 from brainslice.network.export import Parity, export_onnx, export_trunk, parity, run_network, save_network
 from brainslice.network.weights import load_arrays, weights_digest
 
@@ -44,7 +45,20 @@ def test_the_graph_takes_a_scan_and_nothing_else(exported: tuple[Network, Path])
         value.name: [dimension.dim_param or dimension.dim_value for dimension in value.type.tensor_type.shape.dim]
         for value in (*graph.input, *graph.output)
     }
-    assert shapes == {"scan": ["n", 32, 32, 1], "logits": ["n", 3], "class_maps": ["n", 4, 4, 3]}
+    channels = exported[0].whole.get_layer(FEATURES).output.shape[-1]
+    assert shapes == {
+        "scan": ["n", 32, 32, 1],
+        "logits": ["n", 3],
+        "class_maps": ["n", 4, 4, 3],
+        "features": ["n", channels],
+    }
+
+
+def test_the_features_are_what_the_head_makes_the_logits_of(exported: tuple[Network, Path]) -> None:
+    network, path = exported
+    output = OnnxEngine(path).run(SMALL)
+    kernel, bias = network.whole.get_layer(HEAD).get_weights()
+    np.testing.assert_allclose(output.features @ kernel + bias, output.logits, atol=1e-5)
 
 
 @pytest.mark.parametrize("count", [1, 5])
@@ -86,7 +100,7 @@ def test_a_graph_that_asks_for_more_than_a_scan_is_refused_and_not_written(
 ) -> None:
     # Keras turns these constants into inputs of the graph, and says nothing.
     network = make_tiny(keras.layers.Normalization(mean=[3.0], variance=[2.0]))
-    with pytest.raises(ParityError, match=r"must turn scan into class_maps and logits, got scan, .* into"):
+    with pytest.raises(ParityError, match=r"must turn scan into class_maps, features, logits, got scan, .* into"):
         export_onnx(network, tmp_path / "model.onnx")
     assert not list(tmp_path.iterdir())
 

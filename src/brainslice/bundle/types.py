@@ -52,6 +52,9 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 
 _UNSIGNED = "0" * 64
 
+OPTIONAL: Final = frozenset({"conformal", "outliers", "operating_points", "ensemble"})
+"""Parts that a description leaves out where the bundle lacks them, so that older bundles keep their digests."""
+
 
 class _Stored(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
@@ -137,6 +140,53 @@ class Validation(_Stored):
     ece: Fraction
 
 
+class StoredSets(_Stored):
+    """What turns probabilities into prediction sets.
+
+    Attributes:
+        method: How unlikely a class may be and still be in the set: ``lac`` or ``aps``.
+        coverage: How often the sets of scans of each class hold that class.
+        quantiles: For each class the score above which it leaves the set; None where it never does.
+        counts: How many validation scans of each class that rests on.
+    """
+
+    method: Literal["lac", "aps"]
+    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
+    quantiles: tuple[Fraction | None, ...]
+    counts: tuple[Count, ...]
+
+
+class Member(_Stored):
+    """One network of an ensemble: what its own bundle said of it.
+
+    Attributes:
+        digest: The digest of that bundle.
+        backbone: The network's family name.
+        weights_digest: sha256 over its arrays.
+        split_digest: sha256 over which scans trained it, chose, and were kept for testing.
+        temperature: What its own logits were divided by.
+    """
+
+    digest: Sha256
+    backbone: Line
+    weights_digest: Sha256
+    split_digest: Sha256
+    temperature: Annotated[float, Field(gt=0.0)]
+
+
+class Ensemble(_Stored):
+    """Networks that answer together.
+
+    Attributes:
+        members: They, in the graph's order.
+        heard: How many of them judged each scan that the temperature was fitted on: all, or where only out-of-fold
+            scans are left, those that were not trained on it.
+    """
+
+    members: Annotated[tuple[Member, ...], Field(min_length=2)]
+    heard: PositiveInt
+
+
 class GraphParity(_Stored):
     """How closely the exported graph repeats the network it came from.
 
@@ -167,6 +217,8 @@ class BundleDraft(_Stored):
         provenance: Where the model comes from.
         validation: How it did on its validation scans.
         parity: How closely the graph repeats the network.
+        conformal: What makes prediction sets; None in bundles that make none.
+        ensemble: The networks it is made of; None where there is one network alone.
     """
 
     name: Line
@@ -181,12 +233,23 @@ class BundleDraft(_Stored):
     provenance: Provenance
     validation: Validation
     parity: GraphParity
+    conformal: StoredSets | None = None
+    ensemble: Ensemble | None = None
 
     @model_validator(mode="after")
     def _has_a_bias_for_each_class(self) -> BundleDraft:
         if len(self.class_map_bias) != len(self.labels.names):
             classes, numbers = len(self.labels.names), len(self.class_map_bias)
             msg = f"class_map_bias must hold {classes} numbers, one for each class, got {numbers}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _has_a_quantile_for_each_class(self) -> BundleDraft:
+        classes, sets = len(self.labels.names), self.conformal
+        if sets is not None and not len(sets.quantiles) == len(sets.counts) == classes:
+            numbers = (len(sets.quantiles), len(sets.counts))
+            msg = f"conformal must hold {classes} quantiles and counts, one for each class, got {numbers}"
             raise ValueError(msg)
         return self
 
@@ -231,4 +294,5 @@ class BundleInfo(BundleDraft):
 
     def to_text(self) -> str:
         """Spell the description in the one way it is stored: equal descriptions give equal bytes."""
-        return json.dumps(self.model_dump(mode="json"), indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        said = {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
+        return json.dumps(said, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
 
@@ -18,12 +19,18 @@ INPUT: Final = "scan"
 OUTPUTS: Final = ("logits", "class_maps")
 """The names of the outputs that a prediction needs."""
 
+FEATURES: Final = "features"
+"""The output with what the head sees; graphs of older bundles lack it."""
+
+MEMBER_LOGITS: Final = "member_logits"
+"""The output that ensembles have besides: the logits of each member."""
+
 _AXES: Final = 4
 _REMEDY: Final = "only graphs that brainslice exported can be used"
 
 
 class OnnxEngine:
-    """A graph with the input ``scan`` `(n, h, w, 1)` and the outputs ``logits`` and ``class_maps``."""
+    """A graph from ``scan`` `(n, h, w, 1)` to ``logits`` and ``class_maps`` and, if new enough, ``features``."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open a graph.
@@ -40,16 +47,18 @@ class OnnxEngine:
         if fault:
             msg = f"{path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
+        self._wanted = [*OUTPUTS, *(name for name in (FEATURES, MEMBER_LOGITS) if name in self._graph.output_names)]
 
     def run(self, batch: InputBatch) -> EngineOutput:
         """Answer for several scans at once; see ``Engine.run``."""
-        logits, class_maps = self._graph.run(batch.astype(np.float32)[..., np.newaxis], OUTPUTS)
-        if not _fit(len(batch), logits.shape, class_maps.shape):
-            got = f"{logits.shape} and {class_maps.shape}"
-            fault = f"logits must be (n, k) and class maps (n, mh, mw, k), got {got}"
+        found = self._graph.run(batch.astype(np.float32)[..., np.newaxis], self._wanted)
+        outputs = dict(zip(self._wanted, found, strict=True))
+        outputs.setdefault(FEATURES, np.zeros((len(batch), 0), dtype=np.float32))
+        fault = _what_does_not_fit(len(batch), {name: array.shape for name, array in outputs.items()})
+        if fault:
             msg = f"{self._graph.path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
-        return EngineOutput(logits=logits, class_maps=class_maps)
+        return EngineOutput(**outputs)
 
 
 def _what_is_foreign(graph: Graph) -> str:
@@ -60,5 +69,13 @@ def _what_is_foreign(graph: Graph) -> str:
     return f"the graph must have the outputs {', '.join(OUTPUTS)}, got {list(graph.output_names)}" if missing else ""
 
 
-def _fit(scans: int, logits: tuple[int, ...], class_maps: tuple[int, ...]) -> bool:
-    return len(class_maps) == _AXES and logits == (scans, class_maps[-1]) and class_maps[0] == scans
+def _what_does_not_fit(scans: int, shapes: Mapping[str, tuple[int, ...]]) -> str:
+    logits, class_maps, features = shapes["logits"], shapes["class_maps"], shapes[FEATURES]
+    if not (len(class_maps) == _AXES and logits == (scans, class_maps[-1]) and class_maps[0] == scans):
+        return f"logits must be (n, k) and class maps (n, mh, mw, k), got {logits} and {class_maps}"
+    if features != (scans, *features[1:2]):
+        return f"features must be (n, f), got {features}"
+    members = shapes.get(MEMBER_LOGITS)
+    if members is not None and members != (scans, *members[1:2], *logits[1:]):
+        return f"member logits must be (n, m, k), got {members}"
+    return ""

@@ -13,6 +13,7 @@ from brainslice.arrays import Heat, NetworkInput
 from brainslice.errors import UsageError
 from brainslice.infer.heat import upsample
 from brainslice.labels import LabelSet
+from brainslice.trust.verdict import Reason, Verdict
 
 _ROUNDING = 1e-6
 
@@ -30,6 +31,12 @@ class Prediction:
         bundle: The digest of the bundle that answered.
         seen: The picture as the network saw it ``(h, w)``.
         evidence: What each position adds to each class's logit ``(mh, mw, k)``, at least 0.
+        verdict: Tumour, no tumour, or that a person has to look.
+        reasons: Why a person has to look; empty where none has to.
+        prediction_set: The classes that remain possible at ``coverage``; empty too where the bundle has no sets.
+        coverage: How often sets like this hold the true class, for scans of every class; None where there are no sets.
+        strangeness: How unlike the training scans this one is, in units of the limit; None where nothing measures it.
+        mutual_information: How much the members of an ensemble differ, in nats; None for one network alone.
     """
 
     source: str
@@ -40,6 +47,12 @@ class Prediction:
     bundle: str
     seen: NetworkInput
     evidence: Float[np.ndarray, "mh mw k"]
+    verdict: Verdict
+    reasons: tuple[Reason, ...] = ()
+    prediction_set: tuple[str, ...] = ()
+    coverage: float | None = None
+    strangeness: float | None = None
+    mutual_information: float | None = None
 
     def __post_init__(self) -> None:
         """Refuse answers that are no probabilities over the classes."""
@@ -62,6 +75,11 @@ class Prediction:
     def tumour(self) -> bool:
         """Whether the scan is called a tumour at the threshold."""
         return self.tumour_probability >= self.threshold
+
+    @property
+    def entropy(self) -> float:
+        """How undecided the probabilities are, in nats: 0 where one class has it all."""
+        return math.fsum(-share * math.log(share) for share in self.probabilities.values() if share > 0)
 
     @property
     def heat(self) -> Heat:
@@ -92,6 +110,13 @@ class Prediction:
             "tumour_probability": self.tumour_probability,
             "threshold": self.threshold,
             "tumour": self.tumour,
+            "verdict": self.verdict.value,
+            "reasons": [{"code": reason.value, "words": reason.words} for reason in self.reasons],
+            "prediction_set": list(self.prediction_set),
+            "coverage": self.coverage,
+            "strangeness": self.strangeness,
+            "entropy": self.entropy,
+            "mutual_information": self.mutual_information,
             "marks": list(self.marks),
             "bundle": self.bundle,
         }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +13,8 @@ from brainslice.arrays import InputBatch, NetworkInput
 from brainslice.bundle.store import ModelBundle, open_bundle
 from brainslice.bundle.types import GRAPH_FILE
 from brainslice.errors import BundleError, ConfigError, UnreadableScanError, UsageError
+from brainslice.infer.batch import BATCH, decoded_batches
+from brainslice.infer.default import bundle_for
 from brainslice.infer.engine import Engine, EngineOutput
 from brainslice.infer.heat import evidence_of
 from brainslice.infer.onnx_engine import OnnxEngine
@@ -21,8 +23,7 @@ from brainslice.prepare.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.scan.read import read_scan
 from brainslice.trust.calibration import Temperature
-
-_BATCH = 32
+from brainslice.trust.verdict import Findings, decide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -50,11 +51,11 @@ class Predictor:
             raise UsageError(msg)
 
     @classmethod
-    def open(cls, bundle: Path, *, threshold: float | None = None, threads: int = 0) -> Predictor:
+    def open(cls, bundle: Path | None = None, *, threshold: float | None = None, threads: int = 0) -> Predictor:
         """Open a bundle, check every byte of it, and make ready to answer.
 
         Args:
-            bundle: The bundle's folder.
+            bundle: The bundle's folder; the one that ships with the package where None.
             threshold: A threshold to use instead of the bundle's own.
             threads: How many threads may share one scan; 0 takes as many as there are cores.
 
@@ -65,6 +66,7 @@ class Predictor:
             BundleError: The bundle is incomplete, altered, or none of ours.
             UsageError: The threshold is no probability.
         """
+        bundle = bundle_for() if bundle is None else bundle
         checked = open_bundle(bundle)
         try:
             recipe = Recipe.from_json(checked.info.recipe)
@@ -95,23 +97,28 @@ class Predictor:
         seen = self.recipe(read_scan(path))
         return self._answer([path], [seen])[0]
 
-    def predict_many(self, paths: Sequence[Path], progress: Progress = silent) -> Iterator[Prediction | Refusal]:
+    def predict_many(
+        self, paths: Iterable[Path], progress: Progress = silent, *, workers: int = 0
+    ) -> Iterator[Prediction | Refusal]:
         """Answer for many files; one that cannot be read does not stop the rest.
 
         Args:
-            paths: The scans; read a batch at a time, so that an archive needs no more memory than a folder.
-            progress: Told how many of them are done.
+            paths: The scans; taken a few batches ahead, so that an archive needs no more memory than a folder.
+            progress: Told how many of them are done; of an iterator nobody knows the length, so its total grows.
+            workers: How many threads decode scans while the network is busy; 0 takes as many as there are cores.
 
         Yields:
             An answer or a refusal for each path, in their order.
 
         Raises:
             BundleError: The model gives no usable answer.
+            UsageError: The number of workers is below 0.
         """
-        for start in range(0, len(paths), _BATCH):
-            batch = paths[start : start + _BATCH]
-            yield from self._answer_or_refuse(batch)
-            progress("predict", start + len(batch), len(paths))
+        done, total = 0, len(paths) if isinstance(paths, Sized) else 0
+        for prepared in decoded_batches(paths, self._prepare_or_refuse, workers):
+            yield from self._answer_or_refuse(prepared)
+            done += len(prepared)
+            progress("predict", done, max(done, total))
 
     def score(self, inputs: InputBatch, progress: Progress = silent) -> EngineOutput:
         """Run the network on inputs that are prepared already, a batch at a time.
@@ -121,37 +128,36 @@ class Predictor:
             progress: Told how many of the ``n`` are done.
 
         Returns:
-            Logits ``(n, k)`` and class maps ``(n, mh, mw, k)``, before any temperature.
+            Logits ``(n, k)``, class maps ``(n, mh, mw, k)`` and features ``(n, f)``, before any temperature.
 
         Raises:
             BundleError: The model cannot take the inputs, or does not answer as its bundle promises.
         """
-        classes, shape = len(self.bundle.labels), self.bundle.info.class_map_shape
-        logits = np.empty((len(inputs), classes), dtype=np.float32)
-        class_maps = np.empty((len(inputs), *shape, classes), dtype=np.float32)
-        for start in range(0, len(inputs), _BATCH):
-            stop = min(start + _BATCH, len(inputs))
-            output = self.engine.run(inputs[start:stop])
-            if output.class_maps.shape[1:] != class_maps.shape[1:]:
-                expected, got = class_maps.shape[1:], output.class_maps.shape[1:]
+        expected = (*self.bundle.info.class_map_shape, len(self.bundle.labels))
+        parts = []
+        for start in range(0, len(inputs), BATCH):
+            output = self.engine.run(inputs[start : start + BATCH])
+            if output.class_maps.shape[1:] != expected:
+                got = output.class_maps.shape[1:]
                 msg = f"{self.bundle.folder}: class maps must be {expected}, got {got}; train a new bundle"
                 raise BundleError(msg)
-            logits[start:stop], class_maps[start:stop] = output.logits, output.class_maps
-            progress("score", stop, len(inputs))
-        return EngineOutput(logits=logits, class_maps=class_maps)
+            parts.append(output)
+            progress("score", min(start + BATCH, len(inputs)), len(inputs))
+        return EngineOutput.join(parts) if parts else EngineOutput.about_nothing(expected)
 
-    def _answer_or_refuse(self, paths: Sequence[Path]) -> Iterator[Prediction | Refusal]:
-        prepared = [self._prepare_or_refuse(path) for path in paths]
-        readable = [(path, item) for path, item in zip(paths, prepared, strict=True) if not isinstance(item, Refusal)]
+    def _answer_or_refuse(
+        self, prepared: Sequence[tuple[Path, NetworkInput | Refusal]]
+    ) -> Iterator[Prediction | Refusal]:
+        readable = [(path, item) for path, item in prepared if not isinstance(item, Refusal)]
         answers = iter(self._answer([path for path, _ in readable], [seen for _, seen in readable]))
-        for item in prepared:
+        for _, item in prepared:
             yield item if isinstance(item, Refusal) else next(answers)
 
-    def _prepare_or_refuse(self, path: Path) -> NetworkInput | Refusal:
+    def _prepare_or_refuse(self, path: Path) -> tuple[Path, NetworkInput | Refusal]:
         try:
-            return self.recipe(read_scan(path))
+            return path, self.recipe(read_scan(path))
         except UnreadableScanError as error:
-            return Refusal(source=path.name, reason=str(error))
+            return path, Refusal(source=path.name, reason=str(error))
 
     def _answer(self, paths: list[Path], seen: list[NetworkInput]) -> list[Prediction]:
         if not seen:
@@ -169,13 +175,17 @@ class Predictor:
         class_maps: Float[np.ndarray, "mh mw k"],
     ) -> Prediction:
         labels = self.bundle.labels
+        shares = dict(zip(labels.names, probabilities.tolist(), strict=True))
+        verdict, reasons = decide(Findings(tumour=1.0 - shares[labels.healthy] >= self.threshold), labels)
         return Prediction(
             source=path.name,
             labels=labels,
-            probabilities=dict(zip(labels.names, probabilities.tolist(), strict=True)),
+            probabilities=shares,
             threshold=self.threshold,
             marks=self.bundle.info.marks,
             bundle=self.bundle.info.digest,
             seen=seen,
             evidence=evidence_of(class_maps, self.bundle.info.class_map_bias),
+            verdict=verdict,
+            reasons=reasons,
         )

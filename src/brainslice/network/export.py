@@ -18,9 +18,10 @@ import onnx
 from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.errors import ConfigError, ParityError
 from brainslice.files import replacing
-from brainslice.network.build import Network, in_float32
+from brainslice.network.build import FEATURES, Network, in_float32
 
 _OUTPUTS = ("logits", "class_maps")
+_EXPORTED = (*_OUTPUTS, "features")
 _BATCH = 32
 
 
@@ -58,7 +59,7 @@ def export_onnx(network: Network, path: Path) -> None:
     """Write a network as an ONNX graph, whole or not at all.
 
     The graph turns ``scan``, float32 ``(n, size, size, 1)`` of 0 to 255 with any ``n``, into ``logits`` ``(n, k)``
-    and ``class_maps`` ``(n, mh, mw, k)``. Layers in another precision are written in float32.
+    ``class_maps`` ``(n, mh, mw, k)`` and ``features`` ``(n, f)``. Layers in another precision are written in float32.
 
     Raises:
         ConfigError: Keras does not run on TensorFlow.
@@ -73,7 +74,7 @@ def export_onnx(network: Network, path: Path) -> None:
     scan = keras.InputSpec(shape=(None, size, size, 1), dtype="float32", name="scan")
     with replacing(path) as temporary:
         with _quiet():
-            in_float32(network).whole.export(temporary, format="onnx", verbose=False, input_signature=[scan])
+            _with_features(in_float32(network)).export(temporary, format="onnx", verbose=False, input_signature=[scan])
         model = onnx.load(temporary)
         _check_ends(model.graph)
         _name_dimensions(model.graph, network)
@@ -152,14 +153,21 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
     return float(np.abs(one - other).max()) if one.shape == other.shape else math.nan
 
 
+def _with_features(network: Network) -> keras.Model:
+    """Let the network also tell what its head sees of a scan, which is enough to know a strange one by."""
+    pool = keras.layers.GlobalAveragePooling2D(name="features_mean", dtype="float32")
+    outputs = {**network.whole.output, "features": pool(network.whole.get_layer(FEATURES).output)}
+    return keras.Model(network.whole.inputs[0], outputs, name="exported")
+
+
 def _check_ends(graph: onnx.GraphProto) -> None:
     """Refuse a graph that asks for more than a scan: some exports do, and say nothing."""
     constants = {tensor.name for tensor in graph.initializer}
     inputs = sorted(value.name for value in graph.input if value.name not in constants)
     outputs = sorted(value.name for value in graph.output)
-    if inputs != ["scan"] or outputs != sorted(_OUTPUTS):
+    if inputs != ["scan"] or outputs != sorted(_EXPORTED):
         msg = (
-            f"the exported graph must turn scan into {' and '.join(sorted(_OUTPUTS))}, got "
+            f"the exported graph must turn scan into {', '.join(sorted(_EXPORTED))}, got "
             f"{', '.join(inputs)} into {', '.join(outputs)}; install the library versions of requirements.txt"
         )
         raise ParityError(msg)
@@ -168,7 +176,8 @@ def _check_ends(graph: onnx.GraphProto) -> None:
 def _name_dimensions(graph: onnx.GraphProto, network: Network) -> None:
     """Write down the shapes we know: any number of scans, and maps of one size."""
     maps = (*network.map_shape, network.plan.classes)
-    known = {"scan": (), "logits": (network.plan.classes,), "class_maps": maps}
+    channels = network.whole.get_layer(FEATURES).output.shape[-1]
+    known = {"scan": (), "logits": (network.plan.classes,), "class_maps": maps, "features": (channels,)}
     for value in (*graph.input, *graph.output):
         batch, *rest = value.type.tensor_type.shape.dim
         batch.dim_param = "n"
