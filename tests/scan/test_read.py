@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import SCAN_SUFFIXES, Slice, read_scan
+from brainslice.scan import SCAN_SUFFIXES, Slice, decode_scan, read_scan
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
@@ -111,6 +111,21 @@ def test_a_line_feed_in_a_name_does_not_break_the_line(tmp_path: Path) -> None:
         read_scan(path)
     assert len(str(caught.value).splitlines()) == 1
     assert "two\\nlines.png" in str(caught.value)
+
+
+def test_bytes_in_memory_give_the_slice_that_their_file_gives(tmp_path: Path) -> None:
+    path = tmp_path / "scan.png"
+    Image.fromarray(np.arange(64, dtype=np.uint8).reshape(8, 8)).save(path)
+    of_file, of_bytes = read_scan(path), decode_scan(path.read_bytes(), "scan.png")
+    np.testing.assert_array_equal(of_bytes.pixels, of_file.pixels)
+    assert of_bytes.digest == of_file.digest
+
+
+@pytest.mark.parametrize("data", [b"", b"nothing", b"%PDF-1.7"])
+def test_bytes_that_are_no_scan_are_refused_by_the_name_they_came_with(data: bytes) -> None:
+    with pytest.raises(UnreadableScanError, match=r"^two\\nlines: ") as caught:
+        decode_scan(data, "two\nlines")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 @pytest.mark.real

@@ -39,10 +39,31 @@ def read_scan(path: Path) -> Slice:
     """
     try:
         data = _bytes_of(path)
+    except UnreadableScanError as error:
+        msg = f"{_printable(str(path))}: {error}"
+        raise UnreadableScanError(msg) from error
+    return decode_scan(data, str(path))
+
+
+def decode_scan(data: bytes, name: str) -> Slice:
+    """Read one slice from bytes that are in memory already, as those of an upload are; no file is touched.
+
+    Args:
+        data: A picture file's bytes, whole.
+        name: What errors call it.
+
+    Returns:
+        As ``read_scan`` gives.
+
+    Raises:
+        UnreadableScanError: As of ``read_scan``.
+    """
+    try:
+        data = _of_right_length(data)
         _refuse_foreign(data)
         return read_raster(data, hashlib.sha256(data).hexdigest())
     except UnreadableScanError as error:
-        msg = f"{_printable(path)}: {error}"
+        msg = f"{_printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
 
 
@@ -55,7 +76,7 @@ def _bytes_of(path: Path) -> bytes:
             msg = "must be a picture file, got a device or a pipe; save the picture to a file first"
             raise UnreadableScanError(msg)
         with path.open("rb") as stream:
-            data = stream.read(MOST_BYTES + 1)
+            return stream.read(MOST_BYTES + 1)
     except FileNotFoundError as error:
         msg = "no such file; check the path"
         raise UnreadableScanError(msg) from error
@@ -63,7 +84,6 @@ def _bytes_of(path: Path) -> bytes:
         reason = getattr(error, "strerror", None) or str(error)
         msg = f"cannot be opened ({reason}); check the path and who may read it"
         raise UnreadableScanError(msg) from error
-    return _of_right_length(data)
 
 
 def _of_right_length(data: bytes) -> bytes:
@@ -83,7 +103,7 @@ def _refuse_foreign(data: bytes) -> None:
             raise UnreadableScanError(msg)
 
 
-def _printable(path: Path) -> str:
+def _printable(name: str) -> str:
     # A line feed or a byte that is no UTF-8 in a name must not break the one line of the message.
-    shown = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
+    shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
