@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from brainslice.infer.predictor import Predictor
     from brainslice.labels import LabelSet
     from brainslice.prepare.recipe import Recipe
+    from brainslice.rows.table import predict_tree
     from brainslice.scan.read import read_scan
 
 __version__: Final = "0.1.0"
@@ -28,6 +29,7 @@ __all__ = [
     "Refusal",
     "__version__",
     "audit_folder",
+    "predict_tree",
     "read_scan",
 ]
 
@@ -39,6 +41,7 @@ _HOMES = {
     "Recipe": "prepare.recipe",
     "Refusal": "infer.prediction",
     "audit_folder": "cohort.audit",
+    "predict_tree": "rows.table",
     "read_scan": "scan.read",
 }
 

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+import io
 import json
+import re
 import shutil
 from pathlib import Path
 
 import pytest
 
+import brainslice
+from brainslice.infer import default
 from brainslice.places import Places
 from command import call
 from stand_in import config, copy_project, write_bundle_for
@@ -80,5 +84,100 @@ def test_a_threshold_that_is_no_probability_is_refused(trained: Path, scans: Pat
     assert call("predict", scans, "--project-root", trained, "--threshold", "1.5") == 2
 
 
-def test_without_a_bundle_it_ends_as_the_error_tree_says(scans: Path, tmp_path: Path) -> None:
+def test_without_any_bundle_it_ends_as_the_error_tree_says(
+    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(default, "DEFAULT_BUNDLE", tmp_path / "none")
     assert call("predict", scans, "--project-root", tmp_path) == 4
+
+
+def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
+    trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(default, "DEFAULT_BUNDLE", trained / "models" / "bundle")
+    assert call("predict", scans, "--project-root", tmp_path) == 0
+    said = capsys.readouterr()
+    assert said.out.count("P(tumour)") == 2
+    assert "answered by the bundle that ships with brainslice: mean grey value (" in said.err
+
+
+def test_a_table_is_written_and_gone_on_with(trained: Path, scans: Path, tmp_path: Path, capsys: Capture) -> None:
+    (scans / "broken.png").write_bytes(b"no picture")
+    table = tmp_path / "rows.csv"
+    words = ("predict", scans, "--project-root", trained, "--output", table)
+    assert call(*words) == 3
+    said = capsys.readouterr()
+    assert said.out == f"{table}: 3 rows; 1 refused\n"
+    assert said.err.endswith("1 of 3 files could not be read; all others were predicted\n")
+    written = table.read_text(encoding="utf-8")
+    table.write_text(written[:-5], encoding="utf-8")
+    assert call(*words) == 3
+    said = capsys.readouterr()
+    assert said.out == f"{table}: 3 rows, 2 of them there before; 1 refused\n"
+    assert "half a line; it was cut off" in said.err
+    assert table.read_text(encoding="utf-8") == written
+    assert call(*words, "--threshold", "0.9") == 2
+    assert "begin anew with --overwrite" in capsys.readouterr().err
+    assert call(*words, "--threshold", "0.9", "--overwrite") == 3
+
+
+def test_a_list_names_the_scans(
+    trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    text = "".join(f"{path}\n" for path in sorted(scans.rglob("*.png"), reverse=True))
+    (tmp_path / "list.txt").write_text(text, encoding="utf-8")
+    said = []
+    for name in (tmp_path / "list.txt", "-"):
+        monkeypatch.setattr("sys.stdin", io.StringIO(text))
+        assert call("predict", "--list", name, "--project-root", trained, "--json") == 0
+        said.append([json.loads(line) for line in capsys.readouterr().out.splitlines()])
+    assert said[0] == said[1]
+    assert "".join(f"{row['path']}\n" for row in said[0]) == text
+
+
+def test_scans_come_from_words_or_from_a_list(trained: Path, scans: Path, capsys: Capture) -> None:
+    assert call("predict", "--project-root", trained) == 2
+    assert call("predict", scans, "--list", "-", "--project-root", trained) == 2
+    assert "needs scans, folders, or a --list of them, and not both" in capsys.readouterr().err
+
+
+def test_overlays_of_a_table_are_the_same_whether_or_not_it_was_interrupted(
+    trained: Path, scans: Path, tmp_path: Path
+) -> None:
+    words = ("--project-root", trained, "--gradcam", tmp_path / "overlays", "--output", tmp_path / "rows.jsonl")
+    assert call("predict", scans / "1", *words) == 0
+    assert call("predict", scans, *words) == 0
+    overlays = sorted(path.name for path in (tmp_path / "overlays").iterdir())
+    assert len(overlays) == 2
+    (tmp_path / "rows.jsonl").unlink()
+    assert call("predict", scans, *words) == 0
+    assert sorted(path.name for path in (tmp_path / "overlays").iterdir()) == overlays
+
+
+def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans: Path, capsys: Capture) -> None:
+    assert call("predict", scans, "--project-root", trained, "--json") == 0
+    predictor = brainslice.Predictor.open(trained / "models" / "bundle")
+    for line in capsys.readouterr().out.splitlines():
+        row = json.loads(line)
+        alone = predictor.predict(Path(row["path"]))
+        assert row["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
+        assert row.keys() == {"path", *alone.to_json()}
+
+
+@pytest.mark.real
+def test_every_hostile_file_is_answered_or_refused_in_one_line(
+    trained: Path, real_scans: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    files = sorted(path for path in (real_scans / "hostile").rglob("*") if path.is_file())
+    (tmp_path / "list.txt").write_text("".join(f"{path}\n" for path in files), encoding="utf-8")
+    table = tmp_path / "rows.jsonl"
+    assert call("predict", "--list", tmp_path / "list.txt", "--project-root", trained, "--output", table) == 3
+    rows = [json.loads(line) for line in table.read_text(encoding="utf-8").splitlines()]
+    assert [row["path"] for row in rows] == [str(path) for path in files]
+    assert len(rows) > 400
+    for row in rows:
+        if "refused" in row:
+            assert re.fullmatch(r"[^\n]+: [^\n]+; [^\n]+", row["refused"]), row["refused"]
+        else:
+            assert sum(row["probabilities"].values()) == pytest.approx(1)
+    assert "unexpected" not in capsys.readouterr().err

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -16,13 +17,18 @@ from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.infer.prediction import Prediction, Refusal
 from brainslice.progress import silent
 
+if TYPE_CHECKING:
+    from brainslice.infer.predictor import Predictor
+
+Each = Callable[[Path, Prediction], None]
+
 
 def predict(
-    scans: Annotated[list[Path], typer.Argument(help="Image files, or folders of them.")],
+    scans: Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")] = None,
     root: Root = Path(),
     bundle: Annotated[
         Path | None,
-        typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default."),
+        typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or what ships."),
     ] = None,
     threshold: Annotated[
         float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
@@ -32,57 +38,143 @@ def predict(
         typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")] = False,
+    listed: Annotated[
+        str | None,
+        typer.Option("--list", metavar="FILE", help="A text file with a path on each line; - reads standard input."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", metavar="FILE", help="Write a table, .jsonl, .csv or .parquet; it is gone on with."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin the table of --output anew.")] = False,
+    dicom_out: Annotated[
+        Path | None,
+        typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan."),
+    ] = None,
 ) -> None:
     """Classify scans.
 
     Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
     """
-    from brainslice.cohort.placing import free_name
-    from brainslice.infer.overlay import save_overlay
+    from brainslice.infer.default import DEFAULT_BUNDLE, bundle_for
     from brainslice.infer.predictor import Predictor
 
-    paths = list(_files(scans))
-    predictor = Predictor.open(bundle or root / "models" / "bundle", threshold=threshold)
-    refused, taken = 0, set[str]()
-    with watching() if len(paths) > 1 else nullcontext(silent) as progress:
-        for path, answer in zip(paths, predictor.predict_many(paths, progress), strict=True):
-            if isinstance(answer, Refusal):
-                refused += 1
-            elif gradcam is not None:
-                # Scans of two folders may share a name; both overlays are kept.
-                save_overlay(answer, gradcam / free_name(f"{path.stem}_{answer.predicted}.png", taken))
-            _tell(path, answer, as_json)
+    places = _places(scans, listed)
+    chosen = bundle or bundle_for(root)
+    predictor = Predictor.open(chosen, threshold=threshold)
+    if chosen == DEFAULT_BUNDLE:
+        info = predictor.bundle.info
+        note(f"answered by the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")
+    each = _everything([*_overlays(gradcam, output), *_dicom(dicom_out, predictor)])
+    if output is not None:
+        rows, refused = _write_table(predictor, places, output, overwrite, each)
+    else:
+        rows, refused = _print_all(predictor, places, as_json, each)
     if not as_json:
         note("for research only; a person qualified to read scans decides")
     if refused:
-        msg = f"{refused} of {len(paths)} files could not be read; all others were predicted"
+        msg = f"{refused} of {rows} files could not be read; all others were predicted"
         raise UnreadableScanError(msg)
 
 
-def _files(places: list[Path]) -> Iterator[Path]:
-    from brainslice.scan.read import SCAN_SUFFIXES
+def _places(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
+    from brainslice.rows.walk import Listed, paths_in
 
-    for place in places:
-        if not place.is_dir():
-            yield place
-            continue
-        found = sorted(path for path in place.rglob("*") if path.suffix.casefold() in SCAN_SUFFIXES and path.is_file())
-        if not found:
-            msg = f"{place}: holds no scans; endings looked for are {', '.join(sorted(SCAN_SUFFIXES))}"
-            raise UsageError(msg)
-        yield from found
+    if bool(scans) == (listed is not None):
+        msg = "predict needs scans, folders, or a --list of them, and not both; brainslice predict --help"
+        raise UsageError(msg)
+    if listed is None:
+        return scans or []
+    # What comes through a pipe can be read once only, so nobody knows how much there is.
+    return paths_in(sys.stdin) if listed == "-" else Listed(Path(listed))
 
 
-def _tell(path: Path, answer: Prediction | Refusal, as_json: bool) -> None:
-    if as_json:
-        typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
-    elif isinstance(answer, Refusal):
+def _write_table(
+    predictor: Predictor, places: Iterable[Path], output: Path, overwrite: bool, each: Each
+) -> tuple[int, int]:
+    from brainslice.rows.table import predict_tree
+
+    with watching() as progress:
+        tally = predict_tree(predictor, places, output, overwrite=overwrite, each=each, progress=progress)
+    if tally.mended:
+        note(f"{output}: an earlier run had left half a line; it was cut off, and its scan answered again")
+    kept = f", {tally.kept:,} of them there before" if tally.kept else ""
+    say(f"{output}: {tally.rows:,} rows{kept}; {tally.refused:,} refused")
+    return tally.rows, tally.refused
+
+
+def _print_all(predictor: Predictor, places: Iterable[Path], as_json: bool, each: Each) -> tuple[int, int]:
+    from brainslice.rows.columns import row_of
+    from brainslice.rows.table import answers
+
+    rows = refused = 0
+    info = predictor.bundle.info
+    with nullcontext(silent) if _is_one_file(places) else watching() as progress:
+        for path, answer in answers(predictor, places, progress):
+            rows += 1
+            refused += isinstance(answer, Refusal)
+            if isinstance(answer, Prediction):
+                each(path, answer)
+            if as_json:
+                typer.echo(json.dumps(row_of(path, answer, info.digest, predictor.threshold), ensure_ascii=False))
+            else:
+                _tell(path, answer)
+    return rows, refused
+
+
+def _is_one_file(places: Iterable[Path]) -> bool:
+    return isinstance(places, Sequence) and len(places) == 1 and not places[0].is_dir()
+
+
+def _everything(wanted: Sequence[Each]) -> Each:
+    def each(path: Path, answer: Prediction) -> None:
+        for write in wanted:
+            write(path, answer)
+
+    return each
+
+
+def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
+    from brainslice.cohort.placing import free_name
+    from brainslice.infer.overlay import save_overlay
+    from brainslice.rows.walk import fingerprint, spelled
+
+    taken = set[str]()
+
+    def write(path: Path, answer: Prediction) -> None:
+        name = f"{path.stem}_{answer.predicted}"
+        if output is None:
+            # Scans of two folders may share a name; both overlays are kept.
+            name = free_name(f"{name}.png", taken)
+        else:
+            # A run that goes on must neither overwrite nor repeat what the one before it drew.
+            name = f"{name}_{fingerprint(spelled(path)).hex()[:8]}.png"
+        save_overlay(answer, (folder or Path()) / name)
+
+    return [] if folder is None else [write]
+
+
+def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
+    if folder is None:
+        return []
+    from brainslice.cli.dicom import dicom_writer
+
+    return [dicom_writer(folder, predictor.bundle.info)]
+
+
+def _tell(path: Path, answer: Prediction | Refusal) -> None:
+    if isinstance(answer, Refusal):
         note(answer.reason)
-    else:
-        verdict = "tumour" if answer.tumour else "no tumour"
-        marks = f" [{', '.join(answer.marks)}]" if answer.marks else ""
-        shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
-        say(
-            f"{path}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
-            f"{verdict} at {answer.threshold:g}"
-        )
+        return
+    marks = f" [{', '.join(answer.marks)}]" if answer.marks else ""
+    shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
+    say(
+        f"{path}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
+        f"{_verdict(answer)}"
+    )
+
+
+def _verdict(answer: Prediction) -> str:
+    if answer.reasons:
+        return f"{answer.verdict.value} to a person: {'; '.join(reason.words for reason in answer.reasons)}"
+    return f"{answer.verdict.value} at {answer.threshold:g}"

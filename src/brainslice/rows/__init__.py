@@ -1,0 +1,1 @@
+"""A tree becomes a table: many scans, one row each, written as they are answered."""

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.errors import UsageError
+from brainslice.rows.walk import Listed, fingerprint, paths_in, scans_in, spelled
+
+
+def touch(path: Path, data: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_folder_is_searched_to_any_depth_in_the_order_of_names(tmp_path: Path) -> None:
+    names = ["b.png", "a/z.JPG", "a/y/x.tif", "c/d.webp", "a.png"]
+    paths = [touch(tmp_path / name) for name in names]
+    assert list(scans_in([tmp_path])) == sorted(paths)
+
+
+def test_only_what_may_be_a_scan_is_taken_from_a_folder(tmp_path: Path) -> None:
+    scan = touch(tmp_path / "scan.png")
+    dicom = touch(tmp_path / "IM0001", bytes(128) + b"DICM")
+    numbered = touch(tmp_path / "1.2.840.10008", bytes(128) + b"DICM")
+    for name in ("notes.txt", "README", ".hidden.png", "._scan.png", ".cache/scan.png"):
+        touch(tmp_path / name, b"x" * 200)
+    assert list(scans_in([tmp_path])) == [numbered, dicom, scan]
+
+
+def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+    paths = [touch(tmp_path / "notes.txt"), tmp_path / "gone"]
+    assert list(scans_in(paths)) == paths
+
+
+def test_a_scan_that_is_named_twice_is_given_once(tmp_path: Path) -> None:
+    first, second = touch(tmp_path / "a.png"), touch(tmp_path / "b.png")
+    assert list(scans_in([second, tmp_path, tmp_path, first])) == [second, first]
+
+
+def test_a_folder_without_scans_says_what_it_looked_for(tmp_path: Path) -> None:
+    touch(tmp_path / "notes.txt")
+    with pytest.raises(UsageError, match=r"holds no scans; endings looked for are .*\.png"):
+        list(scans_in([tmp_path]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links to folders need a right of their own on Windows")
+def test_a_link_to_a_folder_cannot_make_the_search_endless(tmp_path: Path) -> None:
+    scan = touch(tmp_path / "scan.png")
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "linked.png").symlink_to(scan)
+    assert list(scans_in([tmp_path])) == [tmp_path / "linked.png", scan]
+
+
+def test_a_folder_that_cannot_be_opened_stands_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shut, scan = tmp_path / "shut", touch(tmp_path / "tree" / "scan.png")
+    (tmp_path / "tree" / "closed").mkdir()
+    listing = os.scandir
+
+    def scandir(path: Path) -> object:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied", str(shut))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(scans_in([tmp_path / "tree"])) == [tmp_path / "tree" / "closed", scan]
+
+
+def test_a_folder_is_searched_no_further_than_its_scans_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1.png", "b/2.png", "c/3.png"):
+        touch(tmp_path / name)
+    opened: list[str] = []
+    listing = os.scandir
+
+    def scandir(path: Path) -> object:
+        opened.append(path.name)
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert next(scans_in([tmp_path])) == tmp_path / "a" / "1.png"
+    assert opened == [tmp_path.name, "a"]
+
+
+def test_a_list_can_be_gone_through_again(tmp_path: Path) -> None:
+    listed = Listed(touch(tmp_path / "list.txt", b"a.png\r\n\nfolder/b c.png\n"))
+    assert [*listed] == [*listed] == [Path("a.png"), Path("folder/b c.png")]
+
+
+def test_a_list_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read .*; give a text file with a path on each line"):
+        list(Listed(tmp_path / "gone.txt"))
+
+
+def test_lines_from_a_pipe_are_paths() -> None:
+    assert list(paths_in(iter(["a.png\n", "\n", "b.png"]))) == [Path("a.png"), Path("b.png")]
+
+
+@given(st.text(alphabet=st.characters(blacklist_characters="\0/", blacklist_categories=()), min_size=1))
+def test_any_name_is_spelled_on_one_line_of_utf_8(name: str) -> None:
+    text = spelled(Path(name))
+    assert text.encode("utf-8")
+    assert len(text.splitlines()) <= 1
+    assert len(fingerprint(text)) == 12
+
+
+def test_a_plain_name_is_spelled_as_it_is() -> None:
+    assert spelled(Path("scans/Größe 1.png")) == str(Path("scans/Größe 1.png"))
