@@ -95,7 +95,7 @@ class Predictor:
             BundleError: The model gives no usable answer.
         """
         seen = self.recipe(read_scan(path))
-        return self._answer([path], [seen])[0]
+        return self.answer([path.name], [seen])[0]
 
     def predict_many(
         self, paths: Iterable[Path], progress: Progress = silent, *, workers: int = 0
@@ -145,11 +145,31 @@ class Predictor:
             progress("score", min(start + BATCH, len(inputs)), len(inputs))
         return EngineOutput.join(parts) if parts else EngineOutput.about_nothing(expected)
 
+    def answer(self, names: Sequence[str], seen: Sequence[NetworkInput]) -> list[Prediction]:
+        """Answer for scans that this predictor's recipe has prepared.
+
+        Args:
+            names: What each scan is called in its answer.
+            seen: A network input ``(h, w)`` each.
+
+        Returns:
+            An answer each, in their order.
+
+        Raises:
+            BundleError: The model gives no usable answer.
+        """
+        if not seen:
+            return []
+        output = self.score(np.stack(seen))
+        probabilities = self.temperature.probabilities(output.logits)
+        rows = zip(names, seen, probabilities, output.class_maps, strict=True)
+        return [self._say(name, picture, row, maps) for name, picture, row, maps in rows]
+
     def _answer_or_refuse(
         self, prepared: Sequence[tuple[Path, NetworkInput | Refusal]]
     ) -> Iterator[Prediction | Refusal]:
         readable = [(path, item) for path, item in prepared if not isinstance(item, Refusal)]
-        answers = iter(self._answer([path for path, _ in readable], [seen for _, seen in readable]))
+        answers = iter(self.answer([path.name for path, _ in readable], [seen for _, seen in readable]))
         for _, item in prepared:
             yield item if isinstance(item, Refusal) else next(answers)
 
@@ -159,17 +179,9 @@ class Predictor:
         except UnreadableScanError as error:
             return path, Refusal(source=path.name, reason=str(error))
 
-    def _answer(self, paths: list[Path], seen: list[NetworkInput]) -> list[Prediction]:
-        if not seen:
-            return []
-        output = self.score(np.stack(seen))
-        probabilities = self.temperature.probabilities(output.logits)
-        rows = zip(paths, seen, probabilities, output.class_maps, strict=True)
-        return [self._say(path, picture, row, maps) for path, picture, row, maps in rows]
-
     def _say(
         self,
-        path: Path,
+        name: str,
         seen: NetworkInput,
         probabilities: Float[np.ndarray, " k"],
         class_maps: Float[np.ndarray, "mh mw k"],
@@ -178,7 +190,7 @@ class Predictor:
         shares = dict(zip(labels.names, probabilities.tolist(), strict=True))
         verdict, reasons = decide(Findings(tumour=1.0 - shares[labels.healthy] >= self.threshold), labels)
         return Prediction(
-            source=path.name,
+            source=name,
             labels=labels,
             probabilities=shares,
             threshold=self.threshold,
