@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from brainslice.cohort.division import Division
 from brainslice.config import Config
 from brainslice.places import Places
 from brainslice.progress import Progress
-from brainslice.train import crossval
+from brainslice.train import fold
 from command import WORDS, call
 from stand_in import write_bundle_for
 
@@ -16,11 +17,11 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _drawn_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(places: Places, config: Config, *, progress: Progress) -> None:
+    def train(places: Places, config: Config, *, division: Division, progress: Progress) -> None:
         progress("training", 1, 1)
-        write_bundle_for(places, config)
+        write_bundle_for(places, config, division)
 
-    monkeypatch.setattr(crossval, "train", train)
+    monkeypatch.setattr(fold, "train", train)
 
 
 def test_shows_every_fold_their_spread_and_all_together(project: Path, capsys: Capture) -> None:
@@ -31,7 +32,15 @@ def test_shows_every_fold_their_spread_and_all_together(project: Path, capsys: C
     assert "crossval.json" in said.err
 
 
-def test_another_number_of_folds_than_configured_is_refused(project: Path, capsys: Capture) -> None:
-    assert call("crossval", "--project-root", project, *WORDS, "--folds", "5") == 2
-    assert "--set data.folds=5" in capsys.readouterr().err
+def test_another_number_of_folds_than_prepared_is_dealt_anew(project: Path, capsys: Capture) -> None:
+    assert call("crossval", "--project-root", project, *WORDS, "--folds", "4") == 0
+    said = capsys.readouterr()
+    assert "4-fold cross-validation by group" in said.out
+    assert "prepared with 3 folds" in said.err
+
+
+@pytest.mark.parametrize("folds", ["2", "21"])
+def test_a_number_of_folds_that_cannot_be_is_refused(project: Path, capsys: Capture, folds: str) -> None:
+    assert call("crossval", "--project-root", project, *WORDS, "--folds", folds) == 2
+    assert "folds" in capsys.readouterr().err
     assert not (project / "models").exists()

@@ -8,12 +8,14 @@ import numpy as np
 import pytest
 
 from brainslice.bundle.store import ModelBundle
+from brainslice.cohort.division import Division, fold_count
 from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
 from brainslice.errors import DatasetError, UsageError
+from brainslice.judge.scoring import Judged
 from brainslice.places import Places
 from brainslice.progress import Progress
-from brainslice.train import crossval
+from brainslice.train import crossval, fold
 from brainslice.train.crossval import CrossValidation, cross_validate
 from stand_in import FOLDS, config, copy_project, write_bundle_for
 
@@ -25,19 +27,19 @@ class Trainer:
         self.trained: list[int] = []
         self.breaks_at: int | None = None
 
-    def __call__(self, places: Places, settings: Config, *, progress: Progress) -> ModelBundle:
+    def __call__(self, places: Places, settings: Config, *, division: Division, progress: Progress) -> ModelBundle:
         number = settings.data.test_fold
         if number == self.breaks_at:
             raise KeyboardInterrupt
         progress("training", 1, 1)
         self.trained.append(number)
-        return write_bundle_for(places, settings)
+        return write_bundle_for(places, settings, division)
 
 
 @pytest.fixture
 def trainer(monkeypatch: pytest.MonkeyPatch) -> Trainer:
     stand_in = Trainer()
-    monkeypatch.setattr(crossval, "train", stand_in)
+    monkeypatch.setattr(fold, "train", stand_in)
     return stand_in
 
 
@@ -55,7 +57,7 @@ def finished(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Finish
     root = copy_project(prepared, tmp_path_factory.mktemp("crossval") / "project")
     trainer = Trainer()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(crossval, "train", trainer)
+        patch.setattr(fold, "train", trainer)
         trainer.breaks_at = 1
         with pytest.raises(KeyboardInterrupt):
             cross_validate(root, config())
@@ -129,10 +131,32 @@ def test_a_damaged_fold_is_one_line(trainer: Trainer, again: Path) -> None:
     assert trainer.trained == []
 
 
-def test_another_number_of_folds_than_prepared_is_refused(trainer: Trainer, again: Path) -> None:
-    with pytest.raises(UsageError, match=r"data\.folds must be 3"):
-        cross_validate(again, config("data.folds=5"))
-    assert trainer.trained == []
+def test_a_fold_interrupted_before_it_was_scored_is_scored_without_training_it_again(
+    trainer: Trainer, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    judge = crossval.judge
+
+    def interrupted(places: Places, settings: Config, progress: Progress, *, division: Division) -> Judged:
+        if settings.data.test_fold == 1:
+            raise KeyboardInterrupt
+        return judge(places, settings, progress, division=division)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crossval, "judge", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            cross_validate(project, config())
+    assert trainer.trained == [0, 1]
+    assert cross_validate(project, config()).openings == (1, 1, 1)
+    assert trainer.trained == [0, 1, 2]
+
+
+def test_another_number_of_folds_than_prepared_is_dealt_by_group(trainer: Trainer, project: Path) -> None:
+    prepared = Manifest.read(project / "data")
+    result = cross_validate(project, config("data.folds=4"))
+    assert trainer.trained == [0, 1, 2, 3]
+    assert result.pooled.n == len(prepared.records)
+    assert result.pooled.groups == sum(fold.groups for fold in result.folds)
+    assert fold_count(Manifest.read(project / "data")) == FOLDS
 
 
 @pytest.mark.usefixtures("trainer")

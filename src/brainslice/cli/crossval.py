@@ -9,7 +9,6 @@ import typer
 
 from brainslice.cli.console import note, say, table, watching
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
-from brainslice.errors import UsageError
 
 if TYPE_CHECKING:
     from brainslice.measure.evaluation import Evaluation
@@ -19,7 +18,9 @@ if TYPE_CHECKING:
 def crossval(
     folds: Annotated[
         int | None,
-        typer.Option("--folds", help="How many; must be the number the set was prepared with (data.folds)."),
+        typer.Option(
+            "--folds", help="How many, instead of data.folds; groups are dealt anew where the set has others."
+        ),
     ] = None,
     root: Root = Path(),
     config: ConfigFile = None,
@@ -32,15 +33,16 @@ def crossval(
 
     Trains once a fold and tests each scan once; interrupted, it goes on with the fold it was at.
     """
+    from brainslice.cohort.division import fold_count
+    from brainslice.cohort.manifest import Manifest
+    from brainslice.places import Places
     from brainslice.train.crossval import cross_validate
 
-    chosen = settings(root, config, overrides, "clean", recipe, weights, seed)
-    if folds is not None and folds != chosen.data.folds:
-        msg = (
-            f"--folds must be data.folds of the configuration, {chosen.data.folds}, got {folds}; prepare the set with "
-            f"--set data.folds={folds} first"
-        )
-        raise UsageError(msg)
+    given = [] if folds is None else [f"data.folds={folds}"]
+    chosen = settings(root, config, [*(overrides or ()), *given], "clean", recipe, weights, seed)
+    prepared = fold_count(Manifest.read(Places.of(root, chosen).data))
+    if prepared != chosen.data.folds:
+        note(f"the set was prepared with {prepared} folds; its groups are dealt anew into {chosen.data.folds}")
     with watching() as progress:
         result = cross_validate(root, chosen, progress)
     _show(result)

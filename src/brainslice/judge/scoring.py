@@ -5,15 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from brainslice.arrays import Probabilities
+from brainslice.bundle.store import ModelBundle
 from brainslice.bundle.types import Provenance
 from brainslice.cohort.decoded import decode, statistics
+from brainslice.cohort.division import Division, divide
 from brainslice.cohort.manifest import Manifest
-from brainslice.cohort.split import Protocol, Split, make_split
+from brainslice.cohort.split import Split
 from brainslice.config import Config
 from brainslice.errors import DatasetError
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.predictor import Predictor
 from brainslice.judge.ledger import Ledger
+from brainslice.judge.together import seen_together
 from brainslice.measure.evaluation import Evaluation, Scored, Terms, evaluate
 from brainslice.measure.floor import fit_floor
 from brainslice.places import Places
@@ -44,21 +47,23 @@ class Judged:
     openings: int
 
 
-def judge(places: Places, config: Config, progress: Progress = silent) -> Judged:
+def judge(places: Places, config: Config, progress: Progress = silent, *, division: Division | None = None) -> Judged:
     """Score a project's bundle on the test scans of the split it was trained for.
 
     Args:
         places: Where the project keeps what.
         config: The settings it was trained with.
         progress: Hears how far it is.
+        division: Scans and split to score on instead; they lie where the prepared set does.
 
     Raises:
         BundleError: There is no bundle, or it was altered.
         DatasetError: The bundle was trained for another split or other scans than those prepared here.
+        LeakError: The bundle is an ensemble, and every scan has trained or chosen for one of its members.
     """
-    manifest = Manifest.read(places.data)
+    manifest = Manifest.read(places.data) if division is None else division.manifest
     predictor = Predictor.open(places.bundle)
-    split = make_split(manifest, Protocol(config.data.protocol), config.data.test_fold)
+    split = _split(manifest, config, predictor.bundle) if division is None else division.split
     _refuse_strangers(places, predictor.bundle.info.provenance, manifest, split)
     opening = (split.digest, split.protocol.value, predictor.bundle.info.digest, len(split.test))
     openings = Ledger(places.ledger).enter(*opening)
@@ -73,7 +78,11 @@ def judge(places: Places, config: Config, progress: Progress = silent) -> Judged
     )
     info = predictor.bundle.info
     terms = replace(
-        terms_of(manifest, config), marks=info.marks, temperature=info.temperature, threshold=info.threshold
+        terms_of(manifest, config),
+        protocol=split.protocol.value,
+        marks=info.marks,
+        temperature=info.temperature,
+        threshold=info.threshold,
     )
     evaluation = evaluate(scored, terms)
     return Judged(manifest, split, predictor, output, scored, evaluation, openings)
@@ -90,6 +99,10 @@ def terms_of(manifest: Manifest, config: Config) -> Terms:
         bins=config.calibration.bins,
         seed=config.seed,
     )
+
+
+def _split(manifest: Manifest, config: Config, bundle: ModelBundle) -> Split:
+    return divide(manifest, config).split if bundle.info.ensemble is None else seen_together(bundle, manifest)
 
 
 def _floor(manifest: Manifest, split: Split, places: Places, seed: int, progress: Progress) -> Probabilities:

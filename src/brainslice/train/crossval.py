@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -12,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from brainslice.cohort.division import deal_again
 from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
 from brainslice.errors import UsageError
@@ -21,7 +21,7 @@ from brainslice.measure.evaluation import Evaluation, Scored, evaluate
 from brainslice.places import Places
 from brainslice.progress import Progress, silent
 from brainslice.train.checkpoint import save_arrays
-from brainslice.train.run import train
+from brainslice.train.fold import Fold, plan_fold, train_once
 
 HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "tumour_auc")
 """The scores that are told fold by fold."""
@@ -62,7 +62,7 @@ class CrossValidation:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Fold:
+class _Outcome:
     scored: Scored
     temperature: float
     openings: int
@@ -71,65 +71,42 @@ class _Fold:
 def cross_validate(root: Path, config: Config, progress: Progress = silent) -> CrossValidation:
     """Train and test once a fold, by group, and save all of it in ``reports/crossval/``.
 
-    A fold that was finished with the same settings on the same scans is not trained again, so that an interrupted
-    cross-validation goes on where it stopped.
+    A fold that was trained with the same settings on the same scans is not trained again, and one that was scored is
+    not scored again, so that an interrupted cross-validation goes on where it stopped.
 
     Args:
         root: The project's folder, with a prepared set.
-        config: All settings; ``data.folds`` says how many folds.
+        config: All settings; where ``data.folds`` is not what the set was prepared with, its groups are dealt anew.
         progress: Hears how far it is.
 
     Raises:
-        UsageError: The set was prepared with another number of folds.
-        DatasetError: There is no prepared set.
+        DatasetError: There is no prepared set, or it holds fewer groups than folds.
         ResourceError: The disk is full; finished folds stay.
     """
-    manifest = Manifest.read(Places.of(root, config, "clean").data)
-    prepared = 1 + max(record.fold for record in manifest.records)
-    if prepared != config.data.folds:
-        msg = f"data.folds must be {prepared}, as the set was prepared, got {config.data.folds}; change one of them"
-        raise UsageError(msg)
-    folds = []
+    prepared = Manifest.read(Places.of(root, config, "clean").data)
+    manifest = deal_again(prepared, config.data.folds, config.seed)
+    outcomes = []
     for number in range(config.data.folds):
         progress("cross-validating folds", number, config.data.folds)
-        folds.append(_fold(root, _of_fold(config, number), manifest, progress))
+        outcomes.append(_outcome(plan_fold(root, config, manifest, number), progress))
     progress("cross-validating folds", config.data.folds, config.data.folds)
-    return _together(root, config, manifest, folds)
+    return _together(root, plan_fold(root, config, manifest, 0), outcomes)
 
 
-def _of_fold(config: Config, number: int) -> Config:
-    data = config.data.model_copy(update={"protocol": "clean", "test_fold": number})
-    return config.model_copy(update={"data": data})
+def _outcome(fold: Fold, progress: Progress) -> _Outcome:
+    kept = fold.places.reports.with_suffix(".npz")
+    scored = _read(kept, fold.fingerprint)
+    if scored is not None:
+        return scored
+    train_once(fold, progress)
+    judged = judge(fold.places, fold.config, progress, division=fold.division)
+    outcome = _Outcome(judged.scored, judged.evaluation.terms.temperature, judged.openings)
+    facts = {"fingerprint": fold.fingerprint, "temperature": outcome.temperature, "openings": outcome.openings}
+    save_arrays(kept, facts, {name: getattr(outcome.scored, name) for name in _ARRAYS})
+    return outcome
 
 
-def _fold(root: Path, config: Config, manifest: Manifest, progress: Progress) -> _Fold:
-    number = config.data.test_fold
-    kept = root / "reports" / "crossval" / f"fold_{number}.npz"
-    fingerprint = _fingerprint(config, manifest)
-    finished = _read(kept, fingerprint)
-    if finished is not None:
-        return finished
-    places = Places.of(root, config)
-    mine = dataclasses.replace(
-        places,
-        models=root / "models" / "crossval" / f"fold_{number}",
-        reports=kept.with_suffix(""),
-        logs=places.logs / "crossval" / f"fold_{number}",
-    )
-    train(mine, config, progress=progress)
-    judged = judge(mine, config, progress)
-    fold = _Fold(judged.scored, judged.evaluation.terms.temperature, judged.openings)
-    facts = {"fingerprint": fingerprint, "temperature": fold.temperature, "openings": fold.openings}
-    save_arrays(kept, facts, {name: getattr(fold.scored, name) for name in _ARRAYS})
-    return fold
-
-
-def _fingerprint(config: Config, manifest: Manifest) -> str:
-    settings = config.model_dump(mode="json", exclude={"log", "inference"})
-    return hashlib.sha256(json.dumps([settings, manifest.digest], sort_keys=True).encode()).hexdigest()
-
-
-def _read(path: Path, fingerprint: str) -> _Fold | None:
+def _read(path: Path, fingerprint: str) -> _Outcome | None:
     if not path.exists():
         return None
     try:
@@ -137,19 +114,19 @@ def _read(path: Path, fingerprint: str) -> _Fold | None:
             facts = json.loads(str(arrays["facts"]))
             if facts["fingerprint"] != fingerprint:
                 return None
-            return _Fold(Scored(**{name: arrays[name] for name in _ARRAYS}), facts["temperature"], facts["openings"])
+            return _Outcome(Scored(**{name: arrays[name] for name in _ARRAYS}), facts["temperature"], facts["openings"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: what this fold came to is damaged; delete it to train this fold again"
         raise UsageError(msg) from error
 
 
-def _together(root: Path, config: Config, manifest: Manifest, folds: list[_Fold]) -> CrossValidation:
-    terms = terms_of(manifest, _of_fold(config, 0))
-    each = tuple(evaluate(fold.scored, dataclasses.replace(terms, temperature=fold.temperature)) for fold in folds)
-    all_scans = Scored(**{name: np.concatenate([getattr(fold.scored, name) for fold in folds]) for name in _ARRAYS})
-    mean_temperature = float(np.mean([fold.temperature for fold in folds]))
+def _together(root: Path, first: Fold, outcomes: list[_Outcome]) -> CrossValidation:
+    terms = terms_of(first.division.manifest, first.config)
+    each = tuple(evaluate(one.scored, dataclasses.replace(terms, temperature=one.temperature)) for one in outcomes)
+    all_scans = Scored(**{name: np.concatenate([getattr(one.scored, name) for one in outcomes]) for name in _ARRAYS})
+    mean_temperature = float(np.mean([one.temperature for one in outcomes]))
     pooled = evaluate(all_scans, dataclasses.replace(terms, split="out of fold", temperature=mean_temperature))
     path = root / "reports" / "crossval" / "crossval.json"
-    result = CrossValidation(each, pooled, tuple(fold.openings for fold in folds), path)
+    result = CrossValidation(each, pooled, tuple(one.openings for one in outcomes), path)
     write_json(path, result.to_json())
     return result

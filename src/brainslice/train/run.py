@@ -11,9 +11,10 @@ import keras
 
 from brainslice.bundle.store import ModelBundle
 from brainslice.cohort.decoded import decode
+from brainslice.cohort.division import Division, divide
 from brainslice.cohort.known import NICKPARVAR
 from brainslice.cohort.manifest import Manifest
-from brainslice.cohort.split import Protocol, make_split, refuse_leaks
+from brainslice.cohort.split import refuse_leaks
 from brainslice.config import Config, ModelConfig
 from brainslice.errors import LeakError
 from brainslice.network.build import Network, NetworkPlan, build
@@ -44,7 +45,14 @@ class Trained:
     notes: tuple[str, ...]
 
 
-def train(places: Places, config: Config, *, accept_leaks: bool = False, progress: Progress = silent) -> Trained:
+def train(
+    places: Places,
+    config: Config,
+    *,
+    division: Division | None = None,
+    accept_leaks: bool = False,
+    progress: Progress = silent,
+) -> Trained:
     """Train a network on a prepared set and leave a bundle.
 
     Training scans train, validation scans choose weights and temperature, test scans are not touched. Interrupted, it
@@ -53,6 +61,7 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
     Args:
         places: Where the project keeps what.
         config: All settings; ``data.protocol`` and ``data.test_fold`` choose the split.
+        division: Scans and split to train with instead; they lie where the prepared set does.
         accept_leaks: Train although groups cross the split; everything that comes of it is marked leaky.
         progress: Hears how far it is.
 
@@ -62,8 +71,8 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
         ConfigError: The weights file or a setting cannot be meant.
         ResourceError: The disk is full.
     """
-    manifest = Manifest.read(places.data)
-    split = make_split(manifest, Protocol(config.data.protocol), config.data.test_fold)
+    division = division or divide(Manifest.read(places.data), config)
+    manifest, split = division.manifest, division.split
     refuse_leaks(split, accepted=accept_leaks)
     _refuse_what_saw_the_test(config, manifest)
     recipe = Recipe(size=config.data.image_size)
@@ -74,7 +83,7 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
         labels=manifest.label_indices,
         split=split,
         config=config,
-        content=_content(manifest, recipe),
+        content=content_digest(manifest, recipe),
         cache=places.cache,
         workspace=places.workspace,
         progress=progress,
@@ -86,7 +95,7 @@ def train(places: Places, config: Config, *, accept_leaks: bool = False, progres
     return Trained(finished.bundle, epochs, (*_cut_short(config, epochs), *finished.notes))
 
 
-def _content(manifest: Manifest, recipe: Recipe) -> str:
+def content_digest(manifest: Manifest, recipe: Recipe) -> str:
     """Digest of what the network sees, in order; labels, groups and splits are no part of it."""
     digest = hashlib.sha256(recipe.digest.encode())
     for record in manifest.records:

@@ -99,7 +99,7 @@ class Head:
             ResourceError: The disk is full.
         """
         with replacing(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **dict(zip(_PARTS, self._arrays(), strict=True)))
+            np.savez(stream, kernel=self.kernel, bias=self.bias, rate=self.rate)
 
     @classmethod
     def read(cls, path: Path) -> Head:
@@ -132,6 +132,6 @@ def join_heads(heads: tuple[Head, ...]) -> Head:
     share = np.float32(1 / len(heads))
     return Head(
         kernel=np.concatenate([head.kernel for head in heads]) * share,
-        bias=np.mean([head.bias for head in heads], axis=0, dtype=np.float32),
+        bias=np.stack([head.bias for head in heads]).mean(axis=0),
         rate=np.concatenate([head.rate for head in heads]),
     )

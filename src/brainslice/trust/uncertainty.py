@@ -81,7 +81,7 @@ def _entropy(probabilities: np.ndarray) -> np.ndarray:
     terms = np.zeros_like(wide)
     np.log(wide, out=terms, where=wide > 0)
     # A certain class gives minus zero, which no reader should meet.
-    return np.maximum(-(wide * terms).sum(axis=-1), 0.0)
+    return np.asarray(np.maximum(-(wide * terms).sum(axis=-1), 0.0))
 
 
 def _refuse_no_distribution(probabilities: np.ndarray) -> None:

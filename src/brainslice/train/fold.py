@@ -1,0 +1,115 @@
+"""One training of a cross-validation or an ensemble, done once however often it is asked for."""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+from pathlib import Path
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from brainslice.bundle.store import ModelBundle, open_bundle
+from brainslice.bundle.types import GRAPH_FILE
+from brainslice.cohort.division import Division, divide, fold_count
+from brainslice.cohort.manifest import Manifest
+from brainslice.config import Config
+from brainslice.errors import BundleError
+from brainslice.files import write_json
+from brainslice.places import Places
+from brainslice.progress import Progress
+from brainslice.train.run import train
+
+_RECEIPT = "trained.json"
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Fold:
+    """A split of a set by two of its folds, and where what comes of it lies.
+
+    Attributes:
+        config: The settings of this fold.
+        division: The scans, and which of them train, choose and test.
+        places: Folders of this fold's own.
+        fingerprint: Digest of everything the training depends on.
+    """
+
+    config: Config
+    division: Division
+    places: Places
+    fingerprint: str
+
+
+def plan_fold(
+    root: Path, config: Config, manifest: Manifest, test_fold: int, validation_fold: int | None = None
+) -> Fold:
+    """Lay out the training that tests on one fold and chooses on another.
+
+    Args:
+        root: The project's folder.
+        config: All settings; those about the split are set aside.
+        manifest: The scans, dealt into folds.
+        test_fold: The fold that tests.
+        validation_fold: The fold that chooses; the one after the test fold unless told.
+
+    Raises:
+        UsageError: There is no such fold.
+        DatasetError: A part would be empty, or a class would be missing from training.
+    """
+    folds = fold_count(manifest)
+    data = config.data.model_copy(update={"protocol": "clean", "test_fold": test_fold, "folds": folds})
+    config = config.model_copy(update={"data": data})
+    division = divide(manifest, config, validation_fold)
+    usual = validation_fold in {None, (test_fold + 1) % folds}
+    name = f"fold_{test_fold}" if usual else f"fold_{test_fold}_chosen_on_{validation_fold}"
+    places = Places.of(root, config)
+    mine = dataclasses.replace(
+        places,
+        models=root / "models" / "crossval" / name,
+        reports=root / "reports" / "crossval" / name,
+        logs=places.logs / "crossval" / name,
+    )
+    return Fold(config, division, mine, _fingerprint(config, division))
+
+
+def train_once(fold: Fold, progress: Progress) -> ModelBundle:
+    """Train a fold, unless this very training has left its bundle already.
+
+    Raises:
+        LeakError: The first weights saw the test scans.
+        ResourceError: The disk is full; what was finished stays.
+    """
+    finished = _finished(fold)
+    if finished is not None:
+        return finished
+    train(fold.places, fold.config, division=fold.division, progress=progress)
+    bundle = open_bundle(fold.places.bundle)
+    receipt = _Receipt(fingerprint=fold.fingerprint, graph=bundle.info.files[GRAPH_FILE])
+    write_json(fold.places.models / _RECEIPT, receipt.model_dump())
+    return bundle
+
+
+class _Receipt(BaseModel):
+    """Which training left which graph; what a bundle says beside it may be amended later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    graph: str
+
+
+def _finished(fold: Fold) -> ModelBundle | None:
+    try:
+        receipt = _Receipt.model_validate_json((fold.places.models / _RECEIPT).read_bytes())
+        bundle = open_bundle(fold.places.bundle)
+    except (OSError, ValidationError, BundleError):
+        # Whatever is missing or damaged here, training again puts it right.
+        return None
+    whole = receipt.fingerprint == fold.fingerprint and receipt.graph == bundle.info.files[GRAPH_FILE]
+    return bundle if whole else None
+
+
+def _fingerprint(config: Config, division: Division) -> str:
+    settings = config.model_dump(mode="json", exclude={"log", "inference"})
+    parts = [settings, division.manifest.digest, division.split.digest]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
