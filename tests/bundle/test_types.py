@@ -11,6 +11,7 @@ from pydantic import ValidationError
 from brainslice.bundle.types import OPTIONAL, BundleDraft, BundleInfo, Classes, StoredSets
 from brainslice.cohort.split import Protocol
 from brainslice.labels import LabelSet
+from operating_points import operating_point
 
 HASHES = {"model.onnx": "0" * 64, "model.keras": "1" * 64}
 
@@ -172,3 +173,15 @@ def test_protocols_are_spelt_as_the_splits_spell_them(draft: BundleDraft) -> Non
     for protocol in Protocol:
         fields = draft.provenance.model_dump() | {"protocol": protocol.value}
         assert type(draft.provenance)(**fields).protocol == protocol
+
+
+def test_operating_points_survive_being_stored(draft: BundleDraft) -> None:
+    point = operating_point()
+    info = BundleInfo.sign(draft.model_copy(update={"operating_points": (point,)}), HASHES)
+    assert BundleInfo.model_validate_json(info.to_text()).operating_points == (point,)
+
+
+def test_two_operating_points_cannot_share_a_name(draft: BundleDraft) -> None:
+    pair = (operating_point(), operating_point())
+    with pytest.raises(ValidationError, match="must differ in their names"):
+        BundleInfo.sign(draft.model_copy(update={"operating_points": pair}), HASHES)

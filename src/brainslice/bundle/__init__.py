@@ -1,7 +1,7 @@
 """What training leaves."""
 
 from brainslice.bundle.card import model_card
-from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
+from brainslice.bundle.store import ModelBundle, amend_bundle, open_bundle, write_bundle
 from brainslice.bundle.types import (
     BundleDraft,
     BundleInfo,
@@ -19,6 +19,7 @@ __all__ = [
     "ModelBundle",
     "Provenance",
     "Validation",
+    "amend_bundle",
     "model_card",
     "open_bundle",
     "write_bundle",

@@ -69,6 +69,7 @@ def _use(info: BundleDraft) -> list[str]:
     return [
         f"Classes, in the order of the outputs: {names}.",
         f"A scan is called a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on.",
+        *(f"Operating point {_plain(point.summary)}. Chosen for: {point.promise}." for point in info.operating_points),
         "Run it with `brainslice predict SCAN --bundle FOLDER`; the preprocessing travels with the bundle.",
     ]
 
@@ -77,6 +78,7 @@ def _model(info: BundleDraft) -> list[str]:
     rows, columns = info.class_map_shape
     return [
         f"Backbone: {_plain(info.backbone)}.",
+        *_members(info),
         f"Temperature: {info.temperature:.4g}.",
         f"Explanation: one map of {rows} × {columns} positions a class, returned with the logits.",
         f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
@@ -85,6 +87,24 @@ def _model(info: BundleDraft) -> list[str]:
             f"{info.parity.logits:.1e}, class maps by {info.parity.class_maps:.1e}."
         ),
     ]
+
+
+def _members(info: BundleDraft) -> list[str]:
+    if info.ensemble is None:
+        return []
+    members = info.ensemble.members
+    lines = [
+        f"Ensemble of {len(members)} networks, whose logits and class maps are averaged: "
+        + ", ".join(f"{_plain(member.backbone)} `{member.digest[:12]}`" for member in members)
+        + "."
+    ]
+    if info.ensemble.out_of_fold:
+        lines.append(
+            f"Its temperature is an approximation: each scan it rests on was judged by {info.ensemble.heard} of "
+            f"{len(members)} networks, those not trained on it. One network alone errs more surely than their mean, so "
+            "the ensemble is probably less sure of itself than it could be."
+        )
+    return lines
 
 
 def _training(provenance: Provenance) -> list[str]:

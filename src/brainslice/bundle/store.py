@@ -5,15 +5,17 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
+from brainslice.bundle.card import CARD_FILE, model_card
 from brainslice.bundle.types import FORMAT, INFO_FILE, BundleDraft, BundleInfo
 from brainslice.errors import BundleError
-from brainslice.files import replacing_folder, sha256_of
+from brainslice.files import replacing_folder, sha256_of, write_text
 from brainslice.labels import LabelSet
 
 _LARGEST_INFO = 1 << 20
@@ -82,6 +84,38 @@ def write_bundle(folder: Path, draft: BundleDraft, files: Mapping[str, Path]) ->
         _write_and_settle(staging / INFO_FILE, info.to_text().encode())
         open_bundle(staging)
     return ModelBundle(folder=place, info=info)
+
+
+def amend_bundle(folder: Path, **changes: object) -> ModelBundle:
+    """Change what a bundle says about its model, and seal it anew: whole or not at all.
+
+    The model's own files stay as they are; the card is written again, since it repeats the description. The digest
+    changes with the description.
+
+    Args:
+        folder: The bundle.
+        **changes: Fields of ``BundleDraft`` and their new values, such as ``threshold=0.3``.
+
+    Returns:
+        The bundle as it lies there now.
+
+    Raises:
+        BundleError: The bundle is altered, or would say what no bundle can.
+        ResourceError: The disk is full; the older bundle stays as it was.
+    """
+    bundle = open_bundle(folder)
+    said = {name: getattr(bundle.info, name) for name in BundleDraft.model_fields}
+    try:
+        draft = BundleDraft.model_validate({**said, **changes})
+    except ValidationError as error:
+        msg = f"{folder}: {_first_fault(error)}; the bundle stays as it was"
+        raise BundleError(msg) from error
+    files = {name: bundle.path(name) for name in bundle.info.files}
+    with tempfile.TemporaryDirectory() as place:
+        if CARD_FILE in files:
+            files[CARD_FILE] = Path(place) / CARD_FILE
+            write_text(files[CARD_FILE], model_card(draft))
+        return write_bundle(folder, draft, files)
 
 
 def open_bundle(folder: Path) -> ModelBundle:

@@ -10,18 +10,12 @@ import hashlib
 import json
 from typing import Annotated, Final, Literal
 
-from pydantic import (
-    AwareDatetime,
-    BaseModel,
-    ConfigDict,
-    Field,
-    JsonValue,
-    PositiveInt,
-    StringConstraints,
-    model_validator,
-)
+from pydantic import AwareDatetime, Field, JsonValue, PositiveInt, model_validator
 
+from brainslice.bundle.ensemble import Ensemble
+from brainslice.bundle.fields import Count, Fraction, Line, NotNegative, PlainName, Sha256, Stored
 from brainslice.labels import LabelSet
+from brainslice.trust.operating_point import OperatingPoint
 
 FORMAT: Final = 1
 """The newest layout of a bundle that this version writes and reads."""
@@ -32,35 +26,13 @@ INFO_FILE = "bundle.json"
 GRAPH_FILE = "model.onnx"
 """The graph that predictions run on; the one file no bundle can do without."""
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-"""A share of something, from none to all of it."""
-
-NotNegative = Annotated[float, Field(ge=0.0)]
-"""A distance or a loss."""
-
-Count = Annotated[int, Field(ge=0)]
-"""How many there are of something."""
-
-Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
-"""A sha256 in hexadecimal, lower case."""
-
-PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]{0,99}$")]
-"""A file's own name: no folder, nothing hidden, nothing a system might read as a path."""
-
-Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$")]
-"""A word or a few, on one line."""
-
 _UNSIGNED = "0" * 64
 
 OPTIONAL: Final = frozenset({"conformal", "outliers", "operating_points", "ensemble"})
 """Parts that a description leaves out where the bundle lacks them, so that older bundles keep their digests."""
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
-
-
-class Classes(_Stored):
+class Classes(Stored):
     """The classes a model tells apart.
 
     Attributes:
@@ -88,7 +60,7 @@ class Classes(_Stored):
         return LabelSet(names=self.names, healthy=self.healthy)
 
 
-class Provenance(_Stored):
+class Provenance(Stored):
     """Where a model comes from: enough to train it again.
 
     Attributes:
@@ -124,7 +96,7 @@ class Provenance(_Stored):
     versions: dict[Line, Line]
 
 
-class Validation(_Stored):
+class Validation(Stored):
     """How the model did on the scans that chose its temperature; flattering, and never a test result.
 
     Attributes:
@@ -140,7 +112,7 @@ class Validation(_Stored):
     ece: Fraction
 
 
-class StoredSets(_Stored):
+class StoredSets(Stored):
     """What turns probabilities into prediction sets.
 
     Attributes:
@@ -156,38 +128,7 @@ class StoredSets(_Stored):
     counts: tuple[Count, ...]
 
 
-class Member(_Stored):
-    """One network of an ensemble: what its own bundle said of it.
-
-    Attributes:
-        digest: The digest of that bundle.
-        backbone: The network's family name.
-        weights_digest: sha256 over its arrays.
-        split_digest: sha256 over which scans trained it, chose, and were kept for testing.
-        temperature: What its own logits were divided by.
-    """
-
-    digest: Sha256
-    backbone: Line
-    weights_digest: Sha256
-    split_digest: Sha256
-    temperature: Annotated[float, Field(gt=0.0)]
-
-
-class Ensemble(_Stored):
-    """Networks that answer together.
-
-    Attributes:
-        members: They, in the graph's order.
-        heard: How many of them judged each scan that the temperature was fitted on: all, or where only out-of-fold
-            scans are left, those that were not trained on it.
-    """
-
-    members: Annotated[tuple[Member, ...], Field(min_length=2)]
-    heard: PositiveInt
-
-
-class GraphParity(_Stored):
+class GraphParity(Stored):
     """How closely the exported graph repeats the network it came from.
 
     Attributes:
@@ -201,7 +142,7 @@ class GraphParity(_Stored):
     class_maps: NotNegative
 
 
-class BundleDraft(_Stored):
+class BundleDraft(Stored):
     """All that training knows of a bundle before its files are hashed.
 
     Attributes:
@@ -219,6 +160,7 @@ class BundleDraft(_Stored):
         parity: How closely the graph repeats the network.
         conformal: What makes prediction sets; None in bundles that make none.
         ensemble: The networks it is made of; None where there is one network alone.
+        operating_points: Thresholds that were found for it, with what they promise; none before any was looked for.
     """
 
     name: Line
@@ -235,6 +177,7 @@ class BundleDraft(_Stored):
     parity: GraphParity
     conformal: StoredSets | None = None
     ensemble: Ensemble | None = None
+    operating_points: tuple[OperatingPoint, ...] = ()
 
     @model_validator(mode="after")
     def _has_a_bias_for_each_class(self) -> BundleDraft:
@@ -250,6 +193,14 @@ class BundleDraft(_Stored):
         if sets is not None and not len(sets.quantiles) == len(sets.counts) == classes:
             numbers = (len(sets.quantiles), len(sets.counts))
             msg = f"conformal must hold {classes} quantiles and counts, one for each class, got {numbers}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _has_one_operating_point_a_name(self) -> BundleDraft:
+        names = [point.name for point in self.operating_points]
+        if len(set(names)) != len(names):
+            msg = f"operating_points must differ in their names, got {names}"
             raise ValueError(msg)
         return self
 

@@ -1,0 +1,27 @@
+"""An operating point as a search on tuning scans might have found it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from brainslice.trust.operating_point import Criterion, Guarantee, MeasuredOn, OperatingPoint, Rate, Unit
+
+
+def operating_point(name: str = "sensitivity-0.95", threshold: float = 0.25) -> OperatingPoint:
+    """Make one of that name and threshold."""
+    rate = Rate(0.9, 0.8, 0.95, 0.95, 40, 12, "counted")
+    return OperatingPoint(
+        name=name,
+        threshold=threshold,
+        criterion=Criterion.SENSITIVITY,
+        value=0.95,
+        prevalence=None,
+        promise="at least 0.95 of tumour scans called tumours",
+        sensitivity=rate,
+        specificity=replace(rate, value=0.85),
+        n=80,
+        groups=24,
+        measured_on=MeasuredOn.TUNING,
+        tuned_on="validation scans",
+        guarantee=Guarantee(0.9, Unit.SCAN, 60, 1, 7),
+    )
