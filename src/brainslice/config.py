@@ -118,6 +118,23 @@ class InferenceConfig(_Section):
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
+class AdaptConfig(_Section):
+    """How a bundle is fine-tuned for another site."""
+
+    folds: Annotated[int, Field(ge=3, le=20)] = 5
+    steps: Annotated[int, Field(ge=1)] = 60
+    checks: Annotated[int, Field(ge=1)] = 3
+    batch_size: Annotated[int, Field(ge=4)] = 32
+    lr: Positive = 0.001
+    views: Count = 3
+    replay: Annotated[int, Field(ge=1)] = 600
+    distillation: Annotated[float, Field(ge=0)] = 1.0
+    distillation_temperature: Positive = 2.0
+    specificity: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    forgetting: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    curve: bool = True
+
+
 class LogConfig(_Section):
     """What training writes beside its results."""
 
@@ -136,6 +153,7 @@ class Config(_Section):
     model: ModelConfig = ModelConfig()
     calibration: CalibrationConfig = CalibrationConfig()
     inference: InferenceConfig = InferenceConfig()
+    adapt: AdaptConfig = AdaptConfig()
     log: LogConfig = LogConfig()
 
 

@@ -3,7 +3,8 @@
 BrainsliceError
 ├── UsageError            the command or a value on it cannot be meant             exit code 2
 │   ├── ConfigError       the configuration file cannot be meant                   exit code 2
-│   └── LeakError         a split that groups cross, and nobody accepted that      exit code 2
+│   ├── LeakError         a split that groups cross, and nobody accepted that      exit code 2
+│   └── ForgettingError   adapting cost too much of what was known before          exit code 2
 ├── UnreadableScanError   a file is no scan we can read                            exit code 3
 │   └── DatasetError      a folder or archive is no data set we can use            exit code 3
 ├── BundleError           a bundle is incomplete, altered or of another version    exit code 4
@@ -36,6 +37,10 @@ class ConfigError(UsageError):
 
 class LeakError(UsageError):
     """Groups of related scans cross the borders of a split, and nobody accepted that."""
+
+
+class ForgettingError(UsageError):
+    """An adapted network does worse on its source than was allowed, and nobody accepted that."""
 
 
 class UnreadableScanError(BrainsliceError):

@@ -34,6 +34,14 @@ AcceptLeaks: TypeAlias = Annotated[
 Weights: TypeAlias = Annotated[
     str | None, typer.Option("--weights", help="First weights: imagenet, shipped, none, or a local file.")
 ]
+ExcludeOverlap: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--exclude-overlap-with",
+        metavar="FOLDER",
+        help="Another site's folder: its pictures and all their relatives neither train nor validate.",
+    ),
+]
 RecipeName: TypeAlias = Annotated[
     str | None,
     typer.Option("--recipe", help="quick (a laptop, from cached activations) or full (the whole network)."),

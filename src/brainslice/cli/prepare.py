@@ -8,9 +8,11 @@ from typing import Annotated
 import typer
 
 from brainslice.cli.console import note, say, watching
-from brainslice.cli.options import ConfigFile, Overrides, Root, settings
+from brainslice.cli.options import ConfigFile, ExcludeOverlap, Overrides, Root, settings
+from brainslice.cli.train import exclude
 from brainslice.errors import UnreadableScanError
 from brainslice.labels import LabelSet
+from brainslice.places import Places
 
 
 def prepare(
@@ -30,6 +32,7 @@ def prepare(
         bool,
         typer.Option("--external", help="SOURCE is a yes/no set of another site, for data/external_navoneel."),
     ] = False,
+    exclude_overlap_with: ExcludeOverlap = None,
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
@@ -54,6 +57,8 @@ def prepare(
         prepared = layout.prepare(source, root, options, progress)
     for line in prepared.summary_lines():
         say(line)
+    if exclude_overlap_with is not None:
+        exclude(Places.of(root, chosen), exclude_overlap_with)
     _tell_unreadable(prepared.unreadable)
 
 

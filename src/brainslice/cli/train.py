@@ -8,6 +8,7 @@ from brainslice.cli.console import note, say, watching
 from brainslice.cli.options import (
     AcceptLeaks,
     ConfigFile,
+    ExcludeOverlap,
     Overrides,
     ProtocolName,
     RecipeName,
@@ -29,13 +30,29 @@ def train(
     weights: Weights = None,
     seed: Seed = None,
     accept_leaks: AcceptLeaks = False,
+    exclude_overlap_with: ExcludeOverlap = None,
 ) -> None:
     """Train, calibrate and export a network.
 
     Interrupted, it goes on where it stopped when it is called again.
     """
     chosen = settings(root, config, overrides, protocol, recipe, weights, seed)
-    train_one(Places.of(root, chosen), chosen, accept_leaks)
+    places = Places.of(root, chosen)
+    if exclude_overlap_with is not None:
+        exclude(places, exclude_overlap_with)
+    train_one(places, chosen, accept_leaks)
+
+
+def exclude(places: Places, other: Path) -> None:
+    """Take another site's pictures out of a prepared set's training and validation, until it is prepared again."""
+    from brainslice.cohort.manifest import Manifest
+    from brainslice.cohort.shared import exclude_overlap
+
+    with watching() as progress:
+        manifest = exclude_overlap(Manifest.read(places.data), other, places.cache, progress)
+    if manifest.exclusion is not None:
+        manifest.exclusion.write(places.data)
+        note(manifest.exclusion.summary)
 
 
 def train_one(places: Places, config: Config, accept_leaks: bool) -> None:
