@@ -14,6 +14,9 @@ from jaxtyping import Bool, Float, Float32, Int, UInt8
 Pixels: TypeAlias = Float32[np.ndarray, "h w"]
 """One slice as its file stores it: raw grey values, any range."""
 
+Voxels: TypeAlias = Float32[np.ndarray, "s h w"]
+"""Slices that lie on each other, ``s`` of them: raw grey values, any range."""
+
 NetworkInput: TypeAlias = UInt8[np.ndarray, "h w"]
 """One slice as every network here sees it: grey, 0 to 255."""
 

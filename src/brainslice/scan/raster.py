@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import io
 import struct
-import threading
-import warnings
-from collections.abc import Iterator
 from typing import Final
 
 import numpy as np
@@ -15,6 +11,8 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.boundary import quietly
+from brainslice.scan.frames import frame_index
 from brainslice.scan.types import Slice
 
 MOST_PIXELS: Final = 64_000_000
@@ -42,35 +40,46 @@ _UPRIGHT: Final = {
 }
 
 
-def read_raster(data: bytes, digest: str) -> Slice:
+def read_raster(data: bytes, digest: str, frame: int | None = None) -> Slice:
     """Decode a picture to one grey channel, turned the way its EXIF data says.
 
-    Colours become grey by ITU-R BT.601; transparent parts lie over black; of several frames or pages the
-    first counts. Values of 16 and 32 bits are kept, everything else is 0 to 255.
+    Colours become grey by ITU-R BT.601; transparent parts lie over black. Values of 16 and 32 bits are kept,
+    everything else is 0 to 255.
 
     Args:
         data: The file's bytes, whole.
         digest: Their sha256 in hexadecimal.
+        frame: Which of several frames or pages, from 1; None where there must be one only.
 
     Raises:
-        UnreadableScanError: The picture is larger than ``MOST_PIXELS``, damaged, or in no format known here.
+        UnreadableScanError: The picture is larger than ``MOST_PIXELS``, damaged, in no format known here, or one
+            of several and none was chosen.
     """
-    with _pillow_keeps_quiet():
+    with quietly():
         try:
-            return Slice(_decode(data), digest)
+            return Slice(_decode(data, frame), digest)
         except UnreadableScanError:
             raise
         except Exception as error:  # of damaged files Pillow raised six exception types, and MemoryError
             raise UnreadableScanError(_fault(error, data)) from error
 
 
-def _decode(data: bytes) -> Pixels:
+def _decode(data: bytes, frame: int | None) -> Pixels:
     with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
         columns, rows = image.size
         if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
             raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
+        _seek(image, frame)
         image.load()
         return np.array(_grey(_upright(image)), dtype=np.float32)
+
+
+def _seek(image: Image.Image, frame: int | None) -> None:
+    # A photograph's second picture is its own preview, and no frame.
+    count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    index = frame_index(frame, count, "frames or pages", volume=False)
+    if index > 0:
+        image.seek(index)
 
 
 def _too_large(found: str) -> str:
@@ -108,41 +117,3 @@ def _fault(error: Exception, data: bytes) -> str:
         return f"must be a picture ({', '.join(RASTER_FORMATS)}), got {opening}; export it as PNG"
     said = " ".join(str(error).split())[:120]
     return f"the picture is damaged or cut short ({said or type(error).__name__}); export it again"
-
-
-class _Quiet:
-    """Warnings are switched off while any thread decodes, and back on after the last one.
-
-    ``warnings.catch_warnings`` alone would let two threads restore each other's filters in the wrong order.
-    """
-
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._decoding = 0
-        self._kept = contextlib.ExitStack()
-
-    def begin(self) -> None:
-        with self._lock:
-            if self._decoding == 0:
-                self._kept.enter_context(warnings.catch_warnings())
-                warnings.simplefilter("ignore")
-            self._decoding += 1
-
-    def end(self) -> None:
-        with self._lock:
-            self._decoding -= 1
-            if self._decoding == 0:
-                self._kept.close()
-
-
-_QUIET: Final = _Quiet()
-
-
-@contextlib.contextmanager
-def _pillow_keeps_quiet() -> Iterator[None]:
-    # Pillow warns of what our one error says anyway, and of trifles in files that open well.
-    _QUIET.begin()
-    try:
-        yield
-    finally:
-        _QUIET.end()

@@ -1,4 +1,4 @@
-"""The one door through which a file becomes a slice, and the one boundary around every reader."""
+"""The one door through which a file becomes a slice."""
 
 from __future__ import annotations
 
@@ -7,50 +7,44 @@ from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.boundary import one_refusal
+from brainslice.scan.choose import Kind, kind_of
+from brainslice.scan.files import file_bytes, of_right_length, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
 
 SCAN_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
 """Endings, casefolded, of the files that folders are searched for; reading looks at the content only."""
 
-MOST_BYTES: Final = 320 * 1024 * 1024
-"""Larger files are refused unread."""
 
-_FOREIGN: Final = (
-    (128, b"DICM", "a DICOM file"),
-    (0, b"\x1f\x8b", "a gzip file (NIfTI, perhaps)"),
-    (344, b"n+1\0", "a NIfTI file"),
-    (0, b"PK\x03\x04", "a zip archive"),
-    (0, b"%PDF", "a PDF document"),
-)
-
-
-def read_scan(path: Path) -> Slice:
+def read_scan(path: Path, frame: int | None = None) -> Slice:
     """Read one slice from a file, known by its content and not by its ending.
 
     Args:
-        path: A picture file.
+        path: A picture, a DICOM file or a NIfTI file.
+        frame: Which of several frames, pages or axial slices, from 1; None where there must be one only.
 
     Returns:
-        Its grey values, upright, with the sha256 of its bytes.
+        Its grey values, upright, with the sha256 of the file's bytes.
 
     Raises:
         UnreadableScanError: The one error for all that can be wrong: ``<path>: <fault>; <remedy>``.
     """
     try:
-        data = _bytes_of(path)
+        data = file_bytes(path)
     except UnreadableScanError as error:
-        msg = f"{_printable(str(path))}: {error}"
+        msg = f"{printable(str(path))}: {error}"
         raise UnreadableScanError(msg) from error
-    return decode_scan(data, str(path))
+    return decode_scan(data, str(path), frame)
 
 
-def decode_scan(data: bytes, name: str) -> Slice:
+def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
     """Read one slice from bytes that are in memory already, as those of an upload are; no file is touched.
 
     Args:
-        data: A picture file's bytes, whole.
+        data: The file's bytes, whole.
         name: What errors call it.
+        frame: As of ``read_scan``.
 
     Returns:
         As ``read_scan`` gives.
@@ -59,51 +53,23 @@ def decode_scan(data: bytes, name: str) -> Slice:
         UnreadableScanError: As of ``read_scan``.
     """
     try:
-        data = _of_right_length(data)
-        _refuse_foreign(data)
-        return read_raster(data, hashlib.sha256(data).hexdigest())
+        digest = hashlib.sha256(of_right_length(data)).hexdigest()
+        kind = kind_of(data)
+        if kind is Kind.PICTURE:
+            return read_raster(data, digest, frame)
+        with one_refusal(f"the {kind} file"):
+            return _read_hospital_format(kind, data, digest, frame)
     except UnreadableScanError as error:
-        msg = f"{_printable(name)}: {error}"
+        msg = f"{printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
 
 
-def _bytes_of(path: Path) -> bytes:
-    try:
-        if path.is_dir():
-            msg = "must be a picture file, got a folder; name the files in it"
-            raise UnreadableScanError(msg)
-        if path.exists() and not path.is_file():
-            msg = "must be a picture file, got a device or a pipe; save the picture to a file first"
-            raise UnreadableScanError(msg)
-        with path.open("rb") as stream:
-            return stream.read(MOST_BYTES + 1)
-    except FileNotFoundError as error:
-        msg = "no such file; check the path"
-        raise UnreadableScanError(msg) from error
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
-        msg = f"cannot be opened ({reason}); check the path and who may read it"
-        raise UnreadableScanError(msg) from error
+def _read_hospital_format(kind: Kind, data: bytes, digest: str, frame: int | None) -> Slice:
+    # Their libraries are loaded only when such a file comes.
+    if kind is Kind.DICOM:
+        from brainslice.scan.dicom import read_dicom  # noqa: PLC0415 - a door to pydicom
 
+        return read_dicom(data, digest, frame)
+    from brainslice.scan.nifti_slice import read_nifti_slice  # noqa: PLC0415 - a door to nibabel
 
-def _of_right_length(data: bytes) -> bytes:
-    if not data:
-        msg = "the file is empty; copy or download it again"
-        raise UnreadableScanError(msg)
-    if len(data) > MOST_BYTES:
-        msg = f"must be a file of at most {MOST_BYTES:,} bytes, got more; export the slice alone"
-        raise UnreadableScanError(msg)
-    return data
-
-
-def _refuse_foreign(data: bytes) -> None:
-    for offset, signature, name in _FOREIGN:
-        if data[offset : offset + len(signature)] == signature:
-            msg = f"must be a picture, got {name}, which cannot be read here; export the slice as PNG"
-            raise UnreadableScanError(msg)
-
-
-def _printable(name: str) -> str:
-    # A line feed or a byte that is no UTF-8 in a name must not break the one line of the message.
-    shown = name.encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
+    return read_nifti_slice(data, digest, frame)

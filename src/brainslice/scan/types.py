@@ -3,12 +3,26 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
+from PIL import Image
 
-from brainslice.arrays import Pixels
+from brainslice.arrays import Pixels, Voxels
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.orientation import Plane
+
+MOST_VOXELS: Final = 100_000_000
+"""Larger volumes are refused by their header: 380 slices of 512 x 512 pixels."""
+
+# Slices of another plane are cut from a volume when its voxels are this nearly cubes.
+_MOST_STRETCHED: Final = 1.5
+# A head lies at most this far from the scanner's axes; beyond it a cut is neither axial nor anything else.
+_MOST_TILTED: Final = 30.0
+# Pixels this near to squares are left as they are.
+_SQUARE: Final = 1.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,3 +61,80 @@ class Slice:
         if not np.isfinite(self.pixels).all():
             msg = "a slice must hold finite grey values only; this one holds NaN or infinity"
             raise UnreadableScanError(msg)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Volume:
+    """A head in three dimensions, standing as a reader expects it. There is no field for a patient here either.
+
+    Attributes:
+        voxels: Grey values ``(s, h, w)``: slices from inferior to superior, rows from anterior to posterior,
+            columns from the patient's right to the left; finite.
+        spacing: Millimetres from slice to slice, row to row and column to column.
+        acquired: The plane that the scanner took its slices in.
+        tilt: The angle between the slices and the scanner's axial plane, in degrees.
+        even: Whether the scanner's slices follow each other at one distance, without any missing.
+        digest: sha256 of the bytes they were read from, in hexadecimal.
+    """
+
+    voxels: Voxels
+    spacing: tuple[float, float, float]
+    acquired: Plane
+    tilt: float
+    even: bool
+    digest: str
+
+    def __post_init__(self) -> None:
+        """Refuse volumes that hold nothing to look at."""
+        if min(self.voxels.shape) < 1:
+            msg = f"a volume must have at least one voxel along each axis, got {self.voxels.shape}"
+            raise UnreadableScanError(msg)
+        if not all(math.isfinite(step) and step > 0 for step in self.spacing):
+            msg = f"the spacing of a volume must be three lengths above 0 mm, got {self.spacing}"
+            raise UnreadableScanError(msg)
+        # Slice by slice: a mask of the whole would take a quarter of the volume's memory once more.
+        if not all(np.isfinite(layer).all() for layer in self.voxels):
+            msg = "a volume must hold finite grey values only; this one holds NaN or infinity"
+            raise UnreadableScanError(msg)
+
+    def axial_slices(self) -> Iterator[Slice]:
+        """Cut the volume into axial slices of square pixels, from inferior to superior.
+
+        Raises:
+            UnreadableScanError: The volume was taken in another plane, and too coarsely or too unevenly to be
+                cut again, or too far from any plane.
+        """
+        self._refuse_unfit()
+        _, row, column = self.spacing
+        step = min(row, column)
+        for layer in self.voxels:
+            yield Slice(_squared(layer, row / step, column / step), self.digest, Spacing(step, step))
+
+    def _refuse_unfit(self) -> None:
+        _, row, column = self.spacing
+        if self.tilt > _MOST_TILTED:
+            msg = (
+                f"must lie within {_MOST_TILTED:.0f} degrees of the scanner's axes, got {self.tilt:.0f}; "
+                "resample it along axial slices first"
+            )
+            raise UnreadableScanError(msg)
+        if self.acquired is Plane.AXIAL:
+            return
+        coarse = max(row, column) / min(row, column) > _MOST_STRETCHED
+        if coarse or not self.even:
+            found = f"pixels of {row:.2g} x {column:.2g} mm" if coarse else "slices missing or unevenly spaced"
+            msg = (
+                f"the slices are {self.acquired}, and axial ones can be cut from nearly cubic voxels only, "
+                f"got {found}; give an axial series, or judge single slices with `brainslice predict`"
+            )
+            raise UnreadableScanError(msg)
+
+
+def _squared(layer: Pixels, tall: float, wide: float) -> Pixels:
+    rows, columns = layer.shape
+    if max(tall, wide) <= _SQUARE:
+        return layer
+    size = (max(1, round(columns * wide)), max(1, round(rows * tall)))
+    resized = Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR)
+    squared: Pixels = np.asarray(resized, dtype=np.float32)
+    return squared

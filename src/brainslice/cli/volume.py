@@ -1,0 +1,98 @@
+"""``brainslice volume``: a head in three dimensions becomes an answer, and a curve over its slices."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from brainslice.cli.console import note, say
+from brainslice.cli.options import Root
+
+if TYPE_CHECKING:
+    from brainslice.infer.volume import VolumePrediction
+
+_BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+
+
+def volume(
+    path: Annotated[
+        Path, typer.Argument(help="A NIfTI file, a DICOM file of many frames, or a folder of DICOM files.")
+    ],
+    root: Root = Path(),
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or what ships."),
+    ] = None,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="P(tumour) from which the volume is called a tumour.")
+    ] = None,
+    series: Annotated[
+        str | None, typer.Option("--series", metavar="NAME", help="Which of several DICOM series in the folder.")
+    ] = None,
+    first: Annotated[
+        bool, typer.Option("--first-volume", help="Take the first of several volumes: times, echoes, 4-D files.")
+    ] = False,
+    gradcam: Annotated[
+        Path | None,
+        typer.Option("--gradcam", metavar="DIR", help="Write the slices that carry the answer with their heat maps."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole curve.")] = False,
+) -> None:
+    """Judge a volume slice by slice along the axial plane, and as a whole.
+
+    Slices are calibrated, the probability of the whole is not; the model was trained on single slices.
+    """
+    from brainslice.infer.default import bundle_for
+    from brainslice.infer.predictor import Predictor
+    from brainslice.infer.volume import judge_volume
+    from brainslice.scan.volume import read_volume
+
+    scan = read_volume(path, series=series, first=first)
+    predictor = Predictor.open(bundle or bundle_for(root), threshold=threshold)
+    answer = judge_volume(predictor, scan, path.name)
+    if as_json:
+        typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
+    else:
+        _tell(path, answer)
+    if gradcam is not None:
+        _draw(answer, gradcam)
+    if not as_json:
+        note("for research only; a person qualified to read scans decides")
+
+
+def _tell(path: Path, answer: VolumePrediction) -> None:
+    from brainslice.infer.volume import NOT_CALIBRATED
+
+    marks = answer.slices[0].answer.marks
+    marked = f" [{', '.join(marks)}]" if marks else ""
+    numbers = [each.number for each in answer.carriers]
+    reasons = f" to a person: {'; '.join(reason.words for reason in answer.reasons)}" if answer.reasons else ""
+    shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
+    say(f"{path}: {answer.verdict.value}{reasons}{marked}, at {answer.threshold:g}")
+    say(f"  P(tumour) {answer.tumour_probability:.3f} ({NOT_CALIBRATED})")
+    say(f"  {shares}, the mean of slices {numbers[0]} to {numbers[-1]} of {answer.total}")
+    first, last = answer.slices[0].number, answer.slices[-1].number
+    say(f"  slices {first} to {last}, inferior to superior: {_curve(answer)}")
+    for words in answer.notes:
+        say(f"  {words}")
+
+
+def _curve(answer: VolumePrediction) -> str:
+    highest = len(_BLOCKS) - 1
+    return "".join(_BLOCKS[round(highest * each.answer.tumour_probability)] for each in answer.slices)
+
+
+def _draw(answer: VolumePrediction, folder: Path) -> None:
+    from brainslice.infer.overlay import save_overlay
+
+    for each in answer.carriers:
+        save_overlay(each.answer, folder / f"slice_{each.number:03d}_{each.answer.predicted}.png")
+    try:
+        from brainslice.report.volume_curve import save_curve
+    except ModuleNotFoundError:
+        # Predicting alone comes without matplotlib; the numbers are in the JSON all the same.
+        return
+    save_curve(answer, folder / "curve")

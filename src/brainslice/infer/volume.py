@@ -1,0 +1,198 @@
+"""A volume becomes an answer: slice by slice, and then as a whole."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from jaxtyping import Float64
+
+from brainslice.errors import UnreadableScanError
+from brainslice.infer.pooling import slices_with_head, strongest_run
+from brainslice.infer.prediction import Prediction
+from brainslice.infer.predictor import Predictor
+from brainslice.labels import LabelSet
+from brainslice.scan.orientation import Plane
+from brainslice.scan.types import Volume
+from brainslice.trust.verdict import Reason, Verdict
+
+NOT_CALIBRATED: Final = "not calibrated: pooled from slice probabilities that were calibrated on single slices"
+"""What is said of the probability of a volume, wherever it is shown."""
+
+SINGLE_SLICES: Final = "the model was trained on single slices, mostly of T1 with contrast agent, chosen by people"
+"""What is said of the model, wherever a volume is judged."""
+
+_WORTH_TELLING: Final = 10.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class JudgedSlice:
+    """One axial slice of a volume, and what was said about it.
+
+    Attributes:
+        number: Which slice, from 1, inferior to superior.
+        answer: The answer to it alone.
+    """
+
+    number: int
+    answer: Prediction
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class VolumePrediction:
+    """The answer to one volume.
+
+    Attributes:
+        source: The name of the file or folder as it was given.
+        digest: sha256 of what was read.
+        total: How many axial slices the volume has.
+        spacing: Millimetres from slice to slice, row to row and column to column.
+        acquired: The plane the scanner took its slices in.
+        slices: The slices that show a head, in their order; at least one.
+        carrying: The first and last of the neighbouring slices whose mean is the answer, as places in ``slices``:
+            from the first up to, and without, the second.
+        notes: What must be said beside the answer.
+    """
+
+    source: str
+    digest: str
+    total: int
+    spacing: tuple[float, float, float]
+    acquired: Plane
+    slices: tuple[JudgedSlice, ...]
+    carrying: tuple[int, int]
+    notes: tuple[str, ...]
+
+    @property
+    def labels(self) -> LabelSet:
+        """The classes."""
+        return self.slices[0].answer.labels
+
+    @property
+    def threshold(self) -> float:
+        """The probability of any tumour from which a single slice is called one; used for the volume too."""
+        return self.slices[0].answer.threshold
+
+    @property
+    def curve(self) -> Float64[np.ndarray, "n k"]:
+        """The calibrated probabilities of each judged slice, in the order of ``labels``."""
+        return np.array([list(each.answer.probabilities.values()) for each in self.slices], dtype=np.float64)
+
+    @property
+    def carriers(self) -> tuple[JudgedSlice, ...]:
+        """The neighbouring slices that the answer is the mean of."""
+        return self.slices[slice(*self.carrying)]
+
+    @property
+    def probabilities(self) -> dict[str, float]:
+        """Class name to pooled probability: the mean over the carrying slices."""
+        means = self.curve[slice(*self.carrying)].mean(axis=0)
+        return dict(zip(self.labels.names, means.tolist(), strict=True))
+
+    @property
+    def predicted(self) -> str:
+        """The class with the highest pooled probability."""
+        shares = self.probabilities
+        return max(shares, key=shares.__getitem__)
+
+    @property
+    def tumour_probability(self) -> float:
+        """The pooled probability of any tumour; ``NOT_CALIBRATED`` says what it is worth."""
+        return 1.0 - self.probabilities[self.labels.healthy]
+
+    @property
+    def reasons(self) -> tuple[Reason, ...]:
+        """Why a person has to look: what refers more than half of the carrying slices, the commonest first."""
+        referred = [each.answer.reasons for each in self.carriers if each.answer.verdict is Verdict.REFER]
+        if 2 * len(referred) <= len(self.carriers):
+            return ()
+        counts = Counter(reason for reasons in referred for reason in reasons)
+        return tuple(reason for reason, _ in counts.most_common())
+
+    @property
+    def verdict(self) -> Verdict:
+        """What is said in the end."""
+        if self.reasons:
+            return Verdict.REFER
+        return Verdict.TUMOUR if self.tumour_probability >= self.threshold else Verdict.NO_TUMOUR
+
+    def to_json(self) -> dict[str, Any]:
+        """Tell the answer in plain types, with the curve and without any picture."""
+        first = self.slices[0].answer
+        return {
+            "source": self.source,
+            "digest": self.digest,
+            "verdict": self.verdict.value,
+            "reasons": [{"code": reason.value, "words": reason.words} for reason in self.reasons],
+            "class": self.predicted,
+            "probabilities": self.probabilities,
+            "tumour_probability": self.tumour_probability,
+            "threshold": self.threshold,
+            "calibration": NOT_CALIBRATED,
+            "notes": list(self.notes),
+            "total_slices": self.total,
+            "spacing_mm": list(self.spacing),
+            "acquired": self.acquired.value,
+            "carrying_slices": [each.number for each in self.carriers],
+            "curve": [
+                {"slice": each.number, "probabilities": each.answer.probabilities, "verdict": each.answer.verdict.value}
+                for each in self.slices
+            ],
+            "marks": list(first.marks),
+            "bundle": first.bundle,
+        }
+
+
+def judge_volume(predictor: Predictor, volume: Volume, source: str = "volume") -> VolumePrediction:
+    """Judge a volume slice by slice along the axial plane, and pool what the slices say.
+
+    Slices without a head, and the ends of it, are left out. The answer is the mean over the neighbouring slices
+    that speak most for a tumour; ``strongest_run`` says why.
+
+    Args:
+        predictor: What judges single slices.
+        volume: The volume.
+        source: What it is called in the answer.
+
+    Returns:
+        The answer, with the probabilities of each slice.
+
+    Raises:
+        UnreadableScanError: The volume cannot be cut into axial slices, or none of them shows a head.
+        BundleError: The model gives no usable answer.
+    """
+    wanted = set(slices_with_head(volume.voxels))
+    if not wanted:
+        msg = f"{source}: must show a head, got a volume of one grey; choose another series"
+        raise UnreadableScanError(msg)
+    try:
+        seen = {
+            number: predictor.recipe(cut) for number, cut in enumerate(volume.axial_slices(), 1) if number - 1 in wanted
+        }
+    except UnreadableScanError as error:
+        msg = f"{source}: {error}"
+        raise UnreadableScanError(msg) from error
+    answers = predictor.answer([f"{source}, slice {number}" for number in seen], list(seen.values()))
+    return VolumePrediction(
+        source=source,
+        digest=volume.digest,
+        total=len(volume.voxels),
+        spacing=volume.spacing,
+        acquired=volume.acquired,
+        slices=tuple(JudgedSlice(number, answer) for number, answer in zip(seen, answers, strict=True)),
+        carrying=strongest_run(np.array([answer.tumour_probability for answer in answers])),
+        notes=_notes(volume),
+    )
+
+
+def _notes(volume: Volume) -> tuple[str, ...]:
+    notes = [SINGLE_SLICES]
+    if volume.acquired is not Plane.AXIAL:
+        notes.append(f"the slices are {volume.acquired}; axial ones were cut from them")
+    if volume.tilt > _WORTH_TELLING:
+        notes.append(f"the slices lie {volume.tilt:.0f} degrees off the scanner's axial plane")
+    if not volume.even:
+        notes.append("the slices do not follow each other at one distance; some may be missing")
+    return tuple(notes)

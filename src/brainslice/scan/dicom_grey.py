@@ -1,0 +1,123 @@
+"""Stored values of a DICOM picture become grey ones: rescaled, windowed, bright on dark."""
+
+from __future__ import annotations
+
+import math
+from typing import Final
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply_voi
+
+from brainslice.arrays import Pixels
+from brainslice.errors import UnreadableScanError
+
+_BRIGHTEST: Final = 255.0
+_LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+
+
+def grey_frame(stored: np.ndarray, image: Dataset, frame: int, *, window: bool) -> Pixels:
+    """Turn stored values into grey ones, large where the picture is bright.
+
+    Args:
+        stored: Stored values ``(h, w)``, or colours ``(h, w, 3)``.
+        image: The file's elements.
+        frame: The picture's number in the file, from 0.
+        window: Whether to apply the window the file asks for, which gives values of 0 to 255; otherwise the
+            scanner's own values are kept, as slices of one volume need, whose windows may differ.
+
+    Returns:
+        Grey values ``(h, w)``.
+
+    Raises:
+        UnreadableScanError: The picture is none of grey values or colours.
+        Exception: Whatever pydicom raises of damaged tables.
+    """
+    kind = str(image.get("PhotometricInterpretation", "MONOCHROME2"))
+    if kind == "PALETTE COLOR":
+        stored = apply_color_lut(stored, image)
+    if stored.ndim == 3 and stored.shape[2] == _LUMINANCE.size:  # noqa: PLR2004 - rows, columns, colours
+        return stored.astype(np.float32) @ _LUMINANCE
+    if not kind.startswith("MONOCHROME") or stored.ndim != 2:  # noqa: PLR2004 - rows, columns
+        msg = "the picture must be grey or of three colours, got something else; export it as PNG"
+        raise UnreadableScanError(msg)
+    values = _rescaled(_without_padding(stored, image), image, frame)
+    shown = _windowed(values, image, frame) if window else values
+    dark_on_bright = kind == "MONOCHROME1"
+    if dark_on_bright and window:
+        # Turned over within its own range, so that the values stay of the kind they were.
+        shown = np.float32(float(shown.min()) + float(shown.max())) - shown
+    elif dark_on_bright:
+        shown = -shown
+    return shown.astype(np.float32, copy=False)
+
+
+def functional_group(image: Dataset, frame: int, name: str) -> Dataset:
+    """Find what a multi-frame file says of one picture, or of all; the file itself where it says neither.
+
+    Args:
+        image: The file's elements.
+        frame: The picture's number in the file, from 0.
+        name: The sequence's name, such as ``PlanePositionSequence``.
+    """
+    each = image.get("PerFrameFunctionalGroupsSequence") or []
+    shared = image.get("SharedFunctionalGroupsSequence") or []
+    for group in (*each[frame : frame + 1], *shared[:1]):
+        if group.get(name):
+            found: Dataset = group[name][0]
+            return found
+    return image
+
+
+def _without_padding(stored: np.ndarray, image: Dataset) -> np.ndarray:
+    padding = image.get("PixelPaddingValue")
+    if not isinstance(padding, int):
+        return stored
+    padded = stored == padding
+    if not padded.any() or padded.all():
+        return stored
+    return np.where(padded, stored[~padded].min(), stored)
+
+
+def _rescaled(stored: np.ndarray, image: Dataset, frame: int) -> Pixels:
+    source = functional_group(image, frame, "PixelValueTransformationSequence")
+    if source.get("ModalityLUTSequence"):
+        return apply_modality_lut(stored, source).astype(np.float32)
+    slope, intercept = (_number(source, name) for name in ("RescaleSlope", "RescaleIntercept"))
+    if not slope:
+        return stored.astype(np.float32)
+    return (stored.astype(np.float64) * slope + (intercept or 0.0)).astype(np.float32)
+
+
+def _windowed(values: Pixels, image: Dataset, frame: int) -> Pixels:
+    source = functional_group(image, frame, "FrameVOILUTSequence")
+    centre, width = (_number(source, name) for name in ("WindowCenter", "WindowWidth"))
+    if centre is None or width is None:
+        return _looked_up(values, source)
+    function = str(source.get("VOILUTFunction") or "LINEAR")
+    if function == "SIGMOID":
+        shares = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / max(width, 1e-6), -700.0, 700.0)))
+    elif function == "LINEAR_EXACT":
+        shares = np.clip((values - centre) / max(width, 1e-6) + 0.5, 0.0, 1.0)
+    else:
+        shares = np.clip((values - (centre - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0.0, 1.0)
+    # A window that shows nothing but black or white was meant for other values.
+    return values if np.ptp(shares) == 0 else (shares * _BRIGHTEST).astype(np.float32)
+
+
+def _looked_up(values: Pixels, source: Dataset) -> Pixels:
+    if not source.get("VOILUTSequence"):
+        return values
+    return apply_voi(np.rint(values).astype(np.int32), source, index=0).astype(np.float32)
+
+
+def _number(source: Dataset, name: str) -> float | None:
+    """Read the first of what may be several numbers, or none."""
+    value = source.get(name)
+    if value is None or value == "":
+        return None
+    first = float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)
+    if not math.isfinite(first):
+        msg = f"{name} must be a finite number, got another; export the file again"
+        raise UnreadableScanError(msg)
+    return first

@@ -1,0 +1,99 @@
+"""A DICOM series, or a file of many frames, becomes a volume."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Mapping
+from itertools import groupby
+from typing import TypeAlias
+
+import numpy as np
+
+from brainslice.arrays import Voxels
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.boundary import one_refusal
+from brainslice.scan.dicom import check_modality
+from brainslice.scan.dicom_file import open_dicom
+from brainslice.scan.dicom_grey import grey_frame
+from brainslice.scan.dicom_pixels import decode_frames
+from brainslice.scan.files import printable
+from brainslice.scan.stacks import FEWEST_SLICES, Kinship, Place, Stack, places_of, stacks_of
+from brainslice.scan.types import MOST_VOXELS, Volume
+
+Files: TypeAlias = Mapping[str, Callable[[], bytes]]
+"""Names of files, and how to read each; a series is never in memory as a whole."""
+
+
+def read_series(files: Files, series: str | None = None, *, first: bool = False) -> Volume:
+    """Read one series from DICOM files, in the order in which its slices lie in the head.
+
+    Files are read one at a time, twice: for the places of their slices, then for the slices.
+
+    Args:
+        files: The files, in any order.
+        series: How the name of one of several series begins.
+        first: Whether to take the first of several pictures of one place, such as echoes or times.
+
+    Returns:
+        The volume, standing; its values are the scanner's, without any window.
+
+    Raises:
+        UnreadableScanError: A file is damaged, or there is no series, or several and none was chosen.
+    """
+    stack = _chosen([found for name, read in files.items() for found in _placed(name, read())], series)
+    single = stack.firsts()
+    if len(single.places) < len(stack.places) and not first:
+        msg = (
+            f"the series holds {len(stack.places)} pictures of {len(single.places)} places (echoes, times or kinds); "
+            "`--first-volume` takes the first of each place"
+        )
+        raise UnreadableScanError(msg)
+    voxels, digest = _read(single, files)
+    turn = single.turn()
+    return Volume(turn(voxels), turn.spacing, turn.plane_of(0), turn.tilt, even=single.even, digest=digest)
+
+
+def _placed(name: str, data: bytes) -> list[tuple[Kinship, Place]]:
+    with one_refusal(f"the DICOM file {printable(name)}"):
+        image = open_dicom(data, pixels=False)
+        if "Rows" not in image or "Columns" not in image:
+            return []
+        check_modality(image)
+        return places_of(image, name)
+
+
+def _chosen(found: list[tuple[Kinship, Place]], series: str | None) -> Stack:
+    with one_refusal("the DICOM series"):
+        stacks = stacks_of(found)
+        known = ", ".join(map(str, stacks[:12]))
+    if not stacks:
+        msg = (
+            f"holds no series of {FEWEST_SLICES} or more parallel slices that tell where they lie; "
+            "judge its slices one by one with `brainslice predict`"
+        )
+        raise UnreadableScanError(msg)
+    fitting = [stack for stack in stacks if series is None or stack.name.startswith(series)]
+    if len(fitting) != 1:
+        asked = "several series" if series is None else f"{len(fitting)} series of the name {series!r}"
+        msg = f"holds {asked}; choose one with `--series NAME`: {known}"
+        raise UnreadableScanError(msg)
+    return fitting[0]
+
+
+def _read(stack: Stack, files: Files) -> tuple[Voxels, str]:
+    count, (rows, columns) = len(stack.places), stack.kinship.size
+    if count * rows * columns > MOST_VOXELS:
+        msg = f"must hold at most {MOST_VOXELS:,} voxels, got {count} x {rows} x {columns}; scale it down"
+        raise UnreadableScanError(msg)
+    voxels = np.empty((count, rows, columns), dtype=np.float32)
+    digest = hashlib.sha256()
+    at = {(place.file, place.frame): number for number, place in enumerate(stack.places)}
+    for name, frames in groupby(sorted(at), key=lambda each: each[0]):
+        data = files[name]()
+        digest.update(hashlib.sha256(data).digest())
+        with one_refusal(f"the DICOM file {printable(name)}"):
+            image = open_dicom(data)
+            wanted = [frame for _, frame in frames]
+            for frame, stored in zip(wanted, decode_frames(image, wanted), strict=True):
+                voxels[at[name, frame]] = grey_frame(stored, image, frame, window=False)
+    return voxels, digest.hexdigest()

@@ -1,0 +1,170 @@
+"""Slices of a DICOM folder or file, told apart and put in the order in which they lie in the head."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float64
+from pydicom import Dataset
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.dicom import spacing_of
+from brainslice.scan.dicom_grey import functional_group
+from brainslice.scan.dicom_pixels import frame_count
+from brainslice.scan.orientation import Turn, turn_for
+
+FEWEST_SLICES: Final = 3
+"""Fewer slices are no volume."""
+
+# Slices nearer to each other than this, in mm, lie at one place.
+_SAME_PLACE: Final = 0.01
+# Steps from slice to slice may differ by this share of the middle one.
+_UNEVEN: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """Where one picture lies, and in which file.
+
+    Attributes:
+        file: The file's name among those it came with.
+        frame: The picture's number in it, from 0.
+        number: The scanner's own count, which orders several pictures of one place.
+        corner: The centre of the first pixel, in mm.
+    """
+
+    file: str
+    frame: int
+    number: int
+    corner: tuple[float, float, float]
+
+
+@dataclass(frozen=True, slots=True)
+class Kinship:
+    """What pictures of one stack share.
+
+    Attributes:
+        series: A digest of what the file calls its series; the name itself is kept nowhere.
+        directions: Along rows and columns, three numbers each.
+        size: Rows and columns.
+        spacing: The size of a pixel in mm.
+    """
+
+    series: str
+    directions: tuple[float, ...]
+    size: tuple[int, int]
+    spacing: tuple[float, float]
+
+    @property
+    def normal(self) -> Float64[np.ndarray, " 3"]:
+        """The direction from slice to slice."""
+        return np.cross(self.directions[:3], self.directions[3:])
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """Pictures of one series, parallel and of one size, in the order in which they lie.
+
+    Attributes:
+        kinship: What they share.
+        places: The pictures; several may lie at one place.
+    """
+
+    kinship: Kinship
+    places: tuple[Place, ...]
+
+    @classmethod
+    def of(cls, kinship: Kinship, places: list[Place]) -> Stack:
+        """Order pictures by where they lie, then by the scanner's count."""
+        normal = kinship.normal
+        # Rounded, so that the count decides between pictures of one place.
+        ordered = sorted(places, key=lambda each: (round(float(normal @ each.corner), 2), each.number, each.frame))
+        return cls(kinship, tuple(ordered))
+
+    @property
+    def name(self) -> str:
+        """A short name to choose the stack by; it tells nothing of a patient."""
+        digest = hashlib.sha256(repr((self.kinship.series, self.kinship.directions)).encode()).hexdigest()
+        return digest[:8]
+
+    @property
+    def heights(self) -> Float64[np.ndarray, " n"]:
+        """Where each picture lies along the normal, in mm, rising."""
+        return np.array([float(self.kinship.normal @ place.corner) for place in self.places])
+
+    def firsts(self) -> Stack:
+        """Keep the first picture of each place."""
+        apart = np.diff(self.heights, prepend=-np.inf) > _SAME_PLACE
+        return Stack(self.kinship, tuple(place for place, new in zip(self.places, apart, strict=True) if new))
+
+    @property
+    def even(self) -> bool:
+        """Whether all steps from slice to slice are nearly the same."""
+        steps = np.diff(self.firsts().heights)
+        middle = float(np.median(steps))
+        return bool((np.abs(steps - middle) <= _UNEVEN * middle).all())
+
+    def turn(self) -> Turn:
+        """Find how the stack is brought to stand."""
+        directions = np.array(self.kinship.directions).reshape(2, 3)
+        row, column = self.kinship.spacing
+        step = float(np.median(np.diff(self.firsts().heights)))
+        return turn_for(np.stack([self.kinship.normal * step, directions[1] * row, directions[0] * column]))
+
+    def __str__(self) -> str:
+        """Describe it for somebody who has to choose."""
+        rows, columns = self.kinship.size
+        return f"{self.name} ({len(self.places)} x {rows} x {columns}, {self.turn().plane_of(0)})"
+
+
+def places_of(image: Dataset, file: str) -> list[tuple[Kinship, Place]]:
+    """Find where each picture of a file lies.
+
+    Args:
+        image: The file's elements; pixels are not needed.
+        file: The file's name.
+
+    Returns:
+        What each picture shares with others, and its place; pictures that tell no place are left out.
+
+    Raises:
+        UnreadableScanError: The size of a pixel is none that a scanner writes.
+        ValueError: A number in the file is none.
+    """
+    frames = frame_count(image)
+    called = f"{image.get('SeriesInstanceUID', '')}{file if frames > 1 else ''}"
+    series = hashlib.sha256(called.encode()).hexdigest()
+    size = (int(image.Rows), int(image.Columns))
+    found = []
+    for frame in range(frames):
+        corner = functional_group(image, frame, "PlanePositionSequence").get("ImagePositionPatient")
+        directions = functional_group(image, frame, "PlaneOrientationSequence").get("ImageOrientationPatient")
+        spacing = spacing_of(image, frame)
+        if not corner or not directions or spacing is None:
+            continue
+        x, y, z = (float(number) for number in corner)
+        kinship = Kinship(series, _directions(directions), size, (round(spacing.row, 4), round(spacing.column, 4)))
+        found.append((kinship, Place(file, frame, int(image.get("InstanceNumber") or 0), (x, y, z))))
+    return found
+
+
+def stacks_of(found: list[tuple[Kinship, Place]]) -> list[Stack]:
+    """Tell stacks apart, the largest first; those of fewer slices than a volume needs are left out."""
+    groups: dict[Kinship, list[Place]] = {}
+    for kinship, place in found:
+        groups.setdefault(kinship, []).append(place)
+    stacks = [Stack.of(kinship, places) for kinship, places in groups.items()]
+    large = [stack for stack in stacks if len(stack.firsts().places) >= FEWEST_SLICES]
+    return sorted(large, key=lambda stack: (-len(stack.places), stack.name))
+
+
+def _directions(told: object) -> tuple[float, ...]:
+    # Rounded to what separates stacks: scanners write the last digits differently from slice to slice.
+    numbers = np.array(told, dtype=np.float64)
+    if numbers.shape != (6,) or not np.isfinite(numbers).all():
+        msg = "the orientation of a slice must be six finite numbers, got others; export the series again"
+        raise UnreadableScanError(msg)
+    return tuple(float(number) for number in numbers.round(3))
