@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from pathlib import Path
 
 from brainslice.arrays import Probabilities
 from brainslice.bundle.store import ModelBundle
-from brainslice.bundle.types import Provenance
 from brainslice.cohort.decoded import decode, statistics
 from brainslice.cohort.division import Division, divide
 from brainslice.cohort.manifest import Manifest
@@ -47,7 +47,14 @@ class Judged:
     openings: int
 
 
-def judge(places: Places, config: Config, progress: Progress = silent, *, division: Division | None = None) -> Judged:
+def judge(
+    places: Places,
+    config: Config,
+    progress: Progress = silent,
+    *,
+    division: Division | None = None,
+    bundle: Path | None = None,
+) -> Judged:
     """Score a project's bundle on the test scans of the split it was trained for.
 
     Args:
@@ -55,6 +62,7 @@ def judge(places: Places, config: Config, progress: Progress = silent, *, divisi
         config: The settings it was trained with.
         progress: Hears how far it is.
         division: Scans and split to score on instead; they lie where the prepared set does.
+        bundle: The bundle's folder; the project's own unless told.
 
     Raises:
         BundleError: There is no bundle, or it was altered.
@@ -62,9 +70,9 @@ def judge(places: Places, config: Config, progress: Progress = silent, *, divisi
         LeakError: The bundle is an ensemble, and every scan has trained or chosen for one of its members.
     """
     manifest = Manifest.read(places.data) if division is None else division.manifest
-    predictor = Predictor.open(places.bundle)
+    predictor = Predictor.open(bundle or places.bundle)
     split = _split(manifest, config, predictor.bundle) if division is None else division.split
-    _refuse_strangers(places, predictor.bundle.info.provenance, manifest, split)
+    _refuse_strangers(predictor.bundle, manifest, split)
     opening = (split.digest, split.protocol.value, predictor.bundle.info.digest, len(split.test))
     openings = Ledger(places.ledger).enter(*opening)
     inputs = decode(manifest, predictor.recipe, places.cache, progress)
@@ -112,12 +120,13 @@ def _floor(manifest: Manifest, split: Split, places: Places, seed: int, progress
     return forest.probabilities(grey[split.test])
 
 
-def _refuse_strangers(places: Places, provenance: Provenance, manifest: Manifest, split: Split) -> None:
+def _refuse_strangers(bundle: ModelBundle, manifest: Manifest, split: Split) -> None:
+    provenance = bundle.info.provenance
     if provenance.manifest_digest != manifest.digest:
-        fault = f"was trained on another set than the one prepared in {places.data}"
+        fault = f"was trained on another set than the one prepared in {manifest.root}"
     elif provenance.split_digest != split.digest:
         fault = "was trained for another split, so that its test scans may have trained it (data.test_fold?)"
     else:
         return
-    msg = f"{places.bundle}: {fault}; run brainslice train again with these settings"
+    msg = f"{bundle.folder}: {fault}; run brainslice train again with these settings"
     raise DatasetError(msg)

@@ -1,0 +1,126 @@
+"""Hearing the members of an ensemble on held-out scans: each scan is judged by those it did not train."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import reduce
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Bool
+
+from brainslice.arrays import Groups, InputBatch, Labels, Logits, MemberLogits
+from brainslice.bundle.types import GraphParity
+from brainslice.cohort.division import Division
+from brainslice.cohort.split import Split
+from brainslice.errors import DatasetError, ParityError
+from brainslice.infer.engine import EngineOutput
+from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.progress import Progress
+
+_BATCH = 32
+_PARITY_SCANS = 200
+_LOGITS, _CLASS_MAPS = 1e-4, 1e-3
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeldOut:
+    """Labelled scans, and which members may judge each of them.
+
+    Attributes:
+        inputs: The scans as the network sees them ``(n, h, w)``.
+        labels: Their classes ``(n,)``.
+        groups: Their groups ``(n,)``.
+        may_judge: Whether a member was not trained on a scan ``(n, m)``; at least one member for each scan.
+    """
+
+    inputs: InputBatch
+    labels: Labels
+    groups: Groups
+    may_judge: Bool[np.ndarray, "n m"]
+
+    @property
+    def voices(self) -> int:
+        """How many members judge every scan, at least."""
+        return int(self.may_judge.sum(axis=1).min())
+
+
+def held_out_scans(inputs: InputBatch, division: Division, splits: Sequence[Split]) -> HeldOut:
+    """Take the scans that chose for some member and trained none; failing these, all that chose for some member.
+
+    Args:
+        inputs: All scans of the set ``(n, h, w)``.
+        division: The set, and what its members have seen between them.
+        splits: What each member has seen.
+    """
+    chosen = division.split.validation
+    if not len(chosen):
+        chosen = np.setdiff1d(reduce(np.union1d, [split.validation for split in splits]), division.split.test)
+    may_judge = np.column_stack([~np.isin(chosen, split.train) for split in splits])
+    manifest = division.manifest
+    if not len(chosen) or len(np.unique(manifest.label_indices[chosen])) < len(manifest.labels):
+        msg = (
+            f"{manifest.root}: the members' validation scans lack a class, so no temperature fits; train other members"
+        )
+        raise DatasetError(msg)
+    return HeldOut(inputs[chosen], manifest.label_indices[chosen], manifest.group_indices[chosen], may_judge)
+
+
+def hear(graph: Path, held_out: HeldOut, progress: Progress) -> Logits:
+    """Average for each scan the logits of the members that may judge it.
+
+    Args:
+        graph: The ensemble's graph.
+        held_out: The scans.
+        progress: Hears how far it is.
+
+    Returns:
+        Logits ``(n, k)``.
+    """
+    engine, scans = OnnxEngine(graph), len(held_out.inputs)
+    parts = []
+    for start in range(0, scans, _BATCH):
+        parts.append(_member_logits(engine.run(held_out.inputs[start : start + _BATCH])))
+        progress("hearing members", min(start + _BATCH, scans), scans)
+    weights = held_out.may_judge / held_out.may_judge.sum(axis=1, keepdims=True)
+    return np.asarray((np.concatenate(parts) * weights[..., np.newaxis]).sum(axis=1))
+
+
+def compare_graphs(packed: Path, members: Sequence[Path], inputs: InputBatch) -> GraphParity:
+    """Hold an ensemble's graph to the mean of what its members' own graphs say.
+
+    Args:
+        packed: The ensemble's graph.
+        members: Its members' graphs.
+        inputs: Scans to compare on ``(n, h, w)``; the first 200 will do.
+
+    Raises:
+        ParityError: They differ by more than a network and its export may.
+    """
+    some = inputs[:_PARITY_SCANS]
+    together = _run(packed, some)
+    alone = [_run(member, some) for member in members]
+    logits, class_maps = (
+        float(np.abs(getattr(together, name) - np.mean([getattr(one, name) for one in alone], axis=0)).max())
+        for name in ("logits", "class_maps")
+    )
+    if not (logits <= _LOGITS and class_maps <= _CLASS_MAPS):
+        msg = (
+            f"the packed graph must give the mean of its {len(members)} members to {_LOGITS:g} in logits and "
+            f"{_CLASS_MAPS:g} in class maps, got {logits:.3g} and {class_maps:.3g}; export the members again"
+        )
+        raise ParityError(msg)
+    return GraphParity(n=len(some), logits=logits, class_maps=class_maps)
+
+
+def _run(graph: Path, inputs: InputBatch) -> EngineOutput:
+    engine = OnnxEngine(graph)
+    return EngineOutput.join([engine.run(inputs[start : start + _BATCH]) for start in range(0, len(inputs), _BATCH)])
+
+
+def _member_logits(output: EngineOutput) -> MemberLogits:
+    if output.member_logits is None:
+        msg = "the packed graph must tell its members' logits, got none; install the versions of requirements.txt"
+        raise ParityError(msg)
+    return output.member_logits
