@@ -11,18 +11,22 @@ import typer
 
 import brainslice
 from brainslice.cli import (
+    adapt,
     audit,
     crossval,
     demo,
     download,
     evaluate,
-    later,
+    external,
     original,
     predict,
     prepare,
     run,
+    serve,
     summary,
+    threshold,
     train,
+    volume,
 )
 from brainslice.cli.exits import DEBUG, one_line_errors
 
@@ -67,10 +71,12 @@ _verb("train", train.train)
 _verb("evaluate", evaluate.evaluate)
 _verb("crossval", crossval.crossval)
 _verb("predict", predict.predict)
+_verb("volume", volume.volume)
+_verb("serve", serve.serve)
 _verb("summary", summary.summary)
-_verb("external", later.external, context_settings=later.ANY_WORDS)
-_verb("adapt", later.adapt, context_settings=later.ANY_WORDS)
-_verb("threshold", later.threshold, context_settings=later.ANY_WORDS)
+_verb("external", external.external)
+_verb("adapt", adapt.adapt)
+_verb("threshold", threshold.threshold)
 _verb("original-download-and-prepare", original.download_and_prepare, hidden=True)
 _verb("original-download-external", original.download_external, hidden=True)
 _verb("original-infer", original.infer, hidden=True)

@@ -1,0 +1,107 @@
+"""The page's own files: read once, compressed once, and sent with headers that let nothing foreign in."""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+PAGE: Final = Path(__file__).parent / "page"
+"""Where the page lies."""
+
+FIRST: Final = "index.html"
+"""What is shown at ``/``."""
+
+_SOURCES: Final = (
+    "default-src 'none'",
+    "script-src 'self'",
+    "style-src 'self'",
+    "img-src 'self' data: blob:",
+    "connect-src 'self'",
+    "font-src 'self'",
+    "manifest-src 'self'",
+    "base-uri 'none'",
+    "form-action 'none'",
+    "frame-ancestors 'none'",
+)
+POLICY: Final = "; ".join(_SOURCES)
+"""What the page may load: this service's own files, and pictures it was handed."""
+
+_TYPES: Final = {
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".mjs": "text/javascript; charset=utf-8",
+    ".json": "application/json",
+    ".svg": "image/svg+xml",
+    ".png": "image/png",
+    ".ico": "image/x-icon",
+    ".woff2": "font/woff2",
+    ".webmanifest": "application/manifest+json",
+    ".txt": "text/plain; charset=utf-8",
+}
+_PACKED_ALREADY: Final = frozenset({".png", ".ico", ".woff2"})
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """One file of the page.
+
+    Attributes:
+        kind: Its media type.
+        tag: Its digest, as caches compare it.
+        plain: Its bytes.
+        packed: The same compressed with gzip; None where that would save nothing.
+    """
+
+    kind: str
+    tag: str
+    plain: bytes = field(repr=False)
+    packed: bytes | None = field(repr=False)
+
+    def response(self, request: Request) -> Response:
+        """Send the file, or say that the copy its asker has is still good."""
+        # Asked for again each time, and sent only if it changed: an update is never mixed with an older half.
+        headers = {
+            "ETag": self.tag,
+            "Cache-Control": "no-cache",
+            "Vary": "Accept-Encoding",
+            "Content-Security-Policy": POLICY,
+        }
+        if self.tag in request.headers.get("if-none-match", ""):
+            return Response(status_code=304, headers=headers)
+        if self.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=self.kind)
+        return Response(self.plain, headers=headers, media_type=self.kind)
+
+
+def page_assets(folder: Path = PAGE) -> dict[str, Asset]:
+    """Read all files of the page.
+
+    Args:
+        folder: Where they lie; files of kinds that no page needs are passed over.
+
+    Returns:
+        The address of each, beginning with ``/``, to the file.
+    """
+    found = {
+        f"/{path.relative_to(folder).as_posix()}": _read(path)
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.suffix in _TYPES
+    }
+    first = found.pop(f"/{FIRST}", None)
+    return found if first is None else {"/": first, **found}
+
+
+def _read(path: Path) -> Asset:
+    data = path.read_bytes()
+    packed = None if path.suffix in _PACKED_ALREADY else gzip.compress(data, mtime=0)
+    if packed is not None and len(packed) >= len(data):
+        packed = None
+    tag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
+    return Asset(_TYPES[path.suffix], tag, data, packed)
