@@ -53,8 +53,8 @@ class QuickConfig(_Section):
     views: Count = 4
     head_epochs: Annotated[int, Field(ge=1)] = 30
     head_lr: Positive = 0.002
-    epochs: Count = 6
-    lr: Positive = 0.0003
+    epochs: Count = 8
+    lr: Positive = 0.001
     minutes: Positive = 20.0
 
 
