@@ -1,0 +1,148 @@
+"""``brainslice threshold``: operating points, found on tuning scans and stored in the bundle with what they promise."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brainslice.cli.console import note, say, watching
+from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
+from brainslice.errors import UsageError
+from brainslice.places import Places
+from brainslice.trust.operating_point import TARGETS, Criterion, Goal, Unit, find_point
+
+if TYPE_CHECKING:
+    from brainslice.bundle.store import ModelBundle
+    from brainslice.judge.operating import Found, Wish
+    from brainslice.judge.tuning import TuningScans
+
+
+def threshold(
+    root: Root = Path(),
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    protocol: ProtocolName = None,
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Tune on half of this folder (yes and no, or the classes), report on the rest."),
+    ] = None,
+    target_sensitivity: Annotated[
+        float | None, typer.Option("--target-sensitivity", metavar="RATE", help="Find at least this share of tumours.")
+    ] = None,
+    target_specificity: Annotated[
+        float | None, typer.Option("--target-specificity", metavar="RATE", help="Clear at least this share of healthy.")
+    ] = None,
+    youden: Annotated[bool, typer.Option("--youden", help="Make sensitivity plus specificity largest.")] = False,
+    cost_ratio: Annotated[
+        float | None, typer.Option("--cost-ratio", metavar="R", help="A missed tumour costs R times a false alarm.")
+    ] = None,
+    net_benefit: Annotated[
+        float | None, typer.Option("--net-benefit", metavar="P", help="Most good for who acts from P(tumour) = P on.")
+    ] = None,
+    guarantee: Annotated[
+        bool, typer.Option("--guarantee", help="Promise the targets for new groups, with the given confidence.")
+    ] = False,
+    guarantee_unit: Annotated[
+        Unit, typer.Option("--guarantee-unit", help="Promise for a scan of a new patient, or for all of its scans.")
+    ] = Unit.SCAN,
+    confidence: Annotated[
+        float, typer.Option("--confidence", help="The probability with which a guarantee holds.")
+    ] = 0.9,
+    prevalence: Annotated[
+        float | None, typer.Option("--prevalence", help="The share of tumours to weigh costs and PPV and NPV at.")
+    ] = None,
+    name: Annotated[str | None, typer.Option("--name", help="What to call the one operating point.")] = None,
+    use: Annotated[
+        str | None, typer.Option("--use", metavar="NAME", help="Make an operating point the bundle's own threshold.")
+    ] = None,
+) -> None:
+    """Find operating points on tuning scans.
+
+    Thresholds on P(tumour) are stored in the bundle with what they promise; the configuration is never rewritten. By
+    default the bundle's validation scans choose, and Youden's index where no goal is given.
+    """
+    chosen = settings(root, config, overrides, protocol)
+    places = Places.of(root, chosen)
+    rates = ((Criterion.SENSITIVITY, target_sensitivity), (Criterion.SPECIFICITY, target_specificity))
+    weights = ((Criterion.COST, cost_ratio), (Criterion.NET_BENEFIT, net_benefit))
+    goals = [Goal(criterion, value) for criterion, value in (*rates, *weights) if value is not None]
+    goals += [Goal(Criterion.YOUDEN)] if youden or not (goals or use) else []
+    folder = bundle or places.bundle
+    if goals:
+        wishes = _wishes(goals, name, (guarantee_unit, confidence, chosen.seed) if guarantee else None, prevalence)
+        _search(folder, places, wishes, data, chosen.seed)
+    if use is not None:
+        _use(folder, use)
+
+
+def _wishes(
+    goals: list[Goal], name: str | None, promised: tuple[Unit, float, int] | None, prevalence: float | None
+) -> list[Wish]:
+    from brainslice.judge.operating import Wish
+    from brainslice.trust.cutting import Assurance
+
+    if name is not None and len(goals) > 1:
+        msg = f"--name names one operating point, got {len(goals)} goals; search them one by one"
+        raise UsageError(msg)
+    if prevalence is not None and not 0.0 < prevalence < 1.0:
+        msg = f"--prevalence must be a share above 0 and below 1, got {prevalence!r}"
+        raise UsageError(msg)
+    if promised is not None and not any(goal.criterion in TARGETS for goal in goals):
+        msg = "--guarantee promises a rate; say which with --target-sensitivity or --target-specificity"
+        raise UsageError(msg)
+    assurance = None if promised is None else Assurance(*promised)
+    return [Wish(goal, name, assurance if goal.criterion in TARGETS else None, prevalence) for goal in goals]
+
+
+def _search(folder: Path, places: Places, wishes: list[Wish], data: Path | None, seed: int) -> None:
+    """Find every point before any is stored: a wish that fails leaves the bundle as it was."""
+    from brainslice.infer.predictor import Predictor
+    from brainslice.judge.operating import curve_of, find_operating_point
+    from brainslice.judge.tuning import folder_scans, validation_scans
+    from brainslice.report.decisions import write_operating_points
+
+    predictor = Predictor.open(folder)
+    with watching() as progress:
+        if data is None:
+            scans = validation_scans(places, predictor, progress)
+        else:
+            scans = folder_scans(data, places, predictor, seed, progress)
+    found = tuple(find_operating_point(wish, scans) for wish in wishes)
+    curve = curve_of(scans, wishes[0].prevalence)
+    bundle = _store(predictor.bundle, found)
+    reports = places.reports / "operating_points"
+    write_operating_points(found, curve, scans.shown_words, bundle.info.marks, reports)
+    _tell(found, scans, reports)
+
+
+def _store(bundle: ModelBundle, found: tuple[Found, ...]) -> ModelBundle:
+    """Store the points beside those that are there; one of the same name takes the older one's place."""
+    from brainslice.bundle.store import amend_bundle
+
+    points = {point.name: point for point in (*bundle.info.operating_points, *(each.point for each in found))}
+    return amend_bundle(bundle.folder, operating_points=tuple(points.values()))
+
+
+def _use(folder: Path, name: str) -> None:
+    from brainslice.bundle.store import amend_bundle, open_bundle
+
+    point = find_point(open_bundle(folder).info.operating_points, name)
+    amend_bundle(folder, threshold=point.threshold)
+    say(f"{folder}: calls a scan a tumour from P(tumour) = {point.threshold:.4g} on ({point.name})")
+
+
+def _tell(found: tuple[Found, ...], scans: TuningScans, reports: Path) -> None:
+    for line in (f"tuned on: {scans.words}", *scans.notes):
+        note(line)
+    for each in found:
+        say(each.point.summary)
+        say(f"  {each.point.promise}")
+        if each.values is not None:
+            say(f"  {each.values.summary}")
+    say(f"reports: {reports}")
+    note(f"use one with: brainslice predict --operating-point {found[0].point.name}, or for good with threshold --use")
