@@ -112,6 +112,15 @@ class CalibrationConfig(_Section):
     bins: Annotated[int, Field(ge=2, le=100)] = 15
 
 
+class TrustConfig(_Section):
+    """What a model may leave to a person."""
+
+    coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
+    method: Literal["lac", "aps"] = "lac"
+    by_group: bool = False
+    refused: Share = 0.02
+
+
 class InferenceConfig(_Section):
     """How probabilities become a verdict."""
 
@@ -122,8 +131,8 @@ class AdaptConfig(_Section):
     """How a bundle is fine-tuned for another site."""
 
     folds: Annotated[int, Field(ge=3, le=20)] = 5
-    steps: Annotated[int, Field(ge=1)] = 60
-    checks: Annotated[int, Field(ge=1)] = 3
+    steps: Annotated[int, Field(ge=1)] = 40
+    checks: Annotated[int, Field(ge=1)] = 2
     batch_size: Annotated[int, Field(ge=4)] = 32
     lr: Positive = 0.001
     views: Count = 3
@@ -152,6 +161,7 @@ class Config(_Section):
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     calibration: CalibrationConfig = CalibrationConfig()
+    trust: TrustConfig = TrustConfig()
     inference: InferenceConfig = InferenceConfig()
     adapt: AdaptConfig = AdaptConfig()
     log: LogConfig = LogConfig()

@@ -128,13 +128,15 @@ def test_a_bundle_without_the_optional_parts_is_spelt_as_before_there_were_any(i
 
 @pytest.mark.parametrize("count", [3, 5])
 def test_prediction_sets_need_a_quantile_for_each_class(draft: BundleDraft, count: int) -> None:
-    sets = StoredSets(method="lac", coverage=0.9, quantiles=(0.5,) * count, counts=(40,) * 4)
-    with pytest.raises(ValidationError, match="4 quantiles and counts"):
+    sets = StoredSets(method="lac", coverage=0.9, quantiles=(0.5,) * count, counts=(40,) * 4, groups=(9,) * 4)
+    with pytest.raises(ValidationError, match="4 quantiles, counts and groups"):
         BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
 
 
 def test_sets_in_which_a_class_always_is_survive_being_stored(draft: BundleDraft) -> None:
-    sets = StoredSets(method="aps", coverage=0.9, quantiles=(0.5, None, 1.0, 0.0), counts=(40, 2, 50, 60))
+    sets = StoredSets(
+        method="aps", coverage=0.9, quantiles=(0.5, None, 1.0, 0.0), counts=(40, 2, 50, 60), groups=(4, 2, 5, 6)
+    )
     info = BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
     assert BundleInfo.model_validate_json(info.to_text()).conformal == sets
 

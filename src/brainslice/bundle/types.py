@@ -13,7 +13,8 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, Field, JsonValue, PositiveInt, model_validator
 
 from brainslice.bundle.ensemble import Ensemble
-from brainslice.bundle.fields import Count, Fraction, Line, NotNegative, PlainName, Sha256, Stored
+from brainslice.bundle.fields import Fraction, Line, NotNegative, PlainName, Sha256, Stored
+from brainslice.bundle.safeguards import StoredGate, StoredSets
 from brainslice.labels import LabelSet
 from brainslice.trust.operating_point import OperatingPoint
 
@@ -112,22 +113,6 @@ class Validation(Stored):
     ece: Fraction
 
 
-class StoredSets(Stored):
-    """What turns probabilities into prediction sets.
-
-    Attributes:
-        method: How unlikely a class may be and still be in the set: ``lac`` or ``aps``.
-        coverage: How often the sets of scans of each class hold that class.
-        quantiles: For each class the score above which it leaves the set; None where it never does.
-        counts: How many validation scans of each class that rests on.
-    """
-
-    method: Literal["lac", "aps"]
-    coverage: Annotated[float, Field(gt=0.0, lt=1.0)]
-    quantiles: tuple[Fraction | None, ...]
-    counts: tuple[Count, ...]
-
-
 class GraphParity(Stored):
     """How closely the exported graph repeats the network it came from.
 
@@ -159,6 +144,7 @@ class BundleDraft(Stored):
         validation: How it did on its validation scans.
         parity: How closely the graph repeats the network.
         conformal: What makes prediction sets; None in bundles that make none.
+        outliers: What tells strange pictures; None in bundles that take any.
         ensemble: The networks it is made of; None where there is one network alone.
         operating_points: Thresholds that were found for it, with what they promise; none before any was looked for.
     """
@@ -176,6 +162,7 @@ class BundleDraft(Stored):
     validation: Validation
     parity: GraphParity
     conformal: StoredSets | None = None
+    outliers: StoredGate | None = None
     ensemble: Ensemble | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
 
@@ -190,9 +177,9 @@ class BundleDraft(Stored):
     @model_validator(mode="after")
     def _has_a_quantile_for_each_class(self) -> BundleDraft:
         classes, sets = len(self.labels.names), self.conformal
-        if sets is not None and not len(sets.quantiles) == len(sets.counts) == classes:
-            numbers = (len(sets.quantiles), len(sets.counts))
-            msg = f"conformal must hold {classes} quantiles and counts, one for each class, got {numbers}"
+        if sets is not None and not len(sets.quantiles) == len(sets.counts) == len(sets.groups) == classes:
+            numbers = (len(sets.quantiles), len(sets.counts), len(sets.groups))
+            msg = f"conformal must hold {classes} quantiles, counts and groups, one for each class, got {numbers}"
             raise ValueError(msg)
         return self
 

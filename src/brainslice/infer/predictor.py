@@ -19,11 +19,11 @@ from brainslice.infer.engine import Engine, EngineOutput
 from brainslice.infer.heat import evidence_of
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.infer.prediction import Prediction, Refusal
+from brainslice.infer.safeguards import Judgement, Safeguards
 from brainslice.prepare.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.scan.read import read_scan
 from brainslice.trust.calibration import Temperature
-from brainslice.trust.verdict import Findings, decide
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -36,6 +36,7 @@ class Predictor:
         engine: What runs the network.
         temperature: What makes its probabilities honest.
         threshold: The probability of any tumour from which a scan is called one.
+        safeguards: What may refer a scan to a person instead.
     """
 
     bundle: ModelBundle
@@ -43,6 +44,7 @@ class Predictor:
     engine: Engine
     temperature: Temperature
     threshold: float
+    safeguards: Safeguards
 
     def __post_init__(self) -> None:
         """Refuse thresholds that are no probability."""
@@ -79,6 +81,7 @@ class Predictor:
             engine=OnnxEngine(checked.path(GRAPH_FILE), threads=threads),
             temperature=Temperature(checked.info.temperature),
             threshold=checked.info.threshold if threshold is None else threshold,
+            safeguards=Safeguards.of(checked),
         )
 
     def predict(self, path: Path) -> Prediction:
@@ -162,8 +165,9 @@ class Predictor:
             return []
         output = self.score(np.stack(seen))
         probabilities = self.temperature.probabilities(output.logits)
-        rows = zip(names, seen, probabilities, output.class_maps, strict=True)
-        return [self._say(name, picture, row, maps) for name, picture, row, maps in rows]
+        judgements = self.safeguards.judge(output, seen, self.temperature, self.threshold)
+        rows = zip(names, seen, probabilities, output.class_maps, judgements, strict=True)
+        return [self._say(name, picture, row, maps, judged) for name, picture, row, maps, judged in rows]
 
     def _answer_or_refuse(
         self, prepared: Sequence[tuple[Path, NetworkInput | Refusal]]
@@ -185,19 +189,22 @@ class Predictor:
         seen: NetworkInput,
         probabilities: Float[np.ndarray, " k"],
         class_maps: Float[np.ndarray, "mh mw k"],
+        judged: Judgement,
     ) -> Prediction:
         labels = self.bundle.labels
-        shares = dict(zip(labels.names, probabilities.tolist(), strict=True))
-        verdict, reasons = decide(Findings(tumour=1.0 - shares[labels.healthy] >= self.threshold), labels)
         return Prediction(
             source=name,
             labels=labels,
-            probabilities=shares,
+            probabilities=dict(zip(labels.names, probabilities.tolist(), strict=True)),
             threshold=self.threshold,
             marks=self.bundle.info.marks,
             bundle=self.bundle.info.digest,
             seen=seen,
             evidence=evidence_of(class_maps, self.bundle.info.class_map_bias),
-            verdict=verdict,
-            reasons=reasons,
+            verdict=judged.verdict,
+            reasons=judged.reasons,
+            prediction_set=judged.prediction_set,
+            coverage=judged.coverage,
+            strangeness=judged.strangeness,
+            mutual_information=judged.mutual_information,
         )

@@ -22,7 +22,6 @@ class Reason(StrEnum):
     """Why a scan is referred to a person; ``words`` say it in a sentence."""
 
     FLAT = "flat"
-    COLOURED = "coloured"
     NO_BACKGROUND = "no_background"
     NO_HEAD = "no_head"
     STRANGE = "strange"
@@ -40,7 +39,6 @@ class Reason(StrEnum):
 
 _WORDS: Final = {
     Reason.FLAT: "the picture is nearly all of one grey",
-    Reason.COLOURED: "the picture is coloured, scans are grey",
     Reason.NO_BACKGROUND: "the picture has no dark background around a head",
     Reason.NO_HEAD: "no single object the size of a head stands out in the picture",
     Reason.STRANGE: "the picture is unlike the scans the model learnt from",
