@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 
 import keras
 import numpy as np
 
 from brainslice.network.backbones import find_backbone
 from brainslice.network.build import FEATURES, HEAD, Network, NetworkPlan, set_trainable
+from brainslice.network.weights import load_arrays
 from brainslice.progress import Progress
 
 SMALL = (
@@ -86,3 +88,11 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
 def keras_trunk(network: Network) -> Callable[[np.ndarray], np.ndarray]:
     """The trunk, without exporting it."""
     return lambda views: np.asarray(network.trunk.predict_on_batch(views))
+
+
+def rebuilt_network(plan: NetworkPlan) -> Network:
+    """Build the few layers and fill them from the file that the plan names, as ``build`` does."""
+    network = small_network(plan)
+    if isinstance(plan.weights, Path):
+        load_arrays(network.whole, plan.weights)
+    return network

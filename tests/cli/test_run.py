@@ -6,9 +6,11 @@ from pathlib import Path
 import kagglehub
 import pytest
 
-from brainslice.cli import evaluate, run, summary, train
+from brainslice.cli import adapt, evaluate, external, run, summary, threshold, train
 from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
+from brainslice.errors import ForgettingError
+from brainslice.phantom import write_site
 from brainslice.places import Places
 from command import WORDS, call
 
@@ -26,6 +28,15 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     def evaluate_one(_: Places, config: Config, overlays: int) -> None:
         found.append(("evaluate", config.data.protocol, overlays))
 
+    def adapt_one(_: Places, __: Config, data: Path, bundle: Path | None, *, accept_forgetting: bool) -> None:
+        found.append(("adapt", data.name, bundle, accept_forgetting))
+
+    def external_one(_: Places, __: Config, data: Path, bundles: list[Path] | None = None) -> None:
+        found.append(("external", data.name, bundles and [path.name for path in bundles]))
+
+    monkeypatch.setattr(adapt, "adapt_one", adapt_one)
+    monkeypatch.setattr(external, "external_one", external_one)
+    monkeypatch.setattr(threshold, "threshold", lambda root, *_, **words: found.append(("threshold", root, words)))
     monkeypatch.setattr(train, "train_one", train_one)
     monkeypatch.setattr(evaluate, "evaluate_one", evaluate_one)
     monkeypatch.setattr(summary, "summary", lambda root, *_: found.append(("summary", root)))
@@ -47,10 +58,11 @@ def test_prepares_trains_evaluates_under_both_protocols_and_sums_up(
         ("evaluate", "clean", 8),
         ("train", "official", "official", True),
         ("evaluate", "official", 8),
+        ("threshold", tmp_path, {"target_sensitivity": 0.95}),
         ("summary", tmp_path),
     ]
     assert Manifest.read(tmp_path / "data").phantom
-    assert "next version" in capsys.readouterr().err
+    assert "no --external set was given" in capsys.readouterr().err
 
 
 def test_a_set_without_a_test_folder_has_no_official_protocol(
@@ -59,7 +71,7 @@ def test_a_set_without_a_test_folder_has_no_official_protocol(
     shutil.rmtree(source / "Testing")
     (source / "Training").rename(tmp_path / "flat")
     assert call("run", "--source", tmp_path / "flat", "--project-root", tmp_path, *WORDS) == 0
-    assert [step[1] for step in steps[:-1]] == ["clean", "clean"]
+    assert [step[1] for step in steps[:-2]] == ["clean", "clean"]
 
 
 def test_unreadable_files_are_told_and_do_not_stop_it(
@@ -70,17 +82,56 @@ def test_unreadable_files_are_told_and_do_not_stop_it(
     said = capsys.readouterr().err
     assert "left out" in said
     assert "broken.png" in said
-    assert len(steps) == 5
+    assert len(steps) == 6
 
 
-def test_the_external_set_is_laid_out_too(source: Path, steps: list[tuple[object, ...]], tmp_path: Path) -> None:
+def test_another_site_is_scored_adapted_to_and_scored_again(
+    source: Path, steps: list[tuple[object, ...]], tmp_path: Path
+) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    write_site(elsewhere, heads_per_kind=6, slices=1, seed=3)
+    words = ("--source", source, "--external", elsewhere, "--project-root", tmp_path, *WORDS)
+    assert call("run", *words) == 0
+    assert [step for step in steps if step[0] in {"external", "adapt"}] == [
+        ("external", "external_navoneel", ["bundle"]),
+        ("adapt", "external_navoneel", None, False),
+        ("external", "external_navoneel", None),
+    ]
+    manifest = Manifest.read(tmp_path / "data")
+    assert manifest.exclusion is not None
+    assert manifest.exclusion.paths == ()
+
+
+def test_copies_of_the_other_site_s_pictures_leave_training_unless_they_are_to_stay(
+    source: Path, steps: list[tuple[object, ...]], tmp_path: Path
+) -> None:
     other = tmp_path / "other"
-    shutil.copytree(source / "Training" / "glioma", other / "yes")
-    shutil.copytree(source / "Training" / "notumor", other / "no")
+    for kind, label in (("glioma", "yes"), ("notumor", "no")):
+        (other / label).mkdir(parents=True)
+        scan = min((source / "Training" / kind).iterdir())
+        shutil.copyfile(scan, other / label / "copied.png")
     words = ("--source", source, "--external", other, "--project-root", tmp_path, *WORDS)
     assert call("run", *words) == 0
+    excluded = Manifest.read(tmp_path / "data").exclusion
+    assert excluded is not None
+    assert excluded.copies >= 2
+    assert call("run", *words, "--keep-overlap") == 0
+    assert Manifest.read(tmp_path / "data").exclusion is None
     assert steps
-    assert (tmp_path / "data" / "external_navoneel" / "yes").is_dir()
+
+
+def test_an_adaptation_that_forgets_is_told_and_the_rest_goes_on(
+    source: Path, steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise ForgettingError
+
+    elsewhere = tmp_path / "elsewhere"
+    write_site(elsewhere, heads_per_kind=6, slices=1, seed=3)
+    monkeypatch.setattr(adapt, "adapt_one", refuse)
+    assert call("run", "--source", source, "--external", elsewhere, "--project-root", tmp_path, *WORDS) == 0
+    assert "no adapted bundle was written" in capsys.readouterr().err
+    assert [step[0] for step in steps[-3:]] == ["external", "threshold", "summary"]
 
 
 def test_where_no_source_is_given_and_no_network_is_there_nothing_is_trained(

@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import shutil
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
+from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
 from brainslice.places import Places
 from brainslice.progress import Progress
@@ -65,3 +67,16 @@ def test_without_a_prepared_set_it_says_what_to_run(tmp_path: Path, capsys: Capt
 def test_a_leaky_split_is_a_usage_error(project: Path, capsys: Capture) -> None:
     assert call("train", "--project-root", project, *WORDS, "--protocol", "official") == 2
     assert "--accept-leaks" in capsys.readouterr().err
+
+
+def test_another_site_s_pictures_leave_training_before_it_starts(
+    project: Path, asked: list[tuple[Config, bool]], tmp_path: Path, capsys: Capture
+) -> None:
+    for kind, label in (("glioma", "yes"), ("notumor", "no")):
+        (tmp_path / "other" / label).mkdir(parents=True)
+        scan = min((project / "source" / "Training" / kind).iterdir())
+        shutil.copyfile(scan, tmp_path / "other" / label / scan.name)
+    assert call("train", "--project-root", project, *WORDS, "--exclude-overlap-with", tmp_path / "other") == 0
+    assert "neither train nor validate" in capsys.readouterr().err
+    assert Manifest.read(project / "data").exclusion is not None
+    assert asked

@@ -20,13 +20,16 @@ _WARNINGS: Final = {
     ),
 }
 
+_MEASURED: Final = frozenset({"Test scans", "Another site"})
 
-def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None) -> str:
+
+def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapted: Sequence[str] = ()) -> str:
     """Write a bundle's model card.
 
     Args:
         info: What the bundle says about its model.
         evaluation: What was found on test scans, a line each; None where nothing was tested.
+        adapted: What it was adapted to and what that came to, a line each.
 
     Returns:
         Markdown with YAML front matter, as model hubs read it.
@@ -44,9 +47,36 @@ def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None) -> st
         _section("Training data", _training(info.provenance)),
         _section("Validation scans", _validation(info)),
         _section("Test scans", _tested(evaluation)),
+        *([_section("Another site", [_plain(line) for line in adapted])] if adapted else []),
         _section("Limits", _limits(info)),
     ]
     return "\n\n".join(parts) + "\n"
+
+
+def amended_card(card: str, before: BundleDraft, info: BundleDraft) -> str:
+    """Write a card anew after its bundle was amended, and keep what was measured on scans.
+
+    Args:
+        card: The older card.
+        before: What the bundle said then.
+        info: What it says now.
+
+    Returns:
+        A card of ``info`` with the older one's findings, and a word where they were counted at another threshold.
+    """
+    fresh = _sections(model_card(info))
+    kept = {title: text for title, text in _sections(card).items() if title in _MEASURED}
+    if info.threshold != before.threshold:
+        counted = f"- All this was counted at a threshold of {before.threshold:.3g}."
+        kept = {title: text if counted in text else f"{text}\n{counted}" for title, text in kept.items()}
+    limits = fresh.pop("Limits")
+    return "\n\n".join([*(fresh | kept).values(), limits]) + "\n"
+
+
+def _sections(card: str) -> dict[str, str]:
+    """Take a card apart at its headings; what stands before the first has no title."""
+    parts = re.split(r"\n\n(?=## )", card.rstrip("\n"))
+    return {part.split("\n", 1)[0].removeprefix("## ") if part.startswith("## ") else "": part for part in parts}
 
 
 def _front_matter(info: BundleDraft) -> str:
@@ -102,7 +132,7 @@ def _members(info: BundleDraft) -> list[str]:
         lines.append(
             f"Its temperature is an approximation: each scan it rests on was judged by {info.ensemble.heard} of "
             f"{len(members)} networks, those not trained on it. One network alone errs more surely than their mean, so "
-            "the ensemble is probably less sure of itself than it could be."
+            "the ensemble is probably less sure than it could be."
         )
     return lines
 

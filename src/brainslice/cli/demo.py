@@ -22,11 +22,13 @@ def demo(
 
     Heads with and without lesions are drawn and taken through the whole pipeline; every output is marked phantom.
     """
-    from brainslice.phantom import write_phantoms
+    from brainslice.phantom import FEWEST_HEADS, write_phantoms, write_site
 
-    drawn = root / "phantoms"
+    drawn, other = root / "phantoms", root / "phantoms_elsewhere"
     with watching() as progress:
         write_phantoms(drawn, patients_per_class=patients, seed=seed, progress=progress)
+        write_site(other, heads_per_kind=max(patients, FEWEST_HEADS), seed=seed, progress=progress)
     settings = ["data.image_size=128", "train.quick.views=2", "train.quick.epochs=3", "model.weights=shipped"]
-    run(source=drawn, root=root, overrides=settings, seed=seed)
+    settings += ["adapt.folds=3", "adapt.steps=20", "adapt.checks=2", "adapt.views=1", "adapt.replay=120"]
+    run(source=drawn, external=other, root=root, overrides=[*settings, "adapt.curve=false"], seed=seed)
     note(f"this was a demonstration on phantoms, drawn pictures and no scans; all of it lies in {root}")

@@ -34,6 +34,10 @@ AcceptLeaks: TypeAlias = Annotated[
 Weights: TypeAlias = Annotated[
     str | None, typer.Option("--weights", help="First weights: imagenet, shipped, none, or a local file.")
 ]
+SiteFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--data", help="The other site's folder, yes and no or class folders; data.external by default."),
+]
 ExcludeOverlap: TypeAlias = Annotated[
     Path | None,
     typer.Option(

@@ -25,6 +25,19 @@ def summary(root: Root = Path(), config: ConfigFile = None, overrides: Overrides
     table(shown.title, shown.header, shown.rows)
     for line in shown.footnotes:
         say(line)
+    for path in sorted((Places.of(root, chosen, "clean").reports / "external").glob("*.json")):
+        _tell_external(_read(path))
+
+
+def _tell_external(told: dict[str, Any] | None) -> None:
+    """Show what bundles came to at another site; what an adaptation came to is in its own table there."""
+    from brainslice.report.site import told_table
+
+    if told is not None and "entries" in told:
+        shown = told_table(told)
+        table(shown.title, shown.header, shown.rows)
+        for line in shown.footnotes:
+            say(line)
 
 
 def _read(path: Path) -> dict[str, Any] | None:

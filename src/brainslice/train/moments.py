@@ -17,6 +17,9 @@ from jaxtyping import Float
 
 from brainslice.network.losses import Tensor
 
+_TINY = 1e-6
+"""Channels that hardly vary anywhere are left as they are."""
+
 Channels: TypeAlias = Float[np.ndarray, " channels"]
 Activated: TypeAlias = Float[np.ndarray, "n h w c"]
 
@@ -60,7 +63,7 @@ def move_moments(tail: keras.Model, source: Activated, site: Activated) -> None:
 
     def move(layer: keras.layers.BatchNormalization, seen: Moments) -> None:
         was, small = reached[layer.name], layer.epsilon
-        ratio = (seen.variance + small) / (was.variance + small)
+        ratio = (seen.variance + _TINY) / (was.variance + _TINY)
         mean = np.asarray(keras.ops.convert_to_numpy(layer.moving_mean))
         variance = np.asarray(keras.ops.convert_to_numpy(layer.moving_variance))
         layer.moving_mean.assign(seen.mean + (mean - was.mean) * np.sqrt(ratio))

@@ -48,8 +48,8 @@ class Said:
 
 
 Candidates: TypeAlias = Mapping[Setting, Said]
-Study: TypeAlias = Callable[[Rows, Rows], Candidates]
-"""Trains on some of the site's scans and says, for each setting, what came of it for others."""
+Study: TypeAlias = Callable[[Rows, Rows, Setting | None], Candidates]
+"""Trains on some of the site's scans and says what came of it for others: of every setting, or of one at least."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -181,7 +181,7 @@ def _listen_to_pairs(study: Study, members: Sequence[Rows]) -> _Heard:
     heard: dict[tuple[int, int], Candidates] = {}
     for one, other in combinations(range(len(members)), 2):
         both = np.concatenate([members[one], members[other]])
-        found = study(np.setdiff1d(everyone, both), both)
+        found = study(np.setdiff1d(everyone, both), both, None)
         cut = len(members[one])
         heard[other, one] = {key: Said(said.logits[:cut], said.source_score) for key, said in found.items()}
         heard[one, other] = {key: Said(said.logits[cut:], said.source_score) for key, said in found.items()}
@@ -193,7 +193,7 @@ def _judge(study: Study, heard: _Heard, members: Sequence[Rows], truth: Truth, t
     tuning = np.concatenate([members[other] for other in inner])
     setting, said = choose([heard[fold, other] for other in inner], truth.part(tuning), terms)
     tuned = tune(said, truth.part(tuning), terms.specificity)
-    judged = study(np.sort(tuning), members[fold])[setting]
+    judged = study(np.sort(tuning), members[fold], setting)[setting]
     return _Outer(setting, tuned, judged, tumour_chances(judged.logits, truth.healthy, tuned.temperature))
 
 

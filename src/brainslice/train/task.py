@@ -64,17 +64,7 @@ class Task:
     @property
     def augment_plan(self) -> AugmentPlan:
         """How far a training view may differ from its scan."""
-        augment = self.config.augment
-        if not augment.enabled:
-            return AugmentPlan(flip=False, rotation=0.0, zoom=0.0, translation=0.0, brightness=0.0, contrast=0.0)
-        return AugmentPlan(
-            flip=augment.flip,
-            rotation=augment.rotation_degrees / 360,
-            zoom=augment.zoom,
-            translation=augment.translation,
-            brightness=augment.brightness,
-            contrast=augment.contrast,
-        )
+        return augment_plan_of(self.config)
 
     def lesson(self) -> Lesson:
         """Set up what is to be learnt from the split's training scans."""
@@ -104,3 +94,18 @@ class Task:
             patience=train.early_stopping_patience if train.early_stopping else None,
             minutes=minutes,
         )
+
+
+def augment_plan_of(config: Config) -> AugmentPlan:
+    """Say how far a training view may differ from its scan; not at all where augmentation is off."""
+    augment = config.augment
+    if not augment.enabled:
+        return AugmentPlan(flip=False, rotation=0.0, zoom=0.0, translation=0.0, brightness=0.0, contrast=0.0)
+    return AugmentPlan(
+        flip=augment.flip,
+        rotation=augment.rotation_degrees / 360,
+        zoom=augment.zoom,
+        translation=augment.translation,
+        brightness=augment.brightness,
+        contrast=augment.contrast,
+    )

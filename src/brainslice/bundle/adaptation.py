@@ -1,0 +1,90 @@
+"""What an adapted bundle remembers of the site it was adapted to: one more file in its folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from brainslice.bundle.store import ModelBundle
+from brainslice.bundle.types import Fraction, Line, PositiveInt, Sha256
+from brainslice.errors import BundleError
+
+ADAPTATION_FILE: Final = "adaptation.json"
+"""The name of that file."""
+
+
+class _Stored(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+
+class HeldOutAnswer(_Stored):
+    """What was said of one of the site's scans by a model that it neither trained nor tuned.
+
+    Attributes:
+        pixels: Hash of the decoded picture.
+        tumour_probability: What that model said.
+        called_tumour: Whether it called the scan a tumour, at a threshold of other scans.
+    """
+
+    pixels: Sha256
+    tumour_probability: Fraction
+    called_tumour: bool
+
+
+class Adaptation(_Stored):
+    """How a bundle was adapted, and what that came to on scans that had no part in it.
+
+    Attributes:
+        format: The layout's number.
+        site: The name of the site's folder.
+        scans: How many of its pictures trained the network.
+        groups: How many groups of relatives those are.
+        base: Digest of the bundle it was adapted from.
+        settings: The settings of the adaptation.
+        source_macro_f1_before: Of the base, on the source's validation scans.
+        source_macro_f1_after: Of the adapted network, on the same scans.
+        forgetting_accepted: Whether it forgot more than allowed and somebody accepted that.
+        table: All ways that were compared, out of fold.
+        curve: What fewer labelled scans came to.
+        out_of_fold: One answer for each of the site's pictures.
+    """
+
+    format: Literal[1] = 1
+    site: Line
+    scans: PositiveInt
+    groups: PositiveInt
+    base: Sha256
+    settings: dict[str, Any]
+    source_macro_f1_before: Fraction
+    source_macro_f1_after: Fraction
+    forgetting_accepted: bool
+    table: list[dict[str, Any]]
+    curve: list[dict[str, Any]]
+    out_of_fold: Annotated[tuple[HeldOutAnswer, ...], Field(min_length=1)]
+
+    def to_text(self) -> str:
+        """Spell it as it is stored."""
+        return self.model_dump_json(indent=2) + "\n"
+
+
+def adapted_name(site: str) -> str:
+    """Name the folder of a bundle that was adapted to a site; ``external_`` before the site's name is left out."""
+    return f"adapted_{site.removeprefix('external_') or site}"
+
+
+def adaptation_of(bundle: ModelBundle) -> Adaptation | None:
+    """Read how a bundle was adapted; None where it was not.
+
+    Raises:
+        BundleError: The file is none of ours.
+    """
+    if ADAPTATION_FILE not in bundle.info.files:
+        return None
+    path: Path = bundle.path(ADAPTATION_FILE)
+    try:
+        return Adaptation.model_validate_json(path.read_bytes())
+    except ValidationError as error:
+        msg = f"{path}: cannot be understood ({error.errors()[0]['msg']}); adapt the base bundle again"
+        raise BundleError(msg) from error

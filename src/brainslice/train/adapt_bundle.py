@@ -1,0 +1,191 @@
+"""An adapted network becomes a bundle that says what it was adapted to and what that came to."""
+
+from __future__ import annotations
+
+import datetime as dt
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from brainslice.arrays import Logits
+from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutAnswer, adapted_name
+from brainslice.bundle.card import CARD_FILE, model_card
+from brainslice.bundle.store import ModelBundle, write_bundle
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft, GraphParity
+from brainslice.config import Config
+from brainslice.files import replacing, write_text
+from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.judge.contest import Entry
+from brainslice.measure.two_kinds import TwoKinds
+from brainslice.network.export import export_onnx, head_of, parity, save_network
+from brainslice.network.weights import weights_digest
+from brainslice.places import Places
+from brainslice.train.finish import KERAS_FILE
+from brainslice.train.ground import Ground
+from brainslice.train.held_out import validation_of
+from brainslice.train.nested import OutOfFold, Setting, Tuned
+from brainslice.trust.dropout import HEAD_FILE
+
+_PARITY_SCANS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class Names:
+    """Where an adaptation leaves what.
+
+    Attributes:
+        bundle: The adapted bundle.
+        network: The adapted network as Keras reads it.
+        workspace: What finished fine-tunings said, until all is done.
+    """
+
+    bundle: Path
+    network: Path
+    workspace: Path
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Outcome:
+    """The network that was trained on all of the site's scans.
+
+    Attributes:
+        setting: How it was trained.
+        tuned: Its temperature and threshold, from out-of-fold answers.
+        held_out: What it says of the source's validation scans ``(v, k)``.
+        before: Macro F1 of the base on those.
+        after: Its own.
+    """
+
+    setting: Setting
+    tuned: Tuned
+    held_out: Logits
+    before: float
+    after: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Moved:
+    """What is known besides of an adaptation.
+
+    Attributes:
+        ground: What it stands on; its network is the adapted one.
+        found: What was said of each scan out of fold.
+        entries: All ways that were compared.
+        curve: What fewer labelled scans came to, in plain types.
+    """
+
+    ground: Ground
+    found: OutOfFold
+    entries: tuple[Entry, ...]
+    curve: tuple[dict[str, Any], ...]
+
+
+def names_for(places: Places, site: str) -> Names:
+    """Name what comes of adapting to a site; ``external_`` before its name is left out."""
+    short = site.removeprefix("external_") or site
+    return Names(
+        bundle=places.models / adapted_name(site),
+        network=places.models / f"finetuned_{short}.keras",
+        workspace=places.models / f"unfinished_{short}",
+    )
+
+
+def write_adapted(moved: Moved, outcome: Outcome, names: Names, config: Config, *, accepted: bool) -> ModelBundle:
+    """Export the adapted network, check the export, and write its bundle and its Keras file.
+
+    What the base knew of prediction sets, strange scans and operating points is not taken over: it was found for other
+    logits and other features.
+
+    Raises:
+        ParityError: The exported graph disagrees with the network; nothing is written.
+        ResourceError: The disk is full; an older bundle stays as it was.
+    """
+    ground = moved.ground
+    names.bundle.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".adapted-", dir=names.bundle.parent) as folder:
+        files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, CARD_FILE, ADAPTATION_FILE)}
+        save_network(ground.network, files[KERAS_FILE])
+        head_of(ground.network).save(files[HEAD_FILE])
+        export_onnx(ground.network, files[GRAPH_FILE])
+        engine = OnnxEngine(files[GRAPH_FILE])
+        found = parity(ground.network, lambda batch: _pair(engine, batch), ground.inputs[:_PARITY_SCANS])
+        found.require()
+        checked = GraphParity(n=found.scans, logits=found.logits, class_maps=found.class_maps)
+        draft = _draft(moved, outcome, config, checked)
+        adaptation = _adaptation(moved, outcome, config, accepted=accepted)
+        write_text(files[ADAPTATION_FILE], adaptation.to_text())
+        write_text(files[CARD_FILE], model_card(draft, adapted=card_lines(moved, outcome, config)))
+        bundle = write_bundle(names.bundle, draft, files)
+    with replacing(names.network) as temporary:
+        shutil.copyfile(bundle.path(KERAS_FILE), temporary)
+    return bundle
+
+
+def card_lines(moved: Moved, outcome: Outcome, config: Config) -> tuple[str, ...]:
+    """Say in a few lines what the adaptation was and what it came to."""
+    site = moved.ground.site
+    adapted, base = (_spelled(moved.entries[place].scores) for place in (-1, 0))
+    limit = config.adapt.forgetting
+    before = f"{outcome.before:.3f} before, {outcome.after:.3f} after"
+    return (
+        f"{site.summary_lines()[0]}. All of them trained this network.",
+        f"Out of fold (no scan trained, tuned or chose the model that is reported on it): {adapted}.",
+        f"The base on the same scans: {base}.",
+        f"Macro F1 on the source's validation scans: {before}, may fall by {limit:g}.",
+        f"The threshold is the lowest with {config.adapt.specificity:.0%} specificity among the out-of-fold answers.",
+    )
+
+
+def _spelled(scores: TwoKinds) -> str:
+    return f"AUC {scores.auc.text}, sensitivity {scores.sensitivity.text}, specificity {scores.specificity.text}"
+
+
+def _draft(moved: Moved, outcome: Outcome, config: Config, checked: GraphParity) -> BundleDraft:
+    ground, info = moved.ground, moved.ground.bundle.info
+    kept = ("labels", "recipe", "backbone", "class_map_shape")
+    told = {"weights_digest": weights_digest(ground.network.whole)}
+    return BundleDraft(
+        **{name: getattr(info, name) for name in kept},
+        name=f"{info.name}-adapted-{ground.site.name}"[:200],
+        created=dt.datetime.now(dt.UTC),
+        temperature=outcome.tuned.temperature.value,
+        threshold=float(np.clip(outcome.tuned.threshold, 0.0, 1.0)),
+        class_map_bias=tuple(ground.network.bias.tolist()),
+        provenance=info.provenance.model_copy(update=told),
+        validation=validation_of(
+            outcome.held_out, ground.held_out_labels, outcome.tuned.temperature, config.calibration.bins
+        ),
+        parity=checked,
+    )
+
+
+def _adaptation(moved: Moved, outcome: Outcome, config: Config, *, accepted: bool) -> Adaptation:
+    site, found = moved.ground.site, moved.found
+    chosen = {"rate": outcome.setting.rate, "look": outcome.setting.look + 1}
+    return Adaptation(
+        site=site.name,
+        scans=len(site.scans),
+        groups=len(np.unique(site.groups)),
+        base=moved.ground.bundle.info.digest,
+        settings={**config.adapt.model_dump(mode="json"), "seed": config.seed, "chosen": chosen},
+        source_macro_f1_before=outcome.before,
+        source_macro_f1_after=outcome.after,
+        forgetting_accepted=accepted and outcome.before - outcome.after > config.adapt.forgetting,
+        table=[entry.to_json() for entry in moved.entries],
+        curve=list(moved.curve),
+        out_of_fold=tuple(
+            HeldOutAnswer(
+                pixels=scan.pixel_hash, tumour_probability=float(np.clip(chance, 0, 1)), called_tumour=bool(called)
+            )
+            for scan, chance, called in zip(site.scans, found.chances, found.called, strict=True)
+        ),
+    )
+
+
+def _pair(engine: OnnxEngine, batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    output = engine.run(batch)
+    return output.logits, output.class_maps

@@ -1,0 +1,231 @@
+"""Ways of moving a model to another site, from doing nothing to fine-tuning, each judged out of fold."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+
+import keras
+import numpy as np
+
+from brainslice.arrays import Labels, Logits
+from brainslice.config import AdaptConfig
+from brainslice.judge.contest import Contestant
+from brainslice.measure.scores import confusion, macro_f1
+from brainslice.network.adaptation import adaptation_targets, tumour_or_healthy
+from brainslice.network.build import HEAD, pooled_features, set_trainable
+from brainslice.network.losses import one_hot
+from brainslice.progress import Progress
+from brainslice.train.ground import Ground
+from brainslice.train.moments import move_moments
+from brainslice.train.nested import Folds, OutOfFold, Rows, Said, Setting, Terms, Truth, cut_at, nested, tune
+from brainslice.train.pupil import Diary, Inputs, Material, Pupil
+from brainslice.trust.calibration import Temperature
+from brainslice.trust.cutting import TumourScores, find_cut
+from brainslice.trust.marginal import tumour_chances
+from brainslice.trust.operating_point import Criterion, Goal
+
+_SLOWER = 0.25
+"""The lower learning rate that is tried, as a share of the higher one."""
+
+_MOMENT_SCANS = 256
+_SCORING_BATCH = 64
+
+_Carry: TypeAlias = Callable[[Inputs], Inputs]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Base:
+    """What the bundle says as it is.
+
+    Attributes:
+        site: Logits of the site's scans ``(n, k)``.
+        held_out: Logits of the source's validation scans ``(v, k)``.
+        held_out_labels: Their classes ``(v,)``.
+        temperature: The bundle's.
+        threshold: The bundle's.
+        healthy: The place of the healthy class.
+        watched_score: Macro F1 on the source scans on which forgetting is watched.
+    """
+
+    site: Logits
+    held_out: Logits
+    held_out_labels: Labels
+    temperature: Temperature
+    threshold: float
+    healthy: int
+    watched_score: float
+
+    def source_threshold(self, specificity: float) -> float:
+        """Find the lowest threshold that reaches a specificity on the source's validation scans."""
+        truth = self.held_out_labels != self.healthy
+        chances = tumour_chances(self.held_out, self.healthy, self.temperature)
+        tuning = TumourScores(chances, truth, np.arange(len(truth)))
+        return find_cut(Goal(Criterion.SPECIFICITY, specificity), tuning).threshold
+
+
+def source_macro_f1(logits: Logits, labels: Labels) -> float:
+    """Score the source's classes."""
+    return macro_f1(confusion(labels, np.asarray(logits.argmax(axis=1)), logits.shape[1]))
+
+
+def tail_of(ground: Ground) -> keras.Model:
+    """The part above the cut, to logits alone."""
+    tail = ground.network.tail
+    return keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
+
+
+def without_training(base: Base, folds: Folds, truth: Truth, specificity: float) -> tuple[Contestant, ...]:
+    """Judge what needs no training: the bundle as it is, other thresholds, another temperature."""
+    chances = tumour_chances(base.site, base.healthy, base.temperature)
+    kept = base.watched_score
+    fixed = base.source_threshold(specificity)
+    cut, warmed = np.zeros(len(folds)), np.zeros(len(folds))
+    for train, test in _outer(folds):
+        part = truth.part(train)
+        cut[test] = cut_at(base.site[train], part, base.temperature, specificity)
+        temperature = tune(base.site[train], part, specificity).temperature
+        warmed[test] = tumour_chances(base.site[test], base.healthy, temperature)
+    at_own, at_source = chances >= base.threshold, chances >= fixed
+    source_words = f"P(tumour) from {fixed:.3g}: {specificity:.0%} specificity on the source's validation scans"
+    return (
+        Contestant("base", chances, at_own, f"the bundle as it is, P(tumour) from {base.threshold:.3g}", kept),
+        Contestant("base, source threshold", chances, at_source, source_words, kept),
+        Contestant("threshold only", chances, chances >= cut, _SITE_CUT, kept),
+        Contestant("temperature only", warmed, warmed >= base.threshold, "the bundle's threshold", kept),
+    )
+
+
+_SITE_CUT = "threshold from the site's other folds"
+
+
+def moved_moments(ground: Ground, folds: Folds, truth: Truth, specificity: float, progress: Progress) -> Contestant:
+    """Judge BatchNorm statistics moved for the site: no label is used but for the threshold."""
+    tail, healthy = tail_of(ground), truth.healthy
+    before = tail.get_weights()
+    chances, called = np.zeros(len(folds)), np.zeros(len(folds), dtype=np.bool_)
+    scores = []
+    for number, (train, test) in enumerate(_outer(folds)):
+        move_moments(ground.network.tail, ground.replay[:_MOMENT_SCANS], ground.views[0][train])
+        said = _score(tail, ground.views[0])
+        tuned = tune(said[train], truth.part(train), specificity)
+        chances[test] = tumour_chances(said[test], healthy, tuned.temperature)
+        called[test] = chances[test] >= tuned.threshold
+        scores.append(
+            source_macro_f1(_score(tail, ground.held_out[ground.check]), ground.held_out_labels[ground.check])
+        )
+        tail.set_weights(before)
+        progress("moving BatchNorm statistics", number + 1, int(folds.max()) + 1)
+    return Contestant("BatchNorm statistics", chances, called, _SITE_CUT, float(np.mean(scores)))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Tuning:
+    """One part of the network being fine-tuned: the head, or the last blocks and the head.
+
+    Attributes:
+        name: What it is called.
+        pupil: The model.
+        diary: Keeps what finished fine-tunings said.
+        settings: How to train.
+        check_labels: Classes of the source scans that are watched.
+        progress: Hears how far it is.
+    """
+
+    name: str
+    pupil: Pupil
+    diary: Diary
+    settings: AdaptConfig
+    check_labels: Labels
+    progress: Progress
+
+    @property
+    def rates(self) -> tuple[float, float]:
+        """The learning rates that are tried."""
+        return self.settings.lr, self.settings.lr * _SLOWER
+
+    def at_rate(self, rows: Rows, watched: Rows, rate: float) -> Mapping[Setting, Said]:
+        """Fine-tune on some scans at one rate, and hear what is said of others at each look."""
+        found = self.diary.watch(self.pupil, rows, rate, watched)
+        return {
+            Setting(rate, look): Said(site.astype(np.float64), source_macro_f1(check, self.check_labels))
+            for look, (site, check) in enumerate(zip(found.site, found.check, strict=True))
+        }
+
+    def out_of_fold(self, folds: Folds, truth: Truth, terms: Terms) -> OutOfFold:
+        """Judge it by folds, with rate and length chosen by folds within."""
+        count = int(folds.max()) + 1
+        total, done = count * (count - 1) // 2 + count, 0
+
+        def study(rows: Rows, watched: Rows, only: Setting | None) -> Mapping[Setting, Said]:
+            nonlocal done
+            heard: dict[Setting, Said] = {}
+            for rate in self.rates if only is None else (only.rate,):
+                heard |= self.at_rate(rows, watched, rate)
+            done += 1
+            self.progress(f"fine-tuning the {self.name}", done, total)
+            return heard
+
+        return nested(study, folds, truth, terms)
+
+
+def tuning_of(name: str, ground: Ground, folder: Diary, config: AdaptConfig, seed: int, progress: Progress) -> Tuning:
+    """Make the ``head`` or the ``tail`` ready to be fine-tuned."""
+    model, carried = _head(ground) if name == "head" else (tail_of(ground), _as_they_are)
+    set_trainable(ground.network, "head" if name == "head" else "tail")
+    material = _material(ground, model, carried)
+    diary = Diary(folder.folder / name, f"{folder.fingerprint} {name}")
+    check_labels = ground.held_out_labels[ground.check]
+    return Tuning(name, Pupil(model, material, config, seed), diary, config, check_labels, progress)
+
+
+def _as_they_are(inputs: Inputs) -> Inputs:
+    return inputs
+
+
+def _head(ground: Ground) -> tuple[keras.Model, _Carry]:
+    pooled = pooled_features(ground.network)
+    head = ground.network.whole.get_layer(HEAD)
+    features = keras.Input(pooled.output.shape[1:])
+    dropped = keras.layers.Dropout(ground.network.plan.dropout, seed=ground.network.plan.seed)(features)
+    return keras.Model(features, head(dropped), name="head"), lambda inputs: _score(pooled, inputs)
+
+
+def _material(ground: Ground, model: keras.Model, carried: _Carry) -> Material:
+    """Lay out what is learnt: the site's labels, the source's classes, and what the network said before of both."""
+    labels, healthy = ground.bundle.labels, ground.bundle.labels.healthy_index
+    classes, tumours = len(labels), ground.site.tumours
+    allowed = tumour_or_healthy(tumours, healthy, classes)
+    types = tumour_or_healthy(np.ones(len(tumours), dtype=np.bool_), healthy, classes)
+    if not ground.site.binary:
+        allowed = one_hot(np.array([labels.index(scan.label) for scan in ground.site.scans]), classes)
+    views = tuple(carried(view) for view in ground.views)
+    replay = carried(ground.replay)
+    everything = np.ones((len(replay), classes), dtype=np.float32)
+    shown = one_hot(ground.replay_labels, classes)
+    return Material(
+        site=views,
+        # What the network said of another site's tumours is kept as far as the type goes, of healthy scans not at all.
+        site_targets=tuple(
+            adaptation_targets(allowed, _score(model, view), types * tumours[:, None].astype(np.float32))
+            for view in views
+        ),
+        tumours=tumours,
+        replay=replay,
+        replay_targets=adaptation_targets(shown, _score(model, replay), everything),
+        check=carried(ground.held_out[ground.check]),
+    )
+
+
+def _score(model: keras.Model, inputs: Inputs) -> np.ndarray:
+    parts = [
+        np.asarray(model.predict_on_batch(np.asarray(inputs[start : start + _SCORING_BATCH], np.float32)))
+        for start in range(0, len(inputs), _SCORING_BATCH)
+    ]
+    return np.concatenate(parts)
+
+
+def _outer(folds: Folds) -> Iterator[tuple[Rows, Rows]]:
+    for fold in range(int(folds.max()) + 1):
+        yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
