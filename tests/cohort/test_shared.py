@@ -52,9 +52,10 @@ def seen_of(folder: Path) -> tuple[SeenScan, ...]:
 def test_copies_are_found_whatever_was_done_to_them(manifest: Manifest, site: Path, tmp_path: Path) -> None:
     seen = seen_of(site)
     found = shared_pictures(manifest, seen, tmp_path / "cache")
-    names = {seen[each.scan].found.path.name: each.kind for each in found}
-    assert set(names) == {"copied.png", "mirrored.png"}
-    assert names["copied.png"] == TwinKind.PIXELS
+    kinds = {(seen[each.scan].found.path.name, each.kind) for each in found}
+    assert {name for name, _ in kinds} == {"copied.png", "mirrored.png"}
+    assert ("copied.png", TwinKind.PIXELS) in kinds
+    assert ("mirrored.png", TwinKind.MIRRORED) in kinds
     assert all(manifest.records[each.record].label in {"glioma", "no_tumor"} for each in found)
 
 
