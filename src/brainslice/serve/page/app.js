@@ -1,0 +1,263 @@
+// The page: what is chosen, what is shown, and who is told of what.
+
+import { showModel } from "./card.js";
+import { bindChoices } from "./choices.js";
+import { element, the, write } from "./element.js";
+import { asJson, asPage, asPicture, save } from "./exports.js";
+import { entriesOf, watchIntake } from "./intake.js";
+import { showList, stateWords } from "./list.js";
+import { Queue, SETTLED } from "./queue.js";
+import { askModel, forget, useToken } from "./service.js";
+import { judge } from "./study.js";
+import { Threshold } from "./threshold.js";
+import { doubtWords, isOutside, setWords, showBars, showVerdict, showWarnings, verdictOf, verdictWords, warningWords } from "./verdict.js";
+import { Viewer } from "./viewer.js";
+import { Scroller } from "./volume.js";
+import { loadWords, say } from "./words.js";
+
+let model = null, selected = null, said = "status.empty", tokenTried = false;
+
+await loadWords();
+const viewer = new Viewer();
+const threshold = new Threshold();
+const scroller = new Scroller(showSlice);
+const queue = new Queue((entry, signal) => judge(entry, model, signal), changed, askToken);
+bindChoices({ language: the("language"), theme: the("theme") }, sayAgain);
+watchIntake({ zone: the("drop"), files: the("files"), folder: the("folder"), pickFiles: the("pick"), pickFolder: the("pick-folder") }, take);
+for (const [id, act] of Object.entries({ cancel, clear, "export-json": saveJson, "export-png": savePicture, "export-html": savePage })) {
+  the(id).addEventListener("click", act);
+}
+the("token").addEventListener("submit", giveToken);
+await learnModel();
+document.documentElement.dataset.ready = "";
+
+async function learnModel() {
+  try {
+    model = await askModel();
+    threshold.use(model);
+    showModel(model);
+    the("model-problem").hidden = true;
+  } catch (failure) {
+    if (failure.status === 401) askToken();
+    else {
+      the("model-problem").hidden = false;
+      the("model-problem").replaceChildren(say("problem.model", { why: reasonOf(failure) }), " ",
+        element("button", { type: "button", onclick: learnModel }, say("action.again")));
+    }
+  }
+}
+
+async function take(lot) {
+  const entries = await entriesOf(lot);
+  if (entries.length === 0) {
+    tell("status.none");
+    return;
+  }
+  said = "status.progress";
+  selected ??= entries[0];
+  if (model === null && !queue.resting) learnModel();
+  await queue.add(entries);
+}
+
+function changed(entry) {
+  if (entry?.state === "done" && entry === selected) announce(entry);
+  if (entry !== null && entry === selected) showSelected();
+  if (queue.entries.length > 0 && !queue.busy && queue.done === queue.entries.length && said === "status.progress") {
+    the("announcements").append(` ${statusWords()}`);
+  }
+  showProgress();
+}
+
+function select(entry) {
+  selected = entry;
+  showSelected();
+  if (entry.state === "done") announce(entry);
+  showProgress();
+}
+
+function showProgress() {
+  const { entries } = queue;
+  if (selected !== null && selected.row === undefined) showSelected();
+  showList(the("list"), entries, selected, select);
+  the("progress").hidden = entries.length === 0 && said === "status.empty";
+  the("cancel").hidden = !queue.busy;
+  the("clear").hidden = entries.length === 0;
+  write(the("status"), statusWords());
+  document.body.classList.toggle("working", queue.busy);
+  document.body.classList.toggle("begun", entries.length > 0);
+}
+
+function statusWords() {
+  return say(queue.slow ? "status.slow" : said, { done: queue.done, all: queue.entries.length });
+}
+
+/** Say something where the progress stands, aloud as well. */
+function tell(key) {
+  said = key;
+  showProgress();
+  write(the("announcements"), statusWords());
+}
+
+function announce({ name, kind, answer }) {
+  const { prediction } = answer;
+  const words = [`${name}: ${say(`verdict.${prediction.verdict}`)}.`, ...warningWords(prediction), ...verdictWords(prediction, kind === "volume")];
+  write(the("announcements"), words.join(" "));
+}
+
+function showSelected() {
+  the("result").hidden = selected === null;
+  if (selected === null) return;
+  write(the("result-title"), selected.name);
+  const done = selected.state === "done";
+  for (const id of ["exports", "warnings"]) the(id).hidden = !done;
+  document.querySelector(".evidence").hidden = !done;
+  if (done) showAnswer(selected);
+  else showWait(selected);
+}
+
+function showWait(entry) {
+  scroller.open(null);
+  const node = the("verdict");
+  const failed = entry.state === "refused" || entry.state === "failed";
+  node.dataset.verdict = failed ? "none" : "waiting";
+  const parts = [element("p", { class: "verdict-word" }, element("strong", {}, failed ? say("verdict.none") : stateWords(entry)))];
+  if (failed) parts.push(element("p", { class: "problem" }, reasonOf(entry.failure)));
+  const buttons = SETTLED.has(entry.state) ? waysOn(entry) : [];
+  if (buttons.length > 0) parts.push(element("div", { class: "buttons" }, ...buttons));
+  node.replaceChildren(...parts);
+  if (failed) write(the("announcements"), `${entry.name}: ${say("verdict.none")}. ${reasonOf(entry.failure)}`);
+}
+
+function waysOn(entry) {
+  const ways = [];
+  if (entry.state !== "refused") ways.push(element("button", { type: "button", onclick: () => judgeAgain(entry) }, say("action.again")));
+  if (entry.state === "refused" && entry.files.length > 1) {
+    ways.push(element("button", { type: "button", onclick: () => judgeEach(entry) }, say("action.each")));
+  }
+  return ways;
+}
+
+/** One sentence: the service's own where it gave one about the file, else the page's. */
+function reasonOf(failure) {
+  const own = failure.key === "state.refused" || (failure.status === 413 && failure.detail !== null);
+  return own && failure.detail !== null ? failure.detail : say(failure.key, { status: failure.status || "?" });
+}
+
+function judgeAgain(entry) {
+  // Slices that were fetched belong to the older answer.
+  entry.seen = null;
+  return queue.again(entry);
+}
+
+function judgeEach(entry) {
+  queue.entries = queue.entries.filter((one) => one !== entry);
+  const each = entry.files.map((file) => ({ name: file.name, files: [file], kind: "scan" }));
+  [selected] = each;
+  queue.add(each);
+}
+
+function showAnswer(entry) {
+  const { prediction } = entry.answer;
+  const outside = isOutside(prediction);
+  showWarnings(the("warnings"), prediction);
+  showVerdict(the("verdict"), prediction, entry.kind === "volume");
+  the("probabilities").hidden = outside;
+  // The figures of thresholds were measured on single slices, and say nothing of volumes.
+  the("threshold-part").hidden = outside || model === null || entry.kind === "volume";
+  threshold.show(prediction.tumour_probability);
+  showNumbers(prediction, entry.kind === "volume");
+  scroller.open(entry.kind === "volume" ? entry : null);
+  // Only volumes say which side is which; a plain picture may lie any way round.
+  the("pictures").classList.toggle("oriented", entry.kind === "volume");
+  if (entry.kind === "scan") viewer.show(entry.answer.pictures, prediction.class, !outside);
+}
+
+function showNumbers(prediction, isVolume) {
+  write(the("probabilities-title"), say(isVolume ? "bars.pooled" : "bars.title"));
+  showBars(the("bars"), prediction);
+  the("set").hidden = isVolume;
+  the("set").replaceChildren(...setWords(prediction).map((words, place) => element("span", place === 0 ? {} : { class: "quiet" }, words)));
+  the("doubts").replaceChildren(...doubtWords(prediction).map((words) => element("li", {}, words)));
+}
+
+/** Show a slice of a volume, or why it cannot be shown; a slice that was not judged, or is no brain, has no map. */
+function showSlice(found) {
+  const missing = found.pictures === undefined;
+  the("slice-problem").hidden = !missing;
+  if (missing) {
+    const entry = selected;
+    const words = found.code === "unknown_volume" ? say("problem.forgotten") : reasonOf(found);
+    the("slice-problem").replaceChildren(words, " ",
+      element("button", { type: "button", onclick: () => judgeAgain(entry) }, say("action.again")));
+    return;
+  }
+  const mapped = found.judged && !isOutside(found.prediction) && !isOutside(selected.answer.prediction);
+  viewer.show(found.pictures, found.prediction.class, mapped);
+}
+
+function sayAgain() {
+  if (model !== null) {
+    showModel(model);
+    threshold.sayAgain();
+  }
+  viewer.sayAgain();
+  showSelected();
+  showProgress();
+}
+
+function cancel() {
+  queue.cancel();
+  the("token").hidden = true;
+  tell("status.cancelled");
+  showSelected();
+}
+
+function clear() {
+  for (const { kind, answer } of queue.entries) if (kind === "volume" && answer !== null) forget(answer.viewer.id);
+  selected = null;
+  queue.clear();
+  showSelected();
+  for (const id of ["original", "seen"]) Object.assign(the(id), { width: 1, height: 1 });
+  tell("status.cleared");
+  the("pick").focus();
+}
+
+function askToken() {
+  the("token-wrong").hidden = !tokenTried;
+  the("token").hidden = false;
+  the("token-field").focus();
+}
+
+async function giveToken(event) {
+  event.preventDefault();
+  useToken(the("token-field").value);
+  the("token-field").value = "";
+  the("token").hidden = true;
+  tokenTried = true;
+  await learnModel();
+  if (the("token").hidden) {
+    tokenTried = false;
+    await queue.resume();
+  }
+}
+
+function nameOf(ending) {
+  return `brainslice-${queue.entries.indexOf(selected) + 1}-${verdictOf(selected).replace(" ", "-")}.${ending}`;
+}
+
+function hand(blob, ending) {
+  save(blob, nameOf(ending));
+  write(the("announcements"), say("export.made", { name: nameOf(ending) }));
+}
+
+function saveJson() {
+  hand(asJson(selected, model), "json");
+}
+
+async function savePicture() {
+  hand(await asPicture(selected, model), "png");
+}
+
+function savePage() {
+  hand(asPage(selected, model), "html");
+}

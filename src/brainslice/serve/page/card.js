@@ -1,0 +1,43 @@
+// What the model is, as the service tells it.
+
+import { element, the, write } from "./element.js";
+import { className, day, number, say, share } from "./words.js";
+
+/** The line at the head of the page. */
+export function modelLine(model) {
+  return `${model.name} · ${model.digest.slice(0, 12)} · brainslice ${model.version}`;
+}
+
+function scans(images, groups) {
+  return say("card.scans", { images: number(images), groups: number(groups) });
+}
+
+function protocol(name) {
+  return say(`protocol.${name}`);
+}
+
+function facts(model) {
+  const from = model.provenance;
+  return [
+    ["name", model.name],
+    ["digest", model.digest],
+    ["created", day(model.created)],
+    ["version", model.version],
+    ["classes", model.classes.map(className).join(", ")],
+    ["backbone", model.backbone],
+    ["dataset", from.dataset],
+    ["protocol", protocol(from.protocol)],
+    ["train", scans(from.train_images, from.train_groups)],
+    ["validation", scans(from.validation_images, from.validation_groups)],
+    ["accuracy", `${share(model.validation.accuracy)}, n = ${number(model.validation.n)}`],
+    ["threshold", number(model.threshold, 2)],
+  ];
+}
+
+export function showModel(model) {
+  write(the("model"), modelLine(model));
+  the("model").title = model.digest;
+  the("facts").replaceChildren(...facts(model).map(([key, value]) =>
+    element("div", {}, element("dt", {}, say(`card.${key}`)), element("dd", {}, value))));
+  the("card").hidden = false;
+}

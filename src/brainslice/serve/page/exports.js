@@ -1,0 +1,111 @@
+// A result leaves the page as JSON, as a picture or as one page of HTML; each says what it is for and which model answered.
+
+import { element, the } from "./element.js";
+import { modelLine } from "./card.js";
+import { doubtWords, isOutside, noteWords, reasonWords, setWords, verdictWords, warningWords } from "./verdict.js";
+import { className, percent, say, spoken } from "./words.js";
+
+const PANEL = 512, MARGIN = 24, LINE = 26;
+const STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#15191e;background:#fff}"
+  + "img{background:#000;max-width:30rem;width:48%}.research{border:1px solid #7a4a00;padding:.5rem .75rem}"
+  + "table{border-collapse:collapse}th,td{text-align:start;padding:.2rem 1.5rem .2rem 0;border-bottom:1px solid #ccd2d8;font-variant-numeric:tabular-nums}"
+  + "code{overflow-wrap:anywhere}@media print{body{margin:0}}";
+
+export function researchLine() {
+  return `${say("research.short")} ${say("research.long")}`;
+}
+
+/** The service's own answer, without its pictures and without the handle of its volume. */
+export function asJson(entry, model) {
+  const result = entry.kind === "volume" ? entry.answer.whole : entry.answer.prediction;
+  const about = { name: model?.name ?? null, digest: entry.answer.model, version: model?.version ?? null };
+  return new Blob([`${JSON.stringify({ research_use_only: researchLine(), model: about, result }, null, 2)}\n`], { type: "application/json" });
+}
+
+/** Both pictures as they are shown now, with the words that belong to them; the file's name is left out, it may name a patient. */
+export function asPicture(entry, model) {
+  const words = linesOf(entry, model);
+  const canvas = element("canvas", { width: 2 * PANEL + 3 * MARGIN, height: PANEL + 2 * MARGIN + LINE * (words.length + 0.5) });
+  const pen = canvas.getContext("2d");
+  pen.fillStyle = "#000";
+  pen.fillRect(0, 0, canvas.width, canvas.height);
+  ["original", "seen"].forEach((id, place) => fit(pen, the(id), MARGIN + place * (PANEL + MARGIN), MARGIN));
+  pen.fillStyle = "#e6eaef";
+  pen.font = "17px system-ui, sans-serif";
+  words.forEach((line, place) => pen.fillText(line, MARGIN, PANEL + 2 * MARGIN + LINE * (place + 0.6), canvas.width - 2 * MARGIN));
+  return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+}
+
+function fit(pen, picture, left, top) {
+  const scale = PANEL / Math.max(picture.width, picture.height);
+  const width = picture.width * scale, height = picture.height * scale;
+  pen.drawImage(picture, left + (PANEL - width) / 2, top + (PANEL - height) / 2, width, height);
+}
+
+function volumeWords(entry) {
+  return [the("slice-label").textContent, say("volume.single"), ...noteWords(entry.answer.whole)];
+}
+
+function linesOf(entry, model) {
+  const { prediction } = entry.answer;
+  const lines = [...warningWords(prediction), `${say(`verdict.${prediction.verdict}`)}. ${verdictWords(prediction, entry.kind === "volume").join(" ")}`];
+  if (entry.kind === "volume") lines.push(...volumeWords(entry));
+  if (!isOutside(prediction)) lines.push(`${say("map.class")} ${className(the("map-class").value)}: ${say("map.caption")}`);
+  lines.push(model === null ? "" : modelLine(model), `${say("export.digest")}: ${entry.answer.model}`, researchLine());
+  return lines.filter((line) => line !== "");
+}
+
+/** One page that needs nothing beside it. */
+export function asPage(entry, model) {
+  const { prediction } = entry.answer;
+  const page = document.implementation.createHTMLDocument(say("export.report"));
+  page.documentElement.lang = spoken();
+  page.head.prepend(element("meta", { charset: "utf-8" }));
+  page.head.append(
+    element("meta", { "http-equiv": "Content-Security-Policy", content: "default-src 'none'; img-src data:; style-src 'unsafe-inline'" }),
+    element("meta", { name: "viewport", content: "width=device-width" }), element("style", {}, STYLE));
+  page.body.append(
+    element("p", { class: "research" }, researchLine()),
+    element("h1", {}, say("export.report")),
+    ...warningWords(prediction).map((words) => element("p", {}, element("strong", {}, words))),
+    element("h2", {}, `${say("verdict.title")}: ${say(`verdict.${prediction.verdict}`)}`),
+    ...verdictWords(prediction, entry.kind === "volume").map((words) => element("p", {}, words)),
+    element("ul", {}, ...prediction.reasons.map((reason) => element("li", {}, reasonWords(reason)))),
+    ...picturesIn(entry), ...(isOutside(prediction) ? [] : figuresIn(prediction, entry.kind === "volume")), ...modelIn(entry, model));
+  return new Blob([`<!doctype html>\n${page.documentElement.outerHTML}\n`], { type: "text/html" });
+}
+
+function picturesIn(entry) {
+  const words = entry.kind === "volume" ? volumeWords(entry) : [];
+  const pictures = ["original", "seen"].map((id) =>
+    element("img", { src: the(id).toDataURL("image/png"), alt: the(id).getAttribute("aria-label") }));
+  if (!isOutside(entry.answer.prediction)) words.push(`${say("map.class")} ${className(the("map-class").value)}: ${say("map.caption")}`);
+  return [element("div", {}, ...pictures), ...words.map((line) => element("p", {}, line))];
+}
+
+function figuresIn(prediction, isVolume) {
+  const rows = [...Object.entries(prediction.probabilities).map(([name, share]) => [className(name), share]),
+    [say("bars.tumour"), prediction.tumour_probability]];
+  return [
+    element("h2", {}, say(isVolume ? "bars.pooled" : "bars.title")),
+    element("table", {}, ...rows.map(([name, share]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, percent(share))))),
+    ...[...(isVolume ? [] : setWords(prediction)), ...doubtWords(prediction)].map((words) => element("p", {}, words)),
+  ];
+}
+
+function modelIn(entry, model) {
+  return [
+    element("h2", {}, say("export.model")),
+    ...(model === null ? [] : [element("p", {}, modelLine(model))]),
+    element("p", {}, `${say("export.digest")}: `, element("code", {}, entry.answer.model)),
+  ];
+}
+
+/** Hand a file to the browser's downloads. */
+export function save(blob, name) {
+  const address = URL.createObjectURL(blob);
+  const link = element("a", { href: address, download: name });
+  link.click();
+  // The download has begun by then; keeping the address would keep the picture.
+  setTimeout(() => URL.revokeObjectURL(address), 10_000);
+}

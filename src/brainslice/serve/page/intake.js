@@ -1,0 +1,101 @@
+// Files come in by drop, paste or choice, and become entries: single scans, or volumes of many files.
+
+const JUNK = /^(\.|thumbs\.db$|desktop\.ini$|dicomdir$)/i;
+
+/** Watch the page for files; each lot is handed on as [{file, folder}]. */
+export function watchIntake({ zone, files, folder, pickFiles, pickFolder }, take) {
+  pickFiles.addEventListener("click", () => files.click());
+  pickFolder.addEventListener("click", () => folder.click());
+  for (const input of [files, folder]) {
+    input.addEventListener("change", () => {
+      const lot = [...input.files].map((file) => ({ file, folder: folderOf(file.webkitRelativePath) }));
+      input.value = "";
+      take(lot);
+    });
+  }
+  document.addEventListener("paste", (event) => {
+    const lot = [...(event.clipboardData?.files ?? [])].map((file) => ({ file, folder: "" }));
+    if (lot.length === 0) return;
+    event.preventDefault();
+    take(lot);
+  });
+  watchDrops(zone, take);
+}
+
+function watchDrops(zone, take) {
+  let depth = 0;
+  const show = (step) => {
+    depth = Math.max(0, depth + step);
+    zone.classList.toggle("over", depth > 0);
+  };
+  document.addEventListener("dragenter", (event) => { event.preventDefault(); show(1); });
+  document.addEventListener("dragleave", () => show(-1));
+  document.addEventListener("dragover", (event) => event.preventDefault());
+  document.addEventListener("drop", async (event) => {
+    event.preventDefault();
+    show(-depth);
+    take(await dropped(event.dataTransfer));
+  });
+}
+
+/** What was dropped, folders opened; the list must be read before the event ends, hence the two steps. */
+async function dropped(transfer) {
+  const roots = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? null);
+  if (roots.length === 0 || roots.includes(null)) return [...transfer.files].map((file) => ({ file, folder: "" }));
+  return (await Promise.all(roots.map((root) => open(root, "")))).flat();
+}
+
+async function open(entry, folder) {
+  if (entry.isFile) {
+    const file = await new Promise((done, fail) => entry.file(done, fail));
+    return [{ file, folder }];
+  }
+  const reader = entry.createReader();
+  const inside = [];
+  for (;;) {
+    // A reader gives a hundred entries at a time, and none when it is done.
+    const some = await new Promise((done, fail) => reader.readEntries(done, fail));
+    if (some.length === 0) break;
+    inside.push(...some);
+  }
+  return (await Promise.all(inside.map((one) => open(one, `${folder}${entry.name}/`)))).flat();
+}
+
+function folderOf(path = "") {
+  return path.slice(0, path.lastIndexOf("/") + 1);
+}
+
+/** Sort a lot into entries {name, files, kind}: DICOM files of one folder are a volume, all else stands alone. */
+export async function entriesOf(lot) {
+  const wanted = lot.filter(({ file }) => !JUNK.test(file.name));
+  const kinds = await Promise.all(wanted.map(({ file }) => kindOf(file)));
+  const entries = [];
+  const series = new Map();
+  wanted.forEach(({ file, folder }, place) => {
+    if (kinds[place] !== "dicom" || folder === "") {
+      entries.push({ name: file.name, files: [file], kind: kinds[place] === "volume" ? "volume" : "scan" });
+    } else if (series.has(folder)) {
+      series.get(folder).files.push(file);
+    } else {
+      const entry = { name: folder.replace(/\/$/, ""), files: [file], kind: "volume" };
+      series.set(folder, entry);
+      entries.push(entry);
+    }
+  });
+  return entries.map(soleFile);
+}
+
+function soleFile(entry) {
+  const alone = entry.kind === "volume" && entry.files.length === 1 && !/\.(nii|gz|zip)$/i.test(entry.files[0].name);
+  return alone ? { ...entry, name: entry.files[0].name, kind: "scan" } : entry;
+}
+
+/** Tell by a file's first bytes what it is: "dicom", "volume" (NIfTI, or an archive) or "scan". */
+export async function kindOf(file) {
+  const head = new Uint8Array(await file.slice(0, 352).arrayBuffer().catch(() => new ArrayBuffer(0)));
+  const at = (place, length) => String.fromCharCode(...head.subarray(place, place + length));
+  if (at(128, 4) === "DICM") return "dicom";
+  if (at(0, 2) === "\x1f\x8b" || at(0, 4) === "PK\x03\x04") return "volume";
+  const nifti = ["n+1", "ni1"].includes(at(344, 3)) || ["n+2", "ni2"].includes(at(4, 3));
+  return nifti ? "volume" : "scan";
+}

@@ -1,0 +1,113 @@
+// A volume: its curve, slice by slice, and the slices themselves, fetched when they are looked at.
+
+import { drawCurve } from "./curve.js";
+import { element, the, write } from "./element.js";
+import { slice as askSlice } from "./service.js";
+import { noteWords } from "./verdict.js";
+import { picturesOf } from "./viewer.js";
+import { percent, say } from "./words.js";
+
+const KEPT = 48;
+
+export class Scroller {
+  /** @param shown Told of a slice {prediction, pictures, judged} when it is there, or of the Failure in its place. */
+  constructor(shown) {
+    Object.assign(this, { shown, entry: null, index: 0 });
+    the("slice").addEventListener("input", () => this.go(Number(the("slice").value) - 1));
+    the("curve").addEventListener("click", (event) => this.go(this.under(event)));
+    for (const canvas of ["original", "seen"]) {
+      the(canvas).addEventListener("wheel", (event) => this.wheel(event), { passive: false });
+    }
+  }
+
+  /** Show a volume, or nothing where the entry is a single picture. */
+  open(entry) {
+    this.entry = entry;
+    the("scroller").hidden = entry === null;
+    if (entry === null) return;
+    entry.seen ??= new Map();
+    entry.index ??= this.strongest(entry.answer);
+    the("slice").max = entry.answer.slices.length;
+    this.sayAgain();
+    this.go(entry.index);
+  }
+
+  /** The slice, of those that carry the answer, that speaks most for a tumour. */
+  strongest({ slices, carrying }) {
+    let best = carrying.first;
+    for (let index = carrying.first; index <= carrying.last; index += 1) {
+      if ((slices[index]?.probability ?? 0) > (slices[best]?.probability ?? 0)) best = index;
+    }
+    return best;
+  }
+
+  sayAgain() {
+    if (this.entry === null) return;
+    const { answer } = this.entry;
+    const best = this.strongest(answer);
+    const highest = { slices: answer.slices.length, slice: best + 1, probability: percent(answer.slices[best].probability) };
+    write(the("curve-words"), say("volume.curve"));
+    the("carrying").replaceChildren(
+      element("span", {}, say("volume.carrying.title", { first: answer.carrying.first + 1, last: answer.carrying.last + 1 })),
+      element("button", { type: "button", onclick: () => this.go(best) }, say("volume.carrying", { slice: best + 1 })));
+    the("curve").setAttribute("aria-label", say("volume.curve.words", highest));
+    the("volume-notes").replaceChildren(...noteWords(answer.whole).map((note) => element("li", {}, note)));
+    this.draw();
+  }
+
+  wheel(event) {
+    if (this.entry === null || event.ctrlKey || event.deltaY === 0) return;
+    event.preventDefault();
+    this.go(this.index + Math.sign(event.deltaY));
+  }
+
+  under(event) {
+    const box = the("curve").getBoundingClientRect();
+    return Math.floor(((event.clientX - box.left) / box.width) * this.entry.answer.slices.length);
+  }
+
+  /** Go to a slice; the neighbours are fetched as well, so that scrolling does not wait. */
+  async go(wanted) {
+    const { entry } = this;
+    const last = entry.answer.slices.length - 1;
+    const index = Math.min(Math.max(wanted, 0), last);
+    this.index = entry.index = index;
+    the("slice").value = index + 1;
+    this.draw();
+    const found = await this.fetch(entry, index).catch((failure) => failure);
+    if (this.entry !== entry || this.index !== index) return;
+    this.shown(found);
+    for (const near of [index + 1, index - 1, index + 2, index - 2]) {
+      if (near >= 0 && near <= last) this.fetch(entry, near).catch(() => null);
+    }
+  }
+
+  fetch(entry, index) {
+    if (!entry.seen.has(index)) {
+      const judged = entry.answer.slices[index] !== null;
+      const coming = askSlice(entry.answer.viewer.id, index)
+        .then(async (answer) => ({ judged, prediction: answer.prediction, pictures: await picturesOf(answer) }));
+      entry.seen.set(index, coming);
+      coming.catch(() => entry.seen.delete(index));
+      // The oldest go first; a long volume would not fit in memory.
+      if (entry.seen.size > KEPT) entry.seen.delete(entry.seen.keys().next().value);
+    }
+    return entry.seen.get(index);
+  }
+
+  draw() {
+    const { answer } = this.entry;
+    const words = sliceWords(answer.slices, this.index);
+    write(the("slice-label"), words);
+    the("slice").setAttribute("aria-valuetext", words);
+    drawCurve(the("curve"), answer, this.index);
+  }
+}
+
+function sliceWords(slices, index) {
+  const place = { slice: index + 1, slices: slices.length };
+  const found = slices[index];
+  if (found === null) return say("volume.none", place);
+  const key = found.verdict === "refer" ? "volume.referred" : "volume.slice";
+  return say(key, { ...place, probability: percent(found.probability) });
+}

@@ -1,0 +1,77 @@
+"""A service with a stand-in model, a browser, and a fresh visit for each test."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from browser import Visit, chromium, draw_healthy, draw_tumour
+from served import serving, write_stand_in
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
+
+LIMIT = 15_000
+"""Milliseconds that anything on the page may take under test."""
+
+
+@pytest.fixture(scope="session")
+def served_bundle(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A bundle that calls bright pictures healthy."""
+    return write_stand_in(tmp_path_factory.mktemp("served")).folder
+
+
+@pytest.fixture(scope="session")
+def address(served_bundle: Path) -> Iterator[str]:
+    """Where a real service listens."""
+    pytest.importorskip("fastapi", reason="needs the serve extra")
+    with serving(served_bundle) as found:
+        yield found
+
+
+# One module long: while Playwright runs, this process has an event loop, which other tests may want for themselves.
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A running Chromium."""
+    with chromium() as running:
+        yield running
+
+
+@pytest.fixture
+def visiting(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
+    """Make visits; options are those of a browser's profile. At the end none of them may have had a fault."""
+    visits: list[Visit] = []
+
+    def visit(at: str = address, **options: object) -> Visit:
+        profile = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 900}} | options)
+        page = profile.new_page()
+        page.set_default_timeout(LIMIT)
+        visits.append(Visit(page, at))
+        return visits[-1]
+
+    yield visit
+    faults = [fault for visit in visits for fault in visit.faults]
+    for one in visits:
+        one.page.context.close()
+    assert not faults
+
+
+@pytest.fixture
+def visit(visiting: Callable[..., Visit]) -> Visit:
+    """A visit in English, with the page loaded."""
+    return visiting().open()
+
+
+@pytest.fixture(scope="session")
+def tumour(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that the stand-in calls a tumour."""
+    return draw_tumour(tmp_path_factory.mktemp("scans") / "first.png")
+
+
+@pytest.fixture(scope="session")
+def healthy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A picture that the stand-in calls healthy."""
+    return draw_healthy(tmp_path_factory.mktemp("scans") / "second.png")

@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from browser import Visit
+from served import THRESHOLD, curve
+
+POINTS = curve()["points"]
+
+
+def expected(rate: dict[str, float]) -> str:
+    value, low, high = (f"{round(100 * rate[name])} %" for name in ("value", "low", "high"))
+    return f"{value} ({low} to {high})"
+
+
+def without_curve(said: dict[str, Any]) -> None:
+    said["operating_curve"] = None
+
+
+@pytest.mark.parametrize("place", [0, 7, 24])
+def test_the_slider_shows_what_the_service_says_was_measured_there(visit: Visit, tumour: Path, place: int) -> None:
+    visit.choose(tumour)
+    visit.slide("#threshold", place)
+    point = POINTS[place]
+    assert visit.words("#threshold-value") == f"Threshold {point['threshold']:.2f}"
+    assert visit.words("#rates [data-rate=sensitivity]") == f"Sensitivity {expected(point['sensitivity'])}"
+    assert visit.words("#rates [data-rate=specificity]") == f"Specificity {expected(point['specificity'])}"
+
+
+def test_it_says_on_how_many_scans_that_was_measured(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    assert "on 400 validation scans" in visit.words("#threshold-words")
+
+
+def test_the_slider_starts_at_the_last_measured_point_not_above_the_threshold_in_use(
+    visit: Visit, tumour: Path
+) -> None:
+    visit.choose(tumour)
+    last = max(place for place, point in enumerate(POINTS) if point["threshold"] <= THRESHOLD)
+    assert visit.page.input_value("#threshold") == str(last)
+
+
+def test_moving_it_changes_no_verdict_and_says_on_which_side_the_result_lies(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    before = visit.words("#verdict")
+    visit.slide("#threshold", 0)
+    assert "lies at or above this threshold" in visit.words("#threshold-meaning")
+    visit.slide("#threshold", len(POINTS) - 1)
+    assert "lies below this threshold" in visit.words("#threshold-meaning")
+    assert visit.words("#verdict") == before
+
+
+def test_a_button_goes_back_to_the_threshold_in_use(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    start = visit.page.input_value("#threshold")
+    visit.slide("#threshold", 0)
+    visit.page.click(f"#points button:has-text('In use: {THRESHOLD}')")
+    assert visit.page.input_value("#threshold") == start
+
+
+def test_it_can_be_moved_by_keyboard_and_says_aloud_what_it_shows(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    visit.page.focus("#threshold")
+    visit.page.keyboard.press("Home")
+    visit.page.keyboard.press("ArrowRight")
+    said = visit.page.get_attribute("#threshold", "aria-valuetext").replace("\u00a0", " ")
+    assert said.startswith(f"Threshold {POINTS[1]['threshold']:.2f}; Sensitivity {expected(POINTS[1]['sensitivity'])}")
+
+
+def test_named_operating_points_are_used_where_there_is_no_curve(visiting: Callable[..., Visit], tumour: Path) -> None:
+    def change(said: dict[str, Any]) -> None:
+        without_curve(said)
+        said["operating_points"] = [{"name": "sensitivity-0.95", **POINTS[5]}, {"name": "youden", **POINTS[12]}]
+
+    visit = visiting()
+    visit.change_answers("**/model", change)
+    visit.open().choose(tumour)
+    visit.page.click("#points button:has-text('sensitivity-0.95')")
+    assert visit.words("#threshold-value") == f"Threshold {POINTS[5]['threshold']:.2f}"
+    assert visit.words("#rates [data-rate=specificity]") == f"Specificity {expected(POINTS[5]['specificity'])}"
+
+
+def test_a_model_without_measured_thresholds_says_so(visiting: Callable[..., Visit], tumour: Path) -> None:
+    visit = visiting()
+    visit.change_answers("**/model", without_curve)
+    visit.open().choose(tumour)
+    assert visit.words("#threshold-words") == "This model carries no measured thresholds."
+    assert not visit.shown("#threshold")
