@@ -11,6 +11,12 @@ programs=.venv/bin
 unset PYTHONDONTWRITEBYTECODE
 export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
 
+# The independent judge of DICOM objects; without it their tests are skipped.
+if ! command -v dciodvfy >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  (apt-get update && apt-get install -y --no-install-recommends dicom3tools) >/dev/null 2>&1 ||
+    echo "== dicom3tools cannot be installed; tests that need dciodvfy are skipped"
+fi
+
 failed=0
 step() {
   echo "== $*"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import importlib.util
 import io
 import json
 import re
@@ -162,6 +163,32 @@ def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans:
         alone = predictor.predict(Path(row["path"]))
         assert row["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
         assert row.keys() == {"path", *alone.to_json()}
+
+
+def test_dicom_objects_are_written_for_dicom_files_and_others_are_told(
+    trained: Path, scans: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
+    assert call("predict", scans, "--project-root", trained, "--dicom-out", tmp_path / "out") == 0
+    assert capsys.readouterr().err.count("no DICOM file, so no DICOM report was written") == 2
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.real
+def test_a_real_dicom_file_gets_its_report_and_map(trained: Path, real_scans: Path, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
+    scan = real_scans / "dicom" / "single" / "MR_small.dcm"
+    assert call("predict", scan, "--project-root", trained, "--dicom-out", tmp_path / "out") == 0
+    names = sorted(path.name.split("_")[-1] for path in (tmp_path / "out").iterdir())
+    assert names == ["map.dcm", "report.dcm"]
+
+
+def test_dicom_output_without_its_library_is_refused_in_a_line(
+    trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
+    assert call("predict", scans, "--project-root", trained, "--dicom-out", tmp_path / "out") == 2
+    assert "--dicom-out needs highdicom; pip install 'brainslice[dicom-out]'" in capsys.readouterr().err
 
 
 @pytest.mark.real

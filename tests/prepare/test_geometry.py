@@ -139,6 +139,26 @@ def test_a_mask_lands_where_its_picture_lands() -> None:
     assert np.mean((picture > 0.5) != (mask > 0.5)) < 0.03
 
 
+@given(GREYS, st.integers(16, 64))
+def test_a_map_brought_back_covers_the_box_and_stays_within_its_range(picture: np.ndarray, size: int) -> None:
+    box = find_head(picture)
+    frame = Frame(box, max(box.height, box.width), size)
+    back = frame.unwarp(np.full((size, size), 3.0, dtype=np.float32), picture.shape)
+    inside = np.zeros(picture.shape, dtype=bool)
+    inside[box.top : box.bottom, box.left : box.right] = True
+    np.testing.assert_allclose(back[inside], 3.0, rtol=1e-6)
+    assert not back[~inside].any()
+
+
+def test_a_peak_comes_back_to_where_it_was() -> None:
+    frame = Frame(Box(30, 70, 151, 191), 121, 64)
+    picture = np.zeros((200, 240), dtype=np.float32)
+    picture[118:126, 88:96] = 1.0
+    back = frame.unwarp(frame.warp(picture), picture.shape)
+    row, column = np.unravel_index(int(back.argmax()), back.shape)
+    assert (abs(row - 122) <= 3, abs(column - 92) <= 3) == (True, True)
+
+
 def test_a_long_strip_takes_no_memory_for_its_square() -> None:
     strip = np.ones((1, 60_000), dtype=np.float32)
     warped = Frame(find_head(strip), 60_000, 64).warp(strip)

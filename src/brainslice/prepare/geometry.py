@@ -138,6 +138,25 @@ class Frame:
         square[top : top + rows, left : left + columns] = np.asarray(resized, dtype=np.float32)
         return square
 
+    def unwarp(self, square: Square, shape: tuple[int, int]) -> Pixels:
+        """Bring a map of the network's square back onto the picture this frame was made for.
+
+        Args:
+            square: Values ``(size, size)``, such as a heat map.
+            shape: Rows and columns of the picture.
+
+        Returns:
+            Values ``(h, w)``, bilinear inside the box, 0 outside, where the network saw nothing.
+        """
+        rows = max(1, round(self.box.height * self.size / self.side))
+        columns = max(1, round(self.box.width * self.size / self.side))
+        top, left = (self.size - rows) // 2, (self.size - columns) // 2
+        part = Image.fromarray(np.ascontiguousarray(square[top : top + rows, left : left + columns]))
+        picture = np.zeros(shape, dtype=np.float32)
+        inside = part.resize((self.box.width, self.box.height), Image.Resampling.BILINEAR)
+        picture[self.box.top : self.box.bottom, self.box.left : self.box.right] = np.asarray(inside)
+        return picture
+
 
 def inside_frame(pixels: Pixels) -> Box:
     """Find what lies inside bright lines and bars along the edges, as screenshots have them.
