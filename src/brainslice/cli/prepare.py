@@ -29,8 +29,7 @@ def prepare(
         typer.Option("--copy/--use-symlinks", help="Copy the files, or link to them where the system can."),
     ] = False,
     external: Annotated[
-        bool,
-        typer.Option("--external", help="SOURCE is a yes/no set of another site, for data/external_navoneel."),
+        bool, typer.Option("--external", help="SOURCE is a yes/no set of another site, for data/external_navoneel.")
     ] = False,
     exclude_overlap_with: ExcludeOverlap = None,
     config: ConfigFile = None,

@@ -68,7 +68,8 @@ def _rescan(pixels: UInt8[np.ndarray, "h w"], rng: np.random.Generator) -> UInt8
     noisy = np.hypot(flat + real, imaginary)
     margin = round(0.12 * max(noisy.shape))
     framed = np.pad(noisy, ((margin, margin), (2 * margin, 2 * margin)), constant_values=0.04)
-    return np.clip(255 * framed, 0, 255).astype(np.uint8)
+    seen: UInt8[np.ndarray, "h2 w2"] = np.clip(255 * framed, 0, 255).astype(np.uint8)
+    return seen
 
 
 def _encoded(pixels: UInt8[np.ndarray, "h w"]) -> bytes:

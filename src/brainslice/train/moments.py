@@ -77,7 +77,11 @@ def _run(tail: keras.Model, inputs: Activated, seen: Seen) -> None:
     """Let scans pass, and show the moments before each BatchNorm layer just before it acts."""
 
     def watched(layer: keras.layers.Layer) -> keras.layers.Layer:
-        return _Watched(layer, seen) if isinstance(layer, keras.layers.BatchNormalization) else layer
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer
+        window = _Watched(name=f"watched_{layer.name}")
+        window.inner, window.seen = layer, seen
+        return window
 
     copy = keras.models.clone_model(tail, clone_function=watched)
     copy(keras.ops.convert_to_tensor(inputs.astype(np.float32)), training=False)
@@ -86,14 +90,14 @@ def _run(tail: keras.Model, inputs: Activated, seen: Seen) -> None:
 class _Watched(keras.layers.Layer):
     """A BatchNorm layer that tells what it is about to see."""
 
-    def __init__(self, layer: keras.layers.BatchNormalization, seen: Seen) -> None:
-        super().__init__(name=f"watched_{layer.name}")
-        self._inner, self._seen = layer, seen
+    # Keras looks at a layer's constructor, which under test is wrapped by the shape checks: so there is none.
+    inner: keras.layers.BatchNormalization
+    seen: Seen
 
     def call(self, inputs: Tensor, mask: Tensor = None) -> Tensor:  # noqa: ARG002 - part of the call that is repeated
         mean, variance = keras.ops.moments(inputs, axes=(0, 1, 2))
-        self._seen(self._inner, Moments(keras.ops.convert_to_numpy(mean), keras.ops.convert_to_numpy(variance)))
-        return self._inner(inputs, training=False)
+        self.seen(self.inner, Moments(keras.ops.convert_to_numpy(mean), keras.ops.convert_to_numpy(variance)))
+        return self.inner(inputs, training=False)
 
     def compute_output_spec(self, inputs: Tensor, mask: Tensor = None) -> keras.KerasTensor:  # noqa: ARG002 - likewise
         return keras.KerasTensor(inputs.shape, inputs.dtype)
