@@ -67,3 +67,18 @@ def test_a_source_that_is_not_there_leaves_nothing(tmp_path: Path, capsys: Captu
     assert call("prepare", tmp_path / "absent", "--project-root", tmp_path / "project") == 3
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "project" / "data").exists()
+
+
+def test_another_site_s_pictures_can_be_kept_out_of_training_from_the_start(
+    source: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    other = tmp_path / "other"
+    for kind, label in (("glioma", "yes"), ("notumor", "no")):
+        (other / label).mkdir(parents=True)
+        shutil.copy(min((source / "Training" / kind).iterdir()), other / label)
+    words = ("--project-root", tmp_path, "--set", "data.folds=3", "--exclude-overlap-with", other)
+    assert call("prepare", source, *words) == 0
+    assert "neither train nor validate" in capsys.readouterr().err
+    exclusion = Manifest.read(tmp_path / "data").exclusion
+    assert exclusion is not None
+    assert exclusion.against == "other"

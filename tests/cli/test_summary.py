@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -52,3 +53,24 @@ def test_a_report_that_is_none_of_ours_is_one_line(text: str, reports: Path, tmp
     (reports / "report.json").write_text(text)
     assert call("summary", "--project-root", tmp_path) == 3
     assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_was_found_at_another_site_stands_below(reports: Path, tmp_path: Path, capsys: Capture) -> None:
+    score = {"value": 0.8, "interval": {"low": 0.7, "high": 0.9}}
+    entry = {
+        "name": "adapted_elsewhere",
+        "auc": score,
+        "sensitivity": score,
+        "specificity": {"value": None, "interval": None},
+        "false_negatives": 4,
+        "false_positives": 0,
+    }
+    told = {"site": "elsewhere", "n": 20, "tumours": 20, "groups": 20, "marks": ["phantom"], "entries": [entry]}
+    (reports / "external").mkdir()
+    (reports / "external" / "elsewhere.json").write_text(json.dumps(told))
+    (reports / "external" / "elsewhere_adaptation.json").write_text(json.dumps({"site": "elsewhere"}))
+    assert call("summary", "--project-root", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert said.count("Scans of another site: elsewhere") == 1
+    assert "0.800 [0.700, 0.900]" in said
+    assert "adapted_elsewhere" in said
