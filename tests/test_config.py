@@ -77,3 +77,10 @@ def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
 def test_later_words_win_over_earlier_ones_and_over_the_file(rate: float, seed: int) -> None:
     found = read_config(SHIPPED, ("train.lr=0.5", f"train.lr={rate!r}", f"seed={seed}"))
     assert (found.train.lr, found.seed) == (rate, seed)
+
+
+def test_recall_weights_are_one_a_class_where_they_are_used() -> None:
+    with pytest.raises(ConfigError, match=r"recall_weights must be 4 numbers, one for each class, got 2"):
+        read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2]"))
+    read = read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2, 1, 1]"))
+    assert read.train.recall_weights == (1.0, 2.0, 1.0, 1.0)

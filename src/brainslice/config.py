@@ -73,6 +73,9 @@ class TrainConfig(_Section):
     mixed_precision: bool = False
     class_weights: bool = True
     oversampling: bool = False
+    loss: Literal["cross_entropy", "focal", "recall_weighted"] = "cross_entropy"
+    focal_gamma: Annotated[float, Field(ge=0)] = 2.0
+    recall_weights: tuple[Positive, ...] = ()
     label_smoothing: Share = 0.05
     ema: bool = False
     ema_momentum: Annotated[float, Field(gt=0, lt=1)] = 0.99
@@ -182,9 +185,14 @@ def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     for word in overrides:
         _override(values, word)
     try:
-        return Config.model_validate(values)
+        config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(name, error)) from error
+    given, classes = len(config.train.recall_weights), len(config.data.class_names)
+    if config.train.loss == "recall_weighted" and given != classes:
+        msg = f"{name}: train.recall_weights must be {classes} numbers, one for each class, got {given}"
+        raise ConfigError(msg)
+    return config
 
 
 def _parse(path: Path) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import keras
 import numpy as np
 import pytest
 
+from brainslice.network.losses import LossPlan
 from brainslice.progress import silent
 from brainslice.train.feed import Feed, Shuffle, make_lesson
 from brainslice.train.history import Epoch
@@ -20,7 +21,7 @@ PLAN = StagePlan(
     weight_decay=0.01,
     cosine=True,
     warmup_epochs=0.5,
-    label_smoothing=0.05,
+    loss=LossPlan(smoothing=0.05),
 )
 
 

@@ -15,7 +15,7 @@ import numpy as np
 from brainslice.arrays import Labels, Logits
 from brainslice.errors import CalibrationError
 from brainslice.measure.reliability import negative_log_likelihood
-from brainslice.network.losses import CrossEntropy
+from brainslice.network.losses import LossPlan
 from brainslice.progress import Progress
 from brainslice.train import checkpoint
 from brainslice.train.checkpoint import Standing
@@ -38,7 +38,7 @@ class StagePlan:
         weight_decay: Decoupled, for ``adamw`` only.
         cosine: Let the learning rate fall along a half cosine to a hundredth; else it stays.
         warmup_epochs: Epochs in which the learning rate rises from zero.
-        label_smoothing: Share of the target spread over all classes.
+        loss: What is minimised.
         ema_momentum: Judge and keep a moving average of the weights; None keeps the weights themselves.
         patience: Stop after this many epochs without a better validation score; None never stops early.
         minutes: Start no epoch after this long; None sets no limit.
@@ -51,7 +51,7 @@ class StagePlan:
     weight_decay: float
     cosine: bool
     warmup_epochs: float
-    label_smoothing: float
+    loss: LossPlan
     ema_momentum: float | None = None
     patience: int | None = None
     minutes: float | None = None
@@ -89,7 +89,7 @@ def compile_model(model: keras.Model, plan: StagePlan, steps: int) -> None:
     """Give a model the stage's loss and optimizer; ``steps`` is the number of batches of an epoch."""
     model.compile(
         optimizer=_optimizer(plan, steps),
-        loss=CrossEntropy(plan.label_smoothing),
+        loss=plan.loss.loss(),
         metrics=[],
         weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         # TensorFlow's compiler needs minutes for what a laptop's processor then runs no faster.

@@ -14,6 +14,7 @@ from brainslice.cohort.split import Split
 from brainslice.config import Config
 from brainslice.network.augment import AugmentPlan
 from brainslice.network.build import Network
+from brainslice.network.losses import LossPlan
 from brainslice.network.weights import weights_digest
 from brainslice.progress import Progress
 from brainslice.train.feed import Lesson, Shuffle, make_lesson
@@ -89,7 +90,7 @@ class Task:
             weight_decay=train.weight_decay,
             cosine=train.cosine_decay,
             warmup_epochs=train.warmup_epochs,
-            label_smoothing=train.label_smoothing,
+            loss=LossPlan(train.loss, train.label_smoothing, train.focal_gamma, train.recall_weights),
             ema_momentum=train.ema_momentum if train.ema else None,
             patience=train.early_stopping_patience if train.early_stopping else None,
             minutes=minutes,
