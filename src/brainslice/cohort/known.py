@@ -40,6 +40,7 @@ class KnownScan:
         name: The file's name in the set, without its ending.
         group: Scans that share it show one patient, or are one picture.
         fold: The part of the group-clean protocol, 0 to 4.
+        patient_known: Whether the group is a patient; otherwise it is a picture in all its copies.
         mask: The file that holds the tumour's outline, or empty.
         mirrored: Whether the outline has to be flipped left to right first.
         fingerprint: What the picture looks like, in 64 bits.
@@ -48,6 +49,7 @@ class KnownScan:
     name: str
     group: str
     fold: int
+    patient_known: bool
     mask: str
     mirrored: bool
     fingerprint: int
@@ -80,6 +82,11 @@ def known_scans() -> Mapping[str, KnownScan]:
     packed = files("brainslice.cohort").joinpath(_TABLE).read_bytes()
     rows = csv.DictReader(io.StringIO(gzip.decompress(packed).decode("utf-8")))
     return {_stem(row["name"]): _known(row) for row in rows}
+
+
+def known_scan(source: str) -> KnownScan | None:
+    """Find what the table knows of a scan by its path or name; None where it knows no such name."""
+    return known_scans().get(_stem(source))
 
 
 def recognise(scans: Sequence[tuple[str, int]]) -> tuple[KnownScan | None, ...] | None:
@@ -146,6 +153,7 @@ def _known(row: dict[str, str]) -> KnownScan:
         name=PurePosixPath(row["name"]).stem,
         group=row["group"],
         fold=int(row["fold"]),
+        patient_known=row["patient_known"] == "1",
         mask=row["mask"],
         mirrored=row["mirrored"] == "1",
         fingerprint=int(row["fingerprint"], 16),

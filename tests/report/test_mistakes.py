@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+import csv
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from matplotlib.figure import Figure
+
+from brainslice.judge.analysis import Analysed, analyse
+from brainslice.judge.scoring import Judged, judge
+from brainslice.places import Places
+from brainslice.report import canvas
+from brainslice.report.mistakes import draw_gallery, subgroup_table, write_mistakes
+from stand_in import config, prepare_project, write_bundle_for
+
+
+@pytest.fixture(scope="module")
+def judged(tmp_path_factory: pytest.TempPathFactory) -> Judged:
+    root = prepare_project(tmp_path_factory.mktemp("project"))
+    places = Places.of(root, config())
+    write_bundle_for(places, config())
+    return judge(places, config())
+
+
+@pytest.fixture(scope="module")
+def analysed(judged: Judged) -> Analysed:
+    return analyse(judged)
+
+
+def test_all_mistakes_are_written_as_json_and_as_a_table(judged: Judged, analysed: Analysed, tmp_path: Path) -> None:
+    write_mistakes(analysed, judged.evaluation, tmp_path)
+    told = json.loads((tmp_path / "errors.json").read_text(encoding="utf-8"))
+    assert told["n"] == len(told["errors"]) == len(analysed.mistakes)
+    assert told["marks"] == ["phantom"]
+    with (tmp_path / "errors.csv").open(encoding="utf-8", newline="") as stream:
+        rows = list(csv.DictReader(stream))
+    assert [row["path"] for row in rows] == [mistake.path for mistake in analysed.mistakes]
+    assert {row["kind"] for row in rows} <= {"missed tumour", "false alarm", "wrong class"}
+    assert (tmp_path / "errors.png").is_file()
+
+
+def test_the_table_tells_n_and_groups_of_every_part(judged: Judged, analysed: Analysed) -> None:
+    table = subgroup_table(analysed.rows, judged.evaluation)
+    assert len(table.rows) == len(analysed.rows)
+    for row, cells in zip(analysed.rows, table.rows, strict=True):
+        assert cells[0].startswith(f"{row.attribute}: ")
+        assert cells[-2:] == (str(row.n), str(row.groups))
+    assert "PHANTOM" in table.text
+    assert "by chance" in table.text
+
+
+def test_the_gallery_shows_scan_called_class_and_truth(
+    judged: Judged, analysed: Analysed, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    drawn: dict[str, Figure] = {}
+    monkeypatch.setattr(canvas, "_save", lambda figure, path: drawn.__setitem__(path.name, figure))
+    first = analysed.mistakes[0]
+    in_set = replace(first, answer=replace(first.answer, coverage=0.9, prediction_set=("glioma", "pituitary")))
+    draw_gallery((in_set, *analysed.mistakes[1:3]), judged.evaluation, tmp_path / "errors")
+    axes = drawn["errors"].axes
+    assert sum(bool(panel.get_images()) for panel in axes) == 9
+    words = " ".join(panel.get_title(loc="left") for panel in axes)
+    assert first.kind.value in words
+    assert first.answer.predicted.replace("_", " ") in words
+    assert "set: glioma, pituitary" in words
+    assert not drawn["errors"].texts or all(first.path not in text.get_text() for text in drawn["errors"].texts)
+
+
+def test_where_nothing_went_wrong_an_older_gallery_goes(judged: Judged, analysed: Analysed, tmp_path: Path) -> None:
+    write_mistakes(analysed, judged.evaluation, tmp_path)
+    write_mistakes(replace(analysed, mistakes=()), judged.evaluation, tmp_path)
+    assert {path.name for path in tmp_path.iterdir()} == {"errors.json", "errors.csv", "subgroups.txt"}
+    assert json.loads((tmp_path / "errors.json").read_text())["errors"] == []
