@@ -12,7 +12,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from brainslice.bundle.card import CARD_FILE, model_card
+from brainslice.bundle.card import CARD_FILE, amended_card
 from brainslice.bundle.types import FORMAT, INFO_FILE, BundleDraft, BundleInfo
 from brainslice.errors import BundleError
 from brainslice.files import replacing_folder, sha256_of, write_text
@@ -89,8 +89,8 @@ def write_bundle(folder: Path, draft: BundleDraft, files: Mapping[str, Path]) ->
 def amend_bundle(folder: Path, **changes: object) -> ModelBundle:
     """Change what a bundle says about its model, and seal it anew: whole or not at all.
 
-    The model's own files stay as they are; the card is written again, since it repeats the description. The digest
-    changes with the description.
+    The model's own files stay as they are; the card is written again, since it repeats the description, and keeps its
+    findings. The digest changes with the description.
 
     Args:
         folder: The bundle.
@@ -113,8 +113,9 @@ def amend_bundle(folder: Path, **changes: object) -> ModelBundle:
     files = {name: bundle.path(name) for name in bundle.info.files}
     with tempfile.TemporaryDirectory() as place:
         if CARD_FILE in files:
+            card = files[CARD_FILE].read_text(encoding="utf-8", errors="replace")
             files[CARD_FILE] = Path(place) / CARD_FILE
-            write_text(files[CARD_FILE], model_card(draft))
+            write_text(files[CARD_FILE], amended_card(card, bundle.info, draft))
         return write_bundle(folder, draft, files)
 
 

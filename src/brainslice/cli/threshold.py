@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
@@ -19,47 +19,62 @@ if TYPE_CHECKING:
     from brainslice.judge.tuning import TuningScans
 
 
+BundleFolder: TypeAlias = Annotated[
+    Path | None, typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default.")
+]
+TuningFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--data", help="Tune on half of this folder (yes and no, or the classes), report on the rest."),
+]
+TargetSensitivity: TypeAlias = Annotated[
+    float | None, typer.Option("--target-sensitivity", metavar="RATE", help="Find at least this share of tumours.")
+]
+TargetSpecificity: TypeAlias = Annotated[
+    float | None, typer.Option("--target-specificity", metavar="RATE", help="Clear at least this share of healthy.")
+]
+Youden: TypeAlias = Annotated[bool, typer.Option("--youden", help="Make sensitivity plus specificity largest.")]
+CostRatio: TypeAlias = Annotated[
+    float | None, typer.Option("--cost-ratio", metavar="R", help="A missed tumour costs R times a false alarm.")
+]
+NetBenefit: TypeAlias = Annotated[
+    float | None, typer.Option("--net-benefit", metavar="P", help="Most good for who acts from P(tumour) = P on.")
+]
+Promised: TypeAlias = Annotated[
+    bool, typer.Option("--guarantee", help="Promise the targets for new groups, with the given confidence.")
+]
+PromisedUnit: TypeAlias = Annotated[
+    Unit, typer.Option("--guarantee-unit", help="Promise for a scan of a new patient, or for all of its scans.")
+]
+Confidence: TypeAlias = Annotated[
+    float, typer.Option("--confidence", help="The probability with which a guarantee holds.")
+]
+Prevalence: TypeAlias = Annotated[
+    float | None, typer.Option("--prevalence", help="The share of tumours to weigh costs and PPV and NPV at.")
+]
+Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="What to call the one operating point.")]
+Use: TypeAlias = Annotated[
+    str | None, typer.Option("--use", metavar="NAME", help="Make an operating point the bundle's own threshold.")
+]
+
+
 def threshold(
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
     protocol: ProtocolName = None,
-    bundle: Annotated[
-        Path | None, typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default.")
-    ] = None,
-    data: Annotated[
-        Path | None,
-        typer.Option("--data", help="Tune on half of this folder (yes and no, or the classes), report on the rest."),
-    ] = None,
-    target_sensitivity: Annotated[
-        float | None, typer.Option("--target-sensitivity", metavar="RATE", help="Find at least this share of tumours.")
-    ] = None,
-    target_specificity: Annotated[
-        float | None, typer.Option("--target-specificity", metavar="RATE", help="Clear at least this share of healthy.")
-    ] = None,
-    youden: Annotated[bool, typer.Option("--youden", help="Make sensitivity plus specificity largest.")] = False,
-    cost_ratio: Annotated[
-        float | None, typer.Option("--cost-ratio", metavar="R", help="A missed tumour costs R times a false alarm.")
-    ] = None,
-    net_benefit: Annotated[
-        float | None, typer.Option("--net-benefit", metavar="P", help="Most good for who acts from P(tumour) = P on.")
-    ] = None,
-    guarantee: Annotated[
-        bool, typer.Option("--guarantee", help="Promise the targets for new groups, with the given confidence.")
-    ] = False,
-    guarantee_unit: Annotated[
-        Unit, typer.Option("--guarantee-unit", help="Promise for a scan of a new patient, or for all of its scans.")
-    ] = Unit.SCAN,
-    confidence: Annotated[
-        float, typer.Option("--confidence", help="The probability with which a guarantee holds.")
-    ] = 0.9,
-    prevalence: Annotated[
-        float | None, typer.Option("--prevalence", help="The share of tumours to weigh costs and PPV and NPV at.")
-    ] = None,
-    name: Annotated[str | None, typer.Option("--name", help="What to call the one operating point.")] = None,
-    use: Annotated[
-        str | None, typer.Option("--use", metavar="NAME", help="Make an operating point the bundle's own threshold.")
-    ] = None,
+    bundle: BundleFolder = None,
+    data: TuningFolder = None,
+    target_sensitivity: TargetSensitivity = None,
+    target_specificity: TargetSpecificity = None,
+    youden: Youden = False,
+    cost_ratio: CostRatio = None,
+    net_benefit: NetBenefit = None,
+    guarantee: Promised = False,
+    guarantee_unit: PromisedUnit = Unit.SCAN,
+    confidence: Confidence = 0.9,
+    prevalence: Prevalence = None,
+    name: Name = None,
+    use: Use = None,
 ) -> None:
     """Find operating points on tuning scans.
 
