@@ -11,10 +11,13 @@ programs=.venv/bin
 unset PYTHONDONTWRITEBYTECODE
 export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
 
-# The independent judge of DICOM objects; without it their tests are skipped.
-if ! command -v dciodvfy >/dev/null && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-  (apt-get update && apt-get install -y --no-install-recommends dicom3tools) >/dev/null 2>&1 ||
-    echo "== dicom3tools cannot be installed; tests that need dciodvfy are skipped"
+# Two programs that some tests need, and are skipped without: the independent judge of DICOM objects, and a browser.
+needed=()
+command -v dciodvfy >/dev/null || needed+=(dicom3tools)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || needed+=(chromium)
+if [ "${#needed[@]}" -gt 0 ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  (apt-get update && apt-get install -y --no-install-recommends "${needed[@]}") >/dev/null 2>&1 ||
+    echo "== ${needed[*]} cannot be installed; tests that need them are skipped"
 fi
 
 failed=0
