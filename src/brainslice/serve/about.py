@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -85,7 +86,7 @@ def model_facts(predictor: Predictor, limits: Limits) -> dict[str, Any]:
     bundle, info = predictor.bundle, predictor.bundle.info
     told = info.model_dump(mode="json")
     kept = ("name", "digest", "created", "backbone", "temperature", "class_map_shape", "provenance", "validation")
-    curve = _optional(bundle, CURVE_FILE, TypeAdapter(OperatingCurve))
+    curve = _optional(bundle, CURVE_FILE, OperatingCurve.model_validate_json)
     return {
         **{name: told[name] for name in kept},
         "version": brainslice.__version__,
@@ -94,7 +95,7 @@ def model_facts(predictor: Predictor, limits: Limits) -> dict[str, Any]:
         "marks": list(info.marks),
         "threshold": predictor.threshold,
         "input_size": predictor.recipe.size,
-        "test": _optional(bundle, TEST_FILE, TypeAdapter(dict[str, Any])),
+        "test": _optional(bundle, TEST_FILE, TypeAdapter(dict[str, Any]).validate_json),
         "conformal": told.get("conformal"),
         "operating_points": list(told.get("operating_points") or ()),
         "operating_curve": None if curve is None else curve.model_dump(mode="json"),
@@ -108,12 +109,12 @@ def model_facts(predictor: Predictor, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _optional(bundle: ModelBundle, name: str, shape: TypeAdapter[Told]) -> Told | None:
+def _optional(bundle: ModelBundle, name: str, read: Callable[[str], Told]) -> Told | None:
     if name not in bundle.info.files:
         return None
     path = bundle.path(name)
     try:
-        return shape.validate_json(_text(path))
+        return read(_text(path))
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))

@@ -46,7 +46,7 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
     """
     settings = settings or Settings()
     service = Service.of(predictor, settings)
-    app = FastAPI(
+    app = _Application(
         title="brainslice",
         version=brainslice.__version__,
         description=RESEARCH_USE_ONLY,
@@ -63,11 +63,16 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
     assets = page_assets()
     for address, asset in assets.items():
         app.add_route(address, _sender(asset), ["GET"], include_in_schema=False)
-    app.openapi_schema = describe(app)
     # The one added last stands outermost.
     app.add_middleware(Guard, settings=settings, public=frozenset(assets))
     app.add_middleware(Watch, metrics=service.metrics)
     return app
+
+
+class _Application(FastAPI):
+    def openapi(self) -> dict[str, Any]:
+        self.openapi_schema = self.openapi_schema or describe(self)
+        return self.openapi_schema
 
 
 @contextlib.asynccontextmanager

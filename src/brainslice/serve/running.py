@@ -7,6 +7,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from types import FrameType
 from typing import Final
 
@@ -39,7 +40,6 @@ def run_service(predictor: Predictor, settings: Settings, told: Callable[[str], 
     app = create_app(predictor, settings)
     _log_to_stderr()
     with _listening(settings) as listener:
-        told(_address(settings.host, listener))
         config = uvicorn.Config(
             app,
             log_config=None,
@@ -50,22 +50,30 @@ def run_service(predictor: Predictor, settings: Settings, told: Callable[[str], 
             http="h11",
             timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
         )
-        Server(config, app.state.service).run(sockets=[listener])
+        begun = partial(told, _address(settings.host, listener))
+        Server(config, app.state.service, begun).run(sockets=[listener])
 
 
 class Server(uvicorn.Server):
     """A server that says that it is ending before it ends, and whose orderly end is no failure."""
 
-    def __init__(self, config: uvicorn.Config, service: Service) -> None:
+    def __init__(self, config: uvicorn.Config, service: Service, begun: Callable[[], None]) -> None:
         """Serve an application.
 
         Args:
             config: How it is served.
             service: Whose work is waited for.
+            begun: Called when requests are answered and signals heard.
         """
         super().__init__(config)
         self._service = service
+        self._begun = begun
         self._told_at: float | None = None
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Begin to serve, and tell."""
+        await super().startup(sockets)
+        self._begun()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as its class calls it
         """Begin to end; at the second signal, end."""

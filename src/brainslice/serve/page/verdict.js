@@ -5,7 +5,7 @@ import { sign } from "./sign.js";
 import { className, either, knows, number, percent, say } from "./words.js";
 
 /** Reasons of the gate: with any of these the picture may be no brain MRI slice, and no class is shown. */
-export const OUTSIDE = new Set(["flat", "coloured", "no_background", "no_head", "strange"]);
+export const OUTSIDE = new Set(["flat", "no_background", "no_head", "strange"]);
 
 export function verdictOf(entry) {
   return entry.answer?.prediction.verdict ?? "none";
