@@ -12,7 +12,7 @@ from brainslice.trust.verdict import Reason
 from browser import Visit
 
 Change = Callable[[dict[str, Any]], None]
-GATE = (Reason.FLAT, Reason.COLOURED, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.STRANGE)
+GATE = (Reason.FLAT, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.STRANGE)
 
 
 def refer(*reasons: Reason) -> Change:
