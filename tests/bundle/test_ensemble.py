@@ -53,5 +53,5 @@ def test_the_card_names_the_members_and_owns_up_to_an_approximate_temperature(dr
     for card in (exact, rough):
         assert "Ensemble of 2 networks" in card
         assert "`555555555555`" in card
-    assert "approximation" in rough
-    assert "approximation" not in exact
+    assert "approximations" in rough
+    assert "approximations" not in exact

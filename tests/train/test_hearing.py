@@ -11,7 +11,6 @@ from brainslice.cohort.split import Protocol, Split, make_split
 from brainslice.errors import DatasetError, ParityError
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.network.ensemble import pack_graphs
-from brainslice.progress import silent
 from brainslice.train.hearing import HeldOut, compare_graphs, hear, held_out_scans
 from stand_in import SLOPES, write_graph
 
@@ -69,13 +68,13 @@ def test_what_is_heard_is_the_mean_of_those_that_may_judge(
     splits = splits_of(manifest, (0, 1), (0, 2))
     found = held_out(scans, manifest, splits)
     one, other = (OnnxEngine(path).run(found.inputs).logits for path in graphs[:2])
-    heard = hear(graphs[2], found, silent)
+    heard = found.average(hear(graphs[2], found.inputs))
     assert heard == pytest.approx(np.where(found.may_judge[:, :1], one, other), abs=1e-5)
 
 
 def test_where_all_may_judge_the_ensemble_itself_is_heard(graphs: tuple[Path, Path, Path], scans: np.ndarray) -> None:
     everyone = HeldOut(scans, np.zeros(len(scans), int), np.arange(len(scans)), np.ones((len(scans), 2), bool))
-    assert hear(graphs[2], everyone, silent) == pytest.approx(OnnxEngine(graphs[2]).run(scans).logits, abs=1e-5)
+    assert everyone.average(hear(graphs[2], scans)) == pytest.approx(OnnxEngine(graphs[2]).run(scans).logits, abs=1e-5)
 
 
 def test_a_class_that_chose_nothing_is_one_line(manifest: Manifest, scans: np.ndarray) -> None:
@@ -95,3 +94,11 @@ def test_a_packed_graph_is_held_to_its_members(graphs: tuple[Path, Path, Path], 
     assert found.class_maps < 1e-5
     with pytest.raises(ParityError, match="mean of its 2 members"):
         compare_graphs(packed, [one, one], scans)
+
+
+def test_a_network_alone_tells_no_members(
+    graphs: tuple[Path, Path, Path], manifest: Manifest, scans: np.ndarray
+) -> None:
+    found = held_out(scans, manifest, splits_of(manifest, (0, 1), (0, 2)))
+    with pytest.raises(ParityError, match="must tell its members' logits"):
+        found.average(hear(graphs[0], found.inputs))

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from scipy.stats import binom, kstest
 
 from brainslice.errors import BundleError, UsageError
-from brainslice.trust.dropout import HEAD_FILE, Head, join_heads
+from brainslice.trust.dropout import HEAD_FILE, Head
 
 DRAWS = 4000
 
@@ -69,15 +69,6 @@ def test_without_dropout_every_draw_is_the_whole_network() -> None:
     drawn = head.draw(features, 7)
     assert drawn.shape == (5, 7, 3)
     assert drawn == pytest.approx(np.repeat(head.logits(features)[:, np.newaxis], 7, axis=1), abs=1e-5)
-
-
-def test_joined_heads_give_the_mean_of_their_logits() -> None:
-    one, other = make_head(12, seed=1), make_head(7, rate=0.5, seed=2)
-    first, second = some_features(5, 12), some_features(5, 7)
-    joined = join_heads((one, other))
-    mean = (one.logits(first) + other.logits(second)) / 2
-    assert joined.logits(np.concatenate([first, second], axis=1)) == pytest.approx(mean, abs=1e-5)
-    assert joined.rate.tolist() == [*one.rate.tolist(), *other.rate.tolist()]
 
 
 def test_what_is_saved_is_read_again(tmp_path: Path) -> None:

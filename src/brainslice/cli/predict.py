@@ -2,15 +2,31 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING
 
 import typer
 
+from brainslice.cli.asking import (
+    AsJson,
+    Asked,
+    BundleFolder,
+    DicomFolder,
+    Draws,
+    Listing,
+    Overlays,
+    Overwrite,
+    PointName,
+    Scans,
+    Table,
+    Threshold,
+    Views,
+)
 from brainslice.cli.console import note, say, watching
 from brainslice.cli.options import Root
 from brainslice.errors import UnreadableScanError, UsageError
@@ -24,33 +40,19 @@ Each = Callable[[Path, Prediction], None]
 
 
 def predict(
-    scans: Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")] = None,
+    scans: Scans = None,
     root: Root = Path(),
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or what ships."),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
-    ] = None,
-    gradcam: Annotated[
-        Path | None,
-        typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")] = False,
-    listed: Annotated[
-        str | None,
-        typer.Option("--list", metavar="FILE", help="A text file with a path on each line; - reads standard input."),
-    ] = None,
-    output: Annotated[
-        Path | None,
-        typer.Option("--output", metavar="FILE", help="Write a table, .jsonl, .csv or .parquet; it is gone on with."),
-    ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Begin the table of --output anew.")] = False,
-    dicom_out: Annotated[
-        Path | None,
-        typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan."),
-    ] = None,
+    bundle: BundleFolder = None,
+    threshold: Threshold = None,
+    gradcam: Overlays = None,
+    as_json: AsJson = False,
+    listed: Listing = None,
+    output: Table = None,
+    overwrite: Overwrite = False,
+    dicom_out: DicomFolder = None,
+    operating_point: PointName = None,
+    views: Views = False,
+    dropout: Draws = None,
 ) -> None:
     """Classify scans.
 
@@ -59,9 +61,11 @@ def predict(
     from brainslice.infer.default import DEFAULT_BUNDLE, bundle_for
     from brainslice.infer.predictor import Predictor
 
+    asked = Asked(threshold, operating_point, views, dropout)
+    asked.refuse_to_go_on(output, overwrite)
     places = _places(scans, listed)
     chosen = bundle or bundle_for(root)
-    predictor = Predictor.open(chosen, threshold=threshold)
+    predictor = asked.of(Predictor.open(chosen, threshold=threshold))
     if chosen == DEFAULT_BUNDLE:
         info = predictor.bundle.info
         note(f"answered by the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")
@@ -157,9 +161,24 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
 def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
     if folder is None:
         return []
-    from brainslice.cli.dicom import dicom_writer
+    if importlib.util.find_spec("highdicom") is None:
+        msg = "--dicom-out needs highdicom; pip install 'brainslice[dicom-out]'"
+        raise UsageError(msg)
+    from brainslice.dicom_out.write import write_dicom
+    from brainslice.rows.walk import fingerprint, spelled
 
-    return [dicom_writer(folder, predictor.bundle.info)]
+    def write(path: Path, answer: Prediction) -> None:
+        stem = folder / f"{path.stem}_{fingerprint(spelled(path)).hex()[:8]}"
+        try:
+            written = write_dicom(predictor, path, answer, stem)
+        except UnreadableScanError as error:
+            note(f"{spelled(path)}: no DICOM report was written: {error}")
+            return
+        if len(written) < len(("report", "map")):
+            what = "a report without a map was written: it does not say where it lies"
+            note(f"{spelled(path)}: {what if written else 'no DICOM file, so no DICOM report was written'}")
+
+    return [write]
 
 
 def _tell(path: Path, answer: Prediction | Refusal) -> None:
@@ -170,8 +189,14 @@ def _tell(path: Path, answer: Prediction | Refusal) -> None:
     shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
     say(
         f"{path}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
-        f"{_verdict(answer)}"
+        f"{_verdict(answer)}{_doubt(answer)}"
     )
+
+
+def _doubt(answer: Prediction) -> str:
+    if answer.mutual_information is None:
+        return ""
+    return f"  |  entropy {answer.entropy:.3f}, mutual information {answer.mutual_information:.3f} nats"
 
 
 def _verdict(answer: Prediction) -> str:

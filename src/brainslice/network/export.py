@@ -18,7 +18,8 @@ import onnx
 from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.errors import ConfigError, ParityError
 from brainslice.files import replacing
-from brainslice.network.build import FEATURES, Network, in_float32
+from brainslice.network.build import FEATURES, HEAD, Network, in_float32
+from brainslice.trust.dropout import Head
 
 _OUTPUTS = ("logits", "class_maps")
 _EXPORTED = (*_OUTPUTS, "features")
@@ -147,6 +148,13 @@ def save_network(network: Network, path: Path) -> None:
         raise ConfigError(msg)
     with replacing(path) as temporary:
         network.whole.save(temporary)
+
+
+def head_of(network: Network) -> Head:
+    """Give the head's arrays, and how often training left each feature out."""
+    kernel, bias = (keras.ops.convert_to_numpy(array) for array in network.whole.get_layer(HEAD).weights)
+    rate = np.full(len(kernel), network.whole.get_layer(FEATURES).rate, np.float32)
+    return Head(kernel.astype(np.float32), bias.astype(np.float32), rate)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

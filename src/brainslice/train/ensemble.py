@@ -5,16 +5,18 @@ from __future__ import annotations
 import datetime as dt
 import hashlib
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from brainslice.arrays import InputBatch
 from brainslice.bundle.card import CARD_FILE, model_card
 from brainslice.bundle.ensemble import Ensemble, Member
+from brainslice.bundle.safeguards import StoredGate, StoredSets
 from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
-from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo, Provenance
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo, GraphParity, Provenance, Validation
 from brainslice.cohort.decoded import decode
 from brainslice.cohort.division import Division, deal_again, fold_count, join_splits
 from brainslice.cohort.manifest import Manifest
@@ -30,7 +32,9 @@ from brainslice.train.finish import library_versions
 from brainslice.train.fold import plan_fold, train_once
 from brainslice.train.hearing import HeldOut, compare_graphs, hear, held_out_scans
 from brainslice.train.held_out import calibrate, validation_of
-from brainslice.trust.dropout import HEAD_FILE, Head, join_heads
+from brainslice.train.safeguards import fit_gate, fit_sets, gate_scans
+from brainslice.trust.calibration import Temperature
+from brainslice.trust.outlier import OUTLIERS_FILE
 
 _LONGEST_NAME = 200
 
@@ -105,50 +109,68 @@ def join_bundles(
     place = output.resolve().parent
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ensemble-", dir=place) as folder:
-        files = _pack(members, Path(folder))
-        draft, notes = _describe(members, division, held_out, files[GRAPH_FILE], config, progress)
+        files = {name: Path(folder) / name for name in (GRAPH_FILE, OUTLIERS_FILE, CARD_FILE)}
+        pack_graphs([member.path(GRAPH_FILE) for member in members], files[GRAPH_FILE])
+        training = inputs[gate_scans(division.split.train, config.seed)]
+        fitted = _fit(members, held_out, training, files, config, progress)
+        draft, notes = _draft(members, division, held_out, fitted, config), fitted.notes
         write_text(files[CARD_FILE], model_card(draft))
         bundle = write_bundle(output, draft, files)
     return Joined(bundle, division, (*notes, *_approximations(bundle.info)))
 
 
-def _pack(members: Sequence[ModelBundle], folder: Path) -> dict[str, Path]:
-    files = {name: folder / name for name in (GRAPH_FILE, CARD_FILE)}
-    pack_graphs([member.path(GRAPH_FILE) for member in members], files[GRAPH_FILE])
-    if all(HEAD_FILE in member.info.files for member in members):
-        files[HEAD_FILE] = folder / HEAD_FILE
-        join_heads(tuple(Head.read(member.path(HEAD_FILE)) for member in members)).save(files[HEAD_FILE])
-    return files
+@dataclass(frozen=True, slots=True)
+class _Fitted:
+    temperature: Temperature
+    validation: Validation
+    parity: GraphParity
+    sets: StoredSets
+    gate: StoredGate
+    notes: tuple[str, ...]
 
 
-def _describe(
+def _fit(
     members: Sequence[ModelBundle],
-    division: Division,
     held_out: HeldOut,
-    graph: Path,
+    training: InputBatch,
+    files: Mapping[str, Path],
     config: Config,
     progress: Progress,
-) -> tuple[BundleDraft, tuple[str, ...]]:
+) -> _Fitted:
+    """Let held-out scans choose what single networks' held-out scans chose for them."""
+    graph, labels, calibration = files[GRAPH_FILE], held_out.labels, config.calibration
     parity = compare_graphs(graph, [member.path(GRAPH_FILE) for member in members], held_out.inputs)
-    logits = hear(graph, held_out, progress)
-    temperature, notes = calibrate(logits, held_out.labels, config.calibration)
+    heard, learnt = hear(graph, held_out.inputs, progress), hear(graph, training, progress)
+    logits = held_out.average(heard)
+    temperature, notes = calibrate(logits, labels, calibration)
+    names = members[0].info.labels.names
+    sets, more_notes = fit_sets(logits, labels, held_out.groups, temperature, names, config.trust)
+    gate = fit_gate(learnt.features, heard.features, config.trust, files[OUTLIERS_FILE])
+    seen = validation_of(logits, labels, temperature, calibration.bins)
+    return _Fitted(temperature, seen, parity, sets, gate, (*notes, *more_notes))
+
+
+def _draft(
+    members: Sequence[ModelBundle], division: Division, held_out: HeldOut, fitted: _Fitted, config: Config
+) -> BundleDraft:
     infos = [member.info for member in members]
-    draft = BundleDraft(
+    return BundleDraft(
         name=f"{division.manifest.name}-ensemble-of-{len(members)}-{division.split.protocol}",
         created=dt.datetime.now(dt.UTC),
         labels=infos[0].labels,
         recipe=infos[0].recipe,
-        temperature=temperature.value,
+        temperature=fitted.temperature.value,
         threshold=config.inference.threshold,
         backbone=_backbones([info.backbone for info in infos]),
         class_map_shape=infos[0].class_map_shape,
         class_map_bias=tuple(np.mean([info.class_map_bias for info in infos], axis=0).tolist()),
         provenance=_provenance(infos, division, held_out),
-        validation=validation_of(logits, held_out.labels, temperature, config.calibration.bins),
-        parity=parity,
+        validation=fitted.validation,
+        parity=fitted.parity,
+        conformal=fitted.sets,
+        outliers=fitted.gate,
         ensemble=Ensemble(members=tuple(map(_member, infos)), heard=held_out.voices),
     )
-    return draft, notes
 
 
 def _member(info: BundleInfo) -> Member:
@@ -190,8 +212,11 @@ def _approximations(info: BundleInfo) -> tuple[str, ...]:
     if ensemble is None or not ensemble.out_of_fold:
         return ()
     among = len(ensemble.members)
-    how = f"{ensemble.heard} of {among} members judged each scan it was fitted on, those that scan did not train"
-    return (f"the temperature is an approximation: {how}; the ensemble is probably less sure than it could be",)
+    how = f"{ensemble.heard} of {among} members judged each scan they rest on, those that scan did not train"
+    return (
+        f"temperature and prediction sets are approximations: {how}; the ensemble is probably too unsure of itself",
+        "the gate's limit rests on scans that most members were trained on; it probably refuses more than its share",
+    )
 
 
 def _their_set(members: Sequence[ModelBundle], prepared: Manifest, config: Config) -> Manifest:

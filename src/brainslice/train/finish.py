@@ -11,22 +11,25 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.arrays import ClassMaps, Logits
+from brainslice.arrays import ClassMaps, Labels, Logits
 from brainslice.bundle.card import CARD_FILE, model_card
+from brainslice.bundle.safeguards import StoredGate, StoredSets
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.cohort.manifest import Manifest
-from brainslice.errors import CalibrationError
 from brainslice.files import replacing, write_text
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
-from brainslice.measure.reliability import bin_by_confidence, expected_calibration_error, negative_log_likelihood
-from brainslice.network.export import Parity, export_onnx, parity, save_network
+from brainslice.network.export import Parity, export_onnx, head_of, parity, save_network
 from brainslice.network.weights import weights_digest
 from brainslice.places import Places
 from brainslice.prepare.recipe import Recipe
+from brainslice.train.held_out import calibrate, validation_of
+from brainslice.train.safeguards import fit_gate, fit_sets, gate_scans
 from brainslice.train.task import Task
-from brainslice.trust.calibration import Temperature, fit_temperature
+from brainslice.trust.calibration import Temperature
+from brainslice.trust.dropout import HEAD_FILE
+from brainslice.trust.outlier import OUTLIERS_FILE
 
 KERAS_FILE = "model.keras"
 """The network as Keras reads it, inside a bundle."""
@@ -47,7 +50,7 @@ class Finished:
 def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Finished:
     """Calibrate and export a trained network, check the export, and write ``models/``.
 
-    The temperature is fitted on the exported graph's own logits, since that graph is what predictions run on.
+    Temperature, prediction sets and gate are fitted on the exported graph's own answers: predictions run on that graph.
 
     Raises:
         ParityError: The exported graph disagrees with the network; nothing is written.
@@ -56,22 +59,27 @@ def finish(task: Task, manifest: Manifest, recipe: Recipe, places: Places) -> Fi
     held_out = task.split.validation
     places.models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export-", dir=places.models) as folder:
-        files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, CARD_FILE)}
+        files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, OUTLIERS_FILE, CARD_FILE)}
         save_network(task.network, files[KERAS_FILE])
+        head_of(task.network).save(files[HEAD_FILE])
         export_onnx(task.network, files[GRAPH_FILE])
         engine = OnnxEngine(files[GRAPH_FILE])
         found = parity(task.network, lambda batch: _pair(engine.run(batch)), task.inputs[held_out[:_PARITY_SCANS]])
         found.require()
-        batches = [held_out[start : start + _BATCH] for start in range(0, len(held_out), _BATCH)]
-        logits = np.concatenate([engine.run(task.inputs[batch]).logits for batch in batches])
-        temperature, notes = _calibrate(task, logits)
-        described = _Described(recipe, temperature, _validation(task, logits, temperature), found)
-        draft = _draft(task, manifest, described)
+        output = _run(engine, task, held_out)
+        labels, calibration, trust = task.labels[held_out], task.config.calibration, task.config.trust
+        temperature, notes = calibrate(output.logits, labels, calibration)
+        seen = validation_of(output.logits, labels, temperature, calibration.bins)
+        groups, names = manifest.group_indices[held_out], manifest.labels.names
+        sets, more_notes = fit_sets(output.logits, labels, groups, temperature, names, trust)
+        learnt = _run(engine, task, gate_scans(task.split.train, task.config.seed))
+        gate = fit_gate(learnt.features, output.features, trust, files[OUTLIERS_FILE])
+        draft = _draft(task, manifest, _Described(recipe, temperature, seen, found, sets, gate))
         write_text(files[CARD_FILE], model_card(draft))
         bundle = write_bundle(places.bundle, draft, files)
     with replacing(places.best) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)
-    return Finished(bundle, notes)
+    return Finished(bundle, (*notes, *more_notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +88,8 @@ class _Described:
     temperature: Temperature
     validation: Validation
     parity: Parity
+    sets: StoredSets
+    gate: StoredGate
 
 
 def _draft(task: Task, manifest: Manifest, described: _Described) -> BundleDraft:
@@ -98,20 +108,22 @@ def _draft(task: Task, manifest: Manifest, described: _Described) -> BundleDraft
         parity=GraphParity(
             n=described.parity.scans, logits=described.parity.logits, class_maps=described.parity.class_maps
         ),
+        conformal=described.sets,
+        outliers=described.gate,
     )
+
+
+def _run(engine: OnnxEngine, task: Task, scans: Labels) -> EngineOutput:
+    """Run the graph that predictions will run on over some of the scans, telling how far it is."""
+    parts = []
+    for start in range(0, len(scans), _BATCH):
+        parts.append(engine.run(task.inputs[scans[start : start + _BATCH]]))
+        task.progress("judging validation and training scans", min(start + _BATCH, len(scans)), len(scans))
+    return EngineOutput.join(parts)
 
 
 def _pair(output: EngineOutput) -> tuple[Logits, ClassMaps]:
     return output.logits, output.class_maps
-
-
-def _calibrate(task: Task, logits: Logits) -> tuple[Temperature, tuple[str, ...]]:
-    if not task.config.calibration.temperature:
-        return Temperature(1.0), ("calibration.temperature is off: probabilities are as the network gives them",)
-    try:
-        return fit_temperature(logits, task.labels[task.split.validation]), ()
-    except CalibrationError as error:
-        return Temperature(1.0), (f"no temperature could be fitted, 1 is used: {error}",)
 
 
 def _provenance(task: Task, manifest: Manifest) -> Provenance:
@@ -130,11 +142,12 @@ def _provenance(task: Task, manifest: Manifest) -> Provenance:
         train_groups=len(np.unique(groups[task.split.train])),
         validation_images=len(task.split.validation),
         validation_groups=len(np.unique(groups[task.split.validation])),
-        versions=dict(sorted(_versions())),
+        versions=dict(sorted(library_versions())),
     )
 
 
-def _versions() -> list[tuple[str, str]]:
+def library_versions() -> list[tuple[str, str]]:
+    """List the installed libraries that a model depends on, with their versions."""
     found = []
     for name in _LIBRARIES:
         try:
@@ -142,14 +155,3 @@ def _versions() -> list[tuple[str, str]]:
         except importlib.metadata.PackageNotFoundError:
             continue
     return found
-
-
-def _validation(task: Task, logits: Logits, temperature: Temperature) -> Validation:
-    labels = task.labels[task.split.validation]
-    probabilities = temperature.probabilities(logits)
-    return Validation(
-        n=len(labels),
-        accuracy=float((probabilities.argmax(axis=1) == labels).mean()),
-        nll=negative_log_likelihood(probabilities, labels),
-        ece=expected_calibration_error(bin_by_confidence(probabilities, labels, task.config.calibration.bins)),
-    )

@@ -10,14 +10,14 @@ from pathlib import Path
 import numpy as np
 from jaxtyping import Bool
 
-from brainslice.arrays import Groups, InputBatch, Labels, Logits, MemberLogits
+from brainslice.arrays import Groups, InputBatch, Labels, Logits
 from brainslice.bundle.types import GraphParity
 from brainslice.cohort.division import Division
 from brainslice.cohort.split import Split
 from brainslice.errors import DatasetError, ParityError
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
-from brainslice.progress import Progress
+from brainslice.progress import Progress, silent
 
 _BATCH = 32
 _PARITY_SCANS = 200
@@ -45,6 +45,24 @@ class HeldOut:
         """How many members judge every scan, at least."""
         return int(self.may_judge.sum(axis=1).min())
 
+    def average(self, heard: EngineOutput) -> Logits:
+        """Average for each scan the logits of the members that may judge it.
+
+        Args:
+            heard: What the ensemble's graph says of the scans.
+
+        Returns:
+            Logits ``(n, k)``.
+
+        Raises:
+            ParityError: The graph does not tell its members' logits.
+        """
+        if heard.member_logits is None:
+            msg = "the packed graph must tell its members' logits, got none; install the versions of requirements.txt"
+            raise ParityError(msg)
+        weights = self.may_judge / self.may_judge.sum(axis=1, keepdims=True)
+        return np.asarray((heard.member_logits * weights[..., np.newaxis]).sum(axis=1))
+
 
 def held_out_scans(inputs: InputBatch, division: Division, splits: Sequence[Split]) -> HeldOut:
     """Take the scans that chose for some member and trained none; failing these, all that chose for some member.
@@ -67,24 +85,20 @@ def held_out_scans(inputs: InputBatch, division: Division, splits: Sequence[Spli
     return HeldOut(inputs[chosen], manifest.label_indices[chosen], manifest.group_indices[chosen], may_judge)
 
 
-def hear(graph: Path, held_out: HeldOut, progress: Progress) -> Logits:
-    """Average for each scan the logits of the members that may judge it.
+def hear(graph: Path, inputs: InputBatch, progress: Progress = silent) -> EngineOutput:
+    """Run a graph over scans, a few at a time.
 
     Args:
-        graph: The ensemble's graph.
-        held_out: The scans.
+        graph: The graph.
+        inputs: At least one scan ``(n, h, w)``; may be memory-mapped.
         progress: Hears how far it is.
-
-    Returns:
-        Logits ``(n, k)``.
     """
-    engine, scans = OnnxEngine(graph), len(held_out.inputs)
+    engine, scans = OnnxEngine(graph), len(inputs)
     parts = []
     for start in range(0, scans, _BATCH):
-        parts.append(_member_logits(engine.run(held_out.inputs[start : start + _BATCH])))
+        parts.append(engine.run(inputs[start : start + _BATCH]))
         progress("hearing members", min(start + _BATCH, scans), scans)
-    weights = held_out.may_judge / held_out.may_judge.sum(axis=1, keepdims=True)
-    return np.asarray((np.concatenate(parts) * weights[..., np.newaxis]).sum(axis=1))
+    return EngineOutput.join(parts)
 
 
 def compare_graphs(packed: Path, members: Sequence[Path], inputs: InputBatch) -> GraphParity:
@@ -99,8 +113,8 @@ def compare_graphs(packed: Path, members: Sequence[Path], inputs: InputBatch) ->
         ParityError: They differ by more than a network and its export may.
     """
     some = inputs[:_PARITY_SCANS]
-    together = _run(packed, some)
-    alone = [_run(member, some) for member in members]
+    together = hear(packed, some)
+    alone = [hear(member, some) for member in members]
     logits, class_maps = (
         float(np.abs(getattr(together, name) - np.mean([getattr(one, name) for one in alone], axis=0)).max())
         for name in ("logits", "class_maps")
@@ -112,15 +126,3 @@ def compare_graphs(packed: Path, members: Sequence[Path], inputs: InputBatch) ->
         )
         raise ParityError(msg)
     return GraphParity(n=len(some), logits=logits, class_maps=class_maps)
-
-
-def _run(graph: Path, inputs: InputBatch) -> EngineOutput:
-    engine = OnnxEngine(graph)
-    return EngineOutput.join([engine.run(inputs[start : start + _BATCH]) for start in range(0, len(inputs), _BATCH)])
-
-
-def _member_logits(output: EngineOutput) -> MemberLogits:
-    if output.member_logits is None:
-        msg = "the packed graph must tell its members' logits, got none; install the versions of requirements.txt"
-        raise ParityError(msg)
-    return output.member_logits

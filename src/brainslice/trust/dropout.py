@@ -118,20 +118,3 @@ class Head:
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return (self.kernel, self.bias, self.rate)
-
-
-def join_heads(heads: tuple[Head, ...]) -> Head:
-    """Make the one head whose logits are the mean of several heads' logits.
-
-    Args:
-        heads: At least one; all tell the same classes apart.
-
-    Returns:
-        A head over their features side by side.
-    """
-    share = np.float32(1 / len(heads))
-    return Head(
-        kernel=np.concatenate([head.kernel for head in heads]) * share,
-        bias=np.stack([head.bias for head in heads]).mean(axis=0),
-        rate=np.concatenate([head.rate for head in heads]),
-    )
