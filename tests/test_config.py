@@ -84,3 +84,11 @@ def test_recall_weights_are_one_a_class_where_they_are_used() -> None:
         read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2]"))
     read = read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2, 1, 1]"))
     assert read.train.recall_weights == (1.0, 2.0, 1.0, 1.0)
+
+
+@pytest.mark.parametrize("word", ["train.lr=[", "train.lr={a", "train.lr='x", "model.backbone=@name"])
+def test_a_value_that_is_no_yaml_is_refused_in_one_line(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"is no valid YAML; quote it, or close its brackets") as caught:
+        read_config(None, (word,))
+    assert str(caught.value).startswith(f"--set {word}: ")
+    assert "\n" not in str(caught.value)

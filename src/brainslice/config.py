@@ -228,7 +228,11 @@ def _override(values: dict[str, Any], word: str) -> None:
             raise ConfigError(msg)
         values = inner
     # PyYAML reads 1e-4 as text: YAML 1.1 wants a dot in it. pydantic turns such text into a number.
-    values[key] = yaml.safe_load(text)
+    try:
+        values[key] = yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        msg = f"--set {word}: {text!r} is no valid YAML; quote it, or close its brackets"
+        raise ConfigError(msg) from error
 
 
 def _explain(name: str, error: ValidationError) -> str:

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from brainslice.cohort.external import prepare_external
-from brainslice.errors import DatasetError
+from brainslice.cohort.external import LOCK_FILE, prepare_external
+from brainslice.errors import DatasetError, UsageError
+from brainslice.lock import one_at_a_time
 
 
 @pytest.fixture
@@ -71,3 +72,11 @@ def test_the_real_external_set_is_whole_whatever_its_endings(real_scans: Path, t
     assert (placed.tumours, placed.healthy, placed.unreadable) == (155, 98, ())
     endings = Counter(path.suffix for path in placed.folder.rglob("*.*"))
     assert endings == {".jpg": 171, ".JPG": 74, ".jpeg": 6, ".png": 2}
+
+
+def test_it_waits_for_nobody_who_prepares_the_same_project(other_site: Path, tmp_path: Path) -> None:
+    with (
+        one_at_a_time(tmp_path / "project" / LOCK_FILE, "preparing data"),
+        pytest.raises(UsageError, match="is preparing data since"),
+    ):
+        prepare_external(other_site, tmp_path / "project")

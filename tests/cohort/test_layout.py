@@ -11,12 +11,14 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from brainslice.cohort.external import LOCK_FILE
 from brainslice.cohort.known import mask_of
 from brainslice.cohort.layout import Preparation, prepare
 from brainslice.cohort.manifest import Manifest
 from brainslice.cohort.split import Protocol, make_split
 from brainslice.errors import DatasetError, ResourceError, UsageError
 from brainslice.labels import LabelSet
+from brainslice.lock import one_at_a_time
 
 pytestmark = pytest.mark.usefixtures("looking_for_copies_once")
 
@@ -265,3 +267,12 @@ def test_a_sample_of_the_real_set_gets_its_patients_and_masks(real_scans: Path, 
         mask = mask_of(manifest, record)
         assert (mask[0].name if mask else "") == row["mask"]
         assert not mask or mask[1] == (row["mirrored"] == "1")
+
+
+def test_two_runs_never_prepare_one_project(drawn: Path, tmp_path: Path) -> None:
+    with (
+        one_at_a_time(tmp_path / LOCK_FILE, "preparing data"),
+        pytest.raises(UsageError, match=r"process \d+ on .* is preparing data since .*; wait until it ends"),
+    ):
+        prepare(drawn, tmp_path)
+    assert not list(tmp_path.iterdir())

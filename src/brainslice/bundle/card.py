@@ -68,7 +68,10 @@ def amended_card(card: str, before: BundleDraft, info: BundleDraft) -> str:
     kept = {title: text for title, text in _sections(card).items() if title in _MEASURED}
     if info.threshold != before.threshold:
         counted = f"- All this was counted at a threshold of {before.threshold:.3g}."
-        kept = {title: text if counted in text else f"{text}\n{counted}" for title, text in kept.items()}
+        said = (counted, *_tested(None))
+        kept = {
+            title: text if any(line in text for line in said) else f"{text}\n{counted}" for title, text in kept.items()
+        }
     limits = fresh.pop("Limits")
     return "\n\n".join([*(fresh | kept).values(), limits]) + "\n"
 
@@ -116,6 +119,7 @@ def _model(info: BundleDraft) -> list[str]:
             f"The ONNX graph against the trained network, n = {info.parity.n}: logits differ by at most "
             f"{info.parity.logits:.1e}, class maps by {info.parity.class_maps:.1e}."
         ),
+        *_halved(info),
     ]
 
 
@@ -129,12 +133,25 @@ def _members(info: BundleDraft) -> list[str]:
         + "."
     ]
     if info.ensemble.out_of_fold:
+        heard = f"{info.ensemble.heard} of {len(members)} networks, those not trained on it"
         lines.append(
-            f"Its temperature is an approximation: each scan it rests on was judged by {info.ensemble.heard} of "
-            f"{len(members)} networks, those not trained on it. One network alone errs more surely than their mean, so "
-            "the ensemble is probably less sure than it could be."
+            f"Its temperature and sets are approximations: each scan they rest on was judged by {heard}. "
+            "One network errs more surely than their mean, so the ensemble is probably less sure than it could be."
         )
     return lines
+
+
+def _halved(info: BundleDraft) -> list[str]:
+    if info.halved is None:
+        return []
+    half = info.halved
+    return [
+        (
+            f"Weights are stored in 16 bits. Against those of 32 bits (bundle `{half.source[:12]}`), on n = {half.n} "
+            f"validation scans: probabilities differ by at most {half.probabilities:.1e}, the most probable class is "
+            f"the same for {half.same_class:.2%}."
+        )
+    ]
 
 
 def _training(provenance: Provenance) -> list[str]:

@@ -29,7 +29,7 @@ GRAPH_FILE = "model.onnx"
 
 _UNSIGNED = "0" * 64
 
-OPTIONAL: Final = frozenset({"conformal", "outliers", "operating_points", "ensemble"})
+OPTIONAL: Final = frozenset({"conformal", "outliers", "operating_points", "ensemble", "halved"})
 """Parts that a description leaves out where the bundle lacks them, so that older bundles keep their digests."""
 
 
@@ -127,6 +127,22 @@ class GraphParity(Stored):
     class_maps: NotNegative
 
 
+class HalfParity(Stored):
+    """How closely a graph of 16-bit weights repeats the one of 32 bits that it was made from.
+
+    Attributes:
+        n: How many validation scans were compared.
+        probabilities: Largest absolute difference of any probability.
+        same_class: The share of the scans whose most probable class is the same.
+        source: The digest of the bundle with the weights of 32 bits.
+    """
+
+    n: PositiveInt
+    probabilities: NotNegative
+    same_class: Fraction
+    source: Sha256
+
+
 class BundleDraft(Stored):
     """All that training knows of a bundle before its files are hashed.
 
@@ -147,6 +163,7 @@ class BundleDraft(Stored):
         outliers: What tells strange pictures; None in bundles that take any.
         ensemble: The networks it is made of; None where there is one network alone.
         operating_points: Thresholds that were found for it, with what they promise; none before any was looked for.
+        halved: What storing the weights in 16 bits changed; None where they have 32.
     """
 
     name: Line
@@ -165,6 +182,7 @@ class BundleDraft(Stored):
     outliers: StoredGate | None = None
     ensemble: Ensemble | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
+    halved: HalfParity | None = None
 
     @model_validator(mode="after")
     def _has_a_bias_for_each_class(self) -> BundleDraft:

@@ -13,9 +13,13 @@ from brainslice.cohort.placing import free_name, opened_source, place_scan, refu
 from brainslice.errors import DatasetError
 from brainslice.files import replacing_folder
 from brainslice.labels import LabelSet
+from brainslice.lock import one_at_a_time
 from brainslice.progress import Progress, silent
 
 EXTERNAL_LABELS: Final = LabelSet(("yes", "no"), healthy="no")
+LOCK_FILE: Final = ".prepare.lock"
+"""Held in a project while its data are prepared: two runs would put their halves into one place."""
+
 _PLACE: Final = ("data", "external_navoneel")
 
 
@@ -55,8 +59,14 @@ def prepare_external(source: Path, project_root: Path, *, copy: bool = False, pr
 
     Raises:
         DatasetError: One of the two folders is missing, empty, or holds nothing readable.
+        UsageError: Another run is preparing the same project.
         ResourceError: The disk is full.
     """
+    with one_at_a_time(project_root / LOCK_FILE, "preparing data"):
+        return _prepare(source, project_root, progress, copy=copy)
+
+
+def _prepare(source: Path, project_root: Path, progress: Progress, *, copy: bool) -> External:
     folder = project_root.joinpath(*_PLACE)
     found = find_scans(opened_source(source, project_root), EXTERNAL_LABELS, ignore_others=True)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [folder])

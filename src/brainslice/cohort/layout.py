@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from brainslice.cohort.exclusion import EXCLUSION_FILE
-from brainslice.cohort.external import External, prepare_external
+from brainslice.cohort.external import LOCK_FILE, External, prepare_external
 from brainslice.cohort.folders import FoundSet, find_scans
 from brainslice.cohort.grouping import Grouping, SeenScan, group_scans, look_at
 from brainslice.cohort.known import NICKPARVAR, find_masks
@@ -21,6 +21,7 @@ from brainslice.cohort.placing import free_name, opened_source, place_scan, refu
 from brainslice.cohort.split import Protocol, automatic_split, carve_validation, make_split
 from brainslice.errors import DatasetError, UsageError
 from brainslice.labels import LabelSet
+from brainslice.lock import one_at_a_time
 from brainslice.progress import Progress, silent
 
 __all__ = ["DATA_FOLDER", "External", "Preparation", "Prepared", "prepare", "prepare_external"]
@@ -111,9 +112,14 @@ def prepare(
     Raises:
         DatasetError: There are no class folders, a class is missing or empty, a folder names no class, or the
             archive is unsafe. An older ``data`` stays as it was.
+        UsageError: Another run is preparing the same project.
         ResourceError: The disk is full.
     """
-    options = options or Preparation()
+    with one_at_a_time(project_root / LOCK_FILE, "preparing data"):
+        return _prepare(source, project_root, options or Preparation(), progress)
+
+
+def _prepare(source: Path, project_root: Path, options: Preparation, progress: Progress) -> Prepared:
     data = project_root / DATA_FOLDER
     found = find_scans(opened_source(source, project_root), options.labels)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [data / split for split in SPLITS])

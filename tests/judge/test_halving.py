@@ -1,0 +1,92 @@
+from __future__ import annotations
+
+import runpy
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.arrays import InputBatch
+from brainslice.bundle.card import model_card
+from brainslice.bundle.store import open_bundle
+from brainslice.cohort.manifest import Manifest
+from brainslice.errors import DatasetError, ParityError
+from brainslice.infer.engine import Engine, EngineOutput
+from brainslice.infer.predictor import Predictor
+from brainslice.judge.halving import half_parity, split_of
+from brainslice.places import Places
+from stand_in import SIZE, config, prepare_project, write_bundle_for
+
+TOOL = Path(__file__).resolve().parents[2] / "tools" / "make_default_bundle.py"
+
+
+@pytest.fixture(scope="module")
+def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = prepare_project(tmp_path_factory.mktemp("halving") / "project")
+    write_bundle_for(Places.of(root, config()), config())
+    return root
+
+
+@pytest.fixture(scope="module")
+def predictor(project: Path) -> Predictor:
+    return Predictor.open(project / "models" / "bundle")
+
+
+@dataclass(frozen=True)
+class Shifted:
+    """An engine whose first logit is a little off."""
+
+    engine: Engine
+    by: float
+
+    def run(self, batch: InputBatch) -> EngineOutput:
+        output = self.engine.run(batch)
+        output.logits[:, 0] += np.float32(self.by)
+        return output
+
+
+@pytest.fixture(scope="module")
+def inputs() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, size=(40, SIZE, SIZE), dtype=np.uint8)
+
+
+def test_a_small_change_is_measured(predictor: Predictor, inputs: np.ndarray) -> None:
+    found = half_parity(predictor, Shifted(predictor.engine, 0.01), inputs)
+    share = predictor.temperature.probabilities(predictor.engine.run(inputs).logits)[:, 0]
+    # The slope of a softmax at one of its shares, over the temperature.
+    assert found.probabilities == pytest.approx((share * (1 - share)).max() * 0.01 / 1.5, rel=0.02)
+    assert (found.n, found.same_class, found.source) == (40, 1.0, predictor.bundle.info.digest)
+
+
+def test_a_large_change_does_not_ship(predictor: Predictor, inputs: np.ndarray) -> None:
+    with pytest.raises(ParityError, match=r"16-bit weights must change no probability by more than 0\.01"):
+        half_parity(predictor, Shifted(predictor.engine, 1.0), inputs)
+
+
+def test_the_split_is_the_one_that_trained(project: Path, predictor: Predictor) -> None:
+    manifest = Manifest.read(Places.of(project, config()).data)
+    assert split_of(manifest, predictor).digest == predictor.bundle.info.provenance.split_digest
+
+
+def test_another_set_is_refused(predictor: Predictor, tmp_path: Path) -> None:
+    other = prepare_project(tmp_path / "other")
+    manifest = Manifest.read(Places.of(other, config()).data)
+    object.__setattr__(manifest, "records", manifest.records[:-3])
+    with pytest.raises(DatasetError, match="is not the set that"):
+        split_of(manifest, predictor)
+
+
+def test_the_tool_writes_a_bundle_that_opens_and_tells_its_parity(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    runpy.run_path(str(TOOL))["main"](project / "models" / "bundle", project, tmp_path / "default_bundle")
+    made, whole = open_bundle(tmp_path / "default_bundle").info, open_bundle(project / "models" / "bundle").info
+    assert made.halved is not None
+    assert made.halved.source == whole.digest
+    assert made.halved.n == whole.provenance.validation_images
+    assert "model.keras" not in made.files
+    assert made.temperature == whole.temperature
+    assert "keep their class" in capsys.readouterr().out
+    assert f"Weights are stored in 16 bits. Against those of 32 bits (bundle `{whole.digest[:12]}`)" in model_card(made)
+    assert "16 bits" not in model_card(whole)

@@ -1,0 +1,65 @@
+"""Make the bundle that ships from a trained one: no training file, weights in 16 bits, what that changed measured.
+
+Usage: python tools/make_default_bundle.py BUNDLE PROJECT [OUT]
+
+PROJECT is the folder that BUNDLE was trained in: its validation scans, and no others, tell what the 16 bits change.
+Nothing is fitted again. OUT is src/brainslice/default_bundle unless told.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+from pathlib import Path
+
+from brainslice.bundle.card import CARD_FILE, amended_card
+from brainslice.bundle.store import write_bundle
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft
+from brainslice.cli.options import settings
+from brainslice.cohort.decoded import decode
+from brainslice.cohort.manifest import Manifest
+from brainslice.errors import BundleError
+from brainslice.files import write_text
+from brainslice.infer.default import DEFAULT_BUNDLE
+from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.infer.predictor import Predictor
+from brainslice.judge.halving import half_parity, split_of
+from brainslice.network.halve import halve
+from brainslice.places import Places
+
+MOST_BYTES = 30_000_000
+TRAINING_FILE = "model.keras"
+
+
+def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
+    """Write the bundle, or say why it cannot ship."""
+    whole = Predictor.open(bundle)
+    places = Places.of(project, settings(project, None, None))
+    manifest = Manifest.read(places.data)
+    split = split_of(manifest, whole)
+    inputs = decode(manifest, whole.recipe, places.cache)[split.validation]
+    info = whole.bundle.info
+    files = {name: whole.bundle.path(name) for name in info.files if name != TRAINING_FILE}
+    with tempfile.TemporaryDirectory() as folder:
+        files[GRAPH_FILE] = Path(folder) / GRAPH_FILE
+        halve(whole.bundle.path(GRAPH_FILE), files[GRAPH_FILE])
+        parity = half_parity(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
+        fields = {name: getattr(info, name) for name in BundleDraft.model_fields}
+        draft = BundleDraft(**fields | {"halved": parity})
+        if CARD_FILE in files:
+            card = files[CARD_FILE].read_text(encoding="utf-8")
+            files[CARD_FILE] = Path(folder) / CARD_FILE
+            write_text(files[CARD_FILE], amended_card(card, info, draft))
+        size = sum(path.stat().st_size for path in files.values())
+        if size > MOST_BYTES:
+            msg = f"{bundle}: the bundle that ships must have at most {MOST_BYTES:,} bytes, got {size:,}"
+            raise BundleError(msg)
+        made = write_bundle(out, draft, files)
+    sys.stdout.write(
+        f"{made.folder}: {size:,} bytes; n = {parity.n}: probabilities differ by at most {parity.probabilities:.2e}, "
+        f"{parity.same_class:.2%} keep their class\n"
+    )
+
+
+if __name__ == "__main__":
+    main(*map(Path, sys.argv[1:]))
