@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import shutil
+import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
 
+from brainslice.bundle.safeguards import StoredGate, StoredSets
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.cohort.division import Division, divide
@@ -18,12 +20,15 @@ from brainslice.config import Config, read_config
 from brainslice.phantom import write_phantoms
 from brainslice.places import Places
 from brainslice.prepare.recipe import Recipe
+from brainslice.trust.outlier import OUTLIERS_FILE, OutlierGate
 
 SIZE, FOLDS, MAPS = 64, 3, 4
 SETTINGS = (f"data.image_size={SIZE}", f"data.folds={FOLDS}", "model.weights=none")
 BIAS = (0.5, 1.0, -0.5, 0.25)
 
 SLOPES = (0.03, -0.02, 0.01, -0.01)
+
+SETS = StoredSets(method="lac", coverage=0.9, quantiles=(0.7, 0.6, 0.9, None), counts=(9,) * 4, groups=(3,) * 4)
 
 
 def config(*overrides: str) -> Config:
@@ -84,6 +89,19 @@ def write_bundle_for(
     bundle = write_bundle(places.bundle, draft, {GRAPH_FILE: graph})
     graph.unlink()
     return bundle
+
+
+def guarded(bundle: ModelBundle, sets: StoredSets = SETS, limit: float = 0.5) -> ModelBundle:
+    """Write a bundle again with prediction sets, and with a gate that finds no scan strange but at a tiny limit."""
+    gate = OutlierGate(np.array([1 - limit / 2], np.float32), np.zeros((1, 0), np.float32), limit)
+    with tempfile.TemporaryDirectory() as folder:
+        arrays = Path(folder) / OUTLIERS_FILE
+        gate.save(arrays)
+        stored = StoredGate(limit=limit, directions=0, training=10, held_out=5, refused=0.0)
+        fields = {name: getattr(bundle.info, name) for name in BundleDraft.model_fields}
+        draft = BundleDraft(**(fields | {"conformal": sets, "outliers": stored}))
+        files = {name: bundle.path(name) for name in bundle.info.files} | {OUTLIERS_FILE: arrays}
+        return write_bundle(bundle.folder, draft, files)
 
 
 def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:

@@ -15,6 +15,7 @@ from brainslice.config import Config
 from brainslice.errors import DatasetError
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.predictor import Predictor
+from brainslice.judge.caution import caution_of
 from brainslice.judge.ledger import Ledger
 from brainslice.judge.together import seen_together
 from brainslice.measure.evaluation import Evaluation, Scored, Terms, evaluate
@@ -76,7 +77,8 @@ def judge(
     opening = (split.digest, split.protocol.value, predictor.bundle.info.digest, len(split.test))
     openings = Ledger(places.ledger).enter(*opening)
     inputs = decode(manifest, predictor.recipe, places.cache, progress)
-    output = predictor.score(inputs[split.test], progress)
+    seen = inputs[split.test]
+    output = predictor.score(seen, progress)
     scored = Scored(
         labels=manifest.label_indices[split.test],
         groups=manifest.group_indices[split.test],
@@ -92,7 +94,7 @@ def judge(
         temperature=info.temperature,
         threshold=info.threshold,
     )
-    evaluation = evaluate(scored, terms)
+    evaluation = evaluate(scored, terms, caution_of(predictor, output, seen))
     return Judged(manifest, split, predictor, output, scored, evaluation, openings)
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from brainslice.arrays import Groups, Labels, Probabilities
 from brainslice.errors import UsageError
 from brainslice.labels import LabelSet
+from brainslice.measure.abstention import Abstention, Answers, Caution, abstention_of
 from brainslice.measure.against_floor import FloorComparison, compare_with_floor
 from brainslice.measure.bootstrap import DRAWS, Resampling, resample
 from brainslice.measure.intervals import LEVEL
@@ -88,6 +89,7 @@ class Evaluation:
         reliability_before: The same before it.
         curves: ROC and precision-recall curves of each class that some, but not all scans have.
         floor: The shortcut floor on the same scans, where it was fitted.
+        abstention: What is left to a person, where the model was asked.
     """
 
     terms: Terms
@@ -101,6 +103,7 @@ class Evaluation:
     reliability_before: Reliability
     curves: tuple[ClassCurves, ...]
     floor: FloorComparison | None
+    abstention: Abstention | None = None
 
     def score(self, name: str) -> Score:
         """Find a score, after the temperature, by its name.
@@ -125,6 +128,8 @@ class Evaluation:
         lines.append(f"ECE before the temperature of {terms.temperature:.3f}: {before.text}; {terms.bins} bins")
         if self.floor is not None:
             lines += self.floor.summary_lines()
+        if self.abstention is not None:
+            lines += self.abstention.summary_lines()
         return tuple(lines)
 
     def to_json(self) -> dict[str, Any]:
@@ -153,15 +158,17 @@ class Evaluation:
             },
             "curves": {curve.name: curve.to_json() for curve in self.curves},
             "floor": None if self.floor is None else self.floor.to_json(),
+            "abstention": None if self.abstention is None else self.abstention.to_json(),
         }
 
 
-def evaluate(scored: Scored, terms: Terms) -> Evaluation:
+def evaluate(scored: Scored, terms: Terms, caution: Caution | None = None) -> Evaluation:
     """Judge a model on a test set: every score with its interval, and the floor beside it.
 
     Args:
         scored: What was said about each scan, beside the truth.
         terms: The terms on which to judge.
+        caution: What was said about each scan besides its probabilities, where anything was.
 
     Raises:
         UsageError: There is no scan, a class is unknown, or the rows are no probabilities.
@@ -188,7 +195,12 @@ def evaluate(scored: Scored, terms: Terms) -> Evaluation:
         reliability_before=reliability_of(before, terms.bins),
         curves=trace_curves(after),
         floor=floor,
+        abstention=None if caution is None else abstention_of(_answers(scored, terms), caution, resampling),
     )
+
+
+def _answers(scored: Scored, terms: Terms) -> Answers:
+    return Answers(scored.labels, scored.groups, scored.probabilities, terms.label_set, terms.threshold)
 
 
 def _judged(scored: Scored, probabilities: Probabilities, terms: Terms, resampling: Resampling) -> Judged:

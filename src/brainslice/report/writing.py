@@ -8,8 +8,10 @@ from typing import Any
 
 from brainslice.bundle.card import model_card
 from brainslice.files import write_json, write_text
+from brainslice.judge.analysis import Analysed
 from brainslice.judge.explanation import Explained
 from brainslice.judge.scoring import Judged
+from brainslice.report.abstention import draw_abstention
 from brainslice.report.calibration import draw_calibration
 from brainslice.report.curves import draw_curves
 from brainslice.report.documents import (
@@ -20,9 +22,10 @@ from brainslice.report.documents import (
     summary,
 )
 from brainslice.report.matrices import draw_matrices
+from brainslice.report.mistakes import write_mistakes
 
 
-def write_reports(judged: Judged, explained: Explained, folder: Path) -> None:
+def write_reports(judged: Judged, explained: Explained, folder: Path, analysed: Analysed | None = None) -> None:
     """Draw every figure and write every document of one evaluation, each file whole or not at all.
 
     ``report.json`` comes last: where it stands, everything else does.
@@ -31,6 +34,7 @@ def write_reports(judged: Judged, explained: Explained, folder: Path) -> None:
         judged: A bundle, the test scans it met, and what came of it.
         explained: What was drawn and measured of the heat maps.
         folder: Where to write.
+        analysed: What lies behind the mean; None where nobody looked.
 
     Raises:
         ResourceError: The disk is full.
@@ -39,14 +43,19 @@ def write_reports(judged: Judged, explained: Explained, folder: Path) -> None:
     draw_matrices(evaluation, folder)
     draw_curves(evaluation, folder)
     draw_calibration(evaluation, folder)
+    draw_abstention(evaluation, folder)
     write_json(folder / "calibration_metrics.json", calibration_metrics(evaluation))
     write_text(folder / "classification_report.txt", classification_report(evaluation, openings))
     write_json(folder / "summary.json", summary(evaluation, openings))
     write_text(folder / "model_card.md", model_card(judged.predictor.bundle.info, card_lines(evaluation, openings)))
-    write_json(folder / "report.json", report_of(judged, explained, dt.datetime.now(dt.UTC)))
+    if analysed is not None:
+        write_mistakes(analysed, evaluation, folder)
+    write_json(folder / "report.json", report_of(judged, explained, dt.datetime.now(dt.UTC), analysed))
 
 
-def report_of(judged: Judged, explained: Explained, written: dt.datetime) -> dict[str, Any]:
+def report_of(
+    judged: Judged, explained: Explained, written: dt.datetime, analysed: Analysed | None = None
+) -> dict[str, Any]:
     """Tell everything about one evaluation in plain types.
 
     The same model on the same scans gives the same report but for what stands under ``timestamps``: the bundle's
@@ -56,6 +65,7 @@ def report_of(judged: Judged, explained: Explained, written: dt.datetime) -> dic
         judged: A bundle, the test scans it met, and what came of it.
         explained: What was drawn and measured of the heat maps.
         written: When the report is written.
+        analysed: What lies behind the mean; None where nobody looked.
     """
     info = judged.predictor.bundle.info
     told = info.model_dump(mode="json")
@@ -70,6 +80,7 @@ def report_of(judged: Judged, explained: Explained, written: dt.datetime) -> dic
             "overlays": list(explained.overlays),
             "on_tumours": None if on_mask is None else on_mask.to_json(),
         },
+        "analysis": None if analysed is None else analysed.to_json(),
         "timestamps": {
             "bundle_created": told["created"],
             "bundle_digest": info.digest,

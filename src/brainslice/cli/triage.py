@@ -1,0 +1,95 @@
+"""``brainslice triage``: scans become a worklist, the most doubtful first."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brainslice.cli.console import note, say, watching
+from brainslice.cli.options import Root
+from brainslice.errors import UnreadableScanError, UsageError
+from brainslice.trust.verdict import Verdict
+
+if TYPE_CHECKING:
+    from brainslice.infer.predictor import Predictor
+    from brainslice.rows.worklist import Case
+
+
+def triage(
+    scans: Annotated[list[Path], typer.Argument(help="Scan files, or folders of them, to any depth.")],
+    root: Root = Path(),
+    bundle: Annotated[
+        Path | None,
+        typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or what ships."),
+    ] = None,
+    review_budget: Annotated[
+        float, typer.Option("--review-budget", metavar="SHARE", help="The share of scans a person has time for.")
+    ] = 0.1,
+    threshold: Annotated[
+        float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")] = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table, its cells between commas.")] = False,
+) -> None:
+    """Sort scans into a worklist, the most doubtful first.
+
+    The share of the budget is marked for a person. Files that cannot be read come first, beyond the budget.
+    """
+    from brainslice.infer.default import bundle_for
+    from brainslice.infer.predictor import Predictor
+    from brainslice.rows.worklist import worklist
+
+    if as_json and as_csv:
+        msg = "--json and --csv say different things; give one of them"
+        raise UsageError(msg)
+    predictor = Predictor.open(bundle or bundle_for(root), threshold=threshold)
+    with watching() as progress:
+        cases = worklist(predictor, scans, review_budget, progress)
+    if as_csv:
+        _print_table(cases, predictor)
+    for case in () if as_csv else cases:
+        _tell(case, as_json)
+    if not (as_json or as_csv):
+        _conclude(cases)
+    unread = sum(case.doubt is None for case in cases)
+    if unread:
+        msg = f"{unread} of {len(cases)} files could not be read and head the list; all others were sorted"
+        raise UnreadableScanError(msg)
+
+
+def _tell(case: Case, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(case.told, ensure_ascii=False))
+        return
+    mark, row = "review" if case.review else "      ", case.row
+    if case.doubt is None:
+        say(f"{mark}  unread        {row['refused']}")
+        return
+    why = "; ".join(reason["words"] for reason in row["reasons"])
+    marks = f" [{', '.join(row['marks'])}]" if row["marks"] else ""
+    said = f"{row['verdict']} ({why})" if why else row["verdict"]
+    say(f"{mark}  doubt {case.doubt:5.3f}  {row['path']}: {row['class']}{marks}, {said}")
+
+
+def _print_table(cases: tuple[Case, ...], predictor: Predictor) -> None:
+    from brainslice.rows.columns import cells_of, columns_of
+
+    labels = predictor.bundle.labels
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("review", "doubt", *columns_of(labels)))
+    for case in cases:
+        writer.writerow((case.review, case.doubt, *cells_of(case.row, labels).values()))
+
+
+def _conclude(cases: tuple[Case, ...]) -> None:
+    marked = sum(case.review for case in cases)
+    later = sum(case.row.get("verdict") == Verdict.REFER and not case.review for case in cases)
+    note(f"{marked} of {len(cases)} scans are for a person to look at first")
+    if later:
+        note(f"{later} more are referred to a person by their verdict; a larger --review-budget takes them in")
+    note("for research only; a person qualified to read scans decides")

@@ -1,0 +1,64 @@
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from brainslice.errors import UsageError
+from brainslice.infer.predictor import Predictor
+from brainslice.places import Places
+from brainslice.rows.worklist import worklist
+from stand_in import config, copy_project, guarded, prepare_project, write_bundle_for
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(
+        prepare_project(tmp_path_factory.mktemp("prepared") / "project"),
+        tmp_path_factory.mktemp("worklist") / "project",
+    )
+
+
+@pytest.fixture(scope="module")
+def predictor(root: Path) -> Predictor:
+    return Predictor.open(write_bundle_for(Places.of(root, config()), config()).folder, threads=1)
+
+
+def test_the_most_doubtful_scans_come_first_and_the_share_of_the_budget_is_marked(
+    predictor: Predictor, root: Path
+) -> None:
+    cases = worklist(predictor, [root / "source" / "Testing"], 0.25)
+    doubts = [case.doubt for case in cases]
+    assert len(cases) >= 8
+    assert doubts == sorted(doubts, reverse=True)
+    assert [case.review for case in cases] == sorted((case.review for case in cases), reverse=True)
+    assert sum(case.review for case in cases) == -(-len(cases) // 4)
+
+
+def test_what_cannot_be_read_heads_the_list_beyond_the_budget(predictor: Predictor, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    cases = worklist(predictor, [root / "source" / "Testing" / "glioma", tmp_path / "broken.png"], 0.0)
+    assert [case.review for case in cases] == [True] + [False] * (len(cases) - 1)
+    assert cases[0].doubt is None
+    assert "broken.png" in cases[0].row["refused"]
+
+
+def test_strange_scans_come_before_all_others(root: Path, tmp_path: Path) -> None:
+    place = Places.of(copy_project(root, tmp_path / "project"), config())
+    strange = Predictor.open(guarded(write_bundle_for(place, config()), limit=1e-7).folder, threads=1)
+    cases = worklist(strange, [root / "source" / "Testing" / "glioma"], 0.0)
+    assert all(case.doubt is not None and case.doubt <= 1 for case in cases if case.row["strangeness"] <= 1)
+    assert all(case.row["verdict"] == "refer" for case in cases if case.doubt is not None and case.doubt > 1)
+
+
+def test_a_case_is_told_in_plain_types(predictor: Predictor, root: Path) -> None:
+    for case in worklist(predictor, [root / "source" / "Testing" / "glioma"], 0.5):
+        told = json.loads(json.dumps(case.told))
+        assert told == case.told
+        assert told["verdict"] in {"tumour", "no tumour", "refer"}
+
+
+def test_a_budget_that_is_no_share_is_refused_before_anything_is_read(predictor: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="review budget"):
+        worklist(predictor, [tmp_path / "none.png"], 1.5)
