@@ -16,6 +16,7 @@ from brainslice.cli import (
     crossval,
     demo,
     download,
+    ensemble,
     evaluate,
     external,
     original,
@@ -26,6 +27,7 @@ from brainslice.cli import (
     summary,
     threshold,
     train,
+    triage,
     volume,
 )
 from brainslice.cli.exits import DEBUG, one_line_errors
@@ -70,8 +72,10 @@ _verb("audit", audit.audit)
 _verb("train", train.train)
 _verb("evaluate", evaluate.evaluate)
 _verb("crossval", crossval.crossval)
+_verb("ensemble", ensemble.ensemble)
 _verb("predict", predict.predict)
 _verb("volume", volume.volume)
+_verb("triage", triage.triage)
 _verb("serve", serve.serve)
 _verb("summary", summary.summary)
 _verb("external", external.external)
