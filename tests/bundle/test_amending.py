@@ -50,6 +50,14 @@ def test_what_is_amended_twice_is_what_was_said_last(bundle: ModelBundle) -> Non
     assert contents(bundle.folder).keys() == {"bundle.json", *bundle.info.files}
 
 
+def test_a_file_may_be_added_or_replaced(bundle: ModelBundle, tmp_path: Path) -> None:
+    for text in ("one", "two"):
+        (tmp_path / "left.json").write_text(text)
+        amended = amend_bundle(bundle.folder, added={"curve.json": tmp_path / "left.json"})
+        assert amended.path("curve.json").read_text() == text
+    assert set(open_bundle(bundle.folder).info.files) == {*bundle.info.files, "curve.json"}
+
+
 @pytest.mark.parametrize("change", [{"threshold": 1.5}, {"treshold": 0.5}, {"operating_points": ("x",)}])
 def test_what_no_bundle_can_say_leaves_it_as_it_was(bundle: ModelBundle, change: dict[str, object]) -> None:
     before = contents(bundle.folder)

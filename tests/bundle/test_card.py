@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from brainslice.bundle.card import model_card
+from brainslice.bundle.card import amended_card, model_card
 from brainslice.bundle.types import BundleDraft
 
 
@@ -73,3 +73,20 @@ def test_findings_on_test_scans_stand_one_a_line_and_cannot_become_headings(draf
 
 def test_a_card_says_the_same_twice(draft: BundleDraft) -> None:
     assert model_card(draft, ["x"]) == model_card(draft, ["x"])
+
+
+def test_an_amended_card_keeps_what_was_measured_and_says_at_which_threshold(draft: BundleDraft) -> None:
+    found = ("accuracy: 0.9 [0.8, 0.95]",)
+    card = model_card(draft, found)
+    later = draft.model_copy(update={"threshold": 0.3})
+    amended = amended_card(card, draft, later)
+    assert "= 0.3 on" in amended
+    assert r"- accuracy: 0.9 \[0.8, 0.95\]" in amended
+    assert "counted at a threshold of 0.5" in amended
+    assert amended.index("## Test scans") < amended.index("## Limits")
+    assert amended_card(card, draft, draft) == card
+    assert amended_card(model_card(draft), draft, draft) == model_card(draft)
+
+
+def test_a_card_that_is_none_of_ours_is_written_anew(draft: BundleDraft) -> None:
+    assert amended_card("no card", draft, draft) == model_card(draft)

@@ -26,7 +26,10 @@ def test_tells_the_headlines_and_writes_the_reports(trained: Path, capsys: Captu
     assert "phantom, clean protocol, test [phantom]" in said
     assert str(trained / "reports") in said
     assert len(list((trained / "reports" / "gradcam").iterdir())) == 3
-    assert json.loads((trained / "reports" / "report.json").read_text())["test_openings"] == 1
+    told = json.loads((trained / "reports" / "report.json").read_text())
+    assert told["test_openings"] == 1
+    assert told["analysis"]["errors"]["n"] > 0
+    assert "test scans called wrongly; the surest first in errors.png" in said
 
 
 def test_the_official_protocol_is_reported_apart_and_marked(trained: Path, capsys: Capture) -> None:

@@ -36,6 +36,8 @@ def test_every_goal_is_stored_and_told_with_what_it_promises(trained: Path, caps
     assert points(trained).keys() == names
     assert all(f"{name}: P(tumour) >=" in said.out for name in names)
     assert "promised of no other" in said.out
+    curve = json.loads((trained / "models" / "bundle" / "operating_curve.json").read_text())
+    assert curve["points"][0]["sensitivity"]["value"] == 1.0
     assert "at a prevalence of 0.1: PPV" in said.out
     assert "tuned on: phantom, validation scans of the clean protocol" in said.err
     written = {path.name for path in (trained / "reports" / "operating_points").iterdir()}

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brainslice.errors import CalibrationError
-from brainslice.judge.operating import Wish, curve_of, find_operating_point, rates_at
+from brainslice.judge.operating import Wish, curve_of, find_operating_point, operating_curve, rates_at
 from brainslice.judge.tuning import TuningScans
 from brainslice.measure.exact import clopper_pearson
 from brainslice.trust.cutting import Assurance, TumourScores, find_cut, guaranteed_cut
@@ -99,3 +99,18 @@ def test_the_decision_curve_is_of_the_scans_that_are_reported_on() -> None:
     assert curve.prevalence == SCANS.held_out.prevalence
     assert alone.prevalence == 0.2
     assert not np.array_equal(curve.model, curve_of(ALONE, None).model)
+
+
+def test_the_curve_tells_the_rates_at_every_threshold_of_the_scans_reported_on() -> None:
+    told = json.loads(json.dumps(operating_curve(SCANS), allow_nan=False))
+    thresholds = [point["threshold"] for point in told["points"]]
+    assert thresholds == sorted(set(thresholds))
+    assert (thresholds[0], thresholds[-1]) == (0.0, 1.0)
+    assert SCANS.held_out is not None
+    for point in told["points"][::10]:
+        found, cleared = rates_at(SCANS.held_out, point["threshold"])
+        assert point["sensitivity"] == {"value": found.value, "low": found.low, "high": found.high}
+        assert point["specificity"]["value"] == cleared.value
+    assert (told["tumours"], told["healthy"], told["groups"]) == (100, 100, 200)
+    falling = [point["sensitivity"]["value"] for point in told["points"]]
+    assert falling == sorted(falling, reverse=True)

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from brainslice.judge.analysis import analyse
 from brainslice.judge.explanation import Explained, MaskShare
 from brainslice.judge.scoring import Judged, judge
 from brainslice.places import Places
@@ -75,3 +76,12 @@ def test_the_report_can_be_laid_beside_another(judged: Judged) -> None:
     table = side_by_side(told, None)
     assert "phantom" in table.text
     assert told["explanation"]["on_tumours"] is None
+
+
+def test_what_lies_behind_the_mean_is_written_and_told(judged: Judged, tmp_path: Path) -> None:
+    analysed = analyse(judged)
+    write_reports(judged, EXPLAINED, tmp_path, analysed)
+    written = {path.name for path in tmp_path.iterdir()}
+    assert {"errors.json", "errors.csv", "errors.png", "errors.svg", "subgroups.txt"} <= written
+    told = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))
+    assert told["analysis"] == analysed.to_json()

@@ -86,7 +86,7 @@ def write_bundle(folder: Path, draft: BundleDraft, files: Mapping[str, Path]) ->
     return ModelBundle(folder=place, info=info)
 
 
-def amend_bundle(folder: Path, **changes: object) -> ModelBundle:
+def amend_bundle(folder: Path, *, added: Mapping[str, Path] | None = None, **changes: object) -> ModelBundle:
     """Change what a bundle says about its model, and seal it anew: whole or not at all.
 
     The model's own files stay as they are; the card is written again, since it repeats the description, and keeps its
@@ -94,6 +94,7 @@ def amend_bundle(folder: Path, **changes: object) -> ModelBundle:
 
     Args:
         folder: The bundle.
+        added: Files to put in too, or in the place of those of their name: the name in the bundle to where it lies.
         **changes: Fields of ``BundleDraft`` and their new values, such as ``threshold=0.3``.
 
     Returns:
@@ -110,7 +111,7 @@ def amend_bundle(folder: Path, **changes: object) -> ModelBundle:
     except ValidationError as error:
         msg = f"{folder}: {_first_fault(error)}; the bundle stays as it was"
         raise BundleError(msg) from error
-    files = {name: bundle.path(name) for name in bundle.info.files}
+    files = {**{name: bundle.path(name) for name in bundle.info.files}, **(added or {})}
     with tempfile.TemporaryDirectory() as place:
         if CARD_FILE in files:
             card = files[CARD_FILE].read_text(encoding="utf-8", errors="replace")

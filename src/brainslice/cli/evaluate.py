@@ -30,6 +30,7 @@ def evaluate(
 
 def evaluate_one(places: Places, config: Config, overlays: int) -> None:
     """Evaluate under one protocol and write its reports."""
+    from brainslice.judge.analysis import analyse
     from brainslice.judge.explanation import explain
     from brainslice.judge.scoring import judge
     from brainslice.report.writing import write_reports
@@ -37,7 +38,11 @@ def evaluate_one(places: Places, config: Config, overlays: int) -> None:
     with watching() as progress:
         judged = judge(places, config, progress)
         explained = explain(judged, places.reports / "gradcam", overlays, progress)
-        write_reports(judged, explained, places.reports)
+        analysed = analyse(judged, progress)
+        write_reports(judged, explained, places.reports, analysed)
     for line in judged.evaluation.summary_lines():
         say(line)
+    for point in analysed.points:
+        say(point.summary)
+    say(f"{len(analysed.mistakes)} of {judged.evaluation.n} test scans called wrongly; the surest first in errors.png")
     say(f"reports: {places.reports}")

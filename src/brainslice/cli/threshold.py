@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
@@ -129,18 +130,23 @@ def _search(folder: Path, places: Places, wishes: list[Wish], data: Path | None,
             scans = folder_scans(data, places, predictor, seed, progress)
     found = tuple(find_operating_point(wish, scans) for wish in wishes)
     curve = curve_of(scans, wishes[0].prevalence)
-    bundle = _store(predictor.bundle, found)
+    bundle = _store(predictor.bundle, found, scans)
     reports = places.reports / "operating_points"
     write_operating_points(found, curve, scans.shown_words, bundle.info.marks, reports)
     _tell(found, scans, reports)
 
 
-def _store(bundle: ModelBundle, found: tuple[Found, ...]) -> ModelBundle:
-    """Store the points beside those that are there; one of the same name takes the older one's place."""
+def _store(bundle: ModelBundle, found: tuple[Found, ...], scans: TuningScans) -> ModelBundle:
+    """Store the points beside those that are there, one in the place of another of its name, and the curve."""
     from brainslice.bundle.store import amend_bundle
+    from brainslice.files import write_json
+    from brainslice.judge.operating import CURVE_FILE, operating_curve
 
     points = {point.name: point for point in (*bundle.info.operating_points, *(each.point for each in found))}
-    return amend_bundle(bundle.folder, operating_points=tuple(points.values()))
+    with TemporaryDirectory() as place:
+        curve = Path(place) / CURVE_FILE
+        write_json(curve, operating_curve(scans))
+        return amend_bundle(bundle.folder, added={CURVE_FILE: curve}, operating_points=tuple(points.values()))
 
 
 def _use(folder: Path, name: str) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 
@@ -15,6 +15,14 @@ from brainslice.measure.intervals import LEVEL, Interval
 from brainslice.measure.predictive_values import PredictiveValues, predictive_values
 from brainslice.trust.cutting import Assurance, Cut, TumourScores, find_cut, guaranteed_cut
 from brainslice.trust.operating_point import TARGETS, Goal, MeasuredOn, OperatingPoint, Rate, Unit
+
+CURVE_FILE: Final = "operating_curve.json"
+"""The bundle's file of rates over thresholds."""
+
+THRESHOLDS: Final = (0.0, 0.001, 0.002, 0.005, *(step / 100 for step in range(1, 100)), 0.995, 0.998, 0.999, 1.0)
+"""Where rates are counted for the curve."""
+
+_LONGEST: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,10 +108,30 @@ def rates_at(scored: TumourScores, threshold: float, level: float = LEVEL) -> tu
     return found, cleared
 
 
+def operating_curve(scans: TuningScans) -> dict[str, Any]:
+    """Count sensitivity and specificity at every hundredth, and finer near the ends, as a bundle's file holds them."""
+    shown = scans.shown
+    points = [(threshold, *rates_at(shown, threshold)) for threshold in THRESHOLDS]
+    return {
+        "measured_on": scans.shown_words[:_LONGEST],
+        "tumours": int(shown.tumour.sum()),
+        "healthy": int((~shown.tumour).sum()),
+        "groups": len(np.unique(shown.groups)),
+        "points": [
+            {"threshold": threshold, "sensitivity": _ends(found), "specificity": _ends(cleared)}
+            for threshold, found, cleared in points
+        ],
+    }
+
+
 def curve_of(scans: TuningScans, prevalence: float | None) -> DecisionCurve:
     """Trace the decision curve on the held-out scans, or on the tuning scans where there are none."""
     shown = scans.shown
     return decision_curve(shown.tumour, shown.scores, shown.groups, prevalence)
+
+
+def _ends(rate: Rate) -> dict[str, float]:
+    return {"value": rate.value, "low": rate.low, "high": rate.high}
 
 
 def _cut(wish: Wish, scans: TuningScans) -> Cut:
