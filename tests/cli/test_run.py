@@ -143,3 +143,17 @@ def test_where_no_source_is_given_and_no_network_is_there_nothing_is_trained(
     monkeypatch.setattr(kagglehub, "dataset_download", offline)
     assert call("run", "--project-root", tmp_path, *WORDS) == 7
     assert steps == []
+
+
+def test_without_the_other_site_s_set_the_rest_is_done_all_the_same(
+    source: Path, steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def half_offline(name: str) -> str:
+        if "navoneel" in name:
+            raise ConnectionError
+        return str(source)
+
+    monkeypatch.setattr(kagglehub, "dataset_download", half_offline)
+    assert call("run", "--project-root", tmp_path, *WORDS) == 0
+    assert "goes on without another site's set" in capsys.readouterr().err
+    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "threshold", "summary"]

@@ -5,21 +5,17 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import Field, PositiveInt, ValidationError
 
+from brainslice.bundle.fields import Fraction, Line, Sha256, Stored
 from brainslice.bundle.store import ModelBundle
-from brainslice.bundle.types import Fraction, Line, PositiveInt, Sha256
 from brainslice.errors import BundleError
 
 ADAPTATION_FILE: Final = "adaptation.json"
 """The name of that file."""
 
 
-class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
-
-
-class HeldOutAnswer(_Stored):
+class HeldOutAnswer(Stored):
     """What was said of one of the site's scans by a model that it neither trained nor tuned.
 
     Attributes:
@@ -33,7 +29,7 @@ class HeldOutAnswer(_Stored):
     called_tumour: bool
 
 
-class Adaptation(_Stored):
+class Adaptation(Stored):
     """How a bundle was adapted, and what that came to on scans that had no part in it.
 
     Attributes:

@@ -16,7 +16,7 @@ from brainslice.cli import train as training
 from brainslice.cli.console import note, watching
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 from brainslice.config import Config
-from brainslice.errors import ForgettingError, UnreadableScanError
+from brainslice.errors import DownloadError, ForgettingError, UnreadableScanError
 from brainslice.labels import LabelSet
 from brainslice.places import Places
 
@@ -121,7 +121,11 @@ def _external(source: Path | None, root: Path, *, download: bool) -> External | 
         note("no --external set was given, so nothing is scored on or adapted to another site")
         return None
     with watching() as progress:
-        found = source or sources.download("navoneel", root / "downloads" / "navoneel", progress)
+        try:
+            found = source or sources.download("navoneel", root / "downloads" / "navoneel", progress)
+        except DownloadError as error:
+            note(f"{error}; everything else goes on without another site's set")
+            return None
         placed = layout.prepare_external(found, root, progress=progress)
     note(f"{placed.folder}: {placed.summary}")
     _list(placed.unreadable)

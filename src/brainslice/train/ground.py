@@ -60,9 +60,9 @@ class Ground:
     inputs: InputBatch
     views: tuple[Activations, ...]
     replay: Float16[np.ndarray, "r ..."]
-    replay_labels: Labels
+    replay_labels: Int[np.ndarray, " r"]
     held_out: Float16[np.ndarray, "v ..."]
-    held_out_labels: Labels
+    held_out_labels: Int[np.ndarray, " v"]
     check: Int[np.ndarray, " c"]
 
 

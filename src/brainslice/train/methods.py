@@ -8,6 +8,7 @@ from typing import TypeAlias
 
 import keras
 import numpy as np
+from jaxtyping import Float, Int
 
 from brainslice.arrays import Labels, Logits
 from brainslice.config import AdaptConfig
@@ -50,8 +51,8 @@ class Base:
     """
 
     site: Logits
-    held_out: Logits
-    held_out_labels: Labels
+    held_out: Float[np.ndarray, "v k"]
+    held_out_labels: Int[np.ndarray, " v"]
     temperature: Temperature
     threshold: float
     healthy: int

@@ -21,7 +21,7 @@ _TINY = 1e-6
 """Channels that hardly vary anywhere are left as they are."""
 
 Channels: TypeAlias = Float[np.ndarray, " channels"]
-Activated: TypeAlias = Float[np.ndarray, "n h w c"]
+Activated: TypeAlias = Float[np.ndarray, "_ h w c"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

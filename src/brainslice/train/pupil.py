@@ -20,10 +20,10 @@ from brainslice.errors import UsageError
 from brainslice.network.adaptation import AdaptationLoss
 from brainslice.train.checkpoint import save_arrays
 
-Inputs: TypeAlias = Float16[np.ndarray, "n ..."] | Float32[np.ndarray, "n ..."]
+Inputs: TypeAlias = Float16[np.ndarray, "_ ..."] | Float32[np.ndarray, "_ ..."]
 """What a model above the cut takes of each scan: activations, or pooled features."""
 
-Targets: TypeAlias = Float32[np.ndarray, "n 3 k"]
+Targets: TypeAlias = Float32[np.ndarray, "_ 3 k"]
 """What ``AdaptationLoss`` is told of each scan."""
 
 Rows: TypeAlias = Int[np.ndarray, " _"]
