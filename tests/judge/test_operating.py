@@ -10,6 +10,7 @@ from brainslice.errors import CalibrationError
 from brainslice.judge.operating import Wish, curve_of, find_operating_point, operating_curve, rates_at
 from brainslice.judge.tuning import TuningScans
 from brainslice.measure.exact import clopper_pearson
+from brainslice.serve.about import OperatingCurve
 from brainslice.trust.cutting import Assurance, TumourScores, find_cut, guaranteed_cut
 from brainslice.trust.operating_point import Criterion, Goal, MeasuredOn
 
@@ -112,5 +113,6 @@ def test_the_curve_tells_the_rates_at_every_threshold_of_the_scans_reported_on()
         assert point["sensitivity"] == {"value": found.value, "low": found.low, "high": found.high}
         assert point["specificity"]["value"] == cleared.value
     assert (told["tumours"], told["healthy"], told["groups"]) == (100, 100, 200)
+    assert OperatingCurve.model_validate_json(json.dumps(told)).points[0].threshold == 0.0
     falling = [point["sensitivity"]["value"] for point in told["points"]]
     assert falling == sorted(falling, reverse=True)

@@ -101,7 +101,7 @@ def analyse(judged: Judged, progress: Progress = silent) -> Analysed:
     level = judged.evaluation.terms.level
     parts = _attributes(judged, progress).items()
     rows = tuple(row for name, values in parts for row in subgroup_rows(name, values, calls, level))
-    points = ()
+    points: tuple[PointOnTest, ...] = ()
     if tumour.any() and not tumour.all():
         test = TumourScores(scores, tumour, scored.groups)
         points = tuple(_on_test(point, test) for point in judged.predictor.bundle.info.operating_points)
@@ -135,8 +135,8 @@ def _attributes(judged: Judged, progress: Progress) -> dict[str, list[str]]:
 
 
 def _outlines(shapes: Sequence[tuple[int, ...]]) -> list[str]:
-    ratios = np.array([rows / columns for rows, columns in shapes])
-    return np.select([ratios > 1, ratios < 1], ["higher than wide", "wider than high"], "square").tolist()
+    words = {-1: "wider than high", 0: "square", 1: "higher than wide"}
+    return [words[int(np.sign(rows - columns))] for rows, columns in shapes]
 
 
 def _origin(manifest: Manifest, record: Record) -> str:
