@@ -10,7 +10,7 @@ import pytest
 
 from brainslice.cli.main import app
 
-HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy"}
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "pydicom", "nibabel"}
 VERBS = [str(command.name) for command in app.registered_commands]
 
 # One process asks for every verb's help in turn and tells which libraries each of them brought in.
@@ -61,7 +61,7 @@ def test_every_verb_that_people_know_is_looked_at() -> None:
     "modules",
     [
         pytest.param(("brainslice", "brainslice.config", "brainslice.labels"), id="the package"),
-        pytest.param(("brainslice.infer.predictor", "brainslice.infer.overlay"), id="what predicts"),
+        pytest.param(("brainslice.infer.predictor", "brainslice.infer.overlay", "brainslice.infer.volume"), id="what predicts"),
         pytest.param(("brainslice.cohort.audit", "brainslice.cohort.gallery"), id="what audits"),
         pytest.param(("brainslice.cohort.layout",), id="what prepares"),
     ],

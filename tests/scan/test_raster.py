@@ -124,11 +124,20 @@ def test_damaged_exif_data_does_not_cost_the_picture() -> None:
     assert read(data).shape == GREY.shape
 
 
-def test_of_several_frames_the_first_counts() -> None:
+def test_one_of_several_frames_or_pages_must_be_chosen() -> None:
     frames = [Image.fromarray(np.full((3, 4), value, dtype=np.uint8)) for value in (50, 90)]
     for encoding in ("GIF", "TIFF", "PNG"):
         data = encoded(frames[0], encoding, save_all=True, append_images=frames[1:])
-        assert (read(data) == 50).all()
+        with pytest.raises(UnreadableScanError, match="holds 2 frames or pages"):
+            read(data)
+        for number, value in ((1, 50), (2, 90)):
+            assert (read_raster(data, "digest", number).pixels == value).all()
+
+
+def test_the_preview_in_a_photograph_is_no_frame() -> None:
+    smooth = [Image.fromarray(np.full((16, 16), value, dtype=np.uint8)) for value in (50, 90)]
+    data = encoded(smooth[0], "MPO", save_all=True, append_images=smooth[1:])
+    assert read(data) == pytest.approx(50, abs=2)
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(13_000, 13_000), (100_000, 100_000), (70_000, 10), (8_001, 8_000)])

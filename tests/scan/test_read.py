@@ -14,6 +14,8 @@ from PIL import Image
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan import SCAN_SUFFIXES, Slice, decode_scan, read_scan
+from hospital import image, nifti
+from hospital import written as written_dicom
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
@@ -83,18 +85,37 @@ def test_a_path_no_system_can_have_is_refused() -> None:
 @pytest.mark.parametrize(
     ("name", "data"),
     [
-        ("DICOM", bytes(128) + b"DICM" + bytes(64)),
-        ("NIfTI", bytes(344) + b"n+1\0" + bytes(64)),
         ("gzip", gzip.compress(b"volume", mtime=0)),
         ("PDF", b"%PDF-1.7"),
     ],
 )
-def test_medical_and_office_formats_are_named_in_the_refusal(tmp_path: Path, name: str, data: bytes) -> None:
+def test_what_holds_no_scan_is_named_in_the_refusal(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(data)
     message = refusal(path)
     assert name in message
     assert "export the slice as PNG" in message
+
+
+@pytest.mark.parametrize("name", ["DICOM", "NIfTI"])
+def test_a_damaged_file_of_a_hospital_format_is_one_refusal(tmp_path: Path, name: str) -> None:
+    path = tmp_path / "scan.png"
+    path.write_bytes(bytes(128) + b"DICM" + bytes(64) if name == "DICOM" else bytes(344) + b"n+1\0" + bytes(64))
+    assert name in refusal(path)
+
+
+def test_one_image_is_read_alike_from_every_format(tmp_path: Path) -> None:
+    (tmp_path / "dicom").write_bytes(written_dicom(image(GREY)))
+    (tmp_path / "nifti").write_bytes(nifti(GREY[::-1, ::-1].T[..., None].copy()))
+    for name in ("dicom", "nifti"):
+        np.testing.assert_array_equal(read_scan(tmp_path / name).pixels, GREY)
+
+
+def test_a_frame_is_chosen_by_its_number(tmp_path: Path) -> None:
+    path = tmp_path / "frames"
+    path.write_bytes(written_dicom(image(np.stack([GREY, GREY + 1]))))
+    assert "--frame N" in refusal(path)
+    np.testing.assert_array_equal(read_scan(path, frame=2).pixels, GREY + 1)
 
 
 def test_an_archive_is_named_in_the_refusal(tmp_path: Path) -> None:

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Slice, Spacing
+from brainslice.scan import Plane, Slice, Spacing, Volume
 
 
 @given(st.floats(min_value=0.0, exclude_min=True, allow_infinity=False))
@@ -32,3 +32,53 @@ def test_one_value_that_is_no_number_spoils_the_slice(value: float) -> None:
 def test_a_slice_without_pixels_is_refused(shape: tuple[int, int]) -> None:
     with pytest.raises(UnreadableScanError, match="at least one"):
         Slice(np.zeros(shape, dtype=np.float32), "0")
+
+
+def volume(
+    voxels: np.ndarray | None = None,
+    spacing: tuple[float, float, float] = (1.0, 1.0, 1.0),
+    acquired: Plane = Plane.AXIAL,
+    tilt: float = 0.0,
+    *,
+    even: bool = True,
+) -> Volume:
+    cubes = np.arange(24, dtype=np.float32).reshape(2, 3, 4) if voxels is None else voxels
+    return Volume(cubes, spacing, acquired, tilt, even=even, digest="0")
+
+
+def test_axial_slices_are_the_layers_in_their_order() -> None:
+    cuts = list(volume(spacing=(5.0, 0.5, 0.5)).axial_slices())
+    np.testing.assert_array_equal(np.stack([cut.pixels for cut in cuts]), volume().voxels)
+    assert cuts[0].spacing == Spacing(0.5, 0.5)
+
+
+def test_pixels_that_are_no_squares_become_squares() -> None:
+    (cut, _) = volume(spacing=(1.0, 2.0, 1.0)).axial_slices()
+    assert cut.pixels.shape == (6, 4)
+    assert cut.spacing == Spacing(1.0, 1.0)
+
+
+def test_slices_of_another_plane_are_cut_again_where_voxels_are_nearly_cubes() -> None:
+    assert len(list(volume(spacing=(0.9, 0.9, 1.2), acquired=Plane.SAGITTAL).axial_slices())) == 2
+
+
+@pytest.mark.parametrize(
+    ("unfit", "fault"),
+    [
+        (volume(spacing=(0.9, 0.9, 5.0), acquired=Plane.SAGITTAL), "sagittal.*0.9 x 5 mm"),
+        (volume(acquired=Plane.CORONAL, even=False), "coronal.*missing"),
+        (volume(tilt=35.0), "35"),
+    ],
+)
+def test_what_cannot_be_cut_axially_says_why(unfit: Volume, fault: str) -> None:
+    with pytest.raises(UnreadableScanError, match=fault):
+        next(unfit.axial_slices())
+
+
+def test_volumes_of_nothing_are_refused() -> None:
+    with pytest.raises(UnreadableScanError, match="at least one voxel"):
+        volume(np.zeros((0, 3, 4), np.float32))
+    with pytest.raises(UnreadableScanError, match="above 0 mm"):
+        volume(spacing=(0.0, 1.0, 1.0))
+    with pytest.raises(UnreadableScanError, match="finite"):
+        volume(np.full((2, 3, 4), np.nan, np.float32))

@@ -38,6 +38,9 @@ Overlays: TypeAlias = Annotated[
     Path | None, typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")]
+Frame: TypeAlias = Annotated[
+    int | None, typer.Option("--frame", metavar="N", help="Which frame, page or axial slice of a file of several.")
+]
 Listing: TypeAlias = Annotated[
     str | None,
     typer.Option("--list", metavar="FILE", help="A text file with a path on each line; - reads standard input."),

@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -18,6 +19,7 @@ from brainslice.cli.asking import (
     BundleFolder,
     DicomFolder,
     Draws,
+    Frame,
     Listing,
     Overlays,
     Overwrite,
@@ -53,6 +55,7 @@ def predict(
     operating_point: PointName = None,
     views: Views = False,
     dropout: Draws = None,
+    frame: Frame = None,
 ) -> None:
     """Classify scans.
 
@@ -65,7 +68,7 @@ def predict(
     asked.refuse_to_go_on(output, overwrite)
     places = _places(scans, listed)
     chosen = bundle or bundle_for(root)
-    predictor = asked.of(Predictor.open(chosen, threshold=threshold))
+    predictor = replace(asked.of(Predictor.open(chosen, threshold=threshold)), frame=frame)
     if chosen == DEFAULT_BUNDLE:
         info = predictor.bundle.info
         note(f"answered by the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
+from brainslice.cli.asking import BundleFolder, Threshold
 from brainslice.cli.console import note, say
 from brainslice.cli.options import Root
 
@@ -22,13 +23,8 @@ def volume(
         Path, typer.Argument(help="A NIfTI file, a DICOM file of many frames, or a folder of DICOM files.")
     ],
     root: Root = Path(),
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or what ships."),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="P(tumour) from which the volume is called a tumour.")
-    ] = None,
+    bundle: BundleFolder = None,
+    threshold: Threshold = None,
     series: Annotated[
         str | None, typer.Option("--series", metavar="NAME", help="Which of several DICOM series in the folder.")
     ] = None,

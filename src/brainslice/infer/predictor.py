@@ -37,6 +37,7 @@ class Predictor:
         temperature: What makes its probabilities honest.
         threshold: The probability of any tumour from which a scan is called one.
         safeguards: What may refer a scan to a person instead.
+        frame: Which frame, page or axial slice to take from files that hold several, from 1; None refuses those.
     """
 
     bundle: ModelBundle
@@ -45,6 +46,7 @@ class Predictor:
     temperature: Temperature
     threshold: float
     safeguards: Safeguards
+    frame: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse thresholds that are no probability."""
@@ -97,7 +99,7 @@ class Predictor:
             UnreadableScanError: The file is no scan that can be read.
             BundleError: The model gives no usable answer.
         """
-        seen = self.recipe(read_scan(path))
+        seen = self.recipe(read_scan(path, self.frame))
         return self.answer([path.name], [seen])[0]
 
     def predict_many(
@@ -179,7 +181,7 @@ class Predictor:
 
     def _prepare_or_refuse(self, path: Path) -> tuple[Path, NetworkInput | Refusal]:
         try:
-            return path, self.recipe(read_scan(path))
+            return path, self.recipe(read_scan(path, self.frame))
         except UnreadableScanError as error:
             return path, Refusal(source=path.name, reason=str(error))
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float32
 from PIL import Image
 
 from brainslice.arrays import Pixels, Voxels
@@ -130,11 +131,10 @@ class Volume:
             raise UnreadableScanError(msg)
 
 
-def _squared(layer: Pixels, tall: float, wide: float) -> Pixels:
+def _squared(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:
     rows, columns = layer.shape
     if max(tall, wide) <= _SQUARE:
         return layer
     size = (max(1, round(columns * wide)), max(1, round(rows * tall)))
     resized = Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR)
-    squared: Pixels = np.asarray(resized, dtype=np.float32)
-    return squared
+    return np.asarray(resized, dtype=np.float32)
