@@ -16,7 +16,7 @@ from brainslice.cli import train as training
 from brainslice.cli.console import note, watching
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 from brainslice.config import Config
-from brainslice.errors import DownloadError, ForgettingError, UnreadableScanError
+from brainslice.errors import CalibrationError, DownloadError, ForgettingError, UnreadableScanError
 from brainslice.labels import LabelSet
 from brainslice.places import Places
 
@@ -61,7 +61,10 @@ def run(
     if placed is not None:
         another_site(root, chosen, placed.folder)
     note("--- threshold ---")
-    cutting.threshold(root, config, overrides, target_sensitivity=_SENSITIVITY)
+    try:
+        cutting.threshold(root, config, overrides, target_sensitivity=_SENSITIVITY)
+    except CalibrationError as error:
+        note(f"no operating point was stored: {error}")
     summing.summary(root)
     unreadable = len(prepared.unreadable) + (0 if placed is None else len(placed.unreadable))
     if unreadable:
