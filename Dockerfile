@@ -17,6 +17,7 @@ RUN python -m venv --without-pip /venv \
 FROM python:3.13-slim
 COPY --from=build /venv /venv
 ENV PATH=/venv/bin:$PATH \
+    ORT_DISABLE_TELEMETRY=1 \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1
 WORKDIR /project

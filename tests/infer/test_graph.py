@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -60,3 +63,25 @@ def test_an_input_of_another_shape_is_one_clear_line(doubling: Graph, shape: tup
         doubling.run(np.zeros(shape, dtype=np.float32))
     assert "\n" not in str(refusal.value)
     assert str(shape) in str(refusal.value)
+
+
+RUN_ONCE = """
+import sys, time
+import os
+import subprocess
+import sys
+from pathlib import Path
+import numpy as np
+from brainslice.infer.graph import Graph
+Graph(Path(sys.argv[1])).run(np.ones((1, 3), np.float32))
+time.sleep(0.5)
+"""
+
+
+def test_running_a_graph_reports_to_nobody_and_leaves_nothing_below_the_home_folder(tmp_path: Path) -> None:
+    home = tmp_path / "home"
+    home.mkdir()
+    variables = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}
+    command = [sys.executable, "-c", RUN_ONCE, str(write(tmp_path / "graph.onnx", TensorProto.FLOAT))]
+    subprocess.run(command, env=variables | {"HOME": str(home)}, check=True)
+    assert list(home.rglob("*")) == []

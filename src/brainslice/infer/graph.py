@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from jaxtyping import Float32
 
 from brainslice.errors import BundleError
+
+# Unless told otherwise before it is loaded, ONNX Runtime reports its use to its maker and keeps an identifier of
+# the machine below the home folder. What looks at scans does neither.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
 
 _SILENT = 4
 
