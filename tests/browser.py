@@ -120,6 +120,22 @@ class Visit:
         code = "(node, value) => { node.value = value; node.dispatchEvent(new Event('input', { bubbles: true })); }"
         self.page.eval_on_selector(slider, code, value)
 
+    def change_predictions(self, **values: object) -> None:
+        """Let the service judge scans, and change what its predictions say before the page reads them."""
+        # In the page, as Chromium does not hand uploaded files to those who stand between page and service.
+        self.page.evaluate(
+            """values => {
+                const real = window.realFetch ??= window.fetch;
+                window.fetch = async (address, options) => {
+                    const answer = await real(address, options);
+                    if (!String(address).startsWith("explain") || !answer.ok) return answer;
+                    const said = await answer.json();
+                    return new Response(JSON.stringify({ ...said, prediction: { ...said.prediction, ...values } }));
+                };
+            }""",
+            values,
+        )
+
     def change_answers(self, pattern: str, change: Callable[[dict[str, Any]], None]) -> None:
         """Let the service answer, and change what it says on the way to the page."""
 

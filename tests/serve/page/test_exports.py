@@ -111,8 +111,7 @@ def test_a_result_is_saved_in_the_language_of_the_page(visit: Visit, tumour: Pat
 
 def test_what_may_be_no_brain_is_saved_without_a_class(visit: Visit, tumour: Path) -> None:
     reasons = [{"code": "strange", "words": "unlike"}]
-    change = {"verdict": "refer", "reasons": reasons}
-    visit.change_answers("**/explain*", lambda said: said["prediction"].update(change))
+    visit.change_predictions(verdict="refer", reasons=reasons)
     visit.choose(tumour)
     name, data = save(visit, "html")
     text = data.decode("utf-8")

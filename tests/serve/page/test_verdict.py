@@ -1,8 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -11,20 +9,12 @@ from brainslice.infer.prediction import percent
 from brainslice.trust.verdict import Reason
 from browser import Visit
 
-Change = Callable[[dict[str, Any]], None]
 GATE = (Reason.FLAT, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.STRANGE)
 
 
-def refer(*reasons: Reason) -> Change:
-    def change(said: dict[str, Any]) -> None:
-        listed = [{"code": reason.value, "words": reason.words} for reason in reasons]
-        said["prediction"] |= {"verdict": "refer", "reasons": listed}
-
-    return change
-
-
-def set_values(**values: object) -> Change:
-    return lambda said: said["prediction"].update(values)
+def refer(visit: Visit, *reasons: Reason) -> None:
+    listed = [{"code": reason.value, "words": reason.words} for reason in reasons]
+    visit.change_predictions(verdict="refer", reasons=listed)
 
 
 def test_the_verdict_and_every_bar_are_those_of_the_predictor(visit: Visit, tumour: Path, served_bundle: Path) -> None:
@@ -55,32 +45,31 @@ def test_a_probability_is_written_as_python_writes_it_and_never_100(visit: Visit
 
 def test_no_probability_is_shown_as_100_or_0(visit: Visit, tumour: Path) -> None:
     shares = {"glioma": 0.99999, "meningioma": 0.00001, "no_tumor": 0.0, "pituitary": 0.0}
-    visit.change_answers("**/explain*", set_values(probabilities=shares, tumour_probability=1.0))
+    visit.change_predictions(probabilities=shares, tumour_probability=1.0)
     visit.choose(tumour)
     assert visit.words("#bars").split(" ")[1:3] == [">", "99"]
     assert "100 %" not in visit.words("#result").replace(visit.words("#threshold-part"), "")
 
 
 def test_the_prediction_set_is_said_with_its_coverage(visit: Visit, tumour: Path) -> None:
-    visit.change_answers("**/explain*", set_values(prediction_set=["glioma", "meningioma"], coverage=0.9))
+    visit.change_predictions(prediction_set=["glioma", "meningioma"], coverage=0.9)
     visit.choose(tumour)
     assert visit.words("#set").startswith("At 90 % coverage, still possible: glioma or meningioma.")
     assert visit.page.locator("#bars .possible dt").all_inner_texts() == ["glioma", "meningioma"]
 
 
 def test_an_empty_set_and_a_model_without_sets_are_told_apart(visit: Visit, tumour: Path) -> None:
-    visit.change_answers("**/explain*", set_values(prediction_set=[], coverage=0.9))
+    visit.change_predictions(prediction_set=[], coverage=0.9)
     visit.choose(tumour)
     assert "no class remains possible" in visit.words("#set")
-    visit.page.unroute("**/explain*")
-    visit.change_answers("**/explain*", set_values(prediction_set=[], coverage=None))
+    visit.change_predictions(prediction_set=[], coverage=None)
     visit.choose(tumour, rows=2)
     visit.select(2)
     assert visit.words("#set") == "This model makes no prediction sets."
 
 
 def test_a_referral_says_why_and_keeps_the_probabilities(visit: Visit, tumour: Path) -> None:
-    visit.change_answers("**/explain*", refer(Reason.UNDECIDED, Reason.NEAR_THRESHOLD))
+    refer(visit, Reason.UNDECIDED, Reason.NEAR_THRESHOLD)
     visit.choose(tumour)
     assert visit.words("#verdict .verdict-word") == "Refer to a person"
     assert visit.page.locator("#verdict li").all_inner_texts() == [
@@ -92,7 +81,7 @@ def test_a_referral_says_why_and_keeps_the_probabilities(visit: Visit, tumour: P
 
 @pytest.mark.parametrize("reason", GATE)
 def test_no_class_is_shown_for_what_may_be_no_brain(visit: Visit, tumour: Path, reason: Reason) -> None:
-    visit.change_answers("**/explain*", refer(reason))
+    refer(visit, reason)
     visit.choose(tumour)
     assert "This may be no brain MRI slice" in visit.words("#warnings")
     for hidden in ("#bars", "#map", "#threshold"):
@@ -107,7 +96,7 @@ def test_the_page_knows_every_reason_of_the_gate_and_no_other(visit: Visit) -> N
 
 
 def test_the_warning_stands_above_the_verdict_and_is_read_aloud(visit: Visit, tumour: Path) -> None:
-    visit.change_answers("**/explain*", refer(Reason.STRANGE))
+    refer(visit, Reason.STRANGE)
     visit.choose(tumour)
     warning, verdict = (visit.page.locator(f"#{name}").bounding_box() for name in ("warnings", "verdict"))
     assert warning["y"] + warning["height"] <= verdict["y"]
@@ -118,7 +107,7 @@ def test_the_warning_stands_above_the_verdict_and_is_read_aloud(visit: Visit, tu
 
 
 def test_marks_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path) -> None:
-    visit.change_answers("**/explain*", set_values(marks=["leaky", "phantom", "made up"]))
+    visit.change_predictions(marks=["leaky", "phantom", "made up"])
     visit.choose(tumour)
     warnings = visit.words("#warnings")
     assert "Leaky: scans of the same patients" in warnings
@@ -128,7 +117,7 @@ def test_marks_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path)
 
 def test_a_reason_that_the_page_does_not_know_is_said_in_the_words_of_the_service(visit: Visit, tumour: Path) -> None:
     listed = [{"code": "brand_new", "words": "something new speaks against it"}]
-    visit.change_answers("**/explain*", set_values(verdict="refer", reasons=listed))
+    visit.change_predictions(verdict="refer", reasons=listed)
     visit.choose(tumour)
     assert "something new speaks against it" in visit.words("#verdict")
 

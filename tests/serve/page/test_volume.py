@@ -2,13 +2,16 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from browser import Visit
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Route
 
 SLICES = 24
 THIN = range(9, 14)
@@ -140,14 +143,21 @@ def test_pictures_of_a_volume_say_which_side_is_which(opened: Visit) -> None:
     assert letters == ["A", "L", "P", "R"]
 
 
-def test_a_slice_is_shown_within_a_tenth_of_a_second_once_its_neighbour_was_looked_at(opened: Visit) -> None:
-    opened.slide("#slice", 5)
-    opened.page.wait_for_load_state("networkidle")
-    before = len(opened.requests)
+def test_the_neighbours_of_a_slice_are_there_before_they_are_asked_for(opened: Visit) -> None:
+    with opened.page.expect_response("**/slices/5"):
+        opened.slide("#slice", 5)
     opened.slide("#slice", 6)
-    opened.page.wait_for_load_state("networkidle")
-    asked = [address.rsplit("/", 1)[1] for address in opened.requests[before:]]
-    assert "5" not in asked
+    opened.page.wait_for_function("() => document.getElementById('pictures').ariaBusy === 'false'")
+    assert len([address for address in opened.requests if address.endswith("/slices/5")]) == 1
+
+
+def test_no_picture_stands_under_the_number_of_a_slice_that_is_still_on_its_way(opened: Visit) -> None:
+    held: list[Route] = []
+    opened.page.route("**/slices/20", held.append)
+    opened.slide("#slice", 21)
+    opened.page.wait_for_selector("#seen", state="hidden")
+    held[0].continue_()
+    opened.page.wait_for_selector("#seen", state="visible")
 
 
 def test_a_study_that_the_service_forgot_can_be_judged_again(opened: Visit) -> None:

@@ -185,6 +185,7 @@ function showSlice(found) {
   const missing = found.pictures === undefined;
   the("slice-problem").hidden = !missing;
   if (missing) {
+    viewer.blank();
     const entry = selected;
     const words = found.code === "unknown_volume" ? say("problem.forgotten") : reasonOf(found);
     the("slice-problem").replaceChildren(words, " ",
@@ -217,7 +218,7 @@ function clear() {
   selected = null;
   queue.clear();
   showSelected();
-  for (const id of ["original", "seen"]) Object.assign(the(id), { width: 1, height: 1 });
+  viewer.blank();
   tell("status.cleared");
   the("pick").focus();
 }

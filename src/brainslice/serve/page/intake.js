@@ -9,6 +9,7 @@ export function watchIntake({ zone, files, folder, pickFiles, pickFolder }, take
   for (const input of [files, folder]) {
     input.addEventListener("change", () => {
       const lot = [...input.files].map((file) => ({ file, folder: folderOf(file.webkitRelativePath) }));
+      if (input === folder) lot.sort((one, other) => byName(one.file.webkitRelativePath, other.file.webkitRelativePath));
       input.value = "";
       take(lot);
     });
@@ -58,7 +59,13 @@ async function open(entry, folder) {
     if (some.length === 0) break;
     inside.push(...some);
   }
+  inside.sort((one, other) => byName(one.name, other.name));
   return (await Promise.all(inside.map((one) => open(one, `${folder}${entry.name}/`)))).flat();
+}
+
+/** Folders come in no order; people count 2 before 10. */
+function byName(one, other) {
+  return one.localeCompare(other, undefined, { numeric: true });
 }
 
 function folderOf(path = "") {

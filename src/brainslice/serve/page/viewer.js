@@ -25,6 +25,16 @@ export class Viewer {
     this.draw();
   }
 
+  /** Show no picture at all. */
+  blank() {
+    this.pictures = null;
+    the("map").hidden = true;
+    for (const id of ["original", "seen"]) {
+      Object.assign(the(id), { width: 1, height: 1 });
+      the(id).setAttribute("aria-label", say("pictures.none"));
+    }
+  }
+
   fillClasses(pictures, name) {
     const list = the("map-class");
     const keep = this.name === name && name in pictures.maps ? list.value : name;

@@ -7,7 +7,7 @@ import { noteWords } from "./verdict.js";
 import { picturesOf } from "./viewer.js";
 import { percent, say } from "./words.js";
 
-const KEPT = 48;
+const KEPT = 48, PATIENCE = 150;
 
 export class Scroller {
   /** @param shown Told of a slice {prediction, pictures, judged} when it is there, or of the Failure in its place. */
@@ -24,6 +24,7 @@ export class Scroller {
   open(entry) {
     this.entry = entry;
     the("scroller").hidden = entry === null;
+    this.waiting(false);
     if (entry === null) return;
     entry.seen ??= new Map();
     entry.index ??= this.strongest(entry.answer);
@@ -74,12 +75,20 @@ export class Scroller {
     this.index = entry.index = index;
     the("slice").value = index + 1;
     this.draw();
+    // A picture must never stand under another slice's number for longer than the eye takes.
+    const late = setTimeout(() => this.waiting(true), PATIENCE);
     const found = await this.fetch(entry, index).catch((failure) => failure);
+    clearTimeout(late);
     if (this.entry !== entry || this.index !== index) return;
+    this.waiting(false);
     this.shown(found);
     for (const near of [index + 1, index - 1, index + 2, index - 2]) {
       if (near >= 0 && near <= last) this.fetch(entry, near).catch(() => null);
     }
+  }
+
+  waiting(is) {
+    the("pictures").setAttribute("aria-busy", String(is));
   }
 
   fetch(entry, index) {
