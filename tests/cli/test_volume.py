@@ -72,6 +72,18 @@ def test_a_volume_given_as_a_scan_is_sent_to_the_right_verb(trained: Path, tmp_p
     assert "P(tumour)" in capsys.readouterr().out
 
 
+def test_dicom_files_are_found_in_folders_whatever_they_are_called(
+    trained: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for name in ("slice.dcm", "IM0001"):
+        (tmp_path / "study" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "study" / name).write_bytes(written(image(head(24)[12])))
+    assert call("predict", tmp_path / "study", "--project-root", trained, "--json") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(answers) == 2
+    assert answers[0]["probabilities"] == answers[1]["probabilities"]
+
+
 _WHAT_IS_LOADED = """
 import sys
 from brainslice.cli.main import main

@@ -46,7 +46,7 @@ def test_a_slice_carries_the_sha256_of_its_file(tmp_path: Path) -> None:
 
 
 def test_the_endings_of_folders_are_casefolded_and_begin_with_a_dot() -> None:
-    assert {".png", ".jpg", ".jpeg"} <= SCAN_SUFFIXES
+    assert {".png", ".jpg", ".jpeg", ".dcm"} <= SCAN_SUFFIXES
     assert all(ending.startswith(".") and ending == ending.casefold() for ending in SCAN_SUFFIXES)
 
 

@@ -13,7 +13,7 @@ from brainslice.scan.files import file_bytes, of_right_length, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
 
-SCAN_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif"})
+SCAN_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom"})
 """Endings, casefolded, of the files that folders are searched for; reading looks at the content only."""
 
 
