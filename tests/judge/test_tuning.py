@@ -7,12 +7,16 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutAnswer
+from brainslice.bundle.store import amend_bundle
 from brainslice.cohort.manifest import Manifest
+from brainslice.cohort.sketch import sketch
 from brainslice.cohort.split import Protocol, make_split
 from brainslice.errors import CalibrationError, DatasetError, LeakError
 from brainslice.infer.predictor import Predictor
 from brainslice.judge.tuning import TuningScans, folder_scans, validation_scans
 from brainslice.places import Places
+from brainslice.scan.read import read_scan
 from other_site import write_site
 from stand_in import config, write_bundle_for
 
@@ -22,6 +26,11 @@ def places(project: Path) -> Places:
     found = Places.of(project, config())
     write_bundle_for(found, config())
     return found
+
+
+def sketches(paths: list[Path]) -> list[str]:
+    """Hash the decoded pictures of some files."""
+    return [sketch(read_scan(path)).pixel_hash for path in paths]
 
 
 def folder(places: Places, site: Path, seed: int = 0) -> TuningScans:
@@ -83,6 +92,28 @@ def test_a_folder_that_holds_test_scans_is_refused(places: Places, tmp_path: Pat
     for place in test[:2]:
         shutil.copy(manifest.paths[place], site / "yes" / f"{place}.png")
     with pytest.raises(LeakError, match=r"site: 2 of its \d+ files are test scans"):
+        folder(places, site)
+
+
+def test_a_folder_that_the_bundle_was_adapted_to_is_refused(places: Places, tmp_path: Path) -> None:
+    site = write_site(tmp_path / "site")
+    (picture,) = sketches([next((site / "yes").iterdir())])
+    adaptation = Adaptation(
+        site="site",
+        scans=1,
+        groups=1,
+        base="0" * 64,
+        settings={},
+        source_macro_f1_before=0.9,
+        source_macro_f1_after=0.9,
+        forgetting_accepted=False,
+        table=[],
+        curve=[],
+        out_of_fold=(HeldOutAnswer(pixels=picture, tumour_probability=0.5, called_tumour=True),),
+    )
+    (tmp_path / "adaptation.json").write_text(adaptation.to_text())
+    amend_bundle(places.bundle, added={ADAPTATION_FILE: tmp_path / "adaptation.json"})
+    with pytest.raises(LeakError, match=r"site: 1 of its \d+ pictures adapted"):
         folder(places, site)
 
 

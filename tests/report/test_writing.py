@@ -14,7 +14,7 @@ from brainslice.report.documents import side_by_side
 from brainslice.report.writing import report_of, write_reports
 from stand_in import config, prepare_project, write_bundle_for
 
-FIGURES = ("cm", "cm_norm", "roc_curves", "pr_curves", "reliability_diagram", "confidence_hist")
+FIGURES = ("cm", "cm_norm", "roc_curves", "pr_curves", "reliability_diagram", "confidence_hist", "risk_coverage")
 DOCUMENTS = {
     "calibration_metrics.json",
     "classification_report.txt",

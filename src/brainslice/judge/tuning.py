@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, InputBatch, Logits
+from brainslice.bundle.adaptation import adaptation_of
 from brainslice.bundle.store import ModelBundle
 from brainslice.cohort.decoded import decode
 from brainslice.cohort.manifest import Manifest
 from brainslice.cohort.shared import find_site_scans
-from brainslice.cohort.site import Source, read_site, site_inputs
+from brainslice.cohort.site import Site, Source, read_site, site_inputs
 from brainslice.cohort.split import Split, assign_folds
 from brainslice.errors import CalibrationError, DatasetError, LeakError
 from brainslice.files import sha256_of
@@ -97,13 +98,14 @@ def folder_scans(
         progress: Hears how far it is.
 
     Raises:
-        LeakError: Files of the folder are test scans of the bundle.
+        LeakError: Files of the folder are test scans of the bundle, or it was adapted to them.
         DatasetError: There are no such folders, or nothing is left of one of the two kinds.
         CalibrationError: A half holds scans of one kind only.
     """
     source, test = _made_from(places, predictor.bundle)
     _refuse_test_scans(folder, test, predictor.bundle)
     site = read_site(folder, predictor.bundle.labels, source, progress)
+    _refuse_adapted_to(folder, site, predictor.bundle)
     inputs = site_inputs(site, predictor.recipe, progress)
     scored = _scored(predictor, inputs, site.tumours, site.groups, progress)
     half = assign_folds(site.tumours.astype(np.int64), site.groups, 2, seed) == 0
@@ -152,6 +154,18 @@ def _refuse_test_scans(folder: Path, test: frozenset[str], bundle: ModelBundle) 
         msg = (
             f"{folder}: {shared} of its {len(found)} files are test scans of {bundle.folder}; a threshold chosen on "
             "them could not be judged on them, so choose on other scans"
+        )
+        raise LeakError(msg)
+
+
+def _refuse_adapted_to(folder: Path, site: Site, bundle: ModelBundle) -> None:
+    adapted = adaptation_of(bundle)
+    trained = frozenset(answer.pixels for answer in adapted.out_of_fold) if adapted is not None else frozenset()
+    shared = sum(scan.pixel_hash in trained for scan in site.scans)
+    if shared:
+        msg = (
+            f"{folder}: {shared} of its {len(site.scans)} pictures adapted {bundle.folder}, whose threshold was found "
+            "out of fold then; choose on other scans, or tune the bundle it was adapted from"
         )
         raise LeakError(msg)
 

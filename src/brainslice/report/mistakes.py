@@ -112,13 +112,16 @@ def _draw(panels: Sequence[Axes], mistake: Mistake) -> None:
     panels[0].imshow(answer.seen, cmap="gray", vmin=0, vmax=255)
     for axes, picture in zip(panels[1:], heats, strict=True):
         axes.imshow(picture)
-    called = answer.probabilities[answer.predicted]
-    told = f"{mistake.kind.value}: {class_title(mistake.true)} ({percent(mistake.true_probability)})"
-    panels[0].set_title(told, fontsize=6, loc="left")
-    panels[1].set_title(f"\n{class_title(answer.predicted)} ({percent(called)})", fontsize=6, loc="left")
+    told = (
+        mistake.kind.value,
+        f"called {class_title(answer.predicted)}, {percent(answer.probabilities[answer.predicted])}",
+        f"true {class_title(mistake.true)}, {percent(mistake.true_probability)}",
+    )
+    for axes, words in zip(panels, told, strict=True):
+        axes.set_title(words.replace(" ", "\n", 1), fontsize=6, loc="left")
     if answer.coverage is not None:
-        names = ", ".join(class_title(name) for name in answer.prediction_set) or "none"
-        panels[2].set_title(f"set: {names}", fontsize=5, loc="left", wrap=True)
+        names = ", ".join(class_title(name) for name in answer.prediction_set) or "empty"
+        panels[0].text(0.0, -0.04, f"set: {names}", transform=panels[0].transAxes, fontsize=5, va="top")
 
 
 def _spelled(rows: Sequence[dict[str, object]]) -> str:
