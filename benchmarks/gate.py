@@ -113,9 +113,7 @@ def tell_halves(seen: Seen, groups: np.ndarray, allowed: float) -> None:
         limit = np.quantile(seen.strangeness[sets], 1 - allowed, method="higher")
         shares.append(((seen.strangeness > limit) | seen.faulty)[~sets].mean())
     low, high = np.quantile(shares, [0.05, 0.95])
-    print(
-        f"limit set on half of the groups, other half: refused {np.mean(shares):.1%} (5 % to 95 %: {low:.1%}, {high:.1%})"
-    )
+    print(f"limit set on half of the groups: of the other half {np.mean(shares):.1%} refused ({low:.1%} to {high:.1%})")
 
 
 def prepared(predictor: Predictor, slices: Iterator[Slice]) -> np.ndarray:

@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from brainslice.bundle.card import amended_card, model_card
+from brainslice.bundle.safeguards import StoredGate, StoredSets
 from brainslice.bundle.types import BundleDraft
 
 
@@ -90,3 +91,17 @@ def test_an_amended_card_keeps_what_was_measured_and_says_at_which_threshold(dra
 
 def test_a_card_that_is_none_of_ours_is_written_anew(draft: BundleDraft) -> None:
     assert amended_card("no card", draft, draft) == model_card(draft)
+
+
+def test_what_may_refer_a_scan_to_a_person_is_told_and_nothing_where_there_is_nothing(draft: BundleDraft) -> None:
+    sets = StoredSets(
+        method="lac", coverage=0.9, quantiles=(0.2, 0.9, None, 0.1), counts=(9, 12, 4, 20), groups=(3, 12, 2, 7)
+    )
+    gate = StoredGate(limit=0.2, directions=128, training=2000, held_out=500, refused=0.018)
+    card = model_card(draft.model_copy(update={"conformal": sets, "outliers": gate}))
+    assert "Prediction sets (LAC) hold the true class of 90% of scans" in card
+    assert "glioma 9 of 3 groups, meningioma 12, no_tumor 4 of 2 groups" in card
+    assert "In every set, as too few were seen: no_tumor." in card
+    assert "found 1.8% of 500 validation scans strange" in card
+    assert "Prediction sets" not in model_card(draft)
+    assert "A gate" not in model_card(draft)

@@ -103,8 +103,30 @@ def _use(info: BundleDraft) -> list[str]:
         f"Classes, in the order of the outputs: {names}.",
         f"A scan is called a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on.",
         *(f"Operating point {_plain(point.summary)}. Chosen for: {point.promise}." for point in info.operating_points),
+        *_cautions(info),
         "Run it with `brainslice predict SCAN --bundle FOLDER`; the preprocessing travels with the bundle.",
     ]
+
+
+def _cautions(info: BundleDraft) -> list[str]:
+    lines, sets, gate = [], info.conformal, info.outliers
+    if sets is not None:
+        counted = ", ".join(
+            f"{_plain(name)} {count}" + (f" of {groups} groups" if groups != count else "")
+            for name, count, groups in zip(info.labels.names, sets.counts, sets.groups, strict=True)
+        )
+        always = [name for name, bound in zip(info.labels.names, sets.quantiles, strict=True) if bound is None]
+        lines.append(
+            f"Prediction sets ({sets.method.upper()}) hold the true class of {sets.coverage:.0%} of scans like the "
+            f"validation scans, class by class; fitted on: {counted}."
+            + (f" In every set, as too few were seen: {', '.join(map(_plain, always))}." if always else "")
+        )
+    if gate is not None:
+        lines.append(
+            f"A gate refers scans unlike the training scans to a person; it found {gate.refused:.1%} of "
+            f"{gate.held_out} validation scans strange."
+        )
+    return lines
 
 
 def _model(info: BundleDraft) -> list[str]:
