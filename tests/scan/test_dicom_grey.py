@@ -56,6 +56,26 @@ def test_a_picture_of_dark_on_bright_is_turned_over(*, window: bool) -> None:
     np.testing.assert_allclose(turned - turned.min(), plain.max() - plain, atol=1e-3)
 
 
+def table(first: int, values: list[int]) -> Sequence:
+    """A look-up table as DICOM holds it."""
+    made = Dataset()
+    made.LUTDescriptor = [len(values), first, 16]
+    made.LUTData = values
+    return Sequence([made])
+
+
+def test_a_table_takes_the_place_of_a_window() -> None:
+    stored = np.array([[0, 1], [2, 3]], np.uint16)
+    shown = grey(image(stored, VOILUTSequence=table(0, [5, 500, 50, 5000])), stored)
+    np.testing.assert_array_equal(shown, [[5, 500], [50, 5000]])
+
+
+def test_a_table_takes_the_place_of_slope_and_intercept() -> None:
+    stored = np.array([[0, 1], [2, 3]], np.uint16)
+    shown = grey(image(stored, ModalityLUTSequence=table(1, [7, 70, 700])), stored, window=False)
+    np.testing.assert_array_equal(shown, [[7, 7], [70, 700]])
+
+
 def test_padding_is_as_dark_as_the_darkest_tissue() -> None:
     stored = RAMP.astype(np.int16)
     stored[0] = -2000

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -32,6 +34,17 @@ def test_a_stream_cut_short_is_refused() -> None:
 
 
 GREY = lossless_jpeg(np.ones((4, 4), np.uint16))
+
+
+@pytest.mark.parametrize("side", [4096, 60_000])
+def test_a_few_bytes_that_claim_much_take_no_memory(side: int) -> None:
+    shape = b"\x10" + (4).to_bytes(2, "big") * 2
+    lying = GREY.replace(shape, b"\x10" + side.to_bytes(2, "big") * 2)
+    tracemalloc.start()
+    with pytest.raises(UnreadableScanError, match=r"at most|cut short"):
+        decode_lossless(lying)
+    assert tracemalloc.get_traced_memory()[1] < 10_000_000
+    tracemalloc.stop()
 
 
 @pytest.mark.parametrize(

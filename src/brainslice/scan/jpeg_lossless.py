@@ -6,6 +6,7 @@ The decoders that Python has for it are under a licence that this project cannot
 from __future__ import annotations
 
 import struct
+from array import array
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -13,6 +14,9 @@ import numpy as np
 from jaxtyping import Int64, UInt16
 
 from brainslice.errors import UnreadableScanError
+
+MOST_PIXELS: Final = 1 << 24
+"""Larger pictures would keep this decoder busy for too long."""
 
 _LOSSLESS: Final = 0xC3
 _TABLES, _SCAN, _RESTARTS, _END = 0xC4, 0xDA, 0xDD, 0xD9
@@ -64,6 +68,13 @@ def decode_lossless(stream: bytes) -> UInt16[np.ndarray, "h w"]:
     header, start = _read_header(stream)
     if header.samples != 1:
         msg = "must be grey, got several colours"
+        raise _refusal(msg)
+    count = header.rows * header.columns
+    if count > MOST_PIXELS:
+        msg = f"must have at most {MOST_PIXELS:,} pixels, got {count:,}"
+        raise _refusal(msg)
+    if count > 8 * len(stream):  # every pixel takes a bit at least
+        msg = "is cut short"
         raise _refusal(msg)
     pieces = _between_restarts(stream[start:])
     rows = header.restart // header.columns or header.rows
@@ -143,7 +154,7 @@ def _differences(data: bytes, count: int, codes: _Codes) -> Int64[np.ndarray, " 
     """Read so many differences, each a code for its size and then its bits."""
     words = struct.iter_unpack(">I", data + bytes(-len(data) % 4 + 8))
     lengths, sizes = codes.lengths, codes.sizes
-    found = [0] * count
+    found = array("i", bytes(4 * count))
     bits = have = read = 0
     for place in range(count):
         if have < _WORD:
@@ -167,7 +178,7 @@ def _differences(data: bytes, count: int, codes: _Codes) -> Int64[np.ndarray, " 
     if read - have > 8 * len(data):
         msg = "is cut short"
         raise _refusal(msg)
-    return np.array(found, dtype=np.int64)
+    return np.frombuffer(found, dtype=np.intc).astype(np.int64)
 
 
 def _undo(differences: Int64[np.ndarray, "h w"], header: _Header) -> Int64[np.ndarray, "h w"]:

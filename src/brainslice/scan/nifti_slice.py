@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from itertools import islice
 
 import numpy as np
 
@@ -35,7 +34,7 @@ def read_nifti_slice(data: bytes, digest: str, frame: int | None = None) -> Slic
     volume = read_nifti(data, digest)
     if not flat:
         index = frame_index(frame, len(volume.voxels), "slices")
-        return next(islice(volume.axial_slices(), index, None))
+        return volume.axial_slice(index)
     frame_index(frame, 1)
     thin = volume.voxels.shape.index(1)
     row, column = (step for axis, step in enumerate(volume.spacing) if axis != thin)

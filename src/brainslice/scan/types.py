@@ -105,11 +105,21 @@ class Volume:
             UnreadableScanError: The volume was taken in another plane, and too coarsely or too unevenly to be
                 cut again, or too far from any plane.
         """
+        return (self.axial_slice(index) for index in range(len(self.voxels)))
+
+    def axial_slice(self, index: int) -> Slice:
+        """Cut one axial slice of square pixels.
+
+        Args:
+            index: Which, from 0, inferior to superior.
+
+        Raises:
+            UnreadableScanError: As of ``axial_slices``.
+        """
         self._refuse_unfit()
         _, row, column = self.spacing
         step = min(row, column)
-        for layer in self.voxels:
-            yield Slice(_squared(layer, row / step, column / step), self.digest, Spacing(step, step))
+        return Slice(_squared(self.voxels[index], row / step, column / step), self.digest, Spacing(step, step))
 
     def _refuse_unfit(self) -> None:
         _, row, column = self.spacing
