@@ -54,14 +54,19 @@ def test_the_help_of_a_verb_loads_nothing_heavy(verb: str, loaded_by_help: dict[
 
 
 def test_every_verb_that_people_know_is_looked_at() -> None:
-    assert {"run", "demo", "download", "prepare", "audit", "train", "evaluate", "predict", "summary"} <= set(VERBS)
+    assert {"run", "demo", "download", "prepare", "audit", "train", "evaluate", "predict", "serve", "summary"} <= set(
+        VERBS
+    )
 
 
 @pytest.mark.parametrize(
     "modules",
     [
         pytest.param(("brainslice", "brainslice.config", "brainslice.labels"), id="the package"),
-        pytest.param(("brainslice.infer.predictor", "brainslice.infer.overlay", "brainslice.infer.volume"), id="what predicts"),
+        pytest.param(
+            ("brainslice.infer.predictor", "brainslice.infer.overlay", "brainslice.infer.volume"), id="what predicts"
+        ),
+        pytest.param(("brainslice.serve.running",), id="what serves"),
         pytest.param(("brainslice.cohort.audit", "brainslice.cohort.gallery"), id="what audits"),
         pytest.param(("brainslice.cohort.layout",), id="what prepares"),
     ],

@@ -142,6 +142,21 @@ def test_more_files_than_may_be_are_refused(make_client: MakeClient, scans: list
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
+def test_a_damaged_scan_is_answered_or_refused_and_never_breaks_anything(client: TestClient, scans: list[Path]) -> None:
+    rng = np.random.default_rng(11)
+    whole = scans[0].read_bytes()
+    outcomes = set()
+    for _ in range(40):
+        damaged = bytearray(whole[: rng.integers(1, len(whole) + 1)])
+        for place in rng.integers(0, len(damaged), size=3):
+            damaged[place] = rng.integers(0, 256)
+        for path, field in (("/predict", "files"), ("/explain?format=json", "file"), ("/volume", "files")):
+            answer = client.post(path, files=[(field, ("a.png", bytes(damaged)))])
+            outcomes.add((path, answer.status_code))
+    assert {status for path, status in outcomes if path == "/predict"} == {200}
+    assert {status for _, status in outcomes} <= {200, 422}
+
+
 @pytest.mark.real
 def test_everything_hostile_is_answered_or_refused_once(client: TestClient, real_scans: Path) -> None:
     paths = sorted(path for path in (real_scans / "hostile").rglob("*") if path.is_file())
