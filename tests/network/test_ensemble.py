@@ -10,7 +10,10 @@ from onnx import helper
 from brainslice.errors import BundleError
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.network.build import HEAD, NetworkPlan
 from brainslice.network.ensemble import pack_graphs
+from brainslice.network.export import export_onnx, run_network
+from small_training import small_network
 from stand_in import SIZE, SLOPES, write_graph
 
 SCANS = np.random.default_rng(4).integers(0, 256, (5, SIZE, SIZE), dtype=np.uint8)
@@ -101,3 +104,25 @@ def test_graphs_in_two_versions_of_the_language_are_one_line(members: list[Path]
     onnx.save(newer, tmp_path / "newer.onnx")
     with pytest.raises(BundleError, match=r"newer\.onnx: must use the operators"):
         pack_graphs([members[0], tmp_path / "newer.onnx"], tmp_path / "packed.onnx")
+
+
+def test_networks_of_ours_that_grew_from_one_trunk_share_it(tmp_path: Path) -> None:
+    plan = NetworkPlan(size=64, dropout=0.3, weights=None, seed=3)
+    networks = [small_network(plan), small_network(plan)]
+    rng = np.random.default_rng(5)
+    for name in ("last", HEAD):
+        layer = networks[1].whole.get_layer(name)
+        layer.set_weights([array + rng.normal(0, 0.1, array.shape) for array in layer.get_weights()])
+    paths = [tmp_path / "one.onnx", tmp_path / "other.onnx"]
+    for network, path in zip(networks, paths, strict=True):
+        export_onnx(network, path)
+    pack_graphs(paths, tmp_path / "packed.onnx")
+    scans = np.random.default_rng(6).integers(0, 256, (3, 64, 64), dtype=np.uint8)
+    logits, maps = zip(*(run_network(network, scans) for network in networks), strict=True)
+    output = OnnxEngine(tmp_path / "packed.onnx").run(scans)
+    assert output.member_logits == pytest.approx(np.stack(logits, axis=1), abs=1e-4)
+    assert output.logits == pytest.approx(np.mean(logits, axis=0), abs=1e-4)
+    assert output.class_maps == pytest.approx(np.mean(maps, axis=0), abs=1e-3)
+    kinds = [node.op_type for node in onnx.load(tmp_path / "packed.onnx").graph.node]
+    alone = [[node.op_type for node in onnx.load(path).graph.node].count("Conv") for path in paths]
+    assert max(alone) < kinds.count("Conv") < sum(alone)

@@ -14,6 +14,7 @@ from brainslice.config import Config
 from brainslice.errors import BundleError, DatasetError, LeakError, UsageError
 from brainslice.infer.predictor import Predictor
 from brainslice.judge.scoring import judge
+from brainslice.phantom import write_phantoms
 from brainslice.places import Places
 from brainslice.progress import Progress
 from brainslice.scan.read import read_scan
@@ -230,3 +231,23 @@ def test_members_keep_the_test_fold_out_and_each_chooses_on_another_fold(
     assert train_members(project, settings) == bundles
     assert len(trained) == 2
     assert join(project, *bundles).division.split.test.tolist() == trained[0].split.test.tolist()
+
+
+def test_scans_from_elsewhere_may_choose_the_temperature(two_folds: Made, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "other", patients_per_class=4, slices=2, seed=77)
+    settings = config()
+    places = Places.of(two_folds.project, settings)
+    joined = join_bundles(two_folds.members, tmp_path / "joined", places, settings, elsewhere=tmp_path / "other")
+    info = joined.bundle.info
+    assert info.ensemble is not None
+    assert info.ensemble.heard == 2
+    assert info.temperature != two_folds.joined.bundle.info.temperature
+    assert not [note for note in joined.notes if "approximation" in note]
+
+
+def test_scans_that_made_the_members_are_no_scans_from_elsewhere(two_folds: Made, tmp_path: Path) -> None:
+    settings = config()
+    places = Places.of(two_folds.project, settings)
+    with pytest.raises(DatasetError, match="copies of training scans were left out"):
+        join_bundles(two_folds.members, tmp_path / "joined", places, settings, elsewhere=two_folds.project / "source")
+    assert not (tmp_path / "joined").exists()

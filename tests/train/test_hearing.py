@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,8 +12,10 @@ from brainslice.cohort.split import Protocol, Split, make_split
 from brainslice.errors import DatasetError, ParityError
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.network.ensemble import pack_graphs
-from brainslice.train.hearing import HeldOut, compare_graphs, hear, held_out_scans
-from stand_in import SLOPES, write_graph
+from brainslice.phantom import write_phantoms
+from brainslice.prepare.recipe import Recipe
+from brainslice.train.hearing import HeldOut, compare_graphs, folder_scans, hear, held_out_scans
+from stand_in import SIZE, SLOPES, write_graph
 
 OTHER = (0.0, 0.02, -0.03, 0.01)
 
@@ -102,3 +105,12 @@ def test_a_network_alone_tells_no_members(
     found = held_out(scans, manifest, splits_of(manifest, (0, 1), (0, 2)))
     with pytest.raises(ParityError, match="must tell its members' logits"):
         found.average(hear(graphs[0], found.inputs))
+
+
+def test_a_folder_must_tell_every_class(manifest: Manifest, tmp_path: Path) -> None:
+    write_phantoms(tmp_path, patients_per_class=4, slices=2, seed=78)
+    for folder in [path for path in tmp_path.rglob("*") if path.is_dir() and path.name == "glioma"]:
+        shutil.rmtree(folder)
+    division = Division(manifest, make_split(manifest, Protocol.CLEAN))
+    with pytest.raises(DatasetError, match="glioma"):
+        folder_scans(tmp_path, division, Recipe(size=SIZE), 2, tmp_path / "cache")

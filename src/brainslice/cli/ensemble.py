@@ -30,6 +30,12 @@ def ensemble(
     output: Annotated[
         Path | None, typer.Option("--output", metavar="DIR", help="The ensemble's folder; models/ensemble by default.")
     ] = None,
+    calibrate_on: Annotated[
+        Path | None,
+        typer.Option(
+            "--calibrate-on", metavar="FOLDER", help="Class folders of other scans to fit the temperature on."
+        ),
+    ] = None,
     test: Annotated[
         bool, typer.Option("--test", help="Score it, once and counted, on the scans no member has seen.")
     ] = False,
@@ -50,7 +56,8 @@ def ensemble(
     places = Places.of(root, chosen)
     with watching() as progress:
         members = tuple(bundles or ()) or train_members(root, chosen, progress)
-        joined = join_bundles(members, output or root / "models" / "ensemble", places, chosen, progress)
+        place = output or root / "models" / "ensemble"
+        joined = join_bundles(members, place, places, chosen, progress, elsewhere=calibrate_on)
     _tell(joined)
     if test:
         with watching() as progress:

@@ -30,7 +30,7 @@ from brainslice.prepare.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.train.finish import library_versions
 from brainslice.train.fold import plan_fold, train_once
-from brainslice.train.hearing import HeldOut, compare_graphs, hear, held_out_scans
+from brainslice.train.hearing import HeldOut, compare_graphs, folder_scans, hear, held_out_scans
 from brainslice.train.held_out import calibrate, validation_of
 from brainslice.train.safeguards import fit_gate, fit_sets, gate_scans
 from brainslice.trust.calibration import Temperature
@@ -77,7 +77,13 @@ def train_members(root: Path, config: Config, progress: Progress = silent) -> tu
 
 
 def join_bundles(
-    sources: Sequence[Path], output: Path, places: Places, config: Config, progress: Progress = silent
+    sources: Sequence[Path],
+    output: Path,
+    places: Places,
+    config: Config,
+    progress: Progress = silent,
+    *,
+    elsewhere: Path | None = None,
 ) -> Joined:
     """Pack bundles into one that answers with the mean of their logits.
 
@@ -91,6 +97,7 @@ def join_bundles(
         places: Where the set they were trained on lies.
         config: Whether a temperature is wanted, and from what probability a scan is called a tumour.
         progress: Hears how far it is.
+        elsewhere: Class folders of scans from elsewhere that choose the temperature instead.
 
     Raises:
         UsageError: There are fewer than two bundles, or two that cannot answer together.
@@ -104,8 +111,12 @@ def join_bundles(
     manifest = _their_set(members, Manifest.read(places.data), config)
     splits = [member_split(each.folder, each.info.provenance.split_digest, manifest) for each in members]
     division = Division(manifest, join_splits(manifest, splits))
-    inputs = decode(manifest, Recipe.from_json(members[0].info.recipe), places.cache, progress)
-    held_out = held_out_scans(inputs, division, splits)
+    recipe = Recipe.from_json(members[0].info.recipe)
+    inputs = decode(manifest, recipe, places.cache, progress)
+    if elsewhere is None:
+        held_out = held_out_scans(inputs, division, splits)
+    else:
+        held_out = folder_scans(elsewhere, division, recipe, len(members), places.cache, progress)
     place = output.resolve().parent
     place.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".ensemble-", dir=place) as folder:
@@ -222,9 +233,11 @@ def _approximations(info: BundleInfo) -> tuple[str, ...]:
 def _their_set(members: Sequence[ModelBundle], prepared: Manifest, config: Config) -> Manifest:
     """Find the set the members were trained on: as it was prepared, or dealt into the folds asked for."""
     wanted = members[0].info.provenance.manifest_digest
-    for manifest in (prepared, deal_again(prepared, config.data.folds, config.seed)):
-        if manifest.digest == wanted:
-            return manifest
+    if prepared.digest == wanted:
+        return prepared
+    dealt = deal_again(prepared, config.data.folds, config.seed)
+    if dealt.digest == wanted:
+        return dealt
     fault = f"was trained on another set than the one prepared in {prepared.root}"
     msg = f"{members[0].folder}: {fault}, so nobody can tell which scans it knows; prepare that set again"
     raise DatasetError(msg)

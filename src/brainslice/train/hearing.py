@@ -13,10 +13,12 @@ from jaxtyping import Bool
 from brainslice.arrays import Groups, InputBatch, Labels, Logits
 from brainslice.bundle.types import GraphParity
 from brainslice.cohort.division import Division
+from brainslice.cohort.site import Source, read_site, site_inputs
 from brainslice.cohort.split import Split
 from brainslice.errors import DatasetError, ParityError
 from brainslice.infer.engine import EngineOutput
 from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.prepare.recipe import Recipe
 from brainslice.progress import Progress, silent
 
 _BATCH = 32
@@ -83,6 +85,36 @@ def held_out_scans(inputs: InputBatch, division: Division, splits: Sequence[Spli
         )
         raise DatasetError(msg)
     return HeldOut(inputs[chosen], manifest.label_indices[chosen], manifest.group_indices[chosen], may_judge)
+
+
+def folder_scans(
+    folder: Path, division: Division, recipe: Recipe, members: int, cache: Path, progress: Progress = silent
+) -> HeldOut:
+    """Take labelled scans from elsewhere, without any picture of the set that the members come from.
+
+    Args:
+        folder: Holds the classes of the members.
+        division: The set the members come from.
+        recipe: How a scan becomes network input.
+        members: How many members there are; all of them judge every scan.
+        cache: The folder that keeps which pictures two sets share.
+        progress: Hears how far it is.
+
+    Raises:
+        DatasetError: The folder does not tell every class, or nothing new is left of one.
+    """
+    manifest = division.manifest
+    everything = Source(manifest, np.arange(len(manifest.records)), cache)
+    site = read_site(folder, manifest.labels, everything, progress)
+    found = {scan.label for scan in site.scans}
+    missing = [name for name in manifest.labels.names if name not in found]
+    if missing:
+        without = ", ".join(missing)
+        msg = f"{folder}: must hold new scans of every class, got none of {without}; take a folder that has some"
+        raise DatasetError(msg)
+    labels = np.array([manifest.labels.index(scan.label) for scan in site.scans], dtype=np.int64)
+    may_judge = np.ones((len(labels), members), dtype=np.bool_)
+    return HeldOut(site_inputs(site, recipe, progress), labels, site.groups, may_judge)
 
 
 def hear(graph: Path, inputs: InputBatch, progress: Progress = silent) -> EngineOutput:
