@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -19,37 +19,49 @@ _MEBIBYTE = 1 << 20
 _LONGEST_TOKEN_FILE = 4096
 
 
+Bundle: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--bundle", help="The bundle's folder; the project's own by default, or else the one that ships."),
+]
+Threshold: TypeAlias = Annotated[
+    float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
+]
+Host: TypeAlias = Annotated[
+    str, typer.Option("--host", help="The address to listen on; other than loopback needs a token.")
+]
+Port: TypeAlias = Annotated[int, typer.Option("--port", help="The port to listen on; 0 takes a free one.")]
+TokenFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--token-file", help=f"A file with the token that requests must bear; or set {TOKEN}.")
+]
+AllowHost: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A name the service may be called by.")
+]
+MaxFile: TypeAlias = Annotated[int, typer.Option("--max-file-mb", min=1, help="The largest file, in MiB.")]
+MaxUpload: TypeAlias = Annotated[int, typer.Option("--max-upload-mb", min=1, help="The largest request, in MiB.")]
+MaxRequests: TypeAlias = Annotated[
+    int, typer.Option("--max-requests", min=1, help="Requests in work or waiting; others are told to come again.")
+]
+AnswerSeconds: TypeAlias = Annotated[
+    float, typer.Option("--answer-seconds", min=0.1, help="How long an answer may take.")
+]
+Threads: TypeAlias = Annotated[
+    int, typer.Option("--threads", min=0, help="Threads that share one scan; 0 takes as many as there are cores.")
+]
+
+
 def serve(
     root: Root = Path(),
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", help="The bundle's folder; the project's own by default, or else the one that ships."),
-    ] = None,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
-    ] = None,
-    host: Annotated[
-        str, typer.Option("--host", help="The address to listen on; other than loopback needs a token.")
-    ] = ("127.0.0.1"),
-    port: Annotated[int, typer.Option("--port", help="The port to listen on; 0 takes a free one.")] = 8000,
-    token_file: Annotated[
-        Path | None,
-        typer.Option("--token-file", help=f"A file with the token that requests must bear; or set {TOKEN}."),
-    ] = None,
-    allow_host: Annotated[
-        list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A name the service may be called by.")
-    ] = None,
-    max_file_mb: Annotated[int, typer.Option("--max-file-mb", min=1, help="The largest file, in MiB.")] = 128,
-    max_upload_mb: Annotated[int, typer.Option("--max-upload-mb", min=1, help="The largest request, in MiB.")] = 256,
-    max_requests: Annotated[
-        int, typer.Option("--max-requests", min=1, help="Requests in work or waiting; others are told to come again.")
-    ] = 32,
-    answer_seconds: Annotated[
-        float, typer.Option("--answer-seconds", min=0.1, help="How long an answer may take.")
-    ] = 60.0,
-    threads: Annotated[
-        int, typer.Option("--threads", min=0, help="Threads that share one scan; 0 takes as many as there are cores.")
-    ] = 0,
+    bundle: Bundle = None,
+    threshold: Threshold = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    allow_host: AllowHost = None,
+    max_file_mb: MaxFile = 128,
+    max_upload_mb: MaxUpload = 256,
+    max_requests: MaxRequests = 32,
+    answer_seconds: AnswerSeconds = 60.0,
+    threads: Threads = 0,
 ) -> None:
     """Answer over HTTP, and show a page at /.
 
