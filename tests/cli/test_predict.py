@@ -5,6 +5,8 @@ import io
 import json
 import re
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -163,6 +165,21 @@ def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans:
         alone = predictor.predict(Path(row["path"]))
         assert row["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
         assert row.keys() == {"path", *alone.to_json()}
+
+
+def test_a_run_of_the_verb_loads_no_library_of_the_training_side(trained: Path, scans: Path, tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from brainslice.cli.main import main\n"
+        "try:\n    main(*sys.argv[1:])\nexcept SystemExit as end:\n    assert not end.code\n"
+        "print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\n"
+    )
+    words = ("predict", scans, "--project-root", trained, "--output", tmp_path / "rows.csv", "--gradcam", tmp_path)
+    command = [sys.executable, "-c", program, *map(str, words)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    loaded = set(done.stderr.splitlines()[-1].split())
+    assert "onnxruntime" in loaded
+    assert not {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "pyarrow", "highdicom"} & loaded
 
 
 def test_dicom_objects_are_written_for_dicom_files_and_others_are_told(
