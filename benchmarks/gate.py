@@ -50,7 +50,7 @@ class Seen:
     @property
     def refused(self) -> np.ndarray:
         """Whether each is refused ``(n,)``."""
-        return (self.strangeness > 1) | self.faulty
+        return np.asarray((self.strangeness > 1) | self.faulty)
 
 
 def look(predictor: Predictor, inputs: np.ndarray) -> Seen:
@@ -139,7 +139,7 @@ def main() -> None:
     held_out = divide(manifest, config).split.validation
     usual = look(predictor, np.asarray(decode(manifest, predictor.recipe, places.cache)[held_out]))
     tell("validation scans (their own limit)", usual)
-    tell_halves(usual, manifest.group_indices[held_out], max(predictor.bundle.info.outliers.refused, 1e-3))
+    tell_halves(usual, manifest.group_indices[held_out], max(float((usual.strangeness > 1).mean()), 1e-3))
     for place in given.strange:
         tell(f"strange: {place.name}", look(predictor, prepared(predictor, slices_of(place))), usual)
     for path in given.ct:

@@ -67,7 +67,8 @@ def worklist(
     doubtful = np.array([doubt for _, doubt in answered])
     marked = for_review(doubtful, budget)
     first = [Case(row, None, review=True) for row in refused]
-    rest = [Case(*answered[place], review=bool(marked[place])) for place in most_doubtful_first(doubtful)]
+    order = most_doubtful_first(doubtful).tolist()
+    rest = [Case(row, doubt, review=bool(marked[place])) for place in order for row, doubt in [answered[place]]]
     return (*first, *rest)
 
 
