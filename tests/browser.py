@@ -120,6 +120,16 @@ class Visit:
         code = "(node, value) => { node.value = value; node.dispatchEvent(new Event('input', { bubbles: true })); }"
         self.page.eval_on_selector(slider, code, value)
 
+    def hold(self, pattern: str) -> list[Route]:
+        """Keep requests from arriving; gives the list they are collected in, for letting them go later."""
+        held: list[Route] = []
+
+        def keep(route: Route) -> None:
+            held.append(route)
+
+        self.page.route(pattern, keep)
+        return held
+
     def change_predictions(self, **values: object) -> None:
         """Let the service judge scans, and change what its predictions say before the page reads them."""
         # In the page, as Chromium does not hand uploaded files to those who stand between page and service.

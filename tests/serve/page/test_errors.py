@@ -112,8 +112,7 @@ def test_waiting_for_a_busy_service_can_be_cancelled(visit: Visit, tumour: Path,
 
 
 def test_a_slow_service_is_said_to_be_slow_and_can_be_cancelled(visit: Visit, tumour: Path, healthy: Path) -> None:
-    held: list[Route] = []
-    visit.page.route("**/explain*", held.append)
+    held = visit.hold("**/explain*")
     visit.page.set_input_files("#files", [str(tumour), str(healthy)])
     visit.page.wait_for_function("() => document.getElementById('status').textContent.includes('taking its time')")
     visit.page.click("#cancel")

@@ -2,16 +2,13 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
 from browser import Visit
-
-if TYPE_CHECKING:
-    from playwright.sync_api import Route
 
 SLICES = 24
 THIN = range(9, 14)
@@ -152,8 +149,7 @@ def test_the_neighbours_of_a_slice_are_there_before_they_are_asked_for(opened: V
 
 
 def test_no_picture_stands_under_the_number_of_a_slice_that_is_still_on_its_way(opened: Visit) -> None:
-    held: list[Route] = []
-    opened.page.route("**/slices/20", held.append)
+    held = opened.hold("**/slices/20")
     opened.slide("#slice", 21)
     opened.page.wait_for_selector("#seen", state="hidden")
     held[0].continue_()
