@@ -36,6 +36,8 @@ def test_the_original_is_shown_beside_it_in_its_own_size(visit: Visit, tumour: P
 
 def test_switching_the_map_off_is_the_same_as_opacity_0(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
+    # The one class for which the stand-in finds any evidence.
+    visit.page.select_option("#map-class", "no_tumor")
     visit.page.uncheck("#map-on")
     off = visit.pixels("seen")
     visit.page.check("#map-on")
@@ -76,7 +78,7 @@ def test_colours_are_those_of_the_command_line(visit: Visit) -> None:
 def test_another_class_has_another_map_and_the_picture_says_which(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
     visit.page.select_option("#map-class", "no_tumor")
-    assert "class map for no tumour at 65 % opacity" in visit.page.get_attribute("#seen", "aria-label")
+    assert "class map for no tumour at 65\u00a0% opacity" in visit.page.get_attribute("#seen", "aria-label")
     visit.slide("#opacity", 0)
     assert "class map" not in visit.page.get_attribute("#seen", "aria-label")
 
