@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 
 from brainslice.cohort.external import LOCK_FILE
-from brainslice.cohort.known import mask_of
+from brainslice.cohort.known import known_scans, mask_of
 from brainslice.cohort.layout import Preparation, prepare
 from brainslice.cohort.manifest import Manifest
 from brainslice.cohort.split import Protocol, make_split
@@ -261,8 +261,8 @@ def test_a_sample_of_the_real_set_gets_its_patients_and_masks(real_scans: Path, 
     manifest = prepare(tmp_path / "set", tmp_path / "project").manifest
     assert (manifest.name, manifest.groups_from, len(manifest.records)) == ("nickparvar", "table", len(sample))
     for record in manifest.records:
-        row = rows[record.source]
-        assert (record.label, record.group, record.fold) == (row["class"], row["group"], int(row["fold"]))
+        row, known = rows[record.source], known_scans()[Path(record.source).stem.casefold()]
+        assert (record.label, record.group, record.fold) == (row["class"], known.group, known.fold)
         assert (record.split == "test") == (row["split"] == "Testing")
         mask = mask_of(manifest, record)
         assert (mask[0].name if mask else "") == row["mask"]

@@ -98,7 +98,14 @@ def test_members_refer_where_a_third_of_them_is_outvoted(members: tuple[float, .
 
 @pytest.mark.parametrize(
     ("threshold", "zone"),
-    [(0.5, (0.3, 0.8)), (0.3, (0.3, 0.8)), (0.9, (0.3, 0.95)), (0.96, (0.96, 0.96)), (0.1, (0.1, 0.1)), (0.8, (0.3, 0.8))],
+    [
+        (0.5, (0.3, 0.8)),
+        (0.3, (0.3, 0.8)),
+        (0.9, (0.3, 0.95)),
+        (0.96, (0.96, 0.96)),
+        (0.1, (0.1, 0.1)),
+        (0.8, (0.3, 0.8)),
+    ],
 )
 def test_between_the_points_for_either_promise_lies_a_grey_zone(threshold: float, zone: tuple[float, float]) -> None:
     points = [point(Criterion.SENSITIVITY, 0.3), point(Criterion.SENSITIVITY, 0.2), point(Criterion.YOUDEN, 0.4)]

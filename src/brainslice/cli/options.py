@@ -32,7 +32,8 @@ AcceptLeaks: TypeAlias = Annotated[
     typer.Option("--accept-leaks", help="Go on although groups cross the split; every output is marked leaky."),
 ]
 Weights: TypeAlias = Annotated[
-    str | None, typer.Option("--weights", help="First weights: imagenet, shipped, none, or a file, found from the current folder.")
+    str | None,
+    typer.Option("--weights", help="First weights: imagenet, shipped, none, or a file, found from the current folder."),
 ]
 SiteFolder: TypeAlias = Annotated[
     Path | None,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import highdicom as hd
 import numpy as np
 from highdicom.pm import ParametricMap, RealWorldValueMapping
@@ -30,7 +32,6 @@ def make_map(source: Source, place: Place, heat: Heat, name: str, info: BundleIn
     Reference:
         DICOM PS3.3, A.75 Parametric Map IOD.
     """
-    strongest = float(heat.max(initial=0.0)) or 1.0
     evidence = coded(f"evidence-{name}", f"Evidence for {name}, in units of its logit")
     measures = hd.PixelMeasuresSequence(place.spacing, place.thickness)
     orientation = hd.PlaneOrientationSequence("PATIENT", place.orientation)
@@ -50,22 +51,7 @@ def make_map(source: Source, place: Place, heat: Heat, name: str, info: BundleIn
         software_versions=brainslice.__version__,
         device_serial_number=info.digest,
         contains_recognizable_visual_features=False,
-        real_world_value_mappings=[
-            RealWorldValueMapping(
-                lut_label="evidence",
-                lut_explanation=evidence.meaning,
-                unit=codes.UCUM.NoUnits,
-                value_range=(0.0, strongest),
-                slope=1.0,
-                intercept=0.0,
-                quantity_definition=evidence,
-            )
-        ],
-        voi_lut_transformations=[
-            hd.VOILUTTransformation(
-                window_center=strongest / 2, window_width=strongest, voi_lut_function="LINEAR_EXACT"
-            )
-        ],
+        **_meaning(float(heat.max(initial=0.0)) or 1.0, evidence),
         content_label="EVIDENCE",
         content_description=evidence.meaning,
         pixel_measures=measures,
@@ -79,6 +65,23 @@ def make_map(source: Source, place: Place, heat: Heat, name: str, info: BundleIn
     drawn.BodyPartExamined = "BRAIN"
     _name_one_frame(drawn, source)
     return drawn
+
+
+def _meaning(strongest: float, evidence: hd.sr.CodedConcept) -> dict[str, Any]:
+    """Say what the numbers are, and which of them fill the screen's range of greys."""
+    mapping = RealWorldValueMapping(
+        lut_label="evidence",
+        lut_explanation=evidence.meaning,
+        unit=codes.UCUM.NoUnits,
+        value_range=(0.0, strongest),
+        slope=1.0,
+        intercept=0.0,
+        quantity_definition=evidence,
+    )
+    window = hd.VOILUTTransformation(
+        window_center=strongest / 2, window_width=strongest, voi_lut_function="LINEAR_EXACT"
+    )
+    return {"real_world_value_mappings": [mapping], "voi_lut_transformations": [window]}
 
 
 def _name_one_frame(drawn: ParametricMap, source: Source) -> None:

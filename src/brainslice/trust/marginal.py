@@ -21,7 +21,7 @@ _TINY: Final = 1e-6
 def tumour_chances(logits: Logits, healthy: int, temperature: Temperature) -> Scores:
     """Give P(tumour) of each scan ``(n,)``: one minus the probability of the healthy class."""
     probabilities = temperature.probabilities(logits)
-    return np.delete(probabilities, healthy, axis=1).sum(axis=1)
+    return np.asarray(np.delete(probabilities, healthy, axis=1).sum(axis=1))
 
 
 def marginal_losses(logits: Logits, allowed: Bool[np.ndarray, "n k"], temperature: Temperature) -> Scores:
@@ -33,7 +33,7 @@ def marginal_losses(logits: Logits, allowed: Bool[np.ndarray, "n k"], temperatur
         temperature: What the logits are divided by.
     """
     scaled = logits.astype(np.float64) / temperature.value
-    return _log_sum(scaled, np.ones_like(allowed)) - _log_sum(scaled, allowed)
+    return np.asarray(_log_sum(scaled, np.ones_like(allowed)) - _log_sum(scaled, allowed))
 
 
 def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -> Temperature:
