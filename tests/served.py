@@ -8,12 +8,13 @@ import os
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from brainslice.bundle.safeguards import StoredSets
 from brainslice.bundle.store import ModelBundle, write_bundle
@@ -27,6 +28,7 @@ COVERAGE = 0.9
 DARK_MEANS_TUMOUR = (0.0, 0.0, 0.0214, 0.0)
 CLASSES = LabelSet(names=("glioma", "meningioma", "no_tumor", "pituitary"), healthy="no_tumor")
 START_SECONDS = 90.0
+STOP_SECONDS = 60.0
 
 
 def curve(points: int = 25) -> dict[str, Any]:
@@ -88,28 +90,30 @@ def serving(bundle: Path, *words: str, token: str | None = None) -> Iterator[str
     ]
     surroundings = {name: value for name, value in os.environ.items() if name != "BRAINSLICE_TOKEN"}
     surroundings |= {} if token is None else {"BRAINSLICE_TOKEN": token}
-    with subprocess.Popen(
-        command, env=surroundings, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
-        address = f"http://127.0.0.1:{port}/"
+    # What it says goes to a file: a pipe that nobody reads is full after some thousand requests, and then it answers none.
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen(command, env=surroundings, stdout=said, stderr=subprocess.STDOUT) as process,
+    ):
         try:
-            _wait_until_ready(process, port)
-            yield address
+            _wait_until_ready(process, port, said)
+            yield f"http://127.0.0.1:{port}/"
         finally:
             process.terminate()
             try:
-                process.communicate(timeout=20)
+                process.wait(timeout=STOP_SECONDS)
             except subprocess.TimeoutExpired:
                 process.kill()
 
 
-def _wait_until_ready(process: subprocess.Popen[str], port: int) -> None:
+def _wait_until_ready(process: subprocess.Popen[bytes], port: int, said: IO[bytes]) -> None:
     end = time.monotonic() + START_SECONDS
     while time.monotonic() < end:
         if process.poll() is not None:
-            msg = f"the service ended before it was ready: {process.communicate()[0]}"
+            said.seek(0)
+            msg = f"the service ended before it was ready: {said.read().decode(errors='replace')}"
             raise AssertionError(msg)
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=5)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         try:
             connection.request("GET", "/readyz")
             if connection.getresponse().status == http.HTTPStatus.OK:

@@ -14,7 +14,7 @@ from served import serving, write_stand_in
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-LIMIT = 15_000
+LIMIT = 60_000
 """Milliseconds that anything on the page may take under test."""
 
 
