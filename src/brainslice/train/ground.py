@@ -63,7 +63,7 @@ class Ground:
     replay_labels: Int[np.ndarray, " r"]
     held_out: Float16[np.ndarray, "v ..."]
     held_out_labels: Int[np.ndarray, " v"]
-    check: Int[np.ndarray, " c"]
+    check: Int[np.ndarray, " checked"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)

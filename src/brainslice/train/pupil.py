@@ -79,7 +79,7 @@ class Pupil:
             jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
         )
         model.optimizer.build(model.trainable_variables)
-        self._start = [np.array(variable) for variable in self._variables]
+        self._start = [np.array(keras.ops.convert_to_numpy(variable)) for variable in self._variables]
 
     def reset(self) -> None:
         """Go back to where the model was first, its optimizer and random draws included."""
