@@ -196,7 +196,16 @@ def test_dicom_files_of_one_folder_are_one_volume(visit: Visit, tmp_path: Path) 
 
 
 @pytest.mark.real
-def test_a_real_dicom_series_is_judged_from_its_folder(visit: Visit, real_scans: Path) -> None:
+def test_a_real_dicom_series_too_coarse_to_be_cut_is_one_row_that_says_so(visit: Visit, real_scans: Path) -> None:
     visit.drop(real_scans / "dicom" / "series_head")
-    visit.settle(1)
-    assert "files" in visit.rows()[0]
+    # Beside its 32 slices the folder holds its licence, which is no scan, and stands alone.
+    visit.settle(2)
+    assert visit.rows() == [
+        "series_head not a scan that can be judged · 32 files",
+        "LICENSE not a scan that can be judged",
+    ]
+    visit.select(1)
+    assert "the slices are sagittal" in visit.words("#verdict")
+    assert "0.86 x 5.4 mm" in visit.words("#verdict")
+    visit.select(2)
+    assert "LICENSE: must be a picture" in visit.words("#verdict")
