@@ -90,7 +90,7 @@ def serving(bundle: Path, *words: str, token: str | None = None) -> Iterator[str
     ]
     surroundings = {name: value for name, value in os.environ.items() if name != "BRAINSLICE_TOKEN"}
     surroundings |= {} if token is None else {"BRAINSLICE_TOKEN": token}
-    # What it says goes to a file: a pipe that nobody reads is full after a thousand requests, and then none is answered.
+    # What it says goes to a file: a pipe that nobody reads fills up after a thousand requests, and the service hangs.
     with (
         tempfile.TemporaryFile() as said,
         subprocess.Popen(command, env=surroundings, stdout=said, stderr=subprocess.STDOUT) as process,

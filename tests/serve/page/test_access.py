@@ -68,7 +68,7 @@ def test_axe_finds_nothing_wrong(
 
 def test_the_main_task_is_done_by_keyboard_alone(visit: Visit, tumour: Path, healthy: Path) -> None:
     press = visit.page.keyboard.press
-    # Chromium takes a moment to hand its file dialogs over; asked for only when the key is pressed, one can slip through.
+    # Chromium takes a moment to hand its file dialogs over; asked for only at the key press, one can slip through.
     visit.page.on("filechooser", lambda _: None)
     press("Tab")
     assert visit.page.evaluate("document.activeElement.className") == "skip"
