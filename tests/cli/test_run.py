@@ -9,7 +9,7 @@ import pytest
 from brainslice.cli import adapt, evaluate, external, run, summary, threshold, train
 from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
-from brainslice.errors import ForgettingError
+from brainslice.errors import CalibrationError, ForgettingError
 from brainslice.phantom import write_site
 from brainslice.places import Places
 from command import WORDS, call
@@ -34,9 +34,12 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     def external_one(_: Places, __: Config, data: Path, bundles: list[Path] | None = None) -> None:
         found.append(("external", data.name, bundles and [path.name for path in bundles]))
 
+    def threshold_one(places: Places, config: Config, sensitivity: float) -> None:
+        found.append(("threshold", config.data.protocol, places.models.name, sensitivity))
+
     monkeypatch.setattr(adapt, "adapt_one", adapt_one)
     monkeypatch.setattr(external, "external_one", external_one)
-    monkeypatch.setattr(threshold, "threshold", lambda root, *_, **words: found.append(("threshold", root, words)))
+    monkeypatch.setattr(threshold, "threshold_one", threshold_one)
     monkeypatch.setattr(train, "train_one", train_one)
     monkeypatch.setattr(evaluate, "evaluate_one", evaluate_one)
     monkeypatch.setattr(summary, "summary", lambda root, *_: found.append(("summary", root)))
@@ -55,10 +58,11 @@ def test_prepares_trains_evaluates_under_both_protocols_and_sums_up(
     assert call("run", "--source", source, "--project-root", tmp_path, *WORDS) == 0
     assert steps == [
         ("train", "clean", "models", False),
+        ("threshold", "clean", "models", 0.95),
         ("evaluate", "clean", 8),
         ("train", "official", "official", True),
+        ("threshold", "official", "official", 0.95),
         ("evaluate", "official", 8),
-        ("threshold", tmp_path, {"target_sensitivity": 0.95}),
         ("summary", tmp_path),
     ]
     assert Manifest.read(tmp_path / "data").phantom
@@ -71,7 +75,7 @@ def test_a_set_without_a_test_folder_has_no_official_protocol(
     shutil.rmtree(source / "Testing")
     (source / "Training").rename(tmp_path / "flat")
     assert call("run", "--source", tmp_path / "flat", "--project-root", tmp_path, *WORDS) == 0
-    assert [step[1] for step in steps[:-2]] == ["clean", "clean"]
+    assert [step[1] for step in steps[:-1]] == ["clean", "clean", "clean"]
 
 
 def test_unreadable_files_are_told_and_do_not_stop_it(
@@ -82,7 +86,7 @@ def test_unreadable_files_are_told_and_do_not_stop_it(
     said = capsys.readouterr().err
     assert "left out" in said
     assert "broken.png" in said
-    assert len(steps) == 6
+    assert len(steps) == 7
 
 
 def test_another_site_is_scored_adapted_to_and_scored_again(
@@ -131,7 +135,7 @@ def test_an_adaptation_that_forgets_is_told_and_the_rest_goes_on(
     monkeypatch.setattr(adapt, "adapt_one", refuse)
     assert call("run", "--source", source, "--external", elsewhere, "--project-root", tmp_path, *WORDS) == 0
     assert "no adapted bundle was written" in capsys.readouterr().err
-    assert [step[0] for step in steps[-3:]] == ["external", "threshold", "summary"]
+    assert [step[0] for step in steps[-3:]] == ["evaluate", "external", "summary"]
 
 
 def test_where_no_source_is_given_and_no_network_is_there_nothing_is_trained(
@@ -156,4 +160,17 @@ def test_without_the_other_site_s_set_the_rest_is_done_all_the_same(
     monkeypatch.setattr(kagglehub, "dataset_download", half_offline)
     assert call("run", "--project-root", tmp_path, *WORDS) == 0
     assert "goes on without another site's set" in capsys.readouterr().err
-    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "threshold", "summary"]
+    assert [step[0] for step in steps] == [*["train", "threshold", "evaluate"] * 2, "summary"]
+
+
+def test_where_no_threshold_is_found_it_is_told_and_the_rest_goes_on(
+    source: Path, steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    def refuse(*_: object) -> None:
+        msg = "no tumour is held out"
+        raise CalibrationError(msg)
+
+    monkeypatch.setattr(threshold, "threshold_one", refuse)
+    assert call("run", "--source", source, "--project-root", tmp_path, *WORDS) == 0
+    assert "no operating point was stored: no tumour is held out" in capsys.readouterr().err
+    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary"]

@@ -62,6 +62,16 @@ def test_every_size_is_in_the_bin_that_its_name_says(sizes: list[int]) -> None:
     assert order == sorted(order)
 
 
+@given(st.lists(st.integers(1, 5000), min_size=1, max_size=80))
+def test_pictures_of_different_sizes_are_never_all_in_one_bin(sizes: list[int]) -> None:
+    assert (len(set(size_bins(sizes))) > 1) == (len(set(sizes)) > 1)
+
+
+def test_a_size_that_most_pictures_share_does_not_swallow_the_others() -> None:
+    named = size_bins([225, 232, 236, 268] + [288] * 16)
+    assert named == ["0225-0268 px"] * 4 + ["0288-0288 px"] * 16
+
+
 def test_bins_are_about_equally_full() -> None:
     named = size_bins(list(range(100, 400)))
     assert sorted(np.unique(named, return_counts=True)[1]) == pytest.approx([100, 100, 100], abs=2)

@@ -8,11 +8,13 @@ from pathlib import Path
 import pytest
 from matplotlib.figure import Figure
 
+from brainslice.infer.prediction import percent
 from brainslice.judge.analysis import Analysed, analyse
 from brainslice.judge.scoring import Judged, judge
 from brainslice.places import Places
 from brainslice.report import canvas
 from brainslice.report.mistakes import draw_gallery, subgroup_table, write_mistakes
+from brainslice.report.words import class_title
 from stand_in import config, prepare_project, write_bundle_for
 
 
@@ -61,9 +63,13 @@ def test_the_gallery_shows_scan_called_class_and_truth(
     draw_gallery((in_set, *analysed.mistakes[1:3]), judged.evaluation, tmp_path / "errors")
     axes = drawn["errors"].axes
     assert sum(bool(panel.get_images()) for panel in axes) == 9
-    words = " ".join(panel.get_title(loc="left") for panel in axes).split()
-    assert words[:3] == [*first.kind.value.split(), "called"]
-    assert set(first.true.split("_")) <= set(words)
+    titles = [panel.get_title(loc="left").replace("\n", " ") for panel in axes]
+    called = first.answer.predicted
+    assert titles[:3] == [
+        first.kind.value,
+        f"called {class_title(called)}, {percent(first.answer.probabilities[called])}",
+        f"true {class_title(first.true)}, {percent(first.true_probability)}",
+    ]
     assert [text.get_text() for panel in axes for text in panel.texts] == ["set: glioma, pituitary"]
     assert not drawn["errors"].texts or all(first.path not in text.get_text() for text in drawn["errors"].texts)
 

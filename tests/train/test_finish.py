@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,6 +39,19 @@ def export_another(network: Network, path: Path) -> None:
     head.set_weights([kernel, bias])
 
 
+def always_in_the_set(finished: Finished) -> list[str]:
+    """Name the classes that too few validation scans are of."""
+    info = finished.bundle.info
+    assert info.conformal is not None
+    stored = zip(info.labels.names, info.conformal.quantiles, strict=True)
+    return [name for name, quantile in stored if quantile is None]
+
+
+def told_of(notes: Sequence[str]) -> list[str]:
+    """Name the classes that notes call always in the set; a note of anything else stays whole."""
+    return [note.split(" is in every prediction set: ")[0] for note in notes]
+
+
 @pytest.fixture
 def end(manifest: Manifest, tmp_path: Path) -> Callable[[Task], Finished]:
     return lambda task: finish(task, manifest, Recipe(size=SIZE), places(tmp_path))
@@ -69,7 +82,7 @@ def test_the_temperature_is_that_of_the_validation_scans(make_task: MakeTask, en
     expected = fit_temperature(logits, labels)
     assert finished.bundle.info.temperature == pytest.approx(expected.value, rel=1e-3)
     assert finished.bundle.info.validation.accuracy == pytest.approx(1 - len(labels) // 3 / len(labels))
-    assert finished.notes == ()
+    assert told_of(finished.notes) == always_in_the_set(finished)
     likelihoods = expected.probabilities(logits)[np.arange(len(labels)), labels]
     assert finished.bundle.info.validation.nll == pytest.approx(-np.log(likelihoods).mean(), rel=1e-3)
 
@@ -83,9 +96,10 @@ def test_where_no_temperature_can_be_fitted_a_note_says_so(
     known[held_out] = run_network(task.network, task.inputs[held_out])[0].argmax(axis=1)
     finished = end(replace(task, labels=known))
     assert finished.bundle.info.temperature == 1.0
-    (note,) = finished.notes
+    note, *others = finished.notes
     assert "1 is used" in note
     assert "judged rightly" in note
+    assert told_of(others) == always_in_the_set(finished)
 
 
 def test_without_calibration_probabilities_are_the_network_s_and_a_note_says_so(

@@ -204,5 +204,6 @@ def _doubt(answer: Prediction) -> str:
 
 def _verdict(answer: Prediction) -> str:
     if answer.reasons:
-        return f"{answer.verdict.value} to a person: {'; '.join(reason.words for reason in answer.reasons)}"
+        words = "; ".join(reason.words for reason in answer.reasons)
+        return f"{answer.verdict.value} to a person at {answer.threshold:g}: {words}"
     return f"{answer.verdict.value} at {answer.threshold:g}"

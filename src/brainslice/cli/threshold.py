@@ -10,6 +10,7 @@ import typer
 
 from brainslice.cli.console import note, say, watching
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
+from brainslice.config import Config
 from brainslice.errors import UsageError
 from brainslice.places import Places
 from brainslice.trust.operating_point import TARGETS, Criterion, Goal, Unit, find_point
@@ -94,6 +95,12 @@ def threshold(
         _search(folder, places, wishes, data, chosen.seed)
     if use is not None:
         _use(folder, use)
+
+
+def threshold_one(places: Places, config: Config, sensitivity: float) -> None:
+    """Find the threshold that finds this share of tumours on a bundle's validation scans, and store it."""
+    wishes = _wishes([Goal(Criterion.SENSITIVITY, sensitivity)], None, None, None)
+    _search(places.bundle, places, wishes, None, config.seed)
 
 
 def _wishes(

@@ -97,8 +97,11 @@ def size_bins(sizes: Sequence[int], bins: int = 3) -> list[str]:
     Returns:
         The bin of each, such as ``"0200-0256 px"``; names sort as sizes do.
     """
-    ordered = np.sort(np.array(sizes, np.int64))
-    edges = np.unique(ordered[np.linspace(0, len(ordered) - 1, bins + 1).astype(int)[1:]])
+    values, counts = np.unique(np.array(sizes, np.int64), return_counts=True)
+    wanted = len(sizes) * np.arange(1, bins) / bins
+    # Many pictures may share one size: a bin ends at the size that comes nearest to the share it should hold.
+    nearest = np.abs(np.cumsum(counts)[:, None] - wanted).argmin(axis=0)
+    edges = np.unique([*values[nearest], values[-1]])
     place = np.searchsorted(edges, sizes)
     names = []
     for each in range(len(edges)):

@@ -96,7 +96,8 @@ def _windowed(values: Pixels, image: Dataset, frame: int) -> Pixels:
         return _looked_up(values, source)
     function = str(source.get("VOILUTFunction") or "LINEAR")
     if function == "SIGMOID":
-        shares = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / max(width, 1e-6), -700.0, 700.0)))
+        # Beyond 80 a share is black or white to every digit, and single precision overflows from 88 on.
+        shares = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / max(width, 1e-6), -80.0, 80.0)))
     elif function == "LINEAR_EXACT":
         shares = np.clip((values - centre) / max(width, 1e-6) + 0.5, 0.0, 1.0)
     else:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 
 from brainslice.arrays import Features, Groups, Labels, Logits
 from brainslice.bundle.safeguards import StoredGate, StoredSets
@@ -78,7 +78,7 @@ def fit_gate(training: Features, held_out: Float[np.ndarray, "m f"], config: Tru
     )
 
 
-def gate_scans(training: Labels, seed: int) -> Labels:
+def gate_scans(training: Labels, seed: int) -> Int[np.ndarray, " m"]:
     """Draw the training scans that the gate learns from.
 
     Args:
@@ -86,7 +86,7 @@ def gate_scans(training: Labels, seed: int) -> Labels:
         seed: The seed of the run.
 
     Returns:
-        The places of at most ``GATE_SCANS`` of them, in order.
+        The places of at most ``GATE_SCANS`` of them ``(m,)``, in order.
     """
     count = min(GATE_SCANS, len(training))
     return np.sort(np.random.default_rng(seed).choice(training, size=count, replace=False))
