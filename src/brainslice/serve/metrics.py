@@ -31,23 +31,25 @@ class Metrics:
             version: The version of this package.
             model: The digest of the bundle that answers.
         """
-        self._registry = CollectorRegistry()
+        self._collectors = CollectorRegistry()
         self._requests = Counter(
-            "brainslice_requests", "Requests answered.", ("method", "route", "status"), registry=self._registry
+            "brainslice_requests", "Requests answered.", ("method", "route", "status"), registry=self._collectors
         )
         self._seconds = Histogram(
             "brainslice_request_seconds", "Seconds from request to answer.", ("route",),
-            buckets=_SECONDS, registry=self._registry,
+            buckets=_SECONDS, registry=self._collectors,
         )  # fmt: skip
-        self.scans = Counter("brainslice_scans", "Scans, by what came of them.", ("outcome",), registry=self._registry)
+        self.scans = Counter(
+            "brainslice_scans", "Scans, by what came of them.", ("outcome",), registry=self._collectors
+        )
         self.batches = Histogram(
-            "brainslice_batch_scans", "Scans in one run of the network.", buckets=_SCANS, registry=self._registry
+            "brainslice_batch_scans", "Scans in one run of the network.", buckets=_SCANS, registry=self._collectors
         )
         self._gauge("brainslice_requests_in_work", "Requests in work or waiting.").set_function(
             lambda: admission.requests
         )
         self._gauge("brainslice_upload_bytes", "Bytes of uploads in memory.").set_function(lambda: admission.held_bytes)
-        about = Gauge("brainslice_about", "What answers.", ("version", "model"), registry=self._registry)
+        about = Gauge("brainslice_about", "What answers.", ("version", "model"), registry=self._collectors)
         about.labels(version, model).set(1)
         for outcome in ("answered", "refused"):
             self.scans.labels(outcome)
@@ -66,7 +68,7 @@ class Metrics:
 
     def text(self) -> bytes:
         """Write all counts in Prometheus's text format."""
-        return generate_latest(self._registry)
+        return generate_latest(self._collectors)
 
     def _gauge(self, name: str, help_text: str) -> Gauge:
-        return Gauge(name, help_text, registry=self._registry)
+        return Gauge(name, help_text, registry=self._collectors)
