@@ -6,8 +6,7 @@ import numpy as np
 from scipy.stats import beta
 
 from brainslice.arrays import Decisions, Groups
-from brainslice.errors import UsageError
-from brainslice.measure.intervals import LEVEL, Interval, effective_number
+from brainslice.measure.intervals import LEVEL, Interval, effective_number, refuse_no_proportion
 
 
 def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> Interval:
@@ -24,9 +23,7 @@ def clopper_pearson(successes: int, n: int, level: float = LEVEL) -> Interval:
     Reference:
         Clopper and Pearson, The Use of Confidence or Fiducial Limits, Biometrika 1934.
     """
-    if not 0 <= successes <= n or n < 1:
-        msg = f"a proportion must count between 0 and n of at least one scan, got {successes} of {n}"
-        raise UsageError(msg)
+    refuse_no_proportion(successes, n)
     low, high = _ends(float(successes), float(n), level)
     return Interval(low, high, level, "Clopper-Pearson, scans taken as independent")
 

@@ -50,6 +50,17 @@ class Interval:
         return {"low": self.low, "high": self.high, "level": self.level, "method": self.method}
 
 
+def refuse_no_proportion(successes: int, n: int) -> None:
+    """Refuse counts that make no proportion.
+
+    Raises:
+        UsageError: ``successes`` is no part of ``n``, or there is no scan.
+    """
+    if not 0 <= successes <= n or n < 1:
+        msg = f"a proportion must count between 0 and n of at least one scan, got {successes} of {n}"
+        raise UsageError(msg)
+
+
 def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
     """Bound a proportion of independent scans.
 
@@ -64,9 +75,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
     Reference:
         Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.
     """
-    if not 0 <= successes <= n or n < 1:
-        msg = f"a proportion must count between 0 and n of at least one scan, got {successes} of {n}"
-        raise UsageError(msg)
+    refuse_no_proportion(successes, n)
     low, high = _wilson_ends(successes / n, float(n), level)
     return Interval(low, high, level, "Wilson, scans taken as independent")
 

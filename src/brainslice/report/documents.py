@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -196,7 +196,12 @@ def _cell(report: dict[str, Any] | None, *path: str) -> str:
     score: Any = report["evaluation"]
     for key in path:
         score = score[key] if score is not None else None
-    if score is None or score["value"] is None:
+    return _DASH if score is None else spell_score(score)
+
+
+def spell_score(score: Mapping[str, Any]) -> str:
+    """Spell value and interval of a score, as reports hold it in plain types, to three digits."""
+    if score["value"] is None:
         return _DASH
     bounds = score["interval"]
     return f"{score['value']:.3f} " + (f"[{bounds['low']:.3f}, {bounds['high']:.3f}]" if bounds else "[no interval]")

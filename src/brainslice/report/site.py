@@ -11,7 +11,7 @@ from brainslice.judge.contest import Entry
 from brainslice.judge.external import External
 from brainslice.measure.compare import spell_p_value
 from brainslice.measure.two_kinds import TwoKinds
-from brainslice.report.documents import Table
+from brainslice.report.documents import Table, spell_score
 from brainslice.report.words import stamp
 
 _DASH = "–"
@@ -69,7 +69,7 @@ def told_table(told: Mapping[str, Any]) -> Table:
     rows = tuple(
         (
             entry["name"],
-            *(_spelled(entry[name]) for name in ("auc", "sensitivity", "specificity")),
+            *(spell_score(entry[name]) for name in ("auc", "sensitivity", "specificity")),
             str(entry["false_negatives"]),
             str(entry["false_positives"]),
         )
@@ -78,13 +78,6 @@ def told_table(told: Mapping[str, Any]) -> Table:
     counted = f"n = {told['n']} pictures ({told['tumours']} tumours) of {told['groups']} groups."
     notes = (*(stamp(mark) for mark in told["marks"]), counted, "Adapted bundles: out-of-fold answers.")
     return Table(f"Scans of another site: {told['site']}", header, rows, notes)
-
-
-def _spelled(score: Mapping[str, Any]) -> str:
-    if score["value"] is None:
-        return _DASH
-    bounds = score["interval"]
-    return f"{score['value']:.3f} " + (f"[{bounds['low']:.3f}, {bounds['high']:.3f}]" if bounds else "[no interval]")
 
 
 def write_external(found: External, folder: Path) -> tuple[Path, Path]:
