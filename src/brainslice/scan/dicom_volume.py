@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable, Mapping
 from itertools import groupby
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -19,9 +19,12 @@ from brainslice.scan.dicom_pixels import decode_frames
 from brainslice.scan.files import printable
 from brainslice.scan.stacks import FEWEST_SLICES, Kinship, Place, Stack, places_of, stacks_of
 from brainslice.scan.types import MOST_VOXELS, Volume
+from brainslice.scan.unfit import Unfit, UnfitScanError
 
 Files: TypeAlias = Mapping[str, Callable[[], bytes]]
 """Names of files, and how to read each; a series is never in memory as a whole."""
+
+_MOST_LISTED: Final = 12
 
 
 def read_series(files: Files, series: str | None = None, *, first: bool = False) -> Volume:
@@ -43,11 +46,9 @@ def read_series(files: Files, series: str | None = None, *, first: bool = False)
     stack = _chosen([found for name, read in files.items() for found in _placed(name, read())], series)
     single = stack.firsts()
     if len(single.places) < len(stack.places) and not first:
-        msg = (
-            f"the series holds {len(stack.places)} pictures of {len(single.places)} places (echoes, times or kinds); "
-            "`--first-volume` takes the first of each place"
-        )
-        raise UnreadableScanError(msg)
+        fault = f"the series holds {len(stack.places)} pictures of {len(single.places)} places (echoes, times or kinds)"
+        remedy = "`--first-volume` takes the first of each place"
+        raise UnfitScanError(Unfit.SEVERAL_VOLUMES, fault, remedy)
     voxels, digest = _read(single, files)
     turn = single.turn()
     return Volume(turn(voxels), turn.spacing, turn.plane_of(0), turn.tilt, even=single.even, digest=digest)
@@ -65,18 +66,17 @@ def _placed(name: str, data: bytes) -> list[tuple[Kinship, Place]]:
 def _chosen(found: list[tuple[Kinship, Place]], series: str | None) -> Stack:
     with one_refusal("the DICOM series"):
         stacks = stacks_of(found)
-        known = ", ".join(map(str, stacks[:12]))
+        listed = stacks[:_MOST_LISTED]
+        known = ", ".join(map(str, listed))
+        facts = {"series": [stack.facts() for stack in listed]}
     if not stacks:
-        msg = (
-            f"holds no series of {FEWEST_SLICES} or more parallel slices that tell where they lie; "
-            "judge its slices one by one with `brainslice predict`"
-        )
-        raise UnreadableScanError(msg)
+        fault = f"holds no series of {FEWEST_SLICES} or more parallel slices that tell where they lie"
+        raise UnfitScanError(Unfit.NO_SERIES, fault, "judge its slices one by one with `brainslice predict`")
     fitting = [stack for stack in stacks if series is None or stack.name.startswith(series)]
     if len(fitting) != 1:
         asked = "several series" if series is None else f"{len(fitting)} series of the name {series!r}"
-        msg = f"holds {asked}; choose one with `--series NAME`: {known}"
-        raise UnreadableScanError(msg)
+        remedy = f"choose one with `--series NAME`: {known}"
+        raise UnfitScanError(Unfit.SEVERAL_SERIES, f"holds {asked}", remedy, facts)
     return fitting[0]
 
 

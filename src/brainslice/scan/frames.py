@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.unfit import Unfit, UnfitScanError
 
 
 def frame_index(frame: int | None, count: int, name: str = "frames", *, volume: bool = True) -> int:
@@ -22,8 +23,8 @@ def frame_index(frame: int | None, count: int, name: str = "frames", *, volume: 
     """
     if frame is None and count > 1:
         whole = "judge them all with `brainslice volume`, or one of them with" if volume else "choose one with"
-        msg = f"holds {count} {name} where one slice was expected; {whole} `brainslice predict --frame N`"
-        raise UnreadableScanError(msg)
+        fault, remedy = f"holds {count} {name} where one slice was expected", f"{whole} `brainslice predict --frame N`"
+        raise UnfitScanError(Unfit.SEVERAL_FRAMES, fault, remedy, {"frames": count, "volume": volume})
     if frame is not None and not 1 <= frame <= count:
         msg = f"frame must be 1 to {count}, got {frame}; choose another number"
         raise UnreadableScanError(msg)

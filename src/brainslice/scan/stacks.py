@@ -119,6 +119,12 @@ class Stack:
         rows, columns = self.kinship.size
         return f"{self.name} ({len(self.places)} x {rows} x {columns}, {self.turn().plane_of(0)})"
 
+    def facts(self) -> dict[str, str | int]:
+        """Describe it for a door that offers it in words of its own."""
+        rows, columns = self.kinship.size
+        plane = self.turn().plane_of(0).value
+        return {"name": self.name, "slices": len(self.places), "rows": rows, "columns": columns, "plane": plane}
+
 
 def places_of(image: Dataset, file: str) -> list[tuple[Kinship, Place]]:
     """Find where each picture of a file lies.

@@ -14,6 +14,7 @@ from PIL import Image
 from brainslice.arrays import Pixels, Voxels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.orientation import Plane
+from brainslice.scan.unfit import Unfit, UnfitScanError
 
 MOST_VOXELS: Final = 100_000_000
 """Larger volumes are refused by their header: 380 slices of 512 x 512 pixels."""
@@ -134,11 +135,11 @@ class Volume:
         coarse = max(row, column) / min(row, column) > _MOST_STRETCHED
         if coarse or not self.even:
             found = f"pixels of {row:.2g} x {column:.2g} mm" if coarse else "slices missing or unevenly spaced"
-            msg = (
-                f"the slices are {self.acquired}, and axial ones can be cut from nearly cubic voxels only, "
-                f"got {found}; give an axial series, or judge single slices with `brainslice predict`"
+            fault = (
+                f"the slices are {self.acquired}, and axial ones can be cut from nearly cubic voxels only, got {found}"
             )
-            raise UnreadableScanError(msg)
+            remedy = "give an axial series, or judge single slices with `brainslice predict`"
+            raise UnfitScanError(Unfit.NOT_AXIAL, fault, remedy)
 
 
 def _squared(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:
