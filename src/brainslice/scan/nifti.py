@@ -14,6 +14,7 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.inflate import inflated
 from brainslice.scan.orientation import Turn, turn_for, turned
 from brainslice.scan.types import MOST_VOXELS, Volume
+from brainslice.scan.unfit import Unfit, UnfitScanError
 
 MOST_INFLATED: Final = 512 * 1024 * 1024
 """A file may hold so many bytes of voxels; half a megabyte of ``.nii.gz`` could hold gigabytes."""
@@ -97,11 +98,9 @@ def volume_shape(header: Header, *, first: bool = False) -> tuple[int, int, int]
         raise UnreadableScanError(msg)
     volumes = math.prod(sizes[3:])
     if volumes > 1 and not first:
-        msg = (
-            f"holds {volumes} volumes ({' x '.join(map(str, sizes))}) where one was expected; "
-            "give `--first-volume` to `brainslice volume`, or export one of them"
-        )
-        raise UnreadableScanError(msg)
+        fault = f"holds {volumes} volumes ({' x '.join(map(str, sizes))}) where one was expected"
+        remedy = "give `--first-volume` to `brainslice volume`, or export one of them"
+        raise UnfitScanError(Unfit.SEVERAL_VOLUMES, fault, remedy)
     rows, columns, slices = (*sizes, 1, 1)[:3]
     return rows, columns, slices
 

@@ -139,7 +139,8 @@ class Volume:
                 f"the slices are {self.acquired}, and axial ones can be cut from nearly cubic voxels only, got {found}"
             )
             remedy = "give an axial series, or judge single slices with `brainslice predict`"
-            raise UnfitScanError(Unfit.NOT_AXIAL, fault, remedy)
+            facts = {"plane": self.acquired.value, "row": row, "column": column}
+            raise UnfitScanError(Unfit.NOT_AXIAL, fault, remedy, facts)
 
 
 def _squared(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:

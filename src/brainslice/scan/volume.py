@@ -14,6 +14,7 @@ from brainslice.scan.boundary import one_refusal
 from brainslice.scan.choose import OPENING, Kind, kind_of
 from brainslice.scan.files import file_bytes, of_right_length, opening_bytes, printable
 from brainslice.scan.types import Volume
+from brainslice.scan.unfit import Unfit, UnfitScanError
 
 MOST_FILES: Final = 5_000
 """A folder of more DICOM files is refused: it holds more than one examination."""
@@ -76,10 +77,8 @@ def _read(files: Mapping[str, Callable[[], bytes]], series: str | None, first: b
     if kinds == {Kind.NIFTI} and len(files) == 1:
         (read,) = files.values()
         return _read_nifti(read(), first)
-    msg = (
-        "must be one NIfTI file or the DICOM files of a series, got something else; `brainslice predict` takes pictures"
-    )
-    raise UnreadableScanError(msg)
+    fault = "must be one NIfTI file or the DICOM files of a series, got something else"
+    raise UnfitScanError(Unfit.NO_VOLUME, fault, "`brainslice predict` takes pictures")
 
 
 def _read_series(files: Mapping[str, Callable[[], bytes]], series: str | None, first: bool) -> Volume:  # noqa: FBT001 - the doors name it
