@@ -9,7 +9,7 @@ import pytest
 
 from brainslice.errors import UnreadableScanError
 from brainslice.infer.predictor import Predictor
-from brainslice.infer.volume import NOT_CALIBRATED, SINGLE_SLICES, VolumePrediction, judge_volume
+from brainslice.infer.volume import NOT_CALIBRATED, SINGLE_SLICES, NoteCode, VolumePrediction, judge_volume
 from brainslice.scan import Plane, Volume, read_volume
 from brainslice.trust.verdict import Reason, Verdict
 from hospital import head, write_series
@@ -82,10 +82,19 @@ def test_the_answer_in_plain_types_says_what_it_is_worth(answer: VolumePredictio
 
 def test_what_is_odd_about_the_slices_is_said(predictor: Predictor) -> None:
     odd = replace(VOLUME, spacing=(1.0, 1.0, 1.1), acquired=Plane.SAGITTAL, tilt=15.0)
-    notes = " ".join(judge_volume(predictor, odd).notes)
-    assert "sagittal" in notes
-    assert "15 degrees" in notes
-    assert "missing" in " ".join(judge_volume(predictor, replace(VOLUME, even=False)).notes)
+    notes = {note.code: (note.words, note.value) for note in judge_volume(predictor, odd).notes}
+    words, value = notes[NoteCode.PLANE]
+    assert ("sagittal" in words, value) == (True, "sagittal")
+    words, value = notes[NoteCode.TILT]
+    assert ("15 degrees" in words, value) == (True, 15)
+    *_, uneven = judge_volume(predictor, replace(VOLUME, even=False)).notes
+    assert (uneven.code, "missing" in uneven.words) == (NoteCode.UNEVEN, True)
+
+
+def test_everything_to_be_said_beside_an_answer_has_a_code(answer: VolumePrediction) -> None:
+    said = answer.to_json()
+    assert [each["words"] for each in said["remarks"]] == [said["calibration"], *said["notes"]]
+    assert [each["code"] for each in said["remarks"]] == ["uncalibrated", "single_slices"]
 
 
 @pytest.mark.parametrize(

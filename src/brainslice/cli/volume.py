@@ -72,8 +72,8 @@ def _tell(path: Path, answer: VolumePrediction) -> None:
     say(f"  {shares}, the mean of slices {numbers[0]} to {numbers[-1]} of {answer.total}")
     first, last = answer.slices[0].number, answer.slices[-1].number
     say(f"  slices {first} to {last}, inferior to superior: {_curve(answer)}")
-    for words in answer.notes:
-        say(f"  {words}")
+    for told in answer.notes:
+        say(f"  {told.words}")
 
 
 def _curve(answer: VolumePrediction) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -25,6 +26,38 @@ SINGLE_SLICES: Final = "the model was trained on single slices, mostly of T1 wit
 """What is said of the model, wherever a volume is judged."""
 
 _WORTH_TELLING: Final = 10.0
+
+
+class NoteCode(StrEnum):
+    """What may have to be said beside the answer to a volume, for doors that say it in words of their own."""
+
+    UNCALIBRATED = "uncalibrated"
+    SINGLE_SLICES = "single_slices"
+    PLANE = "plane"
+    TILT = "tilt"
+    UNEVEN = "uneven"
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """What must be said beside the answer to a volume.
+
+    Attributes:
+        code: What it is about.
+        words: The same in words.
+        value: What it tells besides: the plane, or the angle in whole degrees.
+    """
+
+    code: NoteCode
+    words: str
+    value: str | int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Tell it in plain types."""
+        return {"code": self.code.value, "words": self.words, "value": self.value}
+
+
+_UNCALIBRATED: Final = Note(NoteCode.UNCALIBRATED, NOT_CALIBRATED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,7 +96,7 @@ class VolumePrediction:
     acquired: Plane
     slices: tuple[JudgedSlice, ...]
     carrying: tuple[int, int]
-    notes: tuple[str, ...]
+    notes: tuple[Note, ...]
 
     @property
     def labels(self) -> LabelSet:
@@ -131,7 +164,8 @@ class VolumePrediction:
             "tumour_probability": self.tumour_probability,
             "threshold": self.threshold,
             "calibration": NOT_CALIBRATED,
-            "notes": list(self.notes),
+            "notes": [note.words for note in self.notes],
+            "remarks": [note.to_json() for note in (_UNCALIBRATED, *self.notes)],
             "total_slices": self.total,
             "spacing_mm": list(self.spacing),
             "acquired": self.acquired.value,
@@ -187,12 +221,15 @@ def judge_volume(predictor: Predictor, volume: Volume, source: str = "volume") -
     )
 
 
-def _notes(volume: Volume) -> tuple[str, ...]:
-    notes = [SINGLE_SLICES]
+def _notes(volume: Volume) -> tuple[Note, ...]:
+    notes = [Note(NoteCode.SINGLE_SLICES, SINGLE_SLICES)]
     if volume.acquired is not Plane.AXIAL:
-        notes.append(f"the slices are {volume.acquired}; axial ones were cut from them")
+        plane = volume.acquired.value
+        notes.append(Note(NoteCode.PLANE, f"the slices are {plane}; axial ones were cut from them", plane))
     if volume.tilt > _WORTH_TELLING:
-        notes.append(f"the slices lie {volume.tilt:.0f} degrees off the scanner's axial plane")
+        words = f"the slices lie {volume.tilt:.0f} degrees off the scanner's axial plane"
+        notes.append(Note(NoteCode.TILT, words, round(volume.tilt)))
     if not volume.even:
-        notes.append("the slices do not follow each other at one distance; some may be missing")
+        words = "the slices do not follow each other at one distance; some may be missing"
+        notes.append(Note(NoteCode.UNEVEN, words))
     return tuple(notes)
