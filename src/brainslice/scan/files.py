@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from brainslice.errors import UnreadableScanError
 
@@ -22,7 +26,11 @@ def file_bytes(path: Path, most: int = MOST_BYTES) -> bytes:
         UnreadableScanError: It is no file, cannot be opened, is empty or too long; the message is without its name.
     """
     _refuse_other_than_files(path)
-    return of_right_length(_opened(path, most + 1), most)
+    with _opened(path) as stream:
+        length = os.fstat(stream.fileno()).st_size
+        _refuse_length(length, most)
+        # Python makes room for as much as is asked for, so no more is asked for than there is.
+        return stream.read(length)
 
 
 def of_right_length(data: bytes, most: int = MOST_BYTES) -> bytes:
@@ -31,12 +39,7 @@ def of_right_length(data: bytes, most: int = MOST_BYTES) -> bytes:
     Raises:
         UnreadableScanError: There are none, or more than ``most``.
     """
-    if not data:
-        msg = "the file is empty; copy or download it again"
-        raise UnreadableScanError(msg)
-    if len(data) > most:
-        msg = f"must be a file of at most {most:,} bytes, got more; export the slice alone"
-        raise UnreadableScanError(msg)
+    _refuse_length(len(data), most)
     return data
 
 
@@ -44,9 +47,18 @@ def opening_bytes(path: Path, count: int) -> bytes:
     """Read how a file begins; nothing of what is no file or cannot be opened."""
     try:
         _refuse_other_than_files(path)
-        return _opened(path, count)
+        with _opened(path) as stream:
+            return stream.read(count)
     except UnreadableScanError:
         return b""
+
+
+def is_folder(path: Path) -> bool:
+    """Tell whether a path is a folder; it is none where the system cannot look at it, as where its name is too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
 
 
 def printable(name: str) -> str:
@@ -55,11 +67,22 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
 
 
+def _refuse_length(length: int, most: int) -> None:
+    if not length:
+        msg = "the file is empty; copy or download it again"
+        raise UnreadableScanError(msg)
+    if length > most:
+        msg = f"must be a file of at most {most:,} bytes, got {length:,}; export the slice alone"
+        raise UnreadableScanError(msg)
+
+
 def _refuse_other_than_files(path: Path) -> None:
     try:
         folder, other = path.is_dir(), path.exists() and not path.is_file()
     except (OSError, ValueError) as error:
         raise _unopened(error) from error
+    if folder and not os.access(path, os.R_OK | os.X_OK):
+        raise _unopened(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if folder:
         msg = "must be a file, got a folder; name the files in it, or give a series to `brainslice volume`"
         raise UnreadableScanError(msg)
@@ -68,10 +91,11 @@ def _refuse_other_than_files(path: Path) -> None:
         raise UnreadableScanError(msg)
 
 
-def _opened(path: Path, count: int) -> bytes:
+@contextmanager
+def _opened(path: Path) -> Iterator[BinaryIO]:
     try:
         with path.open("rb") as stream:
-            return stream.read(count)
+            yield stream
     except FileNotFoundError as error:
         msg = "no such file; check the path"
         raise UnreadableScanError(msg) from error
