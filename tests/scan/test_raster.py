@@ -202,3 +202,43 @@ def test_threads_that_decode_leave_the_warning_filters_as_they_were() -> None:
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(decode, range(4)))
     assert list(warnings.filters) == before
+
+
+def white_is_zero(grey: np.ndarray) -> bytes:
+    """A TIFF that says its smallest value is white."""
+    data = bytearray(encoded(Image.fromarray(grey), "TIFF"))
+    (start,) = struct.unpack_from("<I", data, 4)
+    (count,) = struct.unpack_from("<H", data, start)
+    (entry,) = (at for at in range(start + 2, start + 2 + 12 * count, 12) if data[at : at + 2] == b"\x06\x01")
+    struct.pack_into("<H", data, entry + 8, 0)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
+def test_a_tiff_whose_zero_is_white_is_turned_over(dtype: type) -> None:
+    grey = (np.arange(12, dtype=dtype) * 20).reshape(3, 4)
+    shown = read(white_is_zero(grey))
+    np.testing.assert_array_equal(shown - shown.min(), grey.max() - grey)
+
+
+def test_a_later_page_may_be_no_larger_than_the_first() -> None:
+    large = Image.new("L", (8_001, 8_000))
+    data = encoded(Image.fromarray(GREY), "TIFF", compression="tiff_deflate", save_all=True, append_images=[large])
+    with pytest.raises(UnreadableScanError, match=f"at most {MOST_PIXELS:,} pixels.* got 8,000 x 8,001"):
+        read_raster(data, "digest", 2)
+
+
+@pytest.mark.parametrize("opening", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0"])
+def test_what_cannot_be_identified_is_refused_without_an_address_in_memory(opening: bytes) -> None:
+    with pytest.raises(UnreadableScanError, match=r"\(no header that is known\); export it again"):
+        read(opening + bytes(16))
+
+
+def test_a_picture_that_fills_the_memory_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fill(*_: object) -> None:
+        raise MemoryError
+
+    data = encoded(Image.fromarray(GREY), "BMP")
+    monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fill)
+    with pytest.raises(UnreadableScanError, match="needs more memory than there is"):
+        read(data)

@@ -64,14 +64,20 @@ def read_raster(data: bytes, digest: str, frame: int | None = None) -> Slice:
             raise UnreadableScanError(_fault(error, data)) from error
 
 
+def turned_over(values: Pixels) -> Pixels:
+    """Make dark what is bright, within the range that the values have, so that they stay of the kind they were."""
+    return np.float32(float(values.min()) + float(values.max())) - values
+
+
 def _decode(data: bytes, frame: int | None) -> Pixels:
     with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
-        columns, rows = image.size
-        if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
-            raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
+        _refuse_large(image)
         _seek(image, frame)
+        # Pages of one file may differ in size.
+        _refuse_large(image)
         image.load()
-        return np.array(_grey(_upright(image)), dtype=np.float32)
+        values = np.array(_grey(_upright(image)), dtype=np.float32)
+        return turned_over(values) if _is_dark_on_bright(image) else values
 
 
 def _seek(image: Image.Image, frame: int | None) -> None:
@@ -80,6 +86,18 @@ def _seek(image: Image.Image, frame: int | None) -> None:
     index = frame_index(frame, count, "frames or pages", volume=False)
     if index > 0:
         image.seek(index)
+
+
+def _refuse_large(image: Image.Image) -> None:
+    columns, rows = image.size
+    if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
+        raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
+
+
+def _is_dark_on_bright(image: Image.Image) -> bool:
+    # Pillow turns TIFFs of eight bits over by itself, and no others.
+    tags = getattr(image, "tag_v2", {})
+    return image.mode in _DEEP and tags.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _too_large(found: str) -> str:
@@ -115,5 +133,9 @@ def _fault(error: Exception, data: bytes) -> str:
     if isinstance(error, UnidentifiedImageError) and not data.startswith(_SIGNATURES):
         opening = f"a file that begins with {data[:8].hex(' ')}" if data else "an empty file"
         return f"must be a picture ({', '.join(RASTER_FORMATS)}), got {opening}; export it as PNG"
-    said = " ".join(str(error).split())[:120]
+    if isinstance(error, MemoryError):
+        return "the picture needs more memory than there is; close other programs, or scale it down"
+    # Of what it cannot identify, Pillow says only where in memory it lies.
+    unknown = isinstance(error, UnidentifiedImageError)
+    said = "no header that is known" if unknown else " ".join(str(error).split())[:120]
     return f"the picture is damaged or cut short ({said or type(error).__name__}); export it again"
