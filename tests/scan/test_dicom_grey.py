@@ -119,3 +119,20 @@ def test_a_number_that_is_none_is_refused() -> None:
     made.RescaleSlope = MultiValue(float, [float("inf")])
     with pytest.raises(UnreadableScanError, match="RescaleSlope must be a finite number"):
         grey(made)
+
+
+@pytest.mark.parametrize("window", [True, False])
+def test_padding_is_dark_in_a_picture_of_dark_on_bright_too(*, window: bool) -> None:
+    stored = RAMP.astype(np.int16)
+    stored[0] = -2000
+    elements = {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": -2000}
+    shown = grey(image(stored, WindowCenter=2000, WindowWidth=1000, **elements), stored, window=window)
+    assert (shown[0] == shown[1:].min()).all()
+    assert shown[1:].max() > shown[1:].min()
+
+
+@pytest.mark.parametrize("width", [0, -50])
+@pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
+def test_a_window_without_a_width_is_none(width: int, function: str) -> None:
+    made = image(RAMP, WindowCenter=2000, WindowWidth=width, VOILUTFunction=function)
+    np.testing.assert_array_equal(grey(made), RAMP)

@@ -11,6 +11,7 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.raster import turned_over
 
 _BRIGHTEST: Final = 255.0
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
@@ -41,14 +42,13 @@ def grey_frame(stored: np.ndarray, image: Dataset, frame: int, *, window: bool) 
     if not kind.startswith("MONOCHROME") or stored.ndim != 2:  # noqa: PLR2004 - rows, columns
         msg = "the picture must be grey or of three colours, got something else; export it as PNG"
         raise UnreadableScanError(msg)
-    values = _rescaled(_without_padding(stored, image), image, frame)
-    shown = _windowed(values, image, frame) if window else values
     dark_on_bright = kind == "MONOCHROME1"
-    if dark_on_bright and window:
-        # Turned over within its own range, so that the values stay of the kind they were.
-        shown = np.float32(float(shown.min()) + float(shown.max())) - shown
-    elif dark_on_bright:
-        shown = -shown
+    values = _rescaled(stored, image, frame)
+    _fill_padding(values, stored, image, bright=dark_on_bright)
+    shown = _windowed(values, image, frame) if window else values
+    if dark_on_bright:
+        # Slices of one volume are turned over about one value.
+        shown = turned_over(shown) if window else -shown
     return shown.astype(np.float32, copy=False)
 
 
@@ -69,14 +69,15 @@ def functional_group(image: Dataset, frame: int, name: str) -> Dataset:
     return image
 
 
-def _without_padding(stored: np.ndarray, image: Dataset) -> np.ndarray:
+def _fill_padding(values: Pixels, stored: np.ndarray, image: Dataset, *, bright: bool) -> None:
+    """Make what the scanner never saw as dark as the darkest tissue, or as bright where bright will be dark."""
     padding = image.get("PixelPaddingValue")
     if not isinstance(padding, int):
-        return stored
+        return
     padded = stored == padding
-    if not padded.any() or padded.all():
-        return stored
-    return np.where(padded, stored[~padded].min(), stored)
+    if padded.any() and not padded.all():
+        seen = values[~padded]
+        values[padded] = seen.max() if bright else seen.min()
 
 
 def _rescaled(stored: np.ndarray, image: Dataset, frame: int) -> Pixels:
@@ -92,7 +93,8 @@ def _rescaled(stored: np.ndarray, image: Dataset, frame: int) -> Pixels:
 def _windowed(values: Pixels, image: Dataset, frame: int) -> Pixels:
     source = functional_group(image, frame, "FrameVOILUTSequence")
     centre, width = (_number(source, name) for name in ("WindowCenter", "WindowWidth"))
-    if centre is None or width is None:
+    # The standard knows no window without a width; some files have zeros in place of one.
+    if centre is None or width is None or width <= 0:
         return _looked_up(values, source)
     function = str(source.get("VOILUTFunction") or "LINEAR")
     if function == "SIGMOID":
