@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import struct
+
 import numpy as np
 import pytest
 from pydicom import Dataset
@@ -67,3 +69,12 @@ def test_a_file_that_tells_no_number_of_frames_holds_one() -> None:
 def test_a_file_of_less_than_one_frame_is_refused() -> None:
     with pytest.raises(UnreadableScanError, match="at least 1"):
         frame_count(image(FRAMES[0], NumberOfFrames="-1"))
+
+
+def test_pictures_are_found_by_their_order_whatever_a_table_of_offsets_says() -> None:
+    made = image(FRAMES)
+    made.compress(JPEG2000Lossless)
+    # It leads into the middle of a picture, where another header could lie in wait for the decoder.
+    made.ExtendedOffsetTable, made.ExtendedOffsetTableLengths = bytes(24), struct.pack("<3Q", 100, 100, 100)
+    found = open_dicom(written(made))
+    np.testing.assert_array_equal(np.stack(list(decode_frames(found, [0, 1, 2]))), FRAMES)

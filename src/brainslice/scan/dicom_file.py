@@ -36,7 +36,7 @@ _ELEMENTS: Final = (
     ),
     *(f"Segmented{colour}PaletteColorLookupTableData" for colour in ("Red", "Green", "Blue")),
     *("SharedFunctionalGroupsSequence", "PerFrameFunctionalGroupsSequence"),
-    *("ExtendedOffsetTable", "ExtendedOffsetTableLengths", "PixelData", "FloatPixelData", "DoubleFloatPixelData"),
+    *("PixelData", "FloatPixelData", "DoubleFloatPixelData"),
 )
 
 _META: Final = b"\x02\x00"
