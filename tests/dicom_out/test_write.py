@@ -3,6 +3,7 @@ from __future__ import annotations
 import logging
 import warnings
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -29,7 +30,7 @@ def real(predictor: Predictor, ask: Ask, real_scans: Path, tmp_path: Path) -> Re
 
     def write(name: str, frame: int | None) -> tuple[Path, ...]:
         path = real_scans / "dicom" / name
-        return write_dicom(predictor, path, ask(path, frame), tmp_path / "head", frame)
+        return write_dicom(replace(predictor, frame=frame), path, ask(path, frame), tmp_path / "head")
 
     return write
 
@@ -116,6 +117,40 @@ def test_what_a_study_lacks_is_refused_without_quoting_it(
     with pytest.raises(UnreadableScanError, match="got no SeriesInstanceUID") as caught:
         write_dicom(predictor, path, ask(path), tmp_path / "head")
     assert "Müller" not in str(caught.value)
+
+
+def test_the_frame_that_was_answered_for_is_the_one_that_is_reported(
+    predictor: Predictor, write_source: WriteSource, ask: Ask, tmp_path: Path
+) -> None:
+    from brainslice.dicom_out.write import write_dicom
+
+    path = write_source()
+    made = pydicom.dcmread(path)
+    made.PixelData, made.NumberOfFrames = made.PixelData * 3, 3
+    del made.FrameOfReferenceUID
+    made.save_as(path)
+    second = replace(predictor, frame=2)
+    (report,) = write_dicom(second, path, ask(path, 2), tmp_path / "head")
+    said = pydicom.dcmread(report).to_json()
+    assert '"00081160":{"Value":[2],"vr":"IS"}' in said.replace(" ", "")
+
+
+def test_what_cannot_be_written_is_refused_without_quoting_it_and_leaves_nothing(
+    predictor: Predictor, write_source: WriteSource, ask: Ask, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from brainslice.dicom_out.write import write_dicom
+
+    def save(made: pydicom.Dataset, *_: object, **__: object) -> None:
+        if made.SOPClassUID.name == "Parametric Map Storage":
+            msg = f"Invalid value: {made.PatientName}"
+            raise ValueError(msg)
+
+    path = write_source()
+    monkeypatch.setattr(pydicom.Dataset, "save_as", save)
+    with pytest.raises(UnreadableScanError, match="the DICOM file's study is damaged") as caught:
+        write_dicom(predictor, path, ask(path), tmp_path / "out" / "head")
+    assert "Müller" not in str(caught.value)
+    assert not list(tmp_path.glob("out/*"))
 
 
 @pytest.mark.real

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 
 from pydicom import Dataset
 
 from brainslice.dicom_out.map import make_map
 from brainslice.dicom_out.report import make_report
-from brainslice.dicom_out.source import Source, read_source
-from brainslice.errors import UnreadableScanError
+from brainslice.dicom_out.source import read_source
 from brainslice.files import replacing
 from brainslice.infer.prediction import Prediction
 from brainslice.infer.predictor import Predictor
@@ -17,17 +17,14 @@ from brainslice.scan.boundary import one_refusal
 from brainslice.scan.read import read_scan
 
 
-def write_dicom(
-    predictor: Predictor, path: Path, answer: Prediction, stem: Path, frame: int | None = None
-) -> tuple[Path, ...]:
+def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path) -> tuple[Path, ...]:
     """Write a report and, where the source says where it lies, a map.
 
     Args:
-        predictor: Who answered.
+        predictor: Who answered, and about which of several pictures in the file.
         path: The file it was asked about.
         answer: What it said.
         stem: Where the objects go: ``STEM_report.dcm`` and ``STEM_map.dcm``; those of an earlier run are replaced.
-        frame: Which of several pictures in the file, from 1.
 
     Returns:
         What was written; nothing where the file is no DICOM file.
@@ -36,7 +33,7 @@ def write_dicom(
         UnreadableScanError: The file lacks what its study needs. The message quotes nothing from it.
         ResourceError: The disk is full.
     """
-    source = read_source(path, frame)
+    source = read_source(path, predictor.frame)
     if source is None:
         return ()
     info = predictor.bundle.info
@@ -44,20 +41,18 @@ def write_dicom(
         objects: dict[str, Dataset] = {"report": make_report(source, answer, info)}
         place = source.place
         if place is not None:
-            heat = predictor.recipe.frame(read_scan(path, frame)).unwarp(answer.heat, _shape(source))
+            scan = read_scan(path, predictor.frame)
+            heat = predictor.recipe.frame(scan).unwarp(answer.heat, scan.pixels.shape)
             objects["map"] = make_map(source, place, heat, answer.predicted, info)
-    return tuple(_save(made, stem.with_name(f"{stem.name}_{kind}.dcm")) for kind, made in objects.items())
+        # Put into bytes inside the boundary, as pydicom quotes what it cannot write.
+        written = {stem.with_name(f"{stem.name}_{kind}.dcm"): _bytes_of(made) for kind, made in objects.items()}
+    for name, data in written.items():
+        with replacing(name) as temporary:
+            temporary.write_bytes(data)
+    return tuple(written)
 
 
-def _shape(source: Source) -> tuple[int, int]:
-    rows, columns = int(source.dataset.get("Rows") or 0), int(source.dataset.get("Columns") or 0)
-    if min(rows, columns) < 1:
-        msg = "must say how many rows and columns it has; export it again"
-        raise UnreadableScanError(msg)
-    return rows, columns
-
-
-def _save(made: Dataset, path: Path) -> Path:
-    with replacing(path) as temporary:
-        made.save_as(temporary)
-    return path
+def _bytes_of(made: Dataset) -> bytes:
+    buffer = io.BytesIO()
+    made.save_as(buffer)
+    return buffer.getvalue()
