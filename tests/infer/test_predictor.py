@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import runpy
 import subprocess
 import sys
@@ -89,6 +90,14 @@ def test_one_bad_file_does_not_stop_the_rest(predictor: Predictor, draw_scan: Dr
     for answer in refused.values():
         assert answer.source in answer.reason
         assert "\n" not in answer.reason
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(predictor: Predictor, draw_scan: DrawScan) -> None:
+    odd = draw_scan(0).rename(os.fsdecode(os.fsencode(draw_scan(0).parent) + b"/a\n\xff.png"))
+    for answer in (predictor.predict(odd), *predictor.predict_many([odd, odd.with_name("\udcfe.png")])):
+        assert answer.source.isprintable()
+        assert json.dumps(answer.to_json(), ensure_ascii=False).encode("utf-8")
 
 
 def test_nothing_but_bad_files_is_answered_by_refusals_alone(predictor: Predictor, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from brainslice.infer.prediction import Prediction, Refusal
@@ -13,7 +14,7 @@ def answer_of(predictor: Predictor, tree: Path) -> Prediction:
 
 
 def test_every_word_of_an_answer_finds_its_column(predictor: Predictor, tree: Path) -> None:
-    said = row_of(tree / "scan.png", answer_of(predictor, tree), "0" * 64, 0.5)
+    said = row_of(tree / "scan.png", answer_of(predictor, tree), predictor)
     columns = columns_of(LabelSet())
     lost = {key for key in said if key not in columns}
     assert lost == {"probabilities"}, "which have a column each"
@@ -22,8 +23,9 @@ def test_every_word_of_an_answer_finds_its_column(predictor: Predictor, tree: Pa
 
 def test_a_row_tells_the_answer_and_the_path_it_was_asked_about(predictor: Predictor, tree: Path) -> None:
     answer = answer_of(predictor, tree)
-    row = row_of(Path("some/folder/scan.png"), answer, answer.bundle, answer.threshold)
-    assert row["path"] == str(Path("some/folder/scan.png"))
+    row = row_of(Path("some/folder/scan.png"), answer, replace(predictor, frame=3))
+    assert (row["path"], row["frame"]) == (str(Path("some/folder/scan.png")), 3)
+    assert (row["bundle"], row["threshold"]) == (answer.bundle, answer.threshold)
     assert answer.to_json().items() <= row.items()
     cells = cells_of(row, answer.labels)
     assert tuple(cells) == columns_of(answer.labels)
@@ -33,12 +35,13 @@ def test_a_row_tells_the_answer_and_the_path_it_was_asked_about(predictor: Predi
     assert [cells[f"probability_{name}"] for name in answer.labels.names] == list(answer.probabilities.values())
 
 
-def test_a_refusal_is_a_row_with_a_reason_and_no_numbers() -> None:
-    row = row_of(Path("a.png"), Refusal("a.png", "a.png: is empty; copy it again"), "f" * 64, 0.25)
+def test_a_refusal_is_a_row_with_a_reason_and_no_numbers(predictor: Predictor) -> None:
+    row = row_of(Path("a.png"), Refusal("a.png", "a.png: is empty; copy it again"), predictor)
     assert row == {
         "path": "a.png",
-        "threshold": 0.25,
-        "bundle": "f" * 64,
+        "frame": None,
+        "threshold": predictor.threshold,
+        "bundle": predictor.bundle.info.digest,
         "source": "a.png",
         "refused": "a.png: is empty; copy it again",
     }

@@ -78,12 +78,14 @@ def test_damage_in_the_middle_is_refused_with_its_line(lines: LineFormat, tmp_pa
 
 
 @pytest.mark.parametrize("lines", FORMATS)
-def test_rows_of_another_bundle_or_threshold_are_never_mixed(lines: LineFormat, tmp_path: Path) -> None:
+def test_rows_of_another_bundle_threshold_or_frame_are_never_mixed(lines: LineFormat, tmp_path: Path) -> None:
     write(tmp_path / "rows", lines, ROWS)
     with pytest.raises(UsageError, match=r"holds rows of bundle a{12}, this run has b{12}; give another --output"):
         read_kept(tmp_path / "rows", lines, Asked(LabelSet(), "b" * 64, 0.5))
     with pytest.raises(UsageError, match=r"holds rows at the threshold 0\.5, this run has 0\.25"):
         read_kept(tmp_path / "rows", lines, Asked(LabelSet(), "a" * 64, 0.25))
+    with pytest.raises(UsageError, match=r"holds rows that ask for no frame by number, this run asks for frame 2"):
+        read_kept(tmp_path / "rows", lines, Asked(LabelSet(), "a" * 64, 0.5, frame=2))
 
 
 def test_a_table_of_other_classes_is_refused(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ pytest.importorskip("pyarrow", reason="needs the extra brainslice[parquet]")
 
 
 def row(path: str, **more: object) -> Row:
-    return {"path": path, "threshold": 0.5, "bundle": "a" * 64} | more
+    return {"path": path, "frame": 2, "threshold": 0.5, "bundle": "a" * 64} | more
 
 
 def seal(path: Path, rows: list[Row]) -> None:

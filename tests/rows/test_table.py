@@ -4,6 +4,8 @@ import csv
 import dataclasses
 import importlib.util
 import json
+import os
+import sys
 from collections.abc import Iterator
 from itertools import islice
 from pathlib import Path
@@ -184,3 +186,47 @@ def test_an_endless_pipe_is_answered_as_it_comes(predictor: Predictor, tree: Pat
     assert path == scan
     assert isinstance(first, Prediction)
     assert isinstance(second, Refusal)
+
+
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_answers_about_another_frame_are_refused_and_those_about_the_same_go_on(
+    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
+) -> None:
+    skip_without_pyarrow(ending)
+    first, second = (dataclasses.replace(predictor, frame=frame) for frame in (1, 2))
+    table = tmp_path / f"rows{ending}"
+    predict_tree(first, [tree], table)
+    assert predict_tree(first, [tree], table).kept == 42
+    with pytest.raises(UsageError, match=r"holds rows that ask for frame 1, this run asks for frame 2"):
+        predict_tree(second, [tree], table)
+
+
+@pytest.mark.parametrize("overwrite", [True, False])
+def test_a_folder_without_scans_costs_no_older_table(
+    predictor: Predictor, tree: Path, tmp_path: Path, *, overwrite: bool
+) -> None:
+    (tmp_path / "nothing").mkdir()
+    table = tmp_path / "rows.csv"
+    for before in (False, True):
+        with pytest.raises(UsageError, match="holds no scans"):
+            predict_tree(predictor, [tmp_path / "nothing"], table, overwrite=overwrite)
+        assert table.exists() == before
+        if not before:
+            predict_tree(predictor, [tree], table)
+    assert len(paths_of(table)) == 42
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+@pytest.mark.parametrize("ending", ENDINGS)
+def test_a_name_of_any_bytes_is_a_row_that_a_later_run_keeps(
+    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
+) -> None:
+    skip_without_pyarrow(ending)
+    odd = tmp_path / "odd"
+    odd.mkdir()
+    for name in (b"line\nfeed.png", b"latin \xe9.png", b'quote",comma.png'):
+        (odd / os.fsdecode(name)).write_bytes(next(tree.rglob("scan*.png")).read_bytes())
+    (odd / os.fsdecode(b"broken \xff\n.png")).write_bytes(b"no picture")
+    table = tmp_path / f"rows{ending}"
+    assert predict_tree(predictor, [odd], table) == Tally(rows=4, refused=1, kept=0, mended=False)
+    assert predict_tree(predictor, [odd], table).kept == 4

@@ -38,6 +38,11 @@ def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> 
     assert list(scans_in(paths)) == paths
 
 
+def test_a_name_that_no_system_takes_does_not_stop_the_rest(tmp_path: Path) -> None:
+    scan, unheard = touch(tmp_path / "a.png"), tmp_path / ("x" * 300 + ".png")
+    assert list(scans_in([unheard, scan])) == [unheard, scan]
+
+
 def test_a_scan_that_is_named_twice_is_given_once(tmp_path: Path) -> None:
     first, second = touch(tmp_path / "a.png"), touch(tmp_path / "b.png")
     assert list(scans_in([second, tmp_path, tmp_path, first])) == [second, first]

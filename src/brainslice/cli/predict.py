@@ -115,7 +115,6 @@ def _print_all(predictor: Predictor, places: Iterable[Path], as_json: bool, each
     from brainslice.rows.table import answers
 
     rows = refused = 0
-    info = predictor.bundle.info
     with nullcontext(silent) if _is_one_file(places) else watching() as progress:
         for path, answer in answers(predictor, places, progress):
             rows += 1
@@ -123,14 +122,16 @@ def _print_all(predictor: Predictor, places: Iterable[Path], as_json: bool, each
             if isinstance(answer, Prediction):
                 each(path, answer)
             if as_json:
-                typer.echo(json.dumps(row_of(path, answer, info.digest, predictor.threshold), ensure_ascii=False))
+                typer.echo(json.dumps(row_of(path, answer, predictor), ensure_ascii=False))
             else:
                 _tell(path, answer)
     return rows, refused
 
 
 def _is_one_file(places: Iterable[Path]) -> bool:
-    return isinstance(places, Sequence) and len(places) == 1 and not places[0].is_dir()
+    from brainslice.scan.files import is_folder
+
+    return isinstance(places, Sequence) and len(places) == 1 and not is_folder(places[0])
 
 
 def _everything(wanted: Sequence[Each]) -> Each:

@@ -22,6 +22,7 @@ from brainslice.infer.prediction import Prediction, Refusal
 from brainslice.infer.safeguards import Judgement, Safeguards
 from brainslice.prepare.recipe import Recipe
 from brainslice.progress import Progress, silent
+from brainslice.scan.files import printable
 from brainslice.scan.read import read_scan
 from brainslice.trust.calibration import Temperature
 
@@ -100,7 +101,7 @@ class Predictor:
             BundleError: The model gives no usable answer.
         """
         seen = self.recipe(read_scan(path, self.frame))
-        return self.answer([path.name], [seen])[0]
+        return self.answer([printable(path.name)], [seen])[0]
 
     def predict_many(
         self, paths: Iterable[Path], progress: Progress = silent, *, workers: int = 0
@@ -175,7 +176,7 @@ class Predictor:
         self, prepared: Sequence[tuple[Path, NetworkInput | Refusal]]
     ) -> Iterator[Prediction | Refusal]:
         readable = [(path, item) for path, item in prepared if not isinstance(item, Refusal)]
-        answers = iter(self.answer([path.name for path, _ in readable], [seen for _, seen in readable]))
+        answers = iter(self.answer([printable(path.name) for path, _ in readable], [seen for _, seen in readable]))
         for _, item in prepared:
             yield item if isinstance(item, Refusal) else next(answers)
 
@@ -183,7 +184,7 @@ class Predictor:
         try:
             return path, self.recipe(read_scan(path, self.frame))
         except UnreadableScanError as error:
-            return path, Refusal(source=path.name, reason=str(error))
+            return path, Refusal(source=printable(path.name), reason=str(error))
 
     def _say(
         self,

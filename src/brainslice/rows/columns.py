@@ -7,19 +7,20 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from brainslice.infer.prediction import Prediction, Refusal
+from brainslice.infer.predictor import Predictor
 from brainslice.labels import LabelSet
 from brainslice.rows.walk import spelled
 
 Row: TypeAlias = dict[str, Any]
 """One answer or refusal in plain types, as JSON tells it."""
 
-Cell: TypeAlias = str | float | bool | None
+Cell: TypeAlias = str | int | float | bool | None
 """One value of a table."""
 
 SEPARATOR: Final = "|"
 """What stands between the words of a cell that holds several."""
 
-_BEFORE: Final = ("path", "source", "verdict", "class", "tumour_probability", "threshold", "tumour")
+_BEFORE: Final = ("path", "frame", "source", "verdict", "class", "tumour_probability", "threshold", "tumour")
 _AFTER: Final = (
     *("prediction_set", "coverage", "strangeness", "entropy", "mutual_information"),
     *("reasons", "marks", "bundle", "refused"),
@@ -30,9 +31,10 @@ _NUMBERS: Final = frozenset(
 )
 
 
-def row_of(path: Path, answer: Prediction | Refusal, bundle: str, threshold: float) -> Row:
-    """Tell one answer or refusal, with the path it was asked about and by what it was answered."""
-    return {"path": spelled(path), "threshold": threshold, "bundle": bundle} | answer.to_json()
+def row_of(path: Path, answer: Prediction | Refusal, predictor: Predictor) -> Row:
+    """Tell one answer or refusal, with the path and frame it was asked about and by what it was answered."""
+    asked = {"path": spelled(path), "frame": predictor.frame, "threshold": predictor.threshold}
+    return asked | {"bundle": predictor.bundle.info.digest} | answer.to_json()
 
 
 def columns_of(labels: LabelSet) -> tuple[str, ...]:
@@ -49,13 +51,13 @@ def cells_of(row: Row, labels: LabelSet) -> dict[str, Cell]:
 
 
 def is_number(column: str) -> bool:
-    """Tell whether a column holds numbers; ``tumour`` holds yes or no, all others text."""
+    """Tell whether a column holds real numbers; ``frame`` holds whole ones, ``tumour`` yes or no, all others text."""
     return column in _NUMBERS or column.startswith(_SHARE)
 
 
 def _flat(value: object) -> Cell:
     if isinstance(value, list):
         return SEPARATOR.join(str(each["code"]) if isinstance(each, Mapping) else str(each) for each in value)
-    if value is None or isinstance(value, bool | float | str):
+    if value is None or isinstance(value, bool | int | float | str):
         return value
     return str(value)

@@ -24,17 +24,19 @@ _ANEW: Final = "give another --output, or begin anew with --overwrite"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What rows of one table have in common; rows of another bundle or threshold are never mixed with them.
+    """What rows of one table have in common; rows of another bundle, threshold or frame are never mixed with them.
 
     Attributes:
         labels: The classes.
         bundle: The digest of the bundle that answers.
         threshold: The probability of any tumour from which a scan is called one.
+        frame: Which frame, page or axial slice of files that hold several is asked for, from 1; None for none.
     """
 
     labels: LabelSet
     bundle: str
     threshold: float
+    frame: int | None = None
 
 
 @dataclass(slots=True)
@@ -102,7 +104,7 @@ def comma_separated(labels: LabelSet) -> LineFormat:
             msg = f"must have {len(columns)} cells, got {len(cells)}"
             raise ValueError(msg)
         row: Row = dict(zip(columns, cells, strict=True))
-        return row | {"threshold": float(row["threshold"])}
+        return row | {"threshold": float(row["threshold"]), "frame": int(row["frame"]) if row["frame"] else None}
 
     head = _csv_line(columns)
     return LineFormat(head, head, lambda row: _csv_line(list(cells_of(row, labels).values())), read)
@@ -112,7 +114,7 @@ def refuse_others(path: Path, row: Row, asked: Asked) -> None:
     """Refuse to mix rows.
 
     Raises:
-        UsageError: The row was answered by another bundle or at another threshold.
+        UsageError: The row was answered by another bundle, at another threshold or about another frame.
     """
     if row.get("bundle") != asked.bundle:
         theirs = str(row.get("bundle"))[:12]
@@ -120,6 +122,11 @@ def refuse_others(path: Path, row: Row, asked: Asked) -> None:
         raise UsageError(msg)
     if row.get("threshold") != asked.threshold:
         msg = f"{path}: holds rows at the threshold {row.get('threshold')}, this run has {asked.threshold}; {_ANEW}"
+        raise UsageError(msg)
+    if row.get("frame") != asked.frame:
+        both = (row.get("frame"), asked.frame)
+        theirs, ours = (f"frame {frame}" if frame else "no frame by number" for frame in both)
+        msg = f"{path}: holds rows that ask for {theirs}, this run asks for {ours}; {_ANEW}"
         raise UsageError(msg)
 
 
@@ -135,7 +142,7 @@ def read_kept(path: Path, lines: LineFormat, asked: Asked) -> tuple[Kept, int]:
         What was kept, and how many bytes of the file that is.
 
     Raises:
-        UsageError: The file holds something else, or rows of another bundle or threshold.
+        UsageError: The file holds something else, or rows of another bundle, threshold or frame.
     """
     kept, length = Kept(), 0
     if not path.exists():

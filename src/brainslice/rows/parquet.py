@@ -21,9 +21,9 @@ _ROWS: Final = 65_536
 
 
 def schema_of(labels: LabelSet) -> pa.Schema:
-    """Say what type each column has: 64-bit floats, text, and whether it is a tumour."""
+    """Say what type each column has: 64-bit floats, text, the frame's number, and whether it is a tumour."""
     kinds = {name: pa.float64() if is_number(name) else pa.string() for name in columns_of(labels)}
-    return pa.schema(kinds | {"tumour": pa.bool_()})
+    return pa.schema(kinds | {"frame": pa.int32(), "tumour": pa.bool_()})
 
 
 def rows_in(path: Path, labels: LabelSet) -> Iterator[Row]:
@@ -36,7 +36,7 @@ def rows_in(path: Path, labels: LabelSet) -> Iterator[Row]:
         with parquet.ParquetFile(path) as file:
             if not file.schema_arrow.equals(schema_of(labels)):
                 _refuse(path, "its columns are others")
-            for part in file.iter_batches(_ROWS, columns=["path", "threshold", "bundle", "refused"]):
+            for part in file.iter_batches(_ROWS, columns=["path", "frame", "threshold", "bundle", "refused"]):
                 yield from part.to_pylist()
     except (pa.ArrowException, OSError) as error:
         _refuse(path, " ".join(str(error).split())[:120])

@@ -100,23 +100,27 @@ def predict_tree(
         What the table holds.
 
     Raises:
-        UsageError: The ending is none of those, pyarrow is missing, the table holds something else or rows of another
-            bundle or threshold, or another run is writing to it.
+        UsageError: The ending is none of those, pyarrow is missing, a folder holds no scans, the table holds something
+            else or rows of another bundle, threshold or frame, or another run is writing to it.
         ResourceError: The disk is full.
     """
-    table = _Table(output, Asked(predictor.bundle.labels, predictor.bundle.info.digest, predictor.threshold))
+    info = predictor.bundle.info
+    table = _Table(output, Asked(predictor.bundle.labels, info.digest, predictor.threshold, predictor.frame))
     with one_at_a_time(output.with_name(f".{output.name}.lock"), f"writing {output.name}"):
+        kept, length = (Kept(), 0) if overwrite else table.keep()
+        before = kept.rows
+        answered = answers(predictor, places, progress, kept.done)
+        # The first answers come before a file is touched: what cannot be meant shall cost no older table.
+        some = list(islice(answered, BATCH))
         if overwrite:
             table.forget()
-        kept, length = table.keep()
-        before = kept.rows
         with appending(table.journal, table.lines, length) as add:
-            answered = answers(predictor, places, progress, kept.done)
-            while some := list(islice(answered, BATCH)):
-                rows = [_row(pair, table.asked, each) for pair in some]
+            while some:
+                rows = [_row(pair, predictor, each) for pair in some]
                 add(rows)
                 for row in rows:
                     kept.add(row)
+                some = list(islice(answered, BATCH))
         table.seal()
     return Tally(kept.rows, kept.refused, before, kept.mended)
 
@@ -164,8 +168,8 @@ class _Table:
         self.journal.unlink()
 
 
-def _row(answered: Answered, asked: Asked, each: Callable[[Path, Prediction], None] | None) -> Row:
+def _row(answered: Answered, predictor: Predictor, each: Callable[[Path, Prediction], None] | None) -> Row:
     path, answer = answered
     if each is not None and isinstance(answer, Prediction):
         each(path, answer)
-    return row_of(path, answer, asked.bundle, asked.threshold)
+    return row_of(path, answer, predictor)

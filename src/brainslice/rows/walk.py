@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UsageError
+from brainslice.scan.files import is_folder, printable
 from brainslice.scan.read import SCAN_SUFFIXES
 
 _MAGIC_PLACE: Final = 128
@@ -67,7 +68,7 @@ def scans_in(places: Iterable[Path]) -> Iterator[Path]:
     """
     given: set[bytes] = set()
     for place in places:
-        for path in _searched(place) if place.is_dir() else (place,):
+        for path in _searched(place) if is_folder(place) else (place,):
             name = fingerprint(spelled(path))
             if name not in given:
                 given.add(name)
@@ -76,8 +77,7 @@ def scans_in(places: Iterable[Path]) -> Iterator[Path]:
 
 def spelled(path: Path) -> str:
     """Spell a path on one line of UTF-8, whatever bytes its name has."""
-    shown = str(path).encode("utf-8", "backslashreplace").decode("utf-8")
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
+    return printable(str(path))
 
 
 def fingerprint(text: str) -> bytes:
@@ -103,9 +103,9 @@ def _walked(folder: Path) -> Iterator[Path]:
         # A folder that cannot be opened is refused as a file is, and does not stop the rest.
         yield folder
         return
-    for name, is_folder in names:
+    for name, leads_on in names:
         path = folder / name
-        if is_folder:
+        if leads_on:
             yield from _walked(path)
         elif _looks_like_a_scan(path):
             yield path

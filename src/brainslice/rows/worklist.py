@@ -56,10 +56,9 @@ def worklist(
     for_review(np.zeros(1), budget)
     refused: list[Row] = []
     answered: list[tuple[Row, float]] = []
-    digest = predictor.bundle.info.digest
     for path, answer in answers(predictor, places, progress):
         # Of each answer only the row is kept: with their pictures, an archive of them would fill the memory.
-        row = row_of(path, answer, digest, predictor.threshold)
+        row = row_of(path, answer, predictor)
         if isinstance(answer, Refusal):
             refused.append(row)
         else:
