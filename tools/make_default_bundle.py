@@ -23,7 +23,8 @@ from brainslice.files import write_text
 from brainslice.infer.default import DEFAULT_BUNDLE
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.infer.predictor import Predictor
-from brainslice.judge.halving import half_parity, split_of
+from brainslice.judge.halving import half_parity
+from brainslice.judge.tuning import split_of
 from brainslice.network.halve import halve
 from brainslice.places import Places
 
@@ -36,7 +37,7 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
     whole = Predictor.open(bundle)
     places = Places.of(project, settings(project, None, None))
     manifest = Manifest.read(places.data)
-    split = split_of(manifest, whole)
+    split = split_of(whole.bundle, manifest)
     inputs = decode(manifest, whole.recipe, places.cache)[split.validation]
     info = whole.bundle.info
     files = {name: whole.bundle.path(name) for name in info.files if name != TRAINING_FILE}

@@ -27,7 +27,17 @@ def _drawn_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_shows_every_fold_their_spread_and_all_together(project: Path, capsys: Capture) -> None:
     assert call("crossval", "--project-root", project, *WORDS, "--folds", "3") == 0
     said = capsys.readouterr()
-    for part in ("fold 0", "fold 2", "mean ± sd", "accuracy", "tumour_auc", "[phantom]", "n = 44 scans", "floor"):
+    for part in (
+        "fold 0",
+        "fold 2",
+        "mean ± sd",
+        "accuracy",
+        "tumour_auc",
+        "[phantom]",
+        "n = 44 scans",
+        "floor",
+        "referred",
+    ):
         assert part in said.out
     assert "crossval.json" in said.err
 

@@ -10,11 +10,10 @@ import pytest
 from brainslice.arrays import InputBatch
 from brainslice.bundle.card import model_card
 from brainslice.bundle.store import open_bundle
-from brainslice.cohort.manifest import Manifest
-from brainslice.errors import DatasetError, ParityError
+from brainslice.errors import ParityError
 from brainslice.infer.engine import Engine, EngineOutput
 from brainslice.infer.predictor import Predictor
-from brainslice.judge.halving import half_parity, split_of
+from brainslice.judge.halving import half_parity
 from brainslice.places import Places
 from stand_in import SIZE, config, prepare_project, write_bundle_for
 
@@ -62,19 +61,6 @@ def test_a_small_change_is_measured(predictor: Predictor, inputs: np.ndarray) ->
 def test_a_large_change_does_not_ship(predictor: Predictor, inputs: np.ndarray) -> None:
     with pytest.raises(ParityError, match=r"16-bit weights must change no probability by more than 0\.01"):
         half_parity(predictor, Shifted(predictor.engine, 1.0), inputs)
-
-
-def test_the_split_is_the_one_that_trained(project: Path, predictor: Predictor) -> None:
-    manifest = Manifest.read(Places.of(project, config()).data)
-    assert split_of(manifest, predictor).digest == predictor.bundle.info.provenance.split_digest
-
-
-def test_another_set_is_refused(predictor: Predictor, tmp_path: Path) -> None:
-    other = prepare_project(tmp_path / "other")
-    manifest = Manifest.read(Places.of(other, config()).data)
-    object.__setattr__(manifest, "records", manifest.records[:-3])
-    with pytest.raises(DatasetError, match="is not the set that"):
-        split_of(manifest, predictor)
 
 
 def test_the_tool_writes_a_bundle_that_opens_and_tells_its_parity(

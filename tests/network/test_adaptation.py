@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from scipy.special import log_softmax, rel_entr, softmax
 
 from brainslice.errors import ConfigError
-from brainslice.network.adaptation import AdaptationLoss, adaptation_targets, known_classes, tumour_or_healthy
-from brainslice.network.losses import CrossEntropy
+from brainslice.network.adaptation import AdaptationLoss, adaptation_targets, tumour_or_healthy
+from brainslice.network.losses import CrossEntropy, one_hot
 
 HEALTHY, CLASSES = 2, 4
 
@@ -41,7 +41,7 @@ def test_a_label_of_tumour_costs_minus_log_of_one_minus_the_healthy_probability(
 @given(st.integers(0, 2**16))
 def test_where_one_class_is_allowed_it_is_cross_entropy(seed: int) -> None:
     logits, teacher, rng = drawn(seed)
-    allowed = known_classes(rng.integers(CLASSES, size=len(logits)), CLASSES)
+    allowed = one_hot(rng.integers(CLASSES, size=len(logits)), CLASSES)
     targets = adaptation_targets(allowed, teacher, nothing(len(logits)))
     assert losses(AdaptationLoss(), targets, logits) == pytest.approx(
         losses(CrossEntropy(), allowed, logits), rel=1e-4, abs=1e-5

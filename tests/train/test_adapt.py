@@ -8,6 +8,7 @@ import pytest
 
 from brainslice.bundle.adaptation import adaptation_of
 from brainslice.bundle.store import open_bundle
+from brainslice.cohort.site import read_site, site_inputs
 from brainslice.errors import ForgettingError
 from brainslice.infer.predictor import Predictor
 from brainslice.network.build import NetworkPlan
@@ -66,6 +67,22 @@ def test_the_bundle_remembers_an_out_of_fold_answer_for_each_scan(adaptable: Pat
     scores = found.entries[-1].scores
     assert called == 9 - scores.false_negatives + scores.false_positives
     assert stored.base == open_bundle(adaptable / "models" / "bundle").info.digest
+
+
+def test_the_gate_is_learnt_anew_and_knows_the_scans_that_taught_it(adaptable: Path) -> None:
+    found = adapt_in(adaptable, "adapt.curve=false")
+    info = found.bundle.info
+    assert info.outliers is not None
+    assert info.outliers.training == 12 + 18
+    predictor = Predictor.open(found.bundle.folder)
+    assert predictor.safeguards.gate is not None
+    scans = site_inputs(read_site(adaptable / "elsewhere", found.bundle.labels, None), predictor.recipe)
+    usual = predictor.safeguards.gate.strangeness(predictor.score(scans).features)
+    noise = np.random.default_rng(0).integers(0, 256, scans.shape, dtype=np.uint8)
+    strange = predictor.safeguards.gate.strangeness(predictor.score(noise).features)
+    assert np.median(usual) < np.median(strange)
+    assert info.conformal is None
+    assert info.operating_points == ()
 
 
 def test_the_graph_the_keras_file_and_the_figures_are_of_one_network(adaptable: Path) -> None:

@@ -92,6 +92,17 @@ def test_the_pooled_accuracy_is_the_folds_weighted_by_their_scans(finished: Fini
     assert result.pooled.floor is not None
 
 
+def test_what_is_left_to_a_person_is_told_of_all_scans(finished: Finished) -> None:
+    pooled, folds = finished.result.pooled.abstention, [fold.abstention for fold in finished.result.folds]
+    assert pooled is not None
+    referred = [each.referred for each in folds if each is not None]
+    assert pooled.referred.n == sum(each.n for each in referred)
+    assert pooled.referred.value == pytest.approx(
+        np.average([each.value or 0.0 for each in referred], weights=[each.n for each in referred])
+    )
+    assert sum(pooled.reasons.values()) == sum(sum(each.reasons.values()) for each in folds if each is not None)
+
+
 def test_what_it_found_is_saved(finished: Finished) -> None:
     result = finished.result
     assert result.path == finished.root / "reports" / "crossval" / "crossval.json"

@@ -64,7 +64,9 @@ def test_other_settings_train_again(project: Path, trained: list[Path]) -> None:
     assert len(trained) == 2
 
 
-@pytest.mark.parametrize("word", ["log.csv=false", "inference.threshold=0.3", "data.test_fold=2"])
+@pytest.mark.parametrize(
+    "word", ["log.csv=false", "inference.threshold=0.3", "data.test_fold=2", "data.cache=elsewhere", "adapt.steps=7"]
+)
 def test_settings_that_no_training_sees_change_nothing(project: Path, word: str) -> None:
     assert plan(project, word).fingerprint == plan(project).fingerprint
 

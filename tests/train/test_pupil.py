@@ -8,7 +8,8 @@ import pytest
 
 from brainslice.config import AdaptConfig
 from brainslice.errors import UsageError
-from brainslice.network.adaptation import adaptation_targets, known_classes, tumour_or_healthy
+from brainslice.network.adaptation import adaptation_targets, tumour_or_healthy
+from brainslice.network.losses import one_hot
 from brainslice.train.pupil import Diary, Material, Pupil
 
 HEALTHY, CLASSES, N = 2, 4, 24
@@ -40,7 +41,7 @@ def material(distilled: bool = True) -> Material:  # noqa: FBT001, FBT002 - a ca
         site_targets=(told, told),
         tumours=tumours,
         replay=source,
-        replay_targets=adaptation_targets(known_classes(labels, CLASSES), teacher, kept),
+        replay_targets=adaptation_targets(one_hot(labels, CLASSES), teacher, kept),
         check=source[:10],
     )
 

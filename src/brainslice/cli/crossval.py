@@ -68,6 +68,8 @@ def _show(result: CrossValidation) -> None:
         floor = pooled.floor
         accuracy = next(score.value for score in floor.scores if score.name == "accuracy")
         say(f"floor (grey levels only): accuracy {_number(accuracy)}; McNemar p = {floor.test.p_value:.2g}")
+    for line in pooled.abstention.summary_lines() if pooled.abstention else ():
+        say(line)
 
 
 def _number(value: float | None) -> str:

@@ -10,13 +10,12 @@ from typing import Final
 from brainslice.cohort.folders import find_scans
 from brainslice.cohort.grouping import look_at
 from brainslice.cohort.placing import free_name, opened_source, place_scan, refuse_overlap
+from brainslice.cohort.shared import BINARY_LABELS
 from brainslice.errors import DatasetError
 from brainslice.files import replacing_folder
-from brainslice.labels import LabelSet
 from brainslice.lock import one_at_a_time
 from brainslice.progress import Progress, silent
 
-EXTERNAL_LABELS: Final = LabelSet(("yes", "no"), healthy="no")
 LOCK_FILE: Final = ".prepare.lock"
 """Held in a project while its data are prepared: two runs would put their halves into one place."""
 
@@ -68,11 +67,11 @@ def prepare_external(source: Path, project_root: Path, *, copy: bool = False, pr
 
 def _prepare(source: Path, project_root: Path, progress: Progress, *, copy: bool) -> External:
     folder = project_root.joinpath(*_PLACE)
-    found = find_scans(opened_source(source, project_root), EXTERNAL_LABELS, ignore_others=True)
+    found = find_scans(opened_source(source, project_root), BINARY_LABELS, ignore_others=True)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [folder])
     seen, unreadable = look_at(found.scans, progress)
     count = Counter(scan.found.label for scan in seen)
-    for label in EXTERNAL_LABELS.names:
+    for label in BINARY_LABELS.names:
         if not count[label]:
             msg = f"{found.root}: none of the files in {label} can be read; download the set again"
             raise DatasetError(msg)

@@ -18,7 +18,7 @@ from brainslice.measure.subgroups import Calls, SubgroupRow, size_bins, subgroup
 from brainslice.progress import Progress, silent
 from brainslice.scan.read import read_scan
 from brainslice.trust.cutting import TumourScores
-from brainslice.trust.operating_point import Criterion, OperatingPoint, Rate
+from brainslice.trust.operating_point import TARGETS, Criterion, OperatingPoint, Rate
 
 _FOUND: Final = "found-"
 """How groups are named that nobody knew, only the search for copies found."""
@@ -111,7 +111,7 @@ def analyse(judged: Judged, progress: Progress = silent) -> Analysed:
 def _on_test(point: OperatingPoint, test: TumourScores) -> PointOnTest:
     sensitivity, specificity = rates_at(test, point.threshold)
     kept = None
-    if point.value is not None and point.criterion in {Criterion.SENSITIVITY, Criterion.SPECIFICITY}:
+    if point.value is not None and point.criterion in TARGETS:
         found = sensitivity if point.criterion is Criterion.SENSITIVITY else specificity
         kept = found.value >= point.value
     return PointOnTest(point, sensitivity, specificity, kept)

@@ -8,9 +8,7 @@ import numpy as np
 
 from brainslice.arrays import InputBatch
 from brainslice.bundle.types import HalfParity
-from brainslice.cohort.manifest import Manifest
-from brainslice.cohort.split import Protocol, Split, make_split
-from brainslice.errors import DatasetError, ParityError
+from brainslice.errors import ParityError
 from brainslice.infer.engine import Engine
 from brainslice.infer.predictor import Predictor
 from brainslice.progress import Progress, silent
@@ -22,25 +20,6 @@ LEAST_SAME: Final = 0.995
 """So many of the scans must keep their class."""
 
 _BATCH: Final = 32
-
-
-def split_of(manifest: Manifest, predictor: Predictor) -> Split:
-    """Find the division of a set that a bundle was trained with, by its digest.
-
-    Raises:
-        DatasetError: The set can be divided in no way that gives that digest.
-    """
-    origin = predictor.bundle.info.provenance
-    protocol = Protocol(origin.protocol)
-    folds = sorted({record.fold for record in manifest.records})
-    # The official split looks at no fold, so the first pair of them decides.
-    for test in folds:
-        for validation in (fold for fold in folds if fold != test):
-            split = make_split(manifest, protocol, test, validation)
-            if split.digest == origin.split_digest:
-                return split
-    msg = f"{manifest.root}: is not the set that {predictor.bundle.folder} was trained with; give that project"
-    raise DatasetError(msg)
 
 
 def half_parity(whole: Predictor, half: Engine, inputs: InputBatch, progress: Progress = silent) -> HalfParity:

@@ -18,6 +18,7 @@ from brainslice.infer.predictor import Predictor
 from brainslice.judge.caution import caution_of
 from brainslice.judge.ledger import Ledger
 from brainslice.judge.together import seen_together
+from brainslice.measure.abstention import Caution
 from brainslice.measure.evaluation import Evaluation, Scored, Terms, evaluate
 from brainslice.measure.floor import fit_floor
 from brainslice.places import Places
@@ -35,6 +36,7 @@ class Judged:
         predictor: The one users call.
         output: Logits and class maps of the test scans, in the order of ``split.test``.
         scored: The probabilities beside the truth.
+        caution: What was said about each of them besides.
         evaluation: Everything said about them.
         openings: How often these test scans have been scored, this time included.
     """
@@ -44,6 +46,7 @@ class Judged:
     predictor: Predictor
     output: EngineOutput
     scored: Scored
+    caution: Caution
     evaluation: Evaluation
     openings: int
 
@@ -94,8 +97,8 @@ def judge(
         temperature=info.temperature,
         threshold=info.threshold,
     )
-    evaluation = evaluate(scored, terms, caution_of(predictor, output, seen))
-    return Judged(manifest, split, predictor, output, scored, evaluation, openings)
+    caution = caution_of(predictor, output, seen)
+    return Judged(manifest, split, predictor, output, scored, caution, evaluate(scored, terms, caution), openings)
 
 
 def terms_of(manifest: Manifest, config: Config) -> Terms:

@@ -50,7 +50,7 @@ class TuningScans:
     @property
     def shown_words(self) -> str:
         """Say which scans these are."""
-        which = "the scans that chose" if self.held_out is None else "held-out scans beside those that chose"
+        which = "they chose the threshold" if self.held_out is None else "held-out scans beside those that chose"
         return f"{self.words} ({which})"
 
 
@@ -79,7 +79,7 @@ def validation_scans(places: Places, predictor: Predictor, progress: Progress = 
     leaks = split.crossing_validation > 0
     if leaks:
         notes.append(f"{split.crossing_validation} of them have relatives in training, so nothing can be promised")
-    words = f"{manifest.name}, validation scans of the {split.protocol.value} protocol"
+    words = f"{manifest.name}, validation scans of the {split.protocol.value} protocol, which chose the weights too"
     return TuningScans(scores, None, words, tuple(notes), promising=not leaks)
 
 

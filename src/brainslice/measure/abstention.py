@@ -41,6 +41,17 @@ class Caution:
         """Whether each scan is left to a person ``(n,)``."""
         return np.array([bool(reasons) for reasons in self.reasons])
 
+    @classmethod
+    def join(cls, parts: Sequence[Caution]) -> Caution:
+        """Lay what was said about several sets of scans end to end; at least one, all with sets or all without."""
+        sets = [part.sets for part in parts if part.sets is not None]
+        return cls(
+            doubts=np.concatenate([part.doubts for part in parts]),
+            reasons=tuple(reasons for part in parts for reasons in part.reasons),
+            sets=np.concatenate(sets) if sets else None,
+            coverage=parts[0].coverage,
+        )
+
 
 @dataclass(frozen=True, slots=True)
 class Covered:

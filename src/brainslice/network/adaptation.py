@@ -6,9 +6,9 @@ import keras
 import numpy as np
 from jaxtyping import Float32
 
-from brainslice.arrays import Decisions, Labels
+from brainslice.arrays import Decisions
 from brainslice.errors import ConfigError
-from brainslice.network.losses import Tensor, one_hot
+from brainslice.network.losses import Tensor
 
 _NEVER = -1e9
 """What is added to the logit of a class that cannot be; exp of it is 0."""
@@ -63,11 +63,6 @@ class AdaptationLoss(keras.losses.Loss):
     def get_config(self) -> dict[str, object]:
         """Give what is needed to make the same loss again."""
         return {**super().get_config(), "distillation": self.distillation, "temperature": self.temperature}
-
-
-def known_classes(labels: Labels, classes: int) -> Float32[np.ndarray, "n k"]:
-    """Allow each scan the one class it has."""
-    return one_hot(labels, classes)
 
 
 def tumour_or_healthy(tumours: Decisions, healthy: int, classes: int) -> Float32[np.ndarray, "n k"]:

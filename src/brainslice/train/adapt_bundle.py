@@ -14,6 +14,7 @@ import numpy as np
 from brainslice.arrays import Logits
 from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutAnswer, adapted_name
 from brainslice.bundle.card import CARD_FILE, model_card
+from brainslice.bundle.safeguards import StoredGate
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, GraphParity
 from brainslice.config import Config
@@ -21,6 +22,7 @@ from brainslice.files import replacing, write_text
 from brainslice.infer.onnx_engine import OnnxEngine
 from brainslice.judge.contest import Entry
 from brainslice.measure.two_kinds import TwoKinds
+from brainslice.network.build import pooled_features
 from brainslice.network.export import export_onnx, head_of, parity, save_network
 from brainslice.network.weights import weights_digest
 from brainslice.places import Places
@@ -28,9 +30,13 @@ from brainslice.train.finish import KERAS_FILE
 from brainslice.train.ground import Ground
 from brainslice.train.held_out import validation_of
 from brainslice.train.nested import OutOfFold, Setting, Tuned
+from brainslice.train.pupil import run_model
+from brainslice.train.safeguards import fit_gate
 from brainslice.trust.dropout import HEAD_FILE
+from brainslice.trust.outlier import OUTLIERS_FILE
 
 _PARITY_SCANS = 64
+_FILES = (GRAPH_FILE, KERAS_FILE, HEAD_FILE, OUTLIERS_FILE, CARD_FILE, ADAPTATION_FILE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,8 @@ def write_adapted(moved: Moved, outcome: Outcome, names: Names, config: Config, 
     """Export the adapted network, check the export, and write its bundle and its Keras file.
 
     What the base knew of prediction sets, strange scans and operating points is not taken over: it was found for other
-    logits and other features.
+    logits and other features. The gate is learnt anew, from source scans and the site's together; sets and points need
+    labelled scans of the site that did not train the network, and there are none left.
 
     Raises:
         ParityError: The exported graph disagrees with the network; nothing is written.
@@ -107,7 +114,7 @@ def write_adapted(moved: Moved, outcome: Outcome, names: Names, config: Config, 
     ground = moved.ground
     names.bundle.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".adapted-", dir=names.bundle.parent) as folder:
-        files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, CARD_FILE, ADAPTATION_FILE)}
+        files = {name: Path(folder) / name for name in _FILES}
         save_network(ground.network, files[KERAS_FILE])
         head_of(ground.network).save(files[HEAD_FILE])
         export_onnx(ground.network, files[GRAPH_FILE])
@@ -115,7 +122,7 @@ def write_adapted(moved: Moved, outcome: Outcome, names: Names, config: Config, 
         found = parity(ground.network, lambda batch: _pair(engine, batch), ground.inputs[:_PARITY_SCANS])
         found.require()
         checked = GraphParity(n=found.scans, logits=found.logits, class_maps=found.class_maps)
-        draft = _draft(moved, outcome, config, checked)
+        draft = _draft(moved, outcome, config, checked, _gate(ground, config, files[OUTLIERS_FILE]))
         adaptation = _adaptation(moved, outcome, config, accepted=accepted)
         write_text(files[ADAPTATION_FILE], adaptation.to_text())
         write_text(files[CARD_FILE], model_card(draft, adapted=card_lines(moved, outcome, config)))
@@ -144,7 +151,14 @@ def _spelled(scores: TwoKinds) -> str:
     return f"AUC {scores.auc.text}, sensitivity {scores.sensitivity.text}, specificity {scores.specificity.text}"
 
 
-def _draft(moved: Moved, outcome: Outcome, config: Config, checked: GraphParity) -> BundleDraft:
+def _gate(ground: Ground, config: Config, path: Path) -> StoredGate:
+    """Learn what is usual at either site; scans of the source that trained nothing set the limit."""
+    pooled = pooled_features(ground.network)
+    learnt = [run_model(pooled, activations) for activations in (ground.replay, ground.views[0])]
+    return fit_gate(np.concatenate(learnt), run_model(pooled, ground.held_out), config.trust, path)
+
+
+def _draft(moved: Moved, outcome: Outcome, config: Config, checked: GraphParity, gate: StoredGate) -> BundleDraft:
     ground, info = moved.ground, moved.ground.bundle.info
     kept = ("labels", "recipe", "backbone", "class_map_shape")
     told = {"weights_digest": weights_digest(ground.network.whole)}
@@ -160,6 +174,7 @@ def _draft(moved: Moved, outcome: Outcome, config: Config, checked: GraphParity)
             outcome.held_out, ground.held_out_labels, outcome.tuned.temperature, config.calibration.bins
         ),
         parity=checked,
+        outliers=gate,
     )
 
 

@@ -17,6 +17,7 @@ from brainslice.config import Config
 from brainslice.errors import UsageError
 from brainslice.files import write_json
 from brainslice.judge.scoring import judge, terms_of
+from brainslice.measure.abstention import Caution
 from brainslice.measure.evaluation import Evaluation, Scored, evaluate
 from brainslice.places import Places
 from brainslice.progress import Progress, silent
@@ -64,6 +65,7 @@ class CrossValidation:
 @dataclass(frozen=True, slots=True, eq=False)
 class _Outcome:
     scored: Scored
+    caution: Caution
     temperature: float
     openings: int
 
@@ -100,10 +102,19 @@ def _outcome(fold: Fold, progress: Progress) -> _Outcome:
         return scored
     train_once(fold, progress)
     judged = judge(fold.places, fold.config, progress, division=fold.division)
-    outcome = _Outcome(judged.scored, judged.evaluation.terms.temperature, judged.openings)
-    facts = {"fingerprint": fold.fingerprint, "temperature": outcome.temperature, "openings": outcome.openings}
-    save_arrays(kept, facts, {name: getattr(outcome.scored, name) for name in _ARRAYS})
+    outcome = _Outcome(judged.scored, judged.caution, judged.evaluation.terms.temperature, judged.openings)
+    _write(kept, fold.fingerprint, outcome)
     return outcome
+
+
+def _write(path: Path, fingerprint: str, outcome: _Outcome) -> None:
+    caution = outcome.caution
+    facts = {"fingerprint": fingerprint, "temperature": outcome.temperature, "openings": outcome.openings}
+    arrays = {name: getattr(outcome.scored, name) for name in _ARRAYS}
+    arrays |= {"doubts": caution.doubts, "reasons": np.array([" ".join(reasons) for reasons in caution.reasons])}
+    if caution.sets is not None:
+        facts["coverage"], arrays["sets"] = caution.coverage, caution.sets
+    save_arrays(path, facts, arrays)
 
 
 def _read(path: Path, fingerprint: str) -> _Outcome | None:
@@ -114,7 +125,11 @@ def _read(path: Path, fingerprint: str) -> _Outcome | None:
             facts = json.loads(str(arrays["facts"]))
             if facts["fingerprint"] != fingerprint:
                 return None
-            return _Outcome(Scored(**{name: arrays[name] for name in _ARRAYS}), facts["temperature"], facts["openings"])
+            scored = Scored(**{name: arrays[name] for name in _ARRAYS})
+            reasons = tuple(tuple(codes.split()) for codes in arrays["reasons"].tolist())
+            sets = arrays.get("sets")
+            caution = Caution(arrays["doubts"], reasons, sets, facts.get("coverage"))
+            return _Outcome(scored, caution, facts["temperature"], facts["openings"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: what this fold came to is damaged; delete it to train this fold again"
         raise UsageError(msg) from error
@@ -122,10 +137,13 @@ def _read(path: Path, fingerprint: str) -> _Outcome | None:
 
 def _together(root: Path, first: Fold, outcomes: list[_Outcome]) -> CrossValidation:
     terms = terms_of(first.division.manifest, first.config)
-    each = tuple(evaluate(one.scored, dataclasses.replace(terms, temperature=one.temperature)) for one in outcomes)
+    each = tuple(
+        evaluate(one.scored, dataclasses.replace(terms, temperature=one.temperature), one.caution) for one in outcomes
+    )
     all_scans = Scored(**{name: np.concatenate([getattr(one.scored, name) for one in outcomes]) for name in _ARRAYS})
     mean_temperature = float(np.mean([one.temperature for one in outcomes]))
-    pooled = evaluate(all_scans, dataclasses.replace(terms, split="out of fold", temperature=mean_temperature))
+    shared = dataclasses.replace(terms, split="out of fold", temperature=mean_temperature)
+    pooled = evaluate(all_scans, shared, Caution.join([one.caution for one in outcomes]))
     path = root / "reports" / "crossval" / "crossval.json"
     result = CrossValidation(each, pooled, tuple(one.openings for one in outcomes), path)
     write_json(path, result.to_json())

@@ -110,6 +110,8 @@ def _finished(fold: Fold) -> ModelBundle | None:
 
 
 def _fingerprint(config: Config, division: Division) -> str:
-    settings = config.model_dump(mode="json", exclude={"log", "inference"})
+    # Where things lie, and what happens after training, is no part of it.
+    settings = config.model_dump(mode="json", exclude={"log", "inference", "adapt"})
+    settings["data"] = config.data.model_dump(mode="json", exclude={"root", "external", "cache"})
     parts = [settings, division.manifest.digest, division.split.digest]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()

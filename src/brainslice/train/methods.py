@@ -21,7 +21,7 @@ from brainslice.progress import Progress
 from brainslice.train.ground import Ground
 from brainslice.train.moments import move_moments
 from brainslice.train.nested import Folds, OutOfFold, Rows, Said, Setting, Terms, Truth, cut_at, nested, tune
-from brainslice.train.pupil import Diary, Inputs, Material, Pupil
+from brainslice.train.pupil import Diary, Inputs, Material, Pupil, run_model
 from brainslice.trust.calibration import Temperature
 from brainslice.trust.cutting import TumourScores, find_cut
 from brainslice.trust.marginal import tumour_chances
@@ -31,7 +31,6 @@ _SLOWER = 0.25
 """The lower learning rate that is tried, as a share of the higher one."""
 
 _MOMENT_SCANS = 256
-_SCORING_BATCH = 64
 
 _Carry: TypeAlias = Callable[[Inputs], Inputs]
 
@@ -109,12 +108,12 @@ def moved_moments(ground: Ground, folds: Folds, truth: Truth, specificity: float
     scores = []
     for number, (train, test) in enumerate(_outer(folds)):
         move_moments(ground.network.tail, ground.replay[:_MOMENT_SCANS], ground.views[0][train])
-        said = _score(tail, ground.views[0])
+        said = run_model(tail, ground.views[0])
         tuned = tune(said[train], truth.part(train), specificity)
         chances[test] = tumour_chances(said[test], healthy, tuned.temperature)
         called[test] = chances[test] >= tuned.threshold
         scores.append(
-            source_macro_f1(_score(tail, ground.held_out[ground.check]), ground.held_out_labels[ground.check])
+            source_macro_f1(run_model(tail, ground.held_out[ground.check]), ground.held_out_labels[ground.check])
         )
         tail.set_weights(before)
         progress("moving BatchNorm statistics", number + 1, int(folds.max()) + 1)
@@ -190,7 +189,7 @@ def _head(ground: Ground) -> tuple[keras.Model, _Carry]:
     head = ground.network.whole.get_layer(HEAD)
     features = keras.Input(pooled.output.shape[1:])
     dropped = keras.layers.Dropout(ground.network.plan.dropout, seed=ground.network.plan.seed)(features)
-    return keras.Model(features, head(dropped), name="head"), lambda inputs: _score(pooled, inputs)
+    return keras.Model(features, head(dropped), name="head"), lambda inputs: run_model(pooled, inputs)
 
 
 def _material(ground: Ground, model: keras.Model, carried: _Carry) -> Material:
@@ -209,22 +208,14 @@ def _material(ground: Ground, model: keras.Model, carried: _Carry) -> Material:
         site=views,
         # What the network said of another site's tumours is kept as far as the type goes, of healthy scans not at all.
         site_targets=tuple(
-            adaptation_targets(allowed, _score(model, view), types * tumours[:, None].astype(np.float32))
+            adaptation_targets(allowed, run_model(model, view), types * tumours[:, None].astype(np.float32))
             for view in views
         ),
         tumours=tumours,
         replay=replay,
-        replay_targets=adaptation_targets(shown, _score(model, replay), everything),
+        replay_targets=adaptation_targets(shown, run_model(model, replay), everything),
         check=carried(ground.held_out[ground.check]),
     )
-
-
-def _score(model: keras.Model, inputs: Inputs) -> np.ndarray:
-    parts = [
-        np.asarray(model.predict_on_batch(np.asarray(inputs[start : start + _SCORING_BATCH], np.float32)))
-        for start in range(0, len(inputs), _SCORING_BATCH)
-    ]
-    return np.concatenate(parts)
 
 
 def _outer(folds: Folds) -> Iterator[tuple[Rows, Rows]]:

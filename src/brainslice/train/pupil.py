@@ -115,11 +115,7 @@ class Pupil:
 
     def logits(self, inputs: Inputs) -> Float32[np.ndarray, "n k"]:
         """Score scans with the model as it stands."""
-        parts = [
-            np.asarray(self._model.predict_on_batch(inputs[start : start + _SCORING_BATCH].astype(np.float32)))
-            for start in range(0, len(inputs), _SCORING_BATCH)
-        ]
-        return np.concatenate(parts)
+        return run_model(self._model, inputs)
 
     @property
     def _variables(self) -> list[keras.Variable]:
@@ -167,6 +163,15 @@ class Diary:
         found = pupil.watch(rows, rate, watched)
         save_arrays(path, {}, {"site": found.site, "check": found.check})
         return found
+
+
+def run_model(model: keras.Model, inputs: Inputs) -> Float32[np.ndarray, "n _"]:
+    """Run a model with one output over scans, a few at a time."""
+    parts = [
+        np.asarray(model.predict_on_batch(inputs[start : start + _SCORING_BATCH].astype(np.float32)))
+        for start in range(0, len(inputs), _SCORING_BATCH)
+    ]
+    return np.concatenate(parts)
 
 
 def _read(path: Path) -> Watched:
