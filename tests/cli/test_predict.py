@@ -15,6 +15,7 @@ import brainslice
 from brainslice.infer import default
 from brainslice.places import Places
 from command import call
+from hospital import SERIES, head, image, written
 from stand_in import config, copy_project, write_bundle_for
 
 Capture = pytest.CaptureFixture[str]
@@ -164,7 +165,7 @@ def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans:
         row = json.loads(line)
         alone = predictor.predict(Path(row["path"]))
         assert row["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
-        assert row.keys() == {"path", *alone.to_json()}
+        assert row.keys() == {"path", "frame", *alone.to_json()}
 
 
 def test_a_run_of_the_verb_loads_no_library_of_the_training_side(trained: Path, scans: Path, tmp_path: Path) -> None:
@@ -198,6 +199,35 @@ def test_a_real_dicom_file_gets_its_report_and_map(trained: Path, real_scans: Pa
     assert call("predict", scan, "--project-root", trained, "--dicom-out", tmp_path / "out") == 0
     names = sorted(path.name.split("_")[-1] for path in (tmp_path / "out").iterdir())
     assert names == ["map.dcm", "report.dcm"]
+
+
+def test_the_report_names_the_frame_that_was_asked_for(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
+    pydicom = pytest.importorskip("pydicom")
+    scan = tmp_path / "frames.dcm"
+    scan.write_bytes(written(image(head(6), StudyInstanceUID=f"{SERIES}.1", FrameOfReferenceUID=f"{SERIES}.3")))
+    words = ("--project-root", trained, "--dicom-out", tmp_path / "out", "--frame", "3")
+    assert call("predict", scan, *words) == 0
+    (report,) = (tmp_path / "out").glob("*_report.dcm")
+    named = [
+        element.value for element in pydicom.dcmread(report).iterall() if element.keyword == "ReferencedFrameNumber"
+    ]
+    assert named
+    assert set(named) == {3}
+
+
+def test_a_table_about_one_frame_is_not_gone_on_with_about_another(
+    trained: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    scan = tmp_path / "frames.dcm"
+    scan.write_bytes(written(image(head(6))))
+    words = ("predict", scan, "--project-root", trained, "--output", tmp_path / "rows.jsonl")
+    assert call(*words, "--frame", "2") == 0
+    assert call(*words, "--frame", "2") == 0
+    assert "1 rows, 1 of them there before" in capsys.readouterr().out
+    for other in ((), ("--frame", "3")):
+        assert call(*words, *other) == 2
+        assert "frame 2" in capsys.readouterr().err
 
 
 def test_dicom_output_without_its_library_is_refused_in_a_line(

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from brainslice.infer import default
 from brainslice.places import Places
 from command import call
 from hospital import PATIENT, SERIES, head, image, nifti, write_series, written
@@ -36,6 +37,14 @@ def test_a_volume_is_told_with_its_curve_and_what_it_is_worth(trained: Path, ser
         assert words in said.out
     assert "research only" in said.err
     assert not any(secret in said.out + said.err for secret in (PATIENT, SERIES, "4711"))
+
+
+def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
+    trained: Path, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(default, "DEFAULT_BUNDLE", trained / "models" / "bundle")
+    assert call("volume", series, "--project-root", tmp_path) == 0
+    assert "answered by the bundle that ships with brainslice: mean grey value (" in capsys.readouterr().err
 
 
 def test_json_is_one_object_and_nothing_else(trained: Path, series: Path, capsys: Capture) -> None:

@@ -111,3 +111,12 @@ class Asked:
             note("--tta: the temperature was fitted without views, so probabilities are calibrated at best roughly")
             return with_views(predictor)
         return predictor
+
+
+def tell_who_answers(predictor: Predictor) -> None:
+    """Say so where the bundle that ships answers: nobody named it, and nobody trained it here."""
+    from brainslice.infer.default import DEFAULT_BUNDLE
+
+    info = predictor.bundle.info
+    if predictor.bundle.folder == DEFAULT_BUNDLE:
+        note(f"answered by the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")

@@ -28,6 +28,7 @@ from brainslice.cli.asking import (
     Table,
     Threshold,
     Views,
+    tell_who_answers,
 )
 from brainslice.cli.console import note, say, watching
 from brainslice.cli.options import Root
@@ -61,17 +62,14 @@ def predict(
 
     Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
     """
-    from brainslice.infer.default import DEFAULT_BUNDLE, bundle_for
+    from brainslice.infer.default import bundle_for
     from brainslice.infer.predictor import Predictor
 
     asked = Asked(threshold, operating_point, views, dropout)
     asked.refuse_to_go_on(output, overwrite)
     places = _places(scans, listed)
-    chosen = bundle or bundle_for(root)
-    predictor = replace(asked.of(Predictor.open(chosen, threshold=threshold)), frame=frame)
-    if chosen == DEFAULT_BUNDLE:
-        info = predictor.bundle.info
-        note(f"answered by the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")
+    predictor = replace(asked.of(Predictor.open(bundle or bundle_for(root), threshold=threshold)), frame=frame)
+    tell_who_answers(predictor)
     each = _everything([*_overlays(gradcam, output), *_dicom(dicom_out, predictor)])
     if output is not None:
         rows, refused = _write_table(predictor, places, output, overwrite, each)

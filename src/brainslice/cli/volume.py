@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from brainslice.cli.asking import BundleFolder, Threshold
+from brainslice.cli.asking import BundleFolder, Threshold, tell_who_answers
 from brainslice.cli.console import note, say
 from brainslice.cli.options import Root
 
@@ -48,6 +48,7 @@ def volume(
 
     scan = read_volume(path, series=series, first=first)
     predictor = Predictor.open(bundle or bundle_for(root), threshold=threshold)
+    tell_who_answers(predictor)
     answer = judge_volume(predictor, scan, path.name)
     if as_json:
         typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
