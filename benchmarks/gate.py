@@ -14,7 +14,7 @@ area under the ROC curve of strangeness against the validation scans.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -116,7 +116,7 @@ def tell_halves(seen: Seen, groups: np.ndarray, allowed: float) -> None:
     print(f"limit set on half of the groups: of the other half {np.mean(shares):.1%} refused ({low:.1%} to {high:.1%})")
 
 
-def prepared(predictor: Predictor, slices: Iterator[Slice]) -> np.ndarray:
+def prepared(predictor: Predictor, slices: Iterable[Slice]) -> np.ndarray:
     """Make network inputs ``(n, h, w)``."""
     return np.stack([predictor.recipe(scan) for scan in slices])
 
@@ -145,7 +145,9 @@ def main() -> None:
     for path in given.ct:
         tell(f"CT in three windows: {path.name}", look(predictor, prepared(predictor, windows_of(path))), usual)
     for place in given.usual:
-        tell(f"usual: {place.name}", look(predictor, prepared(predictor, slices_of(place))))
+        slices = list(slices_of(place))
+        if slices:
+            tell(f"usual: {place.name}", look(predictor, prepared(predictor, slices)))
 
 
 if __name__ == "__main__":
