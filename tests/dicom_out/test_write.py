@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from brainslice.errors import UnreadableScanError
+from brainslice.infer.heat import upsample
 from brainslice.infer.prediction import Prediction
 from brainslice.infer.predictor import Predictor
 from brainslice.scan.read import read_scan
@@ -54,12 +55,13 @@ def test_the_map_lies_on_the_sources_own_pixels(
     path = write_source()
     answer = ask(path)
     _, drawn = write_dicom(predictor, path, answer, tmp_path / "head")
-    scan = read_scan(path)
-    heat = np.frombuffer(pydicom.dcmread(drawn).FloatPixelData, np.float32).reshape(scan.pixels.shape)
+    source, scan = pydicom.dcmread(path), read_scan(path)
+    heat = np.frombuffer(pydicom.dcmread(drawn).FloatPixelData, np.float32).reshape(source.Rows, source.Columns)
+    assert scan.pixels.shape == (round(source.Rows * 1.5), source.Columns), "it is seen in square pixels"
     frame = predictor.recipe.frame(scan)
     assert heat.max() == pytest.approx(answer.heat.max(), rel=0.05)
-    back = frame.warp(heat)
-    inside = frame.warp(np.ones_like(heat)) == 1
+    back = frame.warp(upsample(heat, *scan.pixels.shape))
+    inside = frame.warp(np.ones_like(scan.pixels)) == 1
     assert np.corrcoef(back[inside], answer.heat[inside])[0, 1] > 0.99
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Spacing
+from brainslice.scan import Spacing, decode_volume
 from brainslice.scan.dicom import NO_PICTURES, NOT_MAGNETIC_RESONANCE, read_dicom
 from hospital import COMPRESSED, big_endian, compressed, image, slice_at, written
 
@@ -29,8 +29,12 @@ def test_numbers_of_twelve_bits_lose_what_stands_above_them() -> None:
     np.testing.assert_array_equal(read_dicom(written(made), "0").pixels, GREY)
 
 
-def test_the_size_of_a_pixel_comes_along() -> None:
-    assert read_dicom(slice_at(GREY, 0.0, PixelSpacing=[0.5, 0.75]), "0").spacing == Spacing(0.5, 0.75)
+def test_pixels_that_are_no_squares_become_squares_alone_as_in_a_series() -> None:
+    oblong = {"PixelSpacing": [0.5, 0.75]}
+    alone = read_dicom(slice_at(GREY, 0.0, **oblong), "0")
+    assert (alone.pixels.shape, alone.spacing) == ((40, 72), Spacing(0.5, 0.5))
+    series = {str(height): slice_at(GREY, height, **oblong) for height in range(3)}
+    np.testing.assert_array_equal(alone.pixels, decode_volume(series, "series").axial_slice(0).pixels)
     assert read_dicom(written(image(GREY)), "0").spacing is None
 
 

@@ -58,6 +58,12 @@ def test_pixels_that_are_no_squares_become_squares() -> None:
     assert cut.spacing == Spacing(1.0, 1.0)
 
 
+@pytest.mark.parametrize("spacing", [(1.0, 1e-9, 1.0), (1.0, 1.0, 1e300), (1.0, 5e-324, 1e300)])
+def test_pixels_that_would_fill_the_memory_as_squares_are_refused(spacing: tuple[float, float, float]) -> None:
+    with pytest.raises(UnreadableScanError, match=r"pixels must be nearly squares, got .*; resample"):
+        volume(spacing=spacing).axial_slice(0)
+
+
 def test_slices_of_another_plane_are_cut_again_where_voxels_are_nearly_cubes() -> None:
     assert len(list(volume(spacing=(0.9, 0.9, 1.2), acquired=Plane.SAGITTAL).axial_slices())) == 2
 

@@ -11,6 +11,7 @@ from brainslice.dicom_out.map import make_map
 from brainslice.dicom_out.report import make_report
 from brainslice.dicom_out.source import read_source
 from brainslice.files import replacing
+from brainslice.infer.heat import upsample
 from brainslice.infer.prediction import Prediction
 from brainslice.infer.predictor import Predictor
 from brainslice.scan.boundary import one_refusal
@@ -43,7 +44,9 @@ def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path
         if place is not None:
             scan = read_scan(path, predictor.frame)
             heat = predictor.recipe.frame(scan).unwarp(answer.heat, scan.pixels.shape)
-            objects["map"] = make_map(source, place, heat, answer.predicted, info)
+            # The scan was made of square pixels, and the map lies on the source's own.
+            placed = upsample(heat, int(source.dataset.Rows), int(source.dataset.Columns))
+            objects["map"] = make_map(source, place, placed, answer.predicted, info)
         # Put into bytes inside the boundary, as pydicom quotes what it cannot write.
         written = {stem.with_name(f"{stem.name}_{kind}.dcm"): _bytes_of(made) for kind, made in objects.items()}
     for name, data in written.items():

@@ -39,7 +39,7 @@ def read_dicom(data: bytes, digest: str, frame: int | None = None) -> Slice:
         frame: Which of several pictures, from 1; None where there must be one only.
 
     Returns:
-        Its grey values, windowed as the file asks, and the size of its pixels where told.
+        Its grey values, windowed as the file asks; in square pixels where the file tells their size.
 
     Raises:
         UnreadableScanError: It holds no picture of magnetic resonance, or several and none was chosen.
@@ -50,7 +50,8 @@ def read_dicom(data: bytes, digest: str, frame: int | None = None) -> Slice:
     check_pixels(image)
     index = frame_index(frame, frame_count(image))
     (stored,) = decode_frames(image, [index])
-    return Slice(grey_frame(stored, image, index, window=True), digest, spacing_of(image, index))
+    grey, spacing = grey_frame(stored, image, index, window=True), spacing_of(image, index)
+    return Slice(grey, digest) if spacing is None else Slice.of_squares(grey, digest, spacing)
 
 
 def check_modality(image: Dataset) -> None:
@@ -59,13 +60,18 @@ def check_modality(image: Dataset) -> None:
     Raises:
         UnreadableScanError: The file says that it is something else than magnetic resonance.
     """
-    modality = str(image.get("Modality") or "")
+    modality = _modality_of(image)
     if modality in NOT_MAGNETIC_RESONANCE:
         msg = f"must be of magnetic resonance, got {modality}; no model here knows such pictures"
         raise UnreadableScanError(msg)
-    if modality in NO_PICTURES:
+    if only_accompanies(image):
         msg = f"must be a scan, got {modality}, which only accompanies one; choose the scan itself"
         raise UnreadableScanError(msg)
+
+
+def only_accompanies(image: Dataset) -> bool:
+    """Tell whether a file is what lies beside pictures in a study, such as an outline drawn on them."""
+    return _modality_of(image) in NO_PICTURES
 
 
 def spacing_of(image: Dataset, frame: int) -> Spacing | None:
@@ -78,3 +84,7 @@ def spacing_of(image: Dataset, frame: int) -> Spacing | None:
     if not told or len(told) != 2:  # noqa: PLR2004 - rows, columns
         return None
     return Spacing(float(told[0]), float(told[1]))
+
+
+def _modality_of(image: Dataset) -> str:
+    return str(image.get("Modality") or "")

@@ -14,7 +14,8 @@ from pydicom.uid import UID, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, R
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.codestream import claim_of
 from brainslice.scan.jpeg_lossless import decode_lossless
-from brainslice.scan.raster import LONGEST_SIDE, MOST_PIXELS
+from brainslice.scan.raster import LONGEST_SIDE
+from brainslice.scan.types import MOST_PIXELS
 
 _OURS: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
 _GREY_BITS: Final = 8

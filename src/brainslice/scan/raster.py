@@ -13,10 +13,8 @@ from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.boundary import quietly
 from brainslice.scan.frames import frame_index
-from brainslice.scan.types import Slice
-
-MOST_PIXELS: Final = 64_000_000
-"""Larger pictures are refused by their header: no slice of a head comes near."""
+from brainslice.scan.libtiff import silence_libtiff
+from brainslice.scan.types import MOST_PIXELS, Slice
 
 LONGEST_SIDE: Final = 65_535
 """Longer strips are refused: resizing them would take memory in proportion to their length."""
@@ -71,6 +69,8 @@ def turned_over(values: Pixels) -> Pixels:
 
 def _decode(data: bytes, frame: int | None) -> Pixels:
     with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
+        if image.format == "TIFF":
+            silence_libtiff()
         _refuse_large(image)
         _seek(image, frame)
         # Pages of one file may differ in size.

@@ -16,6 +16,9 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.orientation import Plane
 from brainslice.scan.unfit import Unfit, UnfitScanError
 
+MOST_PIXELS: Final = 64_000_000
+"""Larger pictures are refused by their header: no slice of a head comes near."""
+
 MOST_VOXELS: Final = 100_000_000
 """Larger volumes are refused by their header: 380 slices of 512 x 512 pixels."""
 
@@ -63,6 +66,26 @@ class Slice:
         if not np.isfinite(self.pixels).all():
             msg = "a slice must hold finite grey values only; this one holds NaN or infinity"
             raise UnreadableScanError(msg)
+
+    @classmethod
+    def of_squares(cls, pixels: Pixels, digest: str, spacing: Spacing) -> Slice:
+        """Make a slice of square pixels, as pictures are shown, and as those were that networks are trained on.
+
+        Args:
+            pixels: Grey values ``(h, w)`` as stored.
+            digest: sha256 of the bytes they were read from, in hexadecimal.
+            spacing: The size of a pixel as stored.
+
+        Raises:
+            UnreadableScanError: The pixels are so far from squares that there would be more than ``MOST_PIXELS``.
+        """
+        step = min(spacing.row, spacing.column)
+        tall, wide = spacing.row / step, spacing.column / step
+        if pixels.size * tall * wide > MOST_PIXELS:
+            found = f"{spacing.row:.2g} x {spacing.column:.2g} mm"
+            msg = f"pixels must be nearly squares, got {found}; resample the scan to square pixels first"
+            raise UnreadableScanError(msg)
+        return cls(_squared(pixels, tall, wide), digest, Spacing(step, step))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -119,8 +142,7 @@ class Volume:
         """
         self._refuse_unfit()
         _, row, column = self.spacing
-        step = min(row, column)
-        return Slice(_squared(self.voxels[index], row / step, column / step), self.digest, Spacing(step, step))
+        return Slice.of_squares(self.voxels[index], self.digest, Spacing(row, column))
 
     def _refuse_unfit(self) -> None:
         _, row, column = self.spacing
