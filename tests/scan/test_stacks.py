@@ -61,3 +61,27 @@ def test_directions_that_are_no_numbers_are_refused() -> None:
     placed = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0], "PixelSpacing": [1, 1]}
     with pytest.raises(UnreadableScanError, match="six finite numbers"):
         places_of(image(np.zeros((8, 8), np.uint16), **placed), "file")
+
+
+def test_digits_that_a_scanner_writes_differently_from_slice_to_slice_part_no_stack() -> None:
+    found = []
+    for height, digit in enumerate((4.99, 5.01, 4.99, 5.01)):
+        placed = {
+            "ImagePositionPatient": [0, 0, height],
+            "ImageOrientationPatient": [1, 0, 0, 0, 1, digit * 1e-4],
+            "PixelSpacing": [1, 1 + digit * 1e-5],
+        }
+        found += places_of(image(np.zeros((8, 8), np.uint16), **placed), f"{height}")
+    (stack,) = stacks_of(found)
+    assert len(stack.places) == 4
+
+
+def test_echoes_keep_their_order_however_their_heights_are_rounded() -> None:
+    echoes = [place(height + noise, number) for height in (0, 1.005, 2) for number, noise in ((2, -1e-6), (1, 1e-6))]
+    assert [each.number for each in Stack.of(AXIAL_KIN, echoes).firsts().places] == [1, 1, 1]
+
+
+def test_stacks_of_one_series_that_differ_in_size_alone_have_names_of_their_own() -> None:
+    small = Kinship("a", AXIAL, (4, 4), (2.0, 2.0))
+    stacks = stacks_of([(kin, place(height)) for kin in (AXIAL_KIN, small) for height in range(3)])
+    assert len({stack.name for stack in stacks}) == 2

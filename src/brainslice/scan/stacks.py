@@ -21,6 +21,9 @@ FEWEST_SLICES: Final = 3
 
 # Slices nearer to each other than this, in mm, lie at one place.
 _SAME_PLACE: Final = 0.01
+# Directions, and sizes of pixels in mm, that differ by no more than this belong to one stack: scanners write the last
+# digits differently from slice to slice.
+_SAME: Final = 2e-3
 # Steps from slice to slice may differ by this share of the middle one.
 _UNEVEN: Final = 0.1
 
@@ -63,6 +66,12 @@ class Kinship:
         """The direction from slice to slice."""
         return np.cross(self.directions[:3], self.directions[3:])
 
+    def includes(self, other: Kinship) -> bool:
+        """Tell whether pictures of the other kind belong to this stack too."""
+        mine, theirs = (np.array([*kind.directions, *kind.spacing]) for kind in (self, other))
+        alike = (self.series, self.size) == (other.series, other.size)
+        return alike and bool((np.abs(mine - theirs) <= _SAME).all())
+
 
 @dataclass(frozen=True, slots=True)
 class Stack:
@@ -80,15 +89,18 @@ class Stack:
     def of(cls, kinship: Kinship, places: list[Place]) -> Stack:
         """Order pictures by where they lie, then by the scanner's count."""
         normal = kinship.normal
-        # Rounded, so that the count decides between pictures of one place.
-        ordered = sorted(places, key=lambda each: (round(float(normal @ each.corner), 2), each.number, each.frame))
-        return cls(kinship, tuple(ordered))
+        rising = sorted((float(normal @ each.corner), at) for at, each in enumerate(places))
+        heights = np.array([height for height, _ in rising])
+        # The count decides between pictures of one place, however its height is rounded.
+        floors = np.cumsum(np.diff(heights, prepend=heights[:1]) > _SAME_PLACE).tolist()
+        together = [(floor, places[at]) for floor, (_, at) in zip(floors, rising, strict=True)]
+        together.sort(key=lambda each: (each[0], each[1].number, each[1].frame))
+        return cls(kinship, tuple(place for _, place in together))
 
     @property
     def name(self) -> str:
         """A short name to choose the stack by; it tells nothing of a patient."""
-        digest = hashlib.sha256(repr((self.kinship.series, self.kinship.directions)).encode()).hexdigest()
-        return digest[:8]
+        return hashlib.sha256(repr(self.kinship).encode()).hexdigest()[:8]
 
     @property
     def heights(self) -> Float64[np.ndarray, " n"]:
@@ -161,14 +173,14 @@ def stacks_of(found: list[tuple[Kinship, Place]]) -> list[Stack]:
     """Tell stacks apart, the largest first; those of fewer slices than a volume needs are left out."""
     groups: dict[Kinship, list[Place]] = {}
     for kinship, place in found:
-        groups.setdefault(kinship, []).append(place)
+        known = kinship if kinship in groups else next((each for each in groups if each.includes(kinship)), kinship)
+        groups.setdefault(known, []).append(place)
     stacks = [Stack.of(kinship, places) for kinship, places in groups.items()]
     large = [stack for stack in stacks if len(stack.firsts().places) >= FEWEST_SLICES]
     return sorted(large, key=lambda stack: (-len(stack.places), stack.name))
 
 
 def _directions(told: object) -> tuple[float, ...]:
-    # Rounded to what separates stacks: scanners write the last digits differently from slice to slice.
     numbers = np.array(told, dtype=np.float64)
     if numbers.shape != (6,) or not np.isfinite(numbers).all():
         msg = "the orientation of a slice must be six finite numbers, got others; export the series again"
