@@ -96,7 +96,7 @@ def test_slices_without_a_place_are_no_series() -> None:
 
 def test_a_damaged_slice_is_named() -> None:
     good = series(range(6))
-    with pytest.raises(UnreadableScanError, match="DICOM file IM2 is damaged"):
+    with pytest.raises(UnreadableScanError, match="IM2: the DICOM file is damaged"):
         read_series(files(*good[:2], good[2][:-100], *good[3:]))
 
 
@@ -104,3 +104,18 @@ def test_a_series_that_would_fill_the_memory_is_refused_before_it_is_read(monkey
     monkeypatch.setattr("brainslice.scan.dicom_volume.MOST_VOXELS", HEAD.size - 1)
     with pytest.raises(UnreadableScanError, match="at most"):
         read_series(files(*series(range(6))))
+
+
+def test_what_other_devices_made_is_refused_by_the_name_of_its_file() -> None:
+    scout = slice_at(HEAD[0], 90.0, Modality="CT")
+    with pytest.raises(UnreadableScanError, match=r"^IM6: must be of magnetic resonance, got CT"):
+        read_series(files(*series(range(6)), scout))
+    with pytest.raises(UnreadableScanError, match=r"^must be of magnetic resonance, got CT"):
+        read_series(files(scout))
+
+
+def test_what_only_accompanies_a_series_is_passed_over() -> None:
+    outline = slice_at(HEAD[0], 90.0, Modality="SEG")
+    np.testing.assert_array_equal(read_series(files(*series(range(6)), outline)).voxels, HEAD)
+    with pytest.raises(UnreadableScanError, match=r"^must be a scan, got SEG"):
+        read_series(files(outline))

@@ -65,6 +65,11 @@ def test_a_folder_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pyte
         read_volume(write_series(tmp_path / "series", HEAD))
 
 
+def test_a_name_that_no_system_takes_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UnreadableScanError, match=r"cannot be opened|no such file"):
+        read_volume(tmp_path / ("x" * 300))
+
+
 def test_several_nifti_files_at_once_are_no_volume() -> None:
     data = nifti(HEAD.astype(np.int16))
     with pytest.raises(UnreadableScanError, match="one NIfTI file"):

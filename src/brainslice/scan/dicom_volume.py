@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from itertools import groupby
 from typing import Final, TypeAlias
 
@@ -12,7 +13,7 @@ import numpy as np
 from brainslice.arrays import Voxels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.boundary import one_refusal
-from brainslice.scan.dicom import check_modality
+from brainslice.scan.dicom import check_modality, only_accompanies
 from brainslice.scan.dicom_file import open_dicom
 from brainslice.scan.dicom_grey import grey_frame
 from brainslice.scan.dicom_pixels import decode_frames
@@ -43,10 +44,11 @@ def read_series(files: Files, series: str | None = None, *, first: bool = False)
     Raises:
         UnreadableScanError: A file is damaged, or there is no series, or several and none was chosen.
     """
-    stack = _chosen([found for name, read in files.items() for found in _placed(name, read())], series)
+    stack = _chosen([found for name in files for found in _placed(name, files)], series)
     single = stack.firsts()
-    if len(single.places) < len(stack.places) and not first:
-        fault = f"the series holds {len(stack.places)} pictures of {len(single.places)} places (echoes, times or kinds)"
+    pictures, places = len(stack.places), len(single.places)
+    if places < pictures and not first:
+        fault = f"the series holds {pictures} pictures of {places} places (echoes, times or copies)"
         remedy = "`--first-volume` takes the first of each place"
         raise UnfitScanError(Unfit.SEVERAL_VOLUMES, fault, remedy)
     voxels, digest = _read(single, files)
@@ -54,10 +56,24 @@ def read_series(files: Files, series: str | None = None, *, first: bool = False)
     return Volume(turn(voxels), turn.spacing, turn.plane_of(0), turn.tilt, even=single.even, digest=digest)
 
 
-def _placed(name: str, data: bytes) -> list[tuple[Kinship, Place]]:
-    with one_refusal(f"the DICOM file {printable(name)}"):
+@contextmanager
+def _naming(name: str, files: Files) -> Iterator[None]:
+    """Let a refusal name the file it is about, where there are several."""
+    try:
+        with one_refusal("the DICOM file"):
+            yield
+    except UnreadableScanError as error:
+        if len(files) == 1:
+            raise
+        msg = f"{printable(name)}: {error}"
+        raise UnreadableScanError(msg) from error
+
+
+def _placed(name: str, files: Files) -> list[tuple[Kinship, Place]]:
+    data = files[name]()
+    with _naming(name, files):
         image = open_dicom(data, pixels=False)
-        if "Rows" not in image or "Columns" not in image:
+        if "Rows" not in image or "Columns" not in image or (len(files) > 1 and only_accompanies(image)):
             return []
         check_modality(image)
         return places_of(image, name)
@@ -91,7 +107,7 @@ def _read(stack: Stack, files: Files) -> tuple[Voxels, str]:
     for name, frames in groupby(sorted(at), key=lambda each: each[0]):
         data = files[name]()
         digest.update(hashlib.sha256(data).digest())
-        with one_refusal(f"the DICOM file {printable(name)}"):
+        with _naming(name, files):
             image = open_dicom(data)
             wanted = [frame for _, frame in frames]
             for frame, stored in zip(wanted, decode_frames(image, wanted), strict=True):

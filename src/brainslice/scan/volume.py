@@ -12,7 +12,7 @@ from typing import Final
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.boundary import one_refusal
 from brainslice.scan.choose import OPENING, Kind, kind_of
-from brainslice.scan.files import file_bytes, of_right_length, opening_bytes, printable
+from brainslice.scan.files import file_bytes, is_folder, of_right_length, opening_bytes, printable
 from brainslice.scan.types import Volume
 from brainslice.scan.unfit import Unfit, UnfitScanError
 
@@ -35,7 +35,7 @@ def read_volume(path: Path, *, series: str | None = None, first: bool = False) -
         UnreadableScanError: The one error for all that can be wrong: ``<path>: <fault>; <remedy>``.
     """
     try:
-        if path.is_dir():
+        if is_folder(path):
             return _read_series(
                 {str(each.relative_to(path)): partial(file_bytes, each) for each in _dicom_files(path)}, series, first
             )
