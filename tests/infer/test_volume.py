@@ -80,6 +80,12 @@ def test_the_answer_in_plain_types_says_what_it_is_worth(answer: VolumePredictio
     assert said["tumour_probability"] == pytest.approx(1 - said["probabilities"]["no_tumor"])
 
 
+def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(predictor: Predictor) -> None:
+    odd = judge_volume(predictor, VOLUME, "a\n\udcff").to_json()["source"]
+    assert odd.isprintable()
+    assert odd.encode("utf-8")
+
+
 def test_what_is_odd_about_the_slices_is_said(predictor: Predictor) -> None:
     odd = replace(VOLUME, spacing=(1.0, 1.0, 1.1), acquired=Plane.SAGITTAL, tilt=15.0)
     notes = {note.code: (note.words, note.value) for note in judge_volume(predictor, odd).notes}

@@ -15,6 +15,7 @@ from brainslice.infer.pooling import slices_with_head, strongest_run
 from brainslice.infer.prediction import Prediction
 from brainslice.infer.predictor import Predictor
 from brainslice.labels import LabelSet
+from brainslice.scan.files import printable
 from brainslice.scan.orientation import Plane
 from brainslice.scan.types import Volume
 from brainslice.trust.verdict import Reason, Verdict
@@ -197,14 +198,13 @@ def judge_volume(predictor: Predictor, volume: Volume, source: str = "volume") -
         UnreadableScanError: The volume cannot be cut into axial slices, or none of them shows a head.
         BundleError: The model gives no usable answer.
     """
-    wanted = set(slices_with_head(volume.voxels))
+    source = printable(source)
+    wanted = slices_with_head(volume.voxels)
     if not wanted:
         msg = f"{source}: must show a head, got a volume of one grey; choose another series"
         raise UnreadableScanError(msg)
     try:
-        seen = {
-            number: predictor.recipe(cut) for number, cut in enumerate(volume.axial_slices(), 1) if number - 1 in wanted
-        }
+        seen = {index + 1: predictor.recipe(volume.axial_slice(index)) for index in wanted}
     except UnreadableScanError as error:
         msg = f"{source}: {error}"
         raise UnreadableScanError(msg) from error
