@@ -1,15 +1,18 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from brainslice.errors import UsageError
 from brainslice.infer.predictor import Predictor
 from brainslice.places import Places
 from brainslice.rows.worklist import worklist
-from stand_in import config, copy_project, guarded, prepare_project, write_bundle_for
+from brainslice.trust.outlier import OutlierGate
+from stand_in import config, copy_project, prepare_project, write_bundle_for
 
 
 @pytest.fixture(scope="module")
@@ -44,12 +47,22 @@ def test_what_cannot_be_read_heads_the_list_beyond_the_budget(predictor: Predict
     assert "broken.png" in cases[0].row["refused"]
 
 
-def test_strange_scans_come_before_all_others(root: Path, tmp_path: Path) -> None:
-    place = Places.of(copy_project(root, tmp_path / "project"), config())
-    strange = Predictor.open(guarded(write_bundle_for(place, config()), limit=1e-7).folder, threads=1)
+class EveryOther(OutlierGate):
+    """A gate that finds every other scan strange."""
+
+    def strangeness(self, features: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(features)) % 2, 3.0, 0.5)
+
+
+def test_strange_scans_come_before_all_others(predictor: Predictor, root: Path) -> None:
+    gate = EveryOther(np.ones(1, np.float32), np.zeros((1, 0), np.float32), 0.5)
+    strange = replace(predictor, safeguards=replace(predictor.safeguards, gate=gate))
     cases = worklist(strange, [root / "source" / "Testing" / "glioma"], 0.0)
-    assert all(case.doubt is not None and case.doubt <= 1 for case in cases if case.row["strangeness"] <= 1)
-    assert all(case.row["verdict"] == "refer" for case in cases if case.doubt is not None and case.doubt > 1)
+    is_strange = [case.row["strangeness"] > 1 for case in cases]
+    assert len(set(is_strange)) == 2
+    assert is_strange == sorted(is_strange, reverse=True)
+    assert is_strange == [case.doubt is not None and case.doubt > 1 for case in cases]
+    assert {case.row["verdict"] for case in cases if case.row["strangeness"] > 1} == {"refer"}
 
 
 def test_a_case_is_told_in_plain_types(predictor: Predictor, root: Path) -> None:
