@@ -26,6 +26,9 @@ SETTLED = (
     "count => !document.body.classList.contains('working') && document.querySelectorAll('#list li').length === count"
 )
 
+SHOWN = """() => !document.querySelector(".evidence").checkVisibility()
+    || (document.getElementById("pictures").ariaBusy !== "true" && document.getElementById("seen").width > 1)"""
+
 
 def main(address: str, folder: Path, scans: list[Path]) -> None:
     """Show the empty page and each scan's result, and keep a picture of each."""
@@ -35,7 +38,12 @@ def main(address: str, folder: Path, scans: list[Path]) -> None:
         browser = driver.chromium.launch(executable_path=program, args=["--no-sandbox"])
         for theme, language, width in itertools.product(THEMES, LANGUAGES, WIDTHS):
             name = f"{theme}-{language}-{width}"
-            options = {"color_scheme": theme, "locale": language, "viewport": {"width": width, "height": 900}}
+            options = {
+                "color_scheme": theme,
+                "locale": language,
+                "viewport": {"width": width, "height": 900},
+                "reduced_motion": "reduce",
+            }
             take_all(browser, options, address, scans, folder / name)
         browser.close()
 
@@ -51,7 +59,7 @@ def take_all(browser: Browser, options: dict[str, object], address: str, scans: 
         page.wait_for_function(SETTLED, arg=len(scans), timeout=300_000)
     for place, scan in enumerate(scans, 1):
         page.locator(f"#list li:nth-child({place}) button").click()
-        page.wait_for_load_state("networkidle")
+        page.wait_for_function(SHOWN)
         page.evaluate("scrollTo(0, 0)")
         page.screenshot(path=f"{stem}-{place}-{scan.name.split('.')[0]}.png", full_page=True)
     page.context.close()

@@ -112,7 +112,7 @@ def test_the_curve_tells_the_rates_at_every_threshold_of_the_scans_reported_on()
         found, cleared = rates_at(SCANS.held_out, point["threshold"])
         assert point["sensitivity"] == {"value": found.value, "low": found.low, "high": found.high}
         assert point["specificity"]["value"] == cleared.value
-    assert (told["tumours"], told["healthy"], told["groups"]) == (100, 100, 200)
+    assert (told["tumours"], told["healthy"], told["groups"], told["level"]) == (100, 100, 200, 0.95)
     assert OperatingCurve.model_validate_json(json.dumps(told)).points[0].threshold == 0.0
     falling = [point["sensitivity"]["value"] for point in told["points"]]
     assert falling == sorted(falling, reverse=True)

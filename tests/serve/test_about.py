@@ -52,7 +52,7 @@ def test_optional_files_are_told_as_they_are(predictor: Predictor, tmp_path: Pat
     table, figures = curve(0.1, 0.5), {"scores": {"accuracy": {"value": 0.9}}}
     files = {CURVE_FILE: json.dumps(table), TEST_FILE: json.dumps(figures), "README.md": "# Card\n"}
     told = model_facts(with_files(predictor, tmp_path, **files), Limits())
-    assert told["operating_curve"] == table
+    assert told["operating_curve"] == table | {"level": 0.95}
     assert told["test"] == figures
     assert told["card"] == "# Card\n"
     assert json.loads(facts_as_json(told)) == told

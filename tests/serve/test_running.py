@@ -7,10 +7,12 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import IO
 
 import httpx2
 import pytest
@@ -19,6 +21,7 @@ from brainslice.errors import UsageError
 from brainslice.infer.predictor import Predictor
 from brainslice.serve.running import run_service
 from brainslice.serve.settings import Settings
+from served import START_SECONDS
 
 SERVE = "from brainslice.cli.main import main; main()"
 
@@ -26,20 +29,29 @@ pytestmark = pytest.mark.skipif(os.name == "nt", reason="Windows has other signa
 
 
 @contextlib.contextmanager
-def serving(served: Path, *words: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+def serving(served: Path, *words: str) -> Iterator[tuple[subprocess.Popen[bytes], str]]:
     command = [sys.executable, "-c", SERVE, "serve", "--bundle", str(served / "models" / "bundle"), "--port", "0"]
-    process = subprocess.Popen([*command, *words], stderr=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    try:
-        for line in process.stderr:
-            if address := re.search(r"listening on (\S+)/", line):
-                break
-        else:
-            pytest.fail("the service ended before it listened")
-        yield process, address[1]
-    finally:
-        process.kill()
-        process.communicate()
+    # What it says goes to a file: a pipe that nobody reads fills up, and the service hangs.
+    with (
+        tempfile.TemporaryFile() as said,
+        subprocess.Popen([*command, *words], stdout=said, stderr=subprocess.STDOUT) as process,
+    ):
+        try:
+            yield process, _address(process, said)
+        finally:
+            process.kill()
+
+
+def _address(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
+    """Wait until the service says where it listens."""
+    end = time.monotonic() + START_SECONDS
+    while time.monotonic() < end and process.poll() is None:
+        # By its place, as the service writes at the place where the same open file stands.
+        words = os.pread(said.fileno(), 1 << 16, 0).decode(errors="replace")
+        if address := re.search(r"listening on (\S+)/", words):
+            return address[1]
+        time.sleep(0.05)
+    pytest.fail("the service did not listen")
 
 
 def test_what_is_in_work_is_finished_while_new_work_is_refused_and_the_end_is_no_failure(

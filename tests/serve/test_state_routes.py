@@ -58,3 +58,14 @@ def test_the_models_facts_name_the_bundle(client: TestClient, predictor: Predict
     assert told["digest"] == predictor.bundle.info.digest
     assert told["classes"] == list(predictor.bundle.labels.names)
     assert "research" in told["research_use_only"]
+
+
+def test_files_of_the_page_are_counted_as_one_and_what_is_not_there_as_another(client: TestClient) -> None:
+    for address in ("/", "/app.js", "/words/es.json", "/nothing", "/nothing-else"):
+        client.get(address)
+    told = client.get("/metrics").text
+    counted = [line for line in told.splitlines() if line.startswith("brainslice_requests_total{")]
+    assert sorted(line.split("route=")[1] for line in counted) == [
+        '"page",status="200"} 3.0',
+        '"unmatched",status="404"} 2.0',
+    ]

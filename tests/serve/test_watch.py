@@ -89,7 +89,7 @@ def speak(headers: list[tuple[bytes, bytes]], chunks: int) -> tuple[int, list[Me
         sent.append(message)
 
     limits = Limits()
-    watch = Watch(refuse, Metrics(Admission(limits), "0", "0" * 64))
+    watch = Watch(refuse, Metrics(Admission(limits), "0", "0" * 64), frozenset())
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
     asyncio.run(watch(scope, receive, send))
     return heard, sent

@@ -117,6 +117,7 @@ def operating_curve(scans: TuningScans) -> dict[str, Any]:
         "tumours": int(shown.tumour.sum()),
         "healthy": int((~shown.tumour).sum()),
         "groups": len(np.unique(shown.groups)),
+        "level": LEVEL,
         "points": [
             {"threshold": threshold, "sensitivity": _ends(found), "specificity": _ends(cleared)}
             for threshold, found, cleared in points

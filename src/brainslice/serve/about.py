@@ -55,6 +55,7 @@ class OperatingCurve(Stored):
         tumours: Tumour scans among them.
         healthy: Healthy scans among them.
         groups: Groups of related scans they come from.
+        level: How often intervals like these hold the truth; curves that do not tell were measured at 0.95.
         points: One row a threshold, rising.
     """
 
@@ -62,6 +63,7 @@ class OperatingCurve(Stored):
     tumours: PositiveInt
     healthy: PositiveInt
     groups: PositiveInt
+    level: Fraction = 0.95
     points: Annotated[tuple[CurvePoint, ...], Field(min_length=1, max_length=5000)]
 
     @model_validator(mode="after")

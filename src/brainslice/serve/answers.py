@@ -6,6 +6,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from brainslice.scan.unfit import Unfit
+
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
@@ -105,6 +107,28 @@ class FieldFaultAnswer(_Answer):
     what: str
 
 
+class SeriesAnswer(_Answer):
+    """One of several series that may be chosen."""
+
+    name: str
+    slices: int
+    rows: int
+    columns: int
+    plane: str
+
+
+class UnfitAnswer(_Answer):
+    """What stands between a scan and its answer, and what there is to choose from."""
+
+    code: Unfit
+    frames: int | None = Field(None, description="how many there are to choose from")
+    volume: bool | None = Field(None, description="whether they may be a volume, which /volume answers for")
+    series: list[SeriesAnswer] | None = None
+    plane: str | None = Field(None, description="the plane the scanner took its slices in")
+    row: float | None = Field(None, description="millimetres from row to row of an axial slice cut from them")
+    column: float | None = Field(None, description="millimetres from column to column of one")
+
+
 class ProblemAnswer(_Answer):
     """What is wrong with a request (RFC 9457)."""
 
@@ -114,3 +138,4 @@ class ProblemAnswer(_Answer):
     code: str
     detail: str
     errors: list[FieldFaultAnswer] | None = None
+    unfit: UnfitAnswer | None = None

@@ -20,6 +20,7 @@ from brainslice.serve.about import RESEARCH_USE_ONLY
 from brainslice.serve.assets import Asset, page_assets
 from brainslice.serve.guard import Guard
 from brainslice.serve.problems import Fault, FieldFault, ProblemError, problem_response
+from brainslice.serve.refusing import refusal_problem
 from brainslice.serve.schema import PROBLEMS, describe
 from brainslice.serve.service import Service
 from brainslice.serve.settings import Settings
@@ -65,7 +66,7 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
         app.add_route(address, _sender(asset), ["GET"], include_in_schema=False)
     # The one added last stands outermost.
     app.add_middleware(Guard, settings=settings, public=frozenset(assets))
-    app.add_middleware(Watch, metrics=service.metrics)
+    app.add_middleware(Watch, metrics=service.metrics, page=frozenset(assets))
     return app
 
 
@@ -102,7 +103,7 @@ async def _tell_problem(_: Request, error: ProblemError) -> Response:
 
 
 async def _tell_unreadable(_: Request, error: UnreadableScanError) -> Response:
-    return problem_response(ProblemError(Fault.UNREADABLE_SCAN, str(error)))
+    return problem_response(refusal_problem(error))
 
 
 async def _tell_bad_values(_: Request, error: RequestValidationError) -> Response:

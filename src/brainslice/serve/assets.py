@@ -21,10 +21,8 @@ _SOURCES: Final = (
     "default-src 'none'",
     "script-src 'self'",
     "style-src 'self'",
-    "img-src 'self' data: blob:",
+    "img-src 'self' data:",
     "connect-src 'self'",
-    "font-src 'self'",
-    "manifest-src 'self'",
     "base-uri 'none'",
     "form-action 'none'",
     "frame-ancestors 'none'",
@@ -36,16 +34,9 @@ _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
     ".css": "text/css; charset=utf-8",
     ".js": "text/javascript; charset=utf-8",
-    ".mjs": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
-    ".png": "image/png",
-    ".ico": "image/x-icon",
-    ".woff2": "font/woff2",
-    ".webmanifest": "application/manifest+json",
-    ".txt": "text/plain; charset=utf-8",
 }
-_PACKED_ALREADY: Final = frozenset({".png", ".ico", ".woff2"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,8 +91,6 @@ def page_assets(folder: Path = PAGE) -> dict[str, Asset]:
 
 def _read(path: Path) -> Asset:
     data = path.read_bytes()
-    packed = None if path.suffix in _PACKED_ALREADY else gzip.compress(data, mtime=0)
-    if packed is not None and len(packed) >= len(data):
-        packed = None
+    packed = gzip.compress(data, mtime=0)
     tag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
-    return Asset(_TYPES[path.suffix], tag, data, packed)
+    return Asset(_TYPES[path.suffix], tag, data, packed if len(packed) < len(data) else None)

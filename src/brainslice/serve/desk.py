@@ -17,6 +17,7 @@ from brainslice.scan.types import Slice
 from brainslice.serve.batching import Batcher
 from brainslice.serve.explaining import explanation, overlay
 from brainslice.serve.metrics import Metrics
+from brainslice.serve.refusing import refusal_words
 from brainslice.serve.settings import Batching
 from brainslice.serve.upload import Upload
 
@@ -108,7 +109,7 @@ class Desk:
             seen = await self.in_thread(self._prepare, file, None)
         except UnreadableScanError as error:
             self._metrics.scans.labels("refused").inc()
-            return Refusal(file.name, str(error))
+            return Refusal(file.name, refusal_words(error))
         return await self._answer(file.name, seen)
 
     async def _answer(self, name: str, seen: NetworkInput) -> Prediction:

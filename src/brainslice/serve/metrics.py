@@ -59,7 +59,7 @@ class Metrics:
 
         Args:
             method: Its method; one nobody defined counts as ``other``.
-            route: The route it matched, never the address it asked for.
+            route: The route it matched, never the address it asked for; ``page`` for all files of the page.
             status: The status of its answer.
             seconds: How long that took.
         """

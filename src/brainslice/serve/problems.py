@@ -69,14 +69,18 @@ class ProblemError(Exception):
         fault: Which kind of fault.
         detail: One line for a person, with what to do.
         errors: The parameters at fault, if that is what it is about.
+        facts: What programs are told besides, in plain types.
     """
 
-    def __init__(self, fault: Fault, detail: str, errors: Sequence[FieldFault] = ()) -> None:
+    def __init__(
+        self, fault: Fault, detail: str, errors: Sequence[FieldFault] = (), facts: Mapping[str, Any] | None = None
+    ) -> None:
         """Keep what is to be said."""
         super().__init__(fault.code)
         self.fault = fault
         self.detail = detail
         self.errors = tuple(errors)
+        self.facts = dict(facts or {})
 
 
 def problem_response(error: ProblemError, headers: Mapping[str, str] | None = None) -> Response:
@@ -93,6 +97,7 @@ def problem_response(error: ProblemError, headers: Mapping[str, str] | None = No
         "status": fault.status,
         "code": fault.code,
         "detail": error.detail,
+        **error.facts,
     }
     if error.errors:
         body["errors"] = [{"where": each.where, "what": each.what} for each in error.errors]

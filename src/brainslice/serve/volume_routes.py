@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from brainslice.infer.predictor import Predictor
 from brainslice.infer.volume import VolumePrediction, judge_volume
@@ -22,15 +22,31 @@ from brainslice.serve.upload import Upload
 
 router = APIRouter(tags=["volumes"])
 
+
+@dataclass(frozen=True, slots=True)
+class _Wanted:
+    """Which of several volumes is meant: a series by how its name begins, or the first of each place."""
+
+    series: str | None
+    first: bool
+
+
 StudyId = Annotated[str, Path(max_length=100, description="the handle that /volume gave")]
 
 
 @router.post("/volume", response_model=VolumeAnswer, openapi_extra=file_form("files", several=True))
-async def volume(request: Request) -> dict[str, Any]:
+async def volume(
+    request: Request,
+    series: Annotated[
+        str | None, Query(max_length=64, description="which of several series, by the name a refusal gave it")
+    ] = None,
+    first: Annotated[bool, Query(description="take the first of several volumes: times, echoes, kinds")] = False,  # noqa: FBT002 - as the address has it
+) -> dict[str, Any]:
     """Answer for one study: a NIfTI file, the files of a DICOM series, or a zip of either."""
     service = service_of(request)
     files, ticket = await receive(request, "files", service.settings.limits.study_files)
-    return await within(service.settings.limits.answer_seconds, ticket, _answer(service, files, ticket))
+    work = _answer(service, files, ticket, _Wanted(series, first))
+    return await within(service.settings.limits.answer_seconds, ticket, work)
 
 
 @router.get("/volume/{study_id}/slices/{number}", response_model=SliceAnswer)
@@ -53,11 +69,9 @@ async def forget_volume(request: Request, study_id: StudyId) -> Response:
     return Response(status_code=204)
 
 
-async def _answer(service: Service, files: Sequence[Upload], ticket: Ticket) -> dict[str, Any]:
-    study, answer = await service.desk.in_study_thread(
-        _judge, service.predictor, list(files), service.settings.limits, ticket
-    )
+async def _answer(service: Service, files: list[Upload], ticket: Ticket, wanted: _Wanted) -> dict[str, Any]:
     limits = service.settings.limits
+    study, answer = await service.desk.in_study_thread(_judge, service.predictor, files, limits, ticket, wanted)
     return {
         **answer.to_json(),
         "viewer": {"id": service.studies.keep(study), "slices": study.slices, "expires_in": int(limits.study_seconds)},
@@ -65,11 +79,14 @@ async def _answer(service: Service, files: Sequence[Upload], ticket: Ticket) -> 
     }
 
 
-def _judge(predictor: Predictor, files: list[Upload], limits: Limits, ticket: Ticket) -> tuple[Study, VolumePrediction]:
+def _judge(
+    predictor: Predictor, files: list[Upload], limits: Limits, ticket: Ticket, wanted: _Wanted
+) -> tuple[Study, VolumePrediction]:
     name = files[0].name if len(files) == 1 else f"{len(files)} files"
     members = unpacked(files, limits, ticket.hold)
     # Files of one name may come from several folders.
-    decoded = decode_volume({f"{place} {file.name}": file.data for place, file in enumerate(members, 1)}, name)
+    data = {f"{place} {file.name}": file.data for place, file in enumerate(members, 1)}
+    decoded = decode_volume(data, name, series=wanted.series, first=wanted.first)
     answer = judge_volume(predictor, decoded, name)
     return Study(name, decoded, answer.total), answer
 

@@ -39,15 +39,17 @@ _PATIENT_SECONDS: Final = 5.0
 class Watch:
     """The outermost of all: it sees each request come and each answer go."""
 
-    def __init__(self, app: ASGIApp, metrics: Metrics) -> None:
+    def __init__(self, app: ASGIApp, metrics: Metrics, page: frozenset[str]) -> None:
         """Surround an application.
 
         Args:
             app: What answers.
             metrics: What counts.
+            page: Addresses of the page's own files, which are counted as one.
         """
         self._app = app
         self._metrics = metrics
+        self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass a request on, and see to its answer."""
@@ -68,7 +70,7 @@ class Watch:
 
     def _tell(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
-        route = getattr(scope.get("route"), "path", "unmatched")
+        route = "page" if scope["path"] in self._page else getattr(scope.get("route"), "path", "unmatched")
         self._metrics.count(method, route, status, seconds)
         LOG.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 

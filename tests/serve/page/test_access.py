@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from browser import Visit
 
@@ -64,6 +65,17 @@ def test_axe_finds_nothing_wrong(
     visit.choose(tumour, rows=3)
     visit.select(3)
     assert violations(visit) == []
+    visit.choose(several_pages(tmp_path), rows=4)
+    visit.select(4)
+    assert visit.shown("#frames")
+    assert violations(visit) == []
+
+
+def several_pages(folder: Path) -> Path:
+    """A picture of which one page has to be chosen."""
+    page = Image.new("L", (64, 64), 90)
+    page.save(folder / "pages.tif", save_all=True, append_images=[page, page])
+    return folder / "pages.tif"
 
 
 def test_the_main_task_is_done_by_keyboard_alone(visit: Visit, tumour: Path, healthy: Path) -> None:

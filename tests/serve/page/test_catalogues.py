@@ -9,14 +9,18 @@ from pathlib import Path
 
 import pytest
 
+from brainslice.infer.volume import NoteCode
 from brainslice.labels import LabelSet
+from brainslice.scan import Plane
+from brainslice.scan.unfit import Unfit
+from brainslice.trust.operating_point import Criterion
 from brainslice.trust.verdict import Reason, Verdict
 
 PAGE = Path(str(files("brainslice.serve").joinpath("page")))
 MOST_BYTES = 60_000
 CATALOGUES = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in sorted(PAGE.glob("words/*.json"))}
 CODE = {path.name: path.read_text(encoding="utf-8") for path in sorted(PAGE.glob("*.js"))}
-SAME_IN_BOTH = {"class.glioma", "class.meningioma", "card.version", "threshold.counts"}
+SAME_IN_BOTH = {"class.glioma", "class.meningioma", "card.version"}
 
 
 class Document(HTMLParser):
@@ -106,6 +110,23 @@ def test_every_reason_verdict_and_class_has_words(language: str) -> None:
     assert {f"reason.{reason.value}" for reason in Reason} <= set(catalogue)
     assert {f"verdict.{verdict.value}" for verdict in Verdict} <= set(catalogue)
     assert {f"class.{name}" for name in LabelSet().names} <= set(catalogue)
+
+
+@pytest.mark.parametrize("language", sorted(CATALOGUES))
+def test_every_note_obstacle_and_criterion_has_words(language: str) -> None:
+    catalogue = CATALOGUES[language]
+    assert {f"note.{code.value}" for code in NoteCode} <= set(catalogue)
+    assert {f"unfit.{code.value}" for code in Unfit} <= set(catalogue)
+    assert {f"point.{criterion.value}" for criterion in Criterion} <= set(catalogue)
+    assert {f"plane.{plane.value}" for plane in Plane} <= set(catalogue)
+    for code in NoteCode:
+        assert placeholders(catalogue[f"note.{code.value}"]) <= {"value"}
+
+
+def test_every_note_that_tells_a_value_shows_it() -> None:
+    told = {NoteCode.PLANE, NoteCode.TILT}
+    shown = {code for code in NoteCode if "{value}" in CATALOGUES["en"][f"note.{code.value}"]}
+    assert shown == told
 
 
 def test_english_reasons_are_those_of_the_command_line() -> None:

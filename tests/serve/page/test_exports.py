@@ -51,21 +51,42 @@ def test_the_picture_shows_both_panels_and_leaves_out_the_files_name(visit: Visi
 
 def test_the_words_under_the_picture_hold_purpose_and_digest(visit: Visit, tumour: Path, served_bundle: Path) -> None:
     visit.choose(tumour)
-    written = """() => {
-        window.drawn = [];
-        const real = CanvasRenderingContext2D.prototype.fillText;
-        CanvasRenderingContext2D.prototype.fillText = function (text, ...rest) {
-            window.drawn.push(text);
-            return real.call(this, text, ...rest);
-        };
-    }"""
-    visit.page.evaluate(written)
+    drawn = " ".join(line for line, *_ in lines_drawn(visit))
+    assert RESEARCH in drawn
+    assert Predictor.open(served_bundle).bundle.info.digest in drawn
+    assert "They are no outline" in drawn
+    assert tumour.name not in drawn
+
+
+def lines_drawn(visit: Visit) -> list[tuple[str, float, bool, float, float]]:
+    """Save a picture: the lines written on it, how wide each is, whether it was squeezed, its foot, and the height."""
+    visit.page.evaluate(
+        """() => {
+            window.drawn = [];
+            const real = CanvasRenderingContext2D.prototype.fillText;
+            CanvasRenderingContext2D.prototype.fillText = function (text, x, y, most) {
+                const width = this.measureText(text).width;
+                window.drawn.push([text, x + width, most !== undefined, y, this.canvas.height]);
+                return real.call(this, text, x, y);
+            };
+        }"""
+    )
     save(visit, "png")
-    drawn = visit.page.evaluate("window.drawn")
-    assert any(line.startswith(RESEARCH) for line in drawn)
-    assert any(Predictor.open(served_bundle).bundle.info.digest in line for line in drawn)
-    assert any("They are no outline" in line for line in drawn)
-    assert not any(tumour.name in line for line in drawn)
+    return [tuple(line) for line in visit.page.evaluate("window.drawn")]
+
+
+def test_long_words_under_the_picture_are_wrapped_and_not_squeezed(visit: Visit, tumour: Path) -> None:
+    reasons = [{"code": "undecided", "words": "open"}, {"code": "brand_new", "words": f"some {'very ' * 60}long words"}]
+    visit.change_predictions(verdict="refer", reasons=[*reasons, {"code": "other", "words": "x" * 300}])
+    visit.choose(tumour)
+    lines = lines_drawn(visit)
+    assert len(lines) > 10
+    assert max(right for _, right, *_ in lines) <= 2 * 512 + 3 * 24 - 24
+    assert not any(squeezed for _, _, squeezed, *_ in lines)
+    assert all(foot < height for *_, foot, height in lines)
+    words = " ".join(line for line, *_ in lines)
+    assert f"some {'very ' * 60}long words" in words
+    assert words.replace(" ", "").count("x" * 300) == 1
 
 
 def test_the_page_is_self_contained_and_opens_without_the_service(

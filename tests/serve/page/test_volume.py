@@ -70,7 +70,7 @@ def test_it_opens_on_a_slice_that_carries_the_answer(opened: Visit) -> None:
 
 
 def test_it_says_plainly_what_the_answer_is_worth(opened: Visit) -> None:
-    assert "The model was trained on single slices" in opened.words("#single-slices")
+    assert "The model was trained on single slices" in opened.words("#volume-notes")
     assert "The probability of the whole is not calibrated" in opened.words("#volume-notes")
     assert opened.words("#probabilities-title") == "Pooled probabilities, not calibrated"
 
@@ -156,6 +156,15 @@ def test_no_picture_stands_under_the_number_of_a_slice_that_is_still_on_its_way(
     opened.page.wait_for_selector("#seen", state="visible")
 
 
+def test_no_picture_of_another_scan_stands_under_a_volume_that_is_still_on_its_way(
+    visit: Visit, volume: Path, tumour: Path
+) -> None:
+    visit.choose(tumour, volume)
+    visit.hold("**/slices/*")
+    visit.page.evaluate("document.querySelector('#list li:nth-child(2) button').click()")
+    assert not visit.shown("#seen")
+
+
 def test_a_study_that_the_service_forgot_can_be_judged_again(opened: Visit) -> None:
     study = next(found.split("/")[-3] for found in opened.requests if "/slices/" in found)
     opened.page.request.delete(f"{opened.address}volume/{study}")
@@ -205,7 +214,7 @@ def test_a_real_dicom_series_too_coarse_to_be_cut_is_one_row_that_says_so(visit:
         "LICENSE not a scan that can be judged",
     ]
     visit.select(1)
-    assert "the slices are sagittal" in visit.words("#verdict")
-    assert "0.86 x 5.4 mm" in visit.words("#verdict")
+    assert "The slices are sagittal." in visit.words("#verdict")
+    assert "0.9 × 5.4 mm" in visit.words("#verdict")
     visit.select(2)
     assert "LICENSE: must be a picture" in visit.words("#verdict")

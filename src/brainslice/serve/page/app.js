@@ -13,9 +13,10 @@ import { Threshold } from "./threshold.js";
 import { doubtWords, isOutside, setWords, showBars, showVerdict, showWarnings, verdictOf, verdictWords, warningWords } from "./verdict.js";
 import { Viewer } from "./viewer.js";
 import { Scroller } from "./volume.js";
+import { askedWords, isOpen, reasonOf, waysOn } from "./ways.js";
 import { loadWords, say } from "./words.js";
 
-let model = null, selected = null, said = "status.empty", tokenTried = false;
+let model = null, selected = null, said = "status.empty", tokenTried = false, awaited = false;
 
 await loadWords();
 const viewer = new Viewer();
@@ -28,6 +29,7 @@ for (const [id, act] of Object.entries({ cancel, clear, "export-json": saveJson,
   the(id).addEventListener("click", act);
 }
 the("token").addEventListener("submit", giveToken);
+the("frames").addEventListener("submit", judgeFrame);
 await learnModel();
 document.documentElement.dataset.ready = "";
 
@@ -41,7 +43,7 @@ async function learnModel() {
     if (failure.status === 401) askToken();
     else {
       the("model-problem").hidden = false;
-      the("model-problem").replaceChildren(say("problem.model", { why: reasonOf(failure) }), " ",
+      the("model-problem").replaceChildren(say("problem.model"), " ", ...reasonOf(failure), " ",
         element("button", { type: "button", onclick: learnModel }, say("action.again")));
     }
   }
@@ -54,7 +56,10 @@ async function take(lot) {
     return;
   }
   said = "status.progress";
-  selected ??= entries[0];
+  if (selected === null) {
+    [selected] = entries;
+    awaited = true;
+  }
   if (model === null && !queue.resting) learnModel();
   await queue.add(entries);
 }
@@ -62,17 +67,28 @@ async function take(lot) {
 function changed(entry) {
   if (entry?.state === "done" && entry === selected) announce(entry);
   if (entry !== null && entry === selected) showSelected();
+  if (awaited && entry === selected && SETTLED.has(entry.state) && entry.state !== "cancelled") reveal();
   if (queue.entries.length > 0 && !queue.busy && queue.done === queue.entries.length && said === "status.progress") {
     the("announcements").append(` ${statusWords()}`);
   }
   showProgress();
 }
 
-function select(entry) {
+function select(entry, deliberately) {
   selected = entry;
   showSelected();
   if (entry.state === "done") announce(entry);
   showProgress();
+  if (deliberately) reveal();
+}
+
+/** Bring the result into sight where it begins far down, as under the list on a narrow screen; the focus goes with it. */
+function reveal() {
+  awaited = false;
+  if (the("result").getBoundingClientRect().top < innerHeight / 2) return;
+  const still = matchMedia("(prefers-reduced-motion: reduce)").matches;
+  the("result").scrollIntoView({ block: "start", behavior: still ? "instant" : "smooth" });
+  the("result-title").focus({ preventScroll: true });
 }
 
 function showProgress() {
@@ -98,54 +114,72 @@ function tell(key) {
   write(the("announcements"), statusWords());
 }
 
-function announce({ name, kind, answer }) {
-  const { prediction } = answer;
-  const words = [`${name}: ${say(`verdict.${prediction.verdict}`)}.`, ...warningWords(prediction), ...verdictWords(prediction, kind === "volume")];
+function titleOf(entry) {
+  return [entry.name, ...askedWords(entry)].join(" · ");
+}
+
+function announce(entry) {
+  const { kind, answer: { prediction } } = entry;
+  const words = [`${titleOf(entry)}: ${say(`verdict.${prediction.verdict}`)}.`, ...warningWords(prediction), ...verdictWords(prediction, kind === "volume")];
   write(the("announcements"), words.join(" "));
 }
 
 function showSelected() {
   the("result").hidden = selected === null;
   if (selected === null) return;
-  write(the("result-title"), selected.name);
+  write(the("result-title"), titleOf(selected));
   const done = selected.state === "done";
   for (const id of ["exports", "warnings"]) the(id).hidden = !done;
   document.querySelector(".evidence").hidden = !done;
+  showFrames(selected);
   if (done) showAnswer(selected);
   else showWait(selected);
+}
+
+/** A file of several frames bears the choice of one, with its answer or without. */
+function showFrames(entry) {
+  the("frames").hidden = typeof entry.frames !== "number" || (entry.kind === "volume" && entry.state === "done");
+  if (the("frames").hidden) return;
+  write(the("frame-label"), say("frame.label", { frames: entry.frames }));
+  the("frame").max = entry.frames;
+  // Whoever is typing a number is not interrupted.
+  if (document.activeElement !== the("frame")) the("frame").value = entry.asked.slice ?? Math.ceil(entry.frames / 2);
+}
+
+function judgeFrame(event) {
+  event.preventDefault();
+  if (!SETTLED.has(selected.state)) return;
+  judgeAgain(selected, { kind: "scan", asked: { slice: the("frame").valueAsNumber } });
 }
 
 function showWait(entry) {
   scroller.open(null);
   const node = the("verdict");
   const failed = entry.state === "refused" || entry.state === "failed";
-  node.dataset.verdict = failed ? "none" : "waiting";
-  const parts = [element("p", { class: "verdict-word" }, element("strong", {}, failed ? say("verdict.none") : stateWords(entry)))];
-  if (failed) parts.push(element("p", { class: "problem" }, reasonOf(entry.failure)));
-  const buttons = SETTLED.has(entry.state) ? waysOn(entry) : [];
+  node.dataset.verdict = failed && !isOpen(entry) ? "none" : "waiting";
+  const word = failed ? say(isOpen(entry) ? "verdict.open" : "verdict.none") : stateWords(entry);
+  const parts = [element("p", { class: "verdict-word" }, element("strong", {}, word))];
+  if (failed) {
+    parts.push(element("p", { class: isOpen(entry) ? null : "problem" }, ...reasonOf(entry.failure)));
+    write(the("announcements"), `${entry.name}: ${word}. ${parts.at(-1).textContent}`);
+  }
+  const buttons = SETTLED.has(entry.state) ? waysOn(entry).map((way) => buttonFor(entry, way)) : [];
   if (buttons.length > 0) parts.push(element("div", { class: "buttons" }, ...buttons));
   node.replaceChildren(...parts);
-  if (failed) write(the("announcements"), `${entry.name}: ${say("verdict.none")}. ${reasonOf(entry.failure)}`);
 }
 
-function waysOn(entry) {
-  const ways = [];
-  if (entry.state !== "refused") ways.push(element("button", { type: "button", onclick: () => judgeAgain(entry) }, say("action.again")));
-  if (entry.state === "refused" && entry.files.length > 1) {
-    ways.push(element("button", { type: "button", onclick: () => judgeEach(entry) }, say("action.each")));
-  }
-  return ways;
+function buttonFor(entry, { words, kind, asked, each }) {
+  const act = each ? () => judgeEach(entry) : () => judgeAgain(entry, { kind, asked });
+  return element("button", { type: "button", onclick: act }, words);
 }
 
-/** One sentence: the service's own where it gave one about the file, else the page's. */
-function reasonOf(failure) {
-  const own = failure.key === "state.refused" || (failure.status === 413 && failure.detail !== null);
-  return own && failure.detail !== null ? failure.detail : say(failure.key, { status: failure.status || "?" });
-}
-
-function judgeAgain(entry) {
+/** Judge an entry once more, or in another way. */
+function judgeAgain(entry, otherwise = {}) {
   // Slices that were fetched belong to the older answer.
-  entry.seen = null;
+  Object.assign(entry, otherwise, { seen: null });
+  // The button that was pressed goes, and would take the focus with it; the choice of a frame stays.
+  if (!the("frames").contains(document.activeElement)) the("result-title").focus({ preventScroll: true });
+  awaited = true;
   return queue.again(entry);
 }
 
@@ -153,6 +187,7 @@ function judgeEach(entry) {
   queue.entries = queue.entries.filter((one) => one !== entry);
   const each = entry.files.map((file) => ({ name: file.name, files: [file], kind: "scan" }));
   [selected] = each;
+  the("result-title").focus({ preventScroll: true });
   queue.add(each);
 }
 
@@ -187,8 +222,8 @@ function showSlice(found) {
   if (missing) {
     viewer.blank();
     const entry = selected;
-    const words = found.code === "unknown_volume" ? say("problem.forgotten") : reasonOf(found);
-    the("slice-problem").replaceChildren(words, " ",
+    const words = found.code === "unknown_volume" ? [say("problem.forgotten")] : reasonOf(found);
+    the("slice-problem").replaceChildren(...words, " ",
       element("button", { type: "button", onclick: () => judgeAgain(entry) }, say("action.again")));
     return;
   }

@@ -2,16 +2,17 @@
 
 import { element, the } from "./element.js";
 import { modelLine } from "./card.js";
-import { doubtWords, isOutside, noteWords, reasonWords, setWords, verdictWords, warningWords } from "./verdict.js";
+import { doubtWords, isOutside, reasonWords, setWords, verdictWords, volumeNotes, warningWords } from "./verdict.js";
+import { askedWords } from "./ways.js";
 import { className, percent, say, spoken } from "./words.js";
 
-const PANEL = 512, MARGIN = 24, LINE = 26;
+const PANEL = 512, MARGIN = 24, LINE = 26, FONT = "17px system-ui, sans-serif";
 const STYLE = "body{font:16px/1.5 system-ui,sans-serif;max-width:70rem;margin:2rem auto;padding:0 1rem;color:#15191e;background:#fff}"
   + "img{background:#000;max-width:30rem;width:48%}.research{border:1px solid #7a4a00;padding:.5rem .75rem}"
   + "table{border-collapse:collapse}th,td{text-align:start;padding:.2rem 1.5rem .2rem 0;border-bottom:1px solid #ccd2d8;font-variant-numeric:tabular-nums}"
   + "code{overflow-wrap:anywhere}@media print{body{margin:0}}";
 
-export function researchLine() {
+function researchLine() {
   return `${say("research.short")} ${say("research.long")}`;
 }
 
@@ -19,21 +20,45 @@ export function researchLine() {
 export function asJson(entry, model) {
   const result = entry.kind === "volume" ? entry.answer.whole : entry.answer.prediction;
   const about = { name: model?.name ?? null, digest: entry.answer.model, version: model?.version ?? null };
-  return new Blob([`${JSON.stringify({ research_use_only: researchLine(), model: about, result }, null, 2)}\n`], { type: "application/json" });
+  const asked = Object.keys(entry.asked).length > 0 ? entry.asked : undefined;
+  const told = { research_use_only: researchLine(), model: about, asked, result };
+  return new Blob([`${JSON.stringify(told, null, 2)}\n`], { type: "application/json" });
 }
 
 /** Both pictures as they are shown now, with the words that belong to them; the file's name is left out, it may name a patient. */
 export function asPicture(entry, model) {
-  const words = linesOf(entry, model);
-  const canvas = element("canvas", { width: 2 * PANEL + 3 * MARGIN, height: PANEL + 2 * MARGIN + LINE * (words.length + 0.5) });
+  const canvas = element("canvas", { width: 2 * PANEL + 3 * MARGIN });
   const pen = canvas.getContext("2d");
+  pen.font = FONT;
+  const words = linesOf(entry, model).flatMap((line) => wrapped(pen, line, canvas.width - 2 * MARGIN));
+  // A canvas forgets its font with its size.
+  canvas.height = PANEL + 2 * MARGIN + LINE * (words.length + 0.5);
   pen.fillStyle = "#000";
   pen.fillRect(0, 0, canvas.width, canvas.height);
   ["original", "seen"].forEach((id, place) => fit(pen, the(id), MARGIN + place * (PANEL + MARGIN), MARGIN));
   pen.fillStyle = "#e6eaef";
-  pen.font = "17px system-ui, sans-serif";
-  words.forEach((line, place) => pen.fillText(line, MARGIN, PANEL + 2 * MARGIN + LINE * (place + 0.6), canvas.width - 2 * MARGIN));
+  pen.font = FONT;
+  words.forEach((line, place) => pen.fillText(line, MARGIN, PANEL + 2 * MARGIN + LINE * (place + 0.6)));
   return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+}
+
+/** Break a line where it would grow wider than this; what has no space to break at is broken anywhere. */
+function wrapped(pen, line, width) {
+  const fits = (text) => pen.measureText(text).width <= width;
+  const lines = [""];
+  for (const word of line.split(" ")) {
+    const longer = lines.at(-1) === "" ? word : `${lines.at(-1)} ${word}`;
+    if (fits(longer)) {
+      lines[lines.length - 1] = longer;
+      continue;
+    }
+    if (lines.at(-1) !== "") lines.push("");
+    for (const letter of word) {
+      if (!fits(lines.at(-1) + letter)) lines.push("");
+      lines[lines.length - 1] += letter;
+    }
+  }
+  return lines;
 }
 
 function fit(pen, picture, left, top) {
@@ -43,12 +68,13 @@ function fit(pen, picture, left, top) {
 }
 
 function volumeWords(entry) {
-  return [the("slice-label").textContent, say("volume.single"), ...noteWords(entry.answer.whole)];
+  return [the("slice-label").textContent, ...volumeNotes(entry.answer.whole)];
 }
 
 function linesOf(entry, model) {
   const { prediction } = entry.answer;
-  const lines = [...warningWords(prediction), `${say(`verdict.${prediction.verdict}`)}. ${verdictWords(prediction, entry.kind === "volume").join(" ")}`];
+  const verdict = [`${say(`verdict.${prediction.verdict}`)}.`, ...verdictWords(prediction, entry.kind === "volume"), ...prediction.reasons.map(reasonWords)];
+  const lines = [...warningWords(prediction), verdict.join(" "), ...askedWords(entry)];
   if (entry.kind === "volume") lines.push(...volumeWords(entry));
   if (!isOutside(prediction)) lines.push(`${say("map.class")} ${className(the("map-class").value)}: ${say("map.caption")}`);
   lines.push(model === null ? "" : modelLine(model), `${say("export.digest")}: ${entry.answer.model}`, researchLine());
@@ -67,6 +93,7 @@ export function asPage(entry, model) {
   page.body.append(
     element("p", { class: "research" }, researchLine()),
     element("h1", {}, say("export.report")),
+    ...askedWords(entry).map((words) => element("p", {}, words)),
     ...warningWords(prediction).map((words) => element("p", {}, element("strong", {}, words))),
     element("h2", {}, `${say("verdict.title")}: ${say(`verdict.${prediction.verdict}`)}`),
     ...verdictWords(prediction, entry.kind === "volume").map((words) => element("p", {}, words)),

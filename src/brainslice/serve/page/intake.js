@@ -98,7 +98,7 @@ function soleFile(entry) {
 }
 
 /** Tell by a file's first bytes what it is: "dicom", "volume" (NIfTI, or an archive) or "scan". */
-export async function kindOf(file) {
+async function kindOf(file) {
   const head = new Uint8Array(await file.slice(0, 352).arrayBuffer().catch(() => new ArrayBuffer(0)));
   const at = (place, length) => String.fromCharCode(...head.subarray(place, place + length));
   if (at(128, 4) === "DICM") return "dicom";

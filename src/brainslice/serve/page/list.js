@@ -4,8 +4,12 @@ import { element, write } from "./element.js";
 import { sign } from "./sign.js";
 import { say } from "./words.js";
 import { verdictOf } from "./verdict.js";
+import { isOpen } from "./ways.js";
 
-/** Show the entries in `list`, keeping buttons that are there already, and with them the focus. */
+/**
+ * Show the entries in `list`, keeping buttons that are there already, and with them the focus.
+ * @param select Told of an entry that is chosen, and whether by a click or key of its own, not by walking the list.
+ */
 export function showList(list, entries, selected, select) {
   const rows = entries.map((entry) => {
     entry.row ??= makeRow(entry, select);
@@ -20,14 +24,14 @@ export function showList(list, entries, selected, select) {
 }
 
 function makeRow(entry, select) {
-  const button = element("button", { type: "button", onclick: () => select(entry), onkeydown: moveFocus },
+  const button = element("button", { type: "button", onclick: (event) => select(entry, event.isTrusted), onkeydown: moveFocus },
     element("span", { class: "list-sign" }), element("span", { class: "list-name" }), element("span", { class: "list-state" }));
   return element("li", {}, button);
 }
 
 function fillRow(entry, current) {
   const [mark, name, state] = entry.row.firstChild.children;
-  const found = entry.state === "done" ? verdictOf(entry) : entry.state === "refused" || entry.state === "failed" ? "none" : "waiting";
+  const found = signOf(entry);
   if (entry.row.dataset.found !== found) {
     entry.row.dataset.found = found;
     mark.replaceChildren(sign(found));
@@ -38,9 +42,15 @@ function fillRow(entry, current) {
   else entry.row.firstChild.removeAttribute("aria-current");
 }
 
+function signOf(entry) {
+  if (entry.state === "done") return verdictOf(entry);
+  return (entry.state === "refused" && !isOpen(entry)) || entry.state === "failed" ? "none" : "waiting";
+}
+
 /** What an entry has come to, in words. */
 export function stateWords(entry) {
-  const found = entry.state === "done" ? say(`verdict.${verdictOf(entry)}`) : say(`state.${entry.state}`, { seconds: entry.seconds });
+  const state = isOpen(entry) ? "open" : entry.state;
+  const found = state === "done" ? say(`verdict.${verdictOf(entry)}`) : say(`state.${state}`, { seconds: entry.seconds });
   return entry.files.length > 1 ? `${found} · ${say("list.files", { files: entry.files.length })}` : found;
 }
 

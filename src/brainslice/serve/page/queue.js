@@ -32,7 +32,7 @@ export class Queue {
 
   add(entries) {
     for (const entry of entries) {
-      Object.assign(entry, { state: "waiting", answer: null, failure: null, seconds: 0 });
+      Object.assign(entry, { state: "waiting", answer: null, failure: null, seconds: 0, asked: {}, frames: null });
       this.entries.push(entry);
     }
     return this.run();

@@ -9,12 +9,12 @@ export function useToken(word) {
   token = word;
 }
 
-/** Why there is no answer: a key of the catalogue, the service's own sentence where it has one, and how long to wait. */
+/** Why there is no answer: a key of the catalogue, and what the service said: its sentence, how long to wait, another way on. */
 export class Failure extends Error {
-  constructor(key, { detail = null, status = 0, code = null, wait = null } = {}) {
+  constructor(key, { detail = null, status = 0, code = null, wait = null, unfit = null } = {}) {
     super(detail ?? key);
     this.name = "Failure";
-    Object.assign(this, { key, detail, status, code, wait });
+    Object.assign(this, { key, detail, status, code, wait, unfit });
   }
 }
 
@@ -22,18 +22,18 @@ export function askModel() {
   return ask("model", { method: "GET" });
 }
 
-/** Have one picture judged, and get what the model saw of it. */
-export function explain(file, signal) {
+/** Have one picture judged, and get what the model saw of it; `asked` may hold its `slice` in the file, from 1. */
+export function explain(file, asked, signal) {
   const form = new FormData();
   form.append("file", file, file.name);
-  return ask("explain?format=json", { method: "POST", body: form, signal });
+  return ask(`explain?${new URLSearchParams({ format: "json", ...asked })}`, { method: "POST", body: form, signal });
 }
 
-/** Have the files of one volume judged together. */
-export function judgeVolume(files, signal) {
+/** Have the files of one volume judged together; `asked` may hold which `series`, and whether the `first` of each place will do. */
+export function judgeVolume(files, asked, signal) {
   const form = new FormData();
   for (const file of files) form.append("files", file, file.name);
-  return ask("volume", { method: "POST", body: form, signal });
+  return ask(`volume?${new URLSearchParams(asked)}`, { method: "POST", body: form, signal });
 }
 
 export function slice(volume, index, signal) {
@@ -65,7 +65,8 @@ async function failureOf(answer) {
   const detail = typeof said.detail === "string" ? said.detail : null;
   const seconds = Number.parseInt(answer.headers.get("Retry-After") ?? "", 10);
   const wait = Number.isFinite(seconds) ? Math.max(seconds, 1) : null;
-  return new Failure(keyOf(answer.status), { detail, status: answer.status, code: said.code ?? null, wait });
+  const { code = null, unfit = null } = said;
+  return new Failure(keyOf(answer.status), { detail, status: answer.status, code, wait, unfit });
 }
 
 function keyOf(status) {

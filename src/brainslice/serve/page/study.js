@@ -5,12 +5,32 @@ import { picturesOf } from "./viewer.js";
 
 /** Judge a scan or a volume: {prediction, model} with `pictures`, or with `slices`, `carrying` and `viewer`. */
 export async function judge(entry, known, signal) {
-  if (entry.kind === "volume") {
-    const { healthy } = known ?? (await askModel());
-    return volumeOf(await judgeVolume(entry.files, signal), healthy);
+  if (entry.kind === "volume") return judgeWhole(entry, known, signal);
+  try {
+    const answer = await explain(entry.files[0], entry.asked, signal);
+    return { prediction: answer.prediction, model: answer.model, pictures: await picturesOf(answer) };
+  } catch (failure) {
+    if (failure.unfit?.code !== "several_frames") throw failure;
+    entry.frames = failure.unfit.frames;
+    if (!failure.unfit.volume) throw failure;
+    return judgeFrames(entry, known, signal, failure);
   }
-  const answer = await explain(entry.files[0], signal);
-  return { prediction: answer.prediction, model: answer.model, pictures: await picturesOf(answer) };
+}
+
+/** The frames of one file together, where they are a volume; a person chooses one of them where they are none. */
+async function judgeFrames(entry, known, signal, failure) {
+  try {
+    const answer = await judgeWhole(entry, known, signal);
+    entry.kind = "volume";
+    return answer;
+  } catch (refusal) {
+    throw refusal.unfit?.code === "no_series" ? failure : refusal;
+  }
+}
+
+async function judgeWhole(entry, known, signal) {
+  const { healthy } = known ?? (await askModel());
+  return volumeOf(await judgeVolume(entry.files, entry.asked, signal), healthy);
 }
 
 /** Slices are counted from 0, inferior to superior; those that show no head were not judged, and are null here. */

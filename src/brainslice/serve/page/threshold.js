@@ -1,16 +1,16 @@
 // What each threshold was measured to give. Every figure comes from the service; nothing is computed here but places on a line.
 
 import { element, the, write } from "./element.js";
-import { number, percent, say, share } from "./words.js";
+import { knows, number, percent, say, share } from "./words.js";
 
 /** The thresholds that were measured: the whole curve where there is one, else the named points, in rising order. */
-export function measuredPoints(model) {
+function measuredPoints(model) {
   const points = model.operating_curve?.points ?? model.operating_points ?? [];
   return [...points].sort((one, other) => one.threshold - other.threshold);
 }
 
 /** The measured point that holds at a threshold: the last that is not above it. */
-export function placeOf(points, threshold) {
+function placeOf(points, threshold) {
   const above = points.findIndex((point) => point.threshold > threshold);
   return above === -1 ? points.length - 1 : Math.max(above - 1, 0);
 }
@@ -45,10 +45,10 @@ export class Threshold {
     }
     the("threshold-tools").hidden = false;
     const curve = this.model.operating_curve;
-    const whole = curve && say("threshold.words", { n: number(curve.tumours + curve.healthy) });
+    const whole = curve && say("threshold.words", { n: number(curve.tumours + curve.healthy), where: curve.measured_on });
     write(the("threshold-words"), whole ?? say("threshold.points"));
     const own = { name: say("threshold.own", { threshold: number(this.model.threshold, 2) }), threshold: this.model.threshold };
-    const named = this.model.operating_points.map(({ name, threshold }) => ({ name, threshold }));
+    const named = this.model.operating_points.map((point) => ({ name: pointName(point), threshold: point.threshold }));
     the("points").replaceChildren(...[own, ...named].map(({ name, threshold }) =>
       element("button", { type: "button", onclick: () => this.jump(threshold) }, name)));
     this.draw();
@@ -63,7 +63,7 @@ export class Threshold {
     const point = this.points[Number(the("threshold").value)];
     if (point === undefined) return;
     const words = say("threshold.value", { threshold: number(point.threshold, 2) });
-    the("threshold").setAttribute("aria-valuetext", `${words}; ${rateWords("sensitivity", point)}; ${rateWords("specificity", point)}`);
+    the("threshold").setAttribute("aria-valuetext", `${words}; ${this.rateWords("sensitivity", point)}; ${this.rateWords("specificity", point)}`);
     write(the("threshold-value"), words);
     the("rates").replaceChildren(...["sensitivity", "specificity"].map((name) => this.rate(name, point)));
     if (this.probability === null || this.probability === undefined) write(the("threshold-meaning"), "");
@@ -80,16 +80,25 @@ export class Threshold {
     span.style.setProperty("inline-size", `${100 * (high - low)}%`);
     dot.style.setProperty("inset-inline-start", `${100 * value}%`);
     const track = element("span", { class: "track", "aria-hidden": "true" }, span, dot);
-    return row(say(`threshold.${name}`), [track, element("span", { class: "figure" }, figure(point[name]))], name);
+    const parts = [element("span", { class: "figure" }, share(value)), track, element("span", { class: "note" }, this.interval(point[name]))];
+    return row(say(`threshold.${name}`), parts, name);
+  }
+
+  rateWords(name, point) {
+    return `${say(`threshold.${name}`)} ${share(point[name].value)}, ${this.interval(point[name])}`;
+  }
+
+  /** An interval, and how often ones like it hold the truth: its own level, or that of its curve. */
+  interval({ low, high, level = this.model.operating_curve?.level }) {
+    return say("threshold.interval", { low: share(low), high: share(high), level: share(level) });
   }
 }
 
-function rateWords(name, point) {
-  return `${say(`threshold.${name}`)} ${figure(point[name])}`;
-}
-
-function figure({ value, low, high }) {
-  return say("threshold.rate", { value: share(value), low: share(low), high: share(high) });
+/** What an operating point was chosen for; one that the page does not know keeps its name. */
+function pointName({ name, criterion, value = null, guarantee = null }) {
+  if (!knows(`point.${criterion}`)) return name;
+  const words = say(`point.${criterion}`, { value: criterion === "cost ratio" ? value : share(value) });
+  return guarantee === null ? words : say("point.guaranteed", { words });
 }
 
 function row(words, parts, name) {

@@ -2,7 +2,7 @@
 
 import { element } from "./element.js";
 import { sign } from "./sign.js";
-import { className, either, knows, number, percent, say } from "./words.js";
+import { className, either, knows, number, percent, planeName, say } from "./words.js";
 
 /** Reasons of the gate: with any of these the picture may be no brain MRI slice, and no class is shown. */
 export const OUTSIDE = new Set(["flat", "no_background", "no_head", "strange"]);
@@ -20,7 +20,7 @@ export function reasonWords({ code, words }) {
   return knows(`reason.${code}`) ? say(`reason.${code}`) : words;
 }
 
-export function markWords(mark) {
+function markWords(mark) {
   return knows(`mark.${mark}`) ? say(`mark.${mark}`) : say("mark.other", { mark });
 }
 
@@ -94,22 +94,10 @@ export function setWords(prediction) {
   return [first, say("set.meaning", { coverage })];
 }
 
-const NOTES = [
-  [/^the model was trained on single slices/, "note.chosen"],
-  [/^not calibrated/, "note.uncalibrated"],
-  [/^the slices are (?<plane>\w+);/, "note.plane"],
-  [/^the slices lie (?<degrees>\d+) degrees/, "note.tilt"],
-  [/^the slices do not follow each other/, "note.uneven"],
-];
-
 /** What must be said beside the answer to a volume, in the page's language where it knows the sentence. */
-export function noteWords({ calibration, notes }) {
-  return [calibration, ...notes].map((note) => {
-    const [pattern, key] = NOTES.find(([known]) => known.test(note)) ?? [];
-    if (key === undefined) return note;
-    const { plane, ...values } = { ...note.match(pattern).groups };
-    return say(key, plane === undefined ? values : { plane: knows(`plane.${plane}`) ? say(`plane.${plane}`) : plane });
-  });
+export function volumeNotes({ remarks }) {
+  return [say("volume.single"), ...remarks.map(({ code, words, value }) =>
+    (knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : words))];
 }
 
 export function doubtWords(prediction) {

@@ -3,7 +3,7 @@
 import { drawCurve } from "./curve.js";
 import { element, the, write } from "./element.js";
 import { slice as askSlice } from "./service.js";
-import { noteWords } from "./verdict.js";
+import { volumeNotes } from "./verdict.js";
 import { picturesOf } from "./viewer.js";
 import { percent, say } from "./words.js";
 
@@ -22,9 +22,10 @@ export class Scroller {
 
   /** Show a volume, or nothing where the entry is a single picture. */
   open(entry) {
+    // What is still shown belongs to another scan.
+    this.waiting(entry !== null && entry !== this.entry);
     this.entry = entry;
-    the("scroller").hidden = entry === null;
-    this.waiting(false);
+    for (const id of ["scroller", "volume-part"]) the(id).hidden = entry === null;
     if (entry === null) return;
     entry.seen ??= new Map();
     entry.index ??= this.strongest(entry.answer);
@@ -52,7 +53,7 @@ export class Scroller {
       element("span", {}, say("volume.carrying.title", { first: answer.carrying.first + 1, last: answer.carrying.last + 1 })),
       element("button", { type: "button", onclick: () => this.go(best) }, say("volume.carrying", { slice: best + 1 })));
     the("curve").setAttribute("aria-label", say("volume.curve.words", highest));
-    the("volume-notes").replaceChildren(...noteWords(answer.whole).map((note) => element("li", {}, note)));
+    the("volume-notes").replaceChildren(...volumeNotes(answer.whole).map((note) => element("li", {}, note)));
     this.draw();
   }
 

@@ -1,6 +1,6 @@
 // What the page says, in the language chosen, and how numbers are written in it.
 
-export const LANGUAGES = ["en", "es"];
+const LANGUAGES = ["en", "es"];
 
 const catalogues = {};
 let language = "en";
@@ -45,6 +45,11 @@ export function say(key, values = {}) {
 export function className(name) {
   const key = `class.${name}`;
   return knows(key) ? say(key) : name;
+}
+
+/** A plane of the body by the name people use. */
+export function planeName(name) {
+  return knows(`plane.${name}`) ? say(`plane.${name}`) : name;
 }
 
 /** A list in words: "a, b or c". */

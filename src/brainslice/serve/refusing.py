@@ -1,0 +1,52 @@
+"""A scan that is refused, in words that fit this door: no advice about a command line to who asked over HTTP."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.unfit import Unfit, UnfitScanError
+from brainslice.serve.problems import Fault, ProblemError
+
+_WAYS: Final = {
+    Unfit.SEVERAL_FRAMES: "name one with /explain?slice=N",
+    Unfit.SEVERAL_SERIES: "name one with /volume?series=NAME",
+    Unfit.SEVERAL_VOLUMES: "/volume?first=true takes the first of each place",
+    Unfit.NO_SERIES: "send its slices to /explain one by one",
+    Unfit.NOT_AXIAL: "send an axial series, or single slices to /explain",
+    Unfit.NO_VOLUME: "send pictures to /explain",
+}
+
+
+def refusal_words(error: UnreadableScanError) -> str:
+    """Say why a scan is refused, and what its sender can do about it."""
+    unfit = _unfit_in(error)
+    if unfit is None:
+        return str(error)
+    # Those on the way out put the file's name in front.
+    name = str(error).removesuffix(str(unfit))
+    return f"{name}{unfit.fault}; {_way_on(unfit)}"
+
+
+def refusal_problem(error: UnreadableScanError) -> ProblemError:
+    """Make the problem that answers for a scan that is refused, with what there is to choose from."""
+    unfit = _unfit_in(error)
+    facts = {} if unfit is None else {"unfit": {"code": unfit.code.value, **unfit.facts}}
+    return ProblemError(Fault.UNREADABLE_SCAN, refusal_words(error), facts=facts)
+
+
+def _unfit_in(error: BaseException | None) -> UnfitScanError | None:
+    while error is not None and not isinstance(error, UnfitScanError):
+        error = error.__cause__
+    return error
+
+
+def _way_on(unfit: UnfitScanError) -> str:
+    way, facts = _WAYS[unfit.code], unfit.facts
+    if facts.get("volume"):
+        return f"{way}, or send the file to /volume"
+    return f"{way}: {', '.join(map(_listed, facts['series']))}" if "series" in facts else way
+
+
+def _listed(series: dict[str, Any]) -> str:
+    return "{name} ({slices} x {rows} x {columns}, {plane})".format(**series)
