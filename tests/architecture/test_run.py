@@ -205,6 +205,16 @@ def test_every_start_script_is_a_few_lines_over_the_same_file(script: str) -> No
     assert "(3, 11) <= sys.version_info[:2] <= (3, 13)" in text
 
 
+def test_run_bat_names_its_variables_as_no_cmd_can_misread_them() -> None:
+    text = (PROJECT / "run.bat").read_text(encoding="utf-8")
+    loop = set(re.findall(r"%%(\w)", text))
+    # `%%~P` may be the variable P or the modifier p with its variable missing; so for each of these letters.
+    assert loop
+    assert not loop & set("adfnpstxzADFNPSTXZ")
+    # Brackets in what Python is asked would end a block that the line stands in.
+    assert "(\n  call" not in text
+
+
 def pins(name: str) -> list[Requirement]:
     lines = (PROJECT / name).read_text(encoding="utf-8").splitlines()
     return [Requirement(line) for line in lines if line and not line.startswith(("#", "-r"))]
