@@ -3,11 +3,12 @@
 Usage: python benchmarks/light_environment.py BUNDLE SCAN [--keras PYTHON] [--environment FOLDER]
 
 Makes a virtual environment (or takes the one that lies in FOLDER), installs this project into it without extras, and
-measures there: the size of everything in it, with and without the bytecode that pip compiles; `import brainslice`,
-`--help`, and `predict` of one file, each in processes of their own, once uncounted and then ``REPEATS`` times. It ends
-with exit code 1 where the files without bytecode are larger than ``MOST_BYTES``, or where predicting loads a library
-of the training side. ``--keras`` names a Python that has Keras, for the other side of the comparison; it needs the
-bundle's ``model.keras``. Needs Linux or macOS, and pip's index or cache.
+measures there: the size of every package, its files and the bytecode that pip compiles of them, with the bundle that
+ships, and with and without pip and setuptools, which an environment begins with; `import brainslice`, `--help`, and
+`predict` of one file, each in processes of their own, once uncounted and then ``REPEATS`` times. It ends with exit
+code 1 where all files without bytecode are larger than ``MOST_BYTES``, or where predicting loads a library of the
+training side. ``--keras`` names a Python that has Keras, for the other side of the comparison; it needs the bundle's
+``model.keras``. Needs Linux or macOS, and pip's index or cache.
 """
 
 from __future__ import annotations
@@ -20,11 +21,14 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterable
 from dataclasses import dataclass
+from importlib.metadata import distributions
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
 MOST_BYTES = 250_000_000
+BEFORE = ("pip", "setuptools")
 REPEATS = 5
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "h5py", "torch", "pandas")
 
@@ -83,10 +87,50 @@ def make_environment(folder: Path) -> Path:
     return python
 
 
-def size_of(folder: Path, pattern: str = "*") -> int:
-    """Add up the bytes of all files, each once however many names it has."""
-    found = {path.lstat().st_ino: path.lstat().st_size for path in folder.rglob(pattern) if not path.is_dir()}
-    return sum(found.values())
+@dataclass(frozen=True, slots=True)
+class Size:
+    """What a package takes on the disk, in bytes.
+
+    Attributes:
+        files: All of its files but those compiled here.
+        bytecode: What pip compiled of them.
+    """
+
+    files: int = 0
+    bytecode: int = 0
+
+    def __add__(self, other: Size) -> Size:
+        """Put two together."""
+        return Size(self.files + other.files, self.bytecode + other.bytecode)
+
+    def told(self, name: str) -> str:
+        """Say it in a line of the table."""
+        both = self.files + self.bytecode
+        return f"{name:28}{self.files / 1e6:10.1f}{self.bytecode / 1e6:12.1f}{both / 1e6:10.1f}"
+
+
+def size_of(paths: Iterable[Path]) -> Size:
+    """Add up the bytes of files, each once however many names it has."""
+    found = {path.lstat().st_ino: path for path in paths if path.is_symlink() or path.is_file()}
+    compiled = sum(path.lstat().st_size for path in found.values() if path.suffix == ".pyc")
+    return Size(sum(path.lstat().st_size for path in found.values()) - compiled, compiled)
+
+
+def tell_sizes(place: Path) -> int:
+    """Print what each package takes, the largest first, and the sums; give the bytes without bytecode, pip included."""
+    (site,) = place.glob("lib/python*/site-packages")
+    sizes = {
+        package.metadata["Name"]: size_of(Path(str(package.locate_file(file))) for file in package.files or ())
+        for package in distributions(path=[str(site)])
+    }
+    print(f"{'MB':28}{'files':>10}{'bytecode':>12}{'both':>10}")
+    for name, size in sorted(sizes.items(), key=lambda each: each[1].files, reverse=True):
+        print(size.told(name))
+    everything = size_of(place.rglob("*"))
+    ours = sum((size for name, size in sizes.items() if name not in BEFORE), Size())
+    print(everything.told("the whole environment"))
+    print(ours.told(f"without {' and '.join(BEFORE)}"))
+    return everything.files
 
 
 def run_once(python: Path, script: str, *words: str) -> Cost:
@@ -132,10 +176,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         place = given.environment or Path(folder) / "environment"
         python = make_environment(place)
-        bytecode = size_of(place, "*.pyc")
-        size = size_of(place) - bytecode
-        print(f"without extras, pip included: {size / 1e6:.0f} MB (at most {MOST_BYTES / 1e6:.0f})", end="")
-        print(f", and {bytecode / 1e6:.0f} MB of bytecode")
+        size = tell_sizes(place)
+        print(f"without extras, pip included, bytecode apart: {size / 1e6:.0f} MB (at most {MOST_BYTES / 1e6:.0f})")
         print(f"{'':28}{'wall':>10}{'processor':>12}{'peak':>13}   (medians of {REPEATS})")
         bundle, scan = str(given.bundle.resolve()), str(given.scan.resolve())
         measure("import brainslice", python, IMPORT)
