@@ -22,6 +22,8 @@ MOST_PIXELS: Final = 64_000_000
 MOST_VOXELS: Final = 100_000_000
 """Larger volumes are refused by their header: 380 slices of 512 x 512 pixels."""
 
+_FILL: Final = "put the darkest value in their place, and export it again"
+
 # Slices of another plane are cut from a volume when its voxels are this nearly cubes.
 _MOST_STRETCHED: Final = 1.5
 # A head lies at most this far from the scanner's axes; beyond it a cut is neither axial nor anything else.
@@ -40,7 +42,7 @@ class Spacing:
     def __post_init__(self) -> None:
         """Refuse what no scanner writes."""
         if not all(math.isfinite(step) and step > 0 for step in (self.row, self.column)):
-            msg = f"pixel spacing must be two lengths above 0 mm, got {self.row!r} and {self.column!r}"
+            msg = f"pixel spacing must be two lengths above 0 mm, got {self.row!r} and {self.column!r}; export it again"
             raise UnreadableScanError(msg)
 
 
@@ -61,10 +63,10 @@ class Slice:
     def __post_init__(self) -> None:
         """Refuse pictures that hold nothing to look at."""
         if min(self.pixels.shape) < 1:
-            msg = f"a slice must have at least one row and one column, got {self.pixels.shape}"
+            msg = f"a slice must have at least one row and one column, got {self.pixels.shape}; export it again"
             raise UnreadableScanError(msg)
         if not np.isfinite(self.pixels).all():
-            msg = "a slice must hold finite grey values only; this one holds NaN or infinity"
+            msg = f"a slice must hold finite grey values only, got NaN or infinity; {_FILL}"
             raise UnreadableScanError(msg)
 
     @classmethod
@@ -112,14 +114,14 @@ class Volume:
     def __post_init__(self) -> None:
         """Refuse volumes that hold nothing to look at."""
         if min(self.voxels.shape) < 1:
-            msg = f"a volume must have at least one voxel along each axis, got {self.voxels.shape}"
+            msg = f"a volume must have at least one voxel along each axis, got {self.voxels.shape}; export it again"
             raise UnreadableScanError(msg)
         if not all(math.isfinite(step) and step > 0 for step in self.spacing):
-            msg = f"the spacing of a volume must be three lengths above 0 mm, got {self.spacing}"
+            msg = f"the spacing of a volume must be three lengths above 0 mm, got {self.spacing}; export it again"
             raise UnreadableScanError(msg)
         # Slice by slice: a mask of the whole would take a quarter of the volume's memory once more.
         if not all(np.isfinite(layer).all() for layer in self.voxels):
-            msg = "a volume must hold finite grey values only; this one holds NaN or infinity"
+            msg = f"a volume must hold finite grey values only, got NaN or infinity; {_FILL}"
             raise UnreadableScanError(msg)
 
     def axial_slices(self) -> Iterator[Slice]:
