@@ -49,6 +49,15 @@ def test_one_scan_is_one_line(trained: Path, scans: Path, capsys: Capture) -> No
     assert "research only" in said.err
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
+def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(trained: Path, scans: Path, capsys: Capture) -> None:
+    odd = next((scans / "0").iterdir()).rename(scans / "line\nfeed \udce9.png")
+    assert call("predict", odd, "--project-root", trained) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.encode("utf-8")
+    assert r"line\nfeed \udce9.png: " in line
+
+
 def test_json_is_an_object_a_line_and_nothing_else(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("predict", scans, "--project-root", trained, "--json") == 0
     said = capsys.readouterr()

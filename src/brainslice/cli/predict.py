@@ -184,13 +184,15 @@ def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
 
 
 def _tell(path: Path, answer: Prediction | Refusal) -> None:
+    from brainslice.rows.walk import spelled
+
     if isinstance(answer, Refusal):
         note(answer.reason)
         return
     marks = f" [{', '.join(answer.marks)}]" if answer.marks else ""
     shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
     say(
-        f"{path}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
+        f"{spelled(path)}: {answer.predicted}{marks}  |  {shares}  |  P(tumour) {answer.tumour_probability:.3f}, "
         f"{_verdict(answer)}{_doubt(answer)}"
     )
 
