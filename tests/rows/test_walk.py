@@ -19,7 +19,7 @@ def touch(path: Path, data: bytes = b"") -> Path:
 
 
 def test_a_folder_is_searched_to_any_depth_in_the_order_of_names(tmp_path: Path) -> None:
-    names = ["b.png", "a/z.JPG", "a/y/x.tif", "c/d.webp", "a.png"]
+    names = ["b.png", "a/z.JPG", "a/y/x.tif", "c/d.webp", "a.png", "c/e.IMA"]
     paths = [touch(tmp_path / name) for name in names]
     assert list(scans_in([tmp_path])) == sorted(paths)
 

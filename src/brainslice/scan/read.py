@@ -13,7 +13,9 @@ from brainslice.scan.files import file_bytes, of_right_length, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
 
-SCAN_SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom"})
+SCAN_SUFFIXES: Final = frozenset(
+    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom", ".ima"}
+)
 """Endings, casefolded, of the files that folders are searched for; reading looks at the content only."""
 
 
