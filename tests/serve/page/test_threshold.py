@@ -93,7 +93,7 @@ def test_named_operating_points_are_used_where_there_is_no_curve(visiting: Calla
 
 def test_an_operating_point_is_named_by_what_it_was_chosen_for(visiting: Callable[..., Visit], tumour: Path) -> None:
     def change(said: dict[str, Any]) -> None:
-        aim = {"criterion": "target sensitivity", "value": 0.95, "guarantee": {"share": 0.9}}
+        aim = {"criterion": "target sensitivity", "value": 0.95, "guarantee": {"confidence": 0.9}}
         said["operating_points"] = [
             {"name": "sensitivity-0.95-guaranteed", **POINTS[5], **aim},
             {"name": "youden", **POINTS[12], "criterion": "youden", "value": None, "guarantee": None},
@@ -103,7 +103,7 @@ def test_an_operating_point_is_named_by_what_it_was_chosen_for(visiting: Callabl
     visit.change_answers("**/model", change)
     visit.open().choose(tumour)
     names = [" ".join(name.split()) for name in visit.page.locator("#points button").all_inner_texts()]
-    assert names == [f"In use: {THRESHOLD}", "Sensitivity of at least 95 %, guaranteed", "Youden's index"]
+    assert names == [f"In use: {THRESHOLD}", "Sensitivity of at least 95 %, with 90 % confidence", "Youden's index"]
 
 
 def test_the_level_of_an_interval_is_the_one_it_was_measured_at(visiting: Callable[..., Visit], tumour: Path) -> None:

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageDraw
 
+from brainslice.infer.prediction import percent
 from browser import Visit
 
 SLICES = 24
@@ -81,7 +82,8 @@ def test_figures_of_single_slices_are_not_shown_for_a_volume(opened: Visit) -> N
 
 
 def test_the_picture_shown_is_the_slice_that_was_judged(opened: Visit) -> None:
-    for number in (20, THIN[2] + 1):
+    # On both sides of where the slices change, so that a neighbour's picture would be found out.
+    for number in (THIN[0], THIN[0] + 1, THIN[-1] + 1, THIN[-1] + 2):
         opened.slide("#slice", number)
         on_slice(opened, number)
         wide = 96
@@ -129,9 +131,31 @@ def test_a_button_jumps_to_the_slice_that_speaks_most(opened: Visit) -> None:
 
 
 def test_a_slice_without_a_head_is_shown_as_not_judged_and_without_a_map(opened: Visit) -> None:
-    opened.slide("#slice", 1)
+    with opened.page.expect_response("**/slices/1") as answered:
+        opened.slide("#slice", 1)
+    assert answered.value.status == 200
     assert label(opened) == f"Slice 1 of {SLICES}: not judged, it shows too little of a head"
     opened.page.wait_for_selector("#map", state="hidden")
+    assert not opened.shown("#slice-problem")
+
+
+def test_what_is_said_of_a_slice_is_what_its_picture_is_answered_with(opened: Visit) -> None:
+    """The probability under the slider comes from the curve, the picture from an address of its own."""
+    study = next(found.split("/")[-3] for found in opened.requests if "/slices/" in found)
+    for number in (THIN[0] + 1, 20):
+        told = opened.page.request.get(f"{opened.address}volume/{study}/slices/{number}").json()
+        opened.slide("#slice", number)
+        opened.page.wait_for_function(
+            """async address => {
+                const { decode } = await import("/picture.js");
+                const { data } = await decode(address);
+                const canvas = document.getElementById("original");
+                const shown = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data;
+                return shown.length === data.length && shown.every((level, place) => level === data[place]);
+            }""",
+            arg=told["original"],
+        )
+        assert percent(told["prediction"]["tumour_probability"]) in label(opened)
 
 
 def test_pictures_of_a_volume_say_which_side_is_which(opened: Visit) -> None:
@@ -150,7 +174,7 @@ def test_the_neighbours_of_a_slice_are_there_before_they_are_asked_for(opened: V
 
 def test_no_picture_stands_under_the_number_of_a_slice_that_is_still_on_its_way(opened: Visit) -> None:
     held = opened.hold("**/slices/20")
-    opened.slide("#slice", 21)
+    opened.slide("#slice", 20)
     opened.page.wait_for_selector("#seen", state="hidden")
     held[0].continue_()
     opened.page.wait_for_selector("#seen", state="visible")
@@ -189,6 +213,19 @@ def test_a_volume_is_saved_with_its_curve_and_its_notes(opened: Visit) -> None:
     assert len(told["result"]["curve"]) == SLICES - 1
     assert "not calibrated" in told["result"]["calibration"]
     assert "viewer" not in told["result"]
+
+
+def test_a_picture_that_is_saved_waits_for_the_slice_it_is_to_show(opened: Visit) -> None:
+    held = opened.hold("**/slices/20")
+    opened.slide("#slice", 20)
+    opened.page.wait_for_selector("#seen", state="hidden")
+    before = opened.pixels("original")
+    with opened.page.expect_download() as saved:
+        opened.page.click("#export-html")
+        held[0].continue_()
+    assert opened.pixels("original") != before
+    shown = opened.page.evaluate("document.getElementById('original').toDataURL('image/png')")
+    assert shown in saved.value.path().read_text(encoding="utf-8")
 
 
 def test_dicom_files_of_one_folder_are_one_volume(visit: Visit, tmp_path: Path) -> None:

@@ -25,7 +25,7 @@ const scroller = new Scroller(showSlice);
 const queue = new Queue((entry, signal) => judge(entry, model, signal), changed, askToken);
 bindChoices({ language: the("language"), theme: the("theme") }, sayAgain);
 watchIntake({ zone: the("drop"), files: the("files"), folder: the("folder"), pickFiles: the("pick"), pickFolder: the("pick-folder") }, take);
-for (const [id, act] of Object.entries({ cancel, clear, "export-json": saveJson, "export-png": savePicture, "export-html": savePage })) {
+for (const [id, act] of Object.entries({ cancel, clear, "export-json": saveJson, "export-png": () => saveShown(asPicture, "png"), "export-html": () => saveShown(asPage, "html") })) {
   the(id).addEventListener("click", act);
 }
 the("token").addEventListener("submit", giveToken);
@@ -290,10 +290,13 @@ function saveJson() {
   hand(asJson(selected, model), "json");
 }
 
-async function savePicture() {
-  hand(await asPicture(selected, model), "png");
-}
-
-function savePage() {
-  hand(asPage(selected, model), "html");
+/** Save what shows pictures once they are there, unless another entry was chosen while they came. */
+async function saveShown(make, ending) {
+  const entry = selected;
+  // Who scrolls on gets the slice last gone to.
+  for (let coming; coming !== scroller.coming;) {
+    coming = scroller.coming;
+    await coming;
+  }
+  if (entry === selected) hand(await make(entry, model), ending);
 }

@@ -104,7 +104,7 @@ export function asPage(entry, model) {
 
 function picturesIn(entry) {
   const words = entry.kind === "volume" ? volumeWords(entry) : [];
-  const pictures = ["original", "seen"].map((id) =>
+  const pictures = ["original", "seen"].filter((id) => the(id).width > 1).map((id) =>
     element("img", { src: the(id).toDataURL("image/png"), alt: the(id).getAttribute("aria-label") }));
   if (!isOutside(entry.answer.prediction)) words.push(`${say("map.class")} ${className(the("map-class").value)}: ${say("map.caption")}`);
   return [element("div", {}, ...pictures), ...words.map((line) => element("p", {}, line))];

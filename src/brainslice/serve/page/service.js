@@ -36,8 +36,9 @@ export function judgeVolume(files, asked, signal) {
   return ask(`volume?${new URLSearchParams(asked)}`, { method: "POST", body: form, signal });
 }
 
-export function slice(volume, index, signal) {
-  return ask(`volume/${encodeURIComponent(volume)}/slices/${index}`, { method: "GET", signal });
+/** One slice of a volume with its pictures, by its number from 1, inferior to superior. */
+export function slice(volume, number, signal) {
+  return ask(`volume/${encodeURIComponent(volume)}/slices/${number}`, { method: "GET", signal });
 }
 
 /** Have the service forget a volume; whether it hears that does not matter, for it forgets by itself. */

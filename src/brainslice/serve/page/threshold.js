@@ -98,7 +98,7 @@ export class Threshold {
 function pointName({ name, criterion, value = null, guarantee = null }) {
   if (!knows(`point.${criterion}`)) return name;
   const words = say(`point.${criterion}`, { value: criterion === "cost ratio" ? value : share(value) });
-  return guarantee === null ? words : say("point.guaranteed", { words });
+  return guarantee === null ? words : say("point.guaranteed", { words, confidence: share(guarantee.confidence) });
 }
 
 function row(words, parts, name) {

@@ -12,7 +12,7 @@ const KEPT = 48, PATIENCE = 150;
 export class Scroller {
   /** @param shown Told of a slice {prediction, pictures, judged} when it is there, or of the Failure in its place. */
   constructor(shown) {
-    Object.assign(this, { shown, entry: null, index: 0 });
+    Object.assign(this, { shown, entry: null, index: 0, coming: null });
     the("slice").addEventListener("input", () => this.go(Number(the("slice").value) - 1));
     the("curve").addEventListener("click", (event) => this.go(this.under(event)));
     for (const canvas of ["original", "seen"]) {
@@ -26,6 +26,7 @@ export class Scroller {
     this.waiting(entry !== null && entry !== this.entry);
     this.entry = entry;
     for (const id of ["scroller", "volume-part"]) the(id).hidden = entry === null;
+    this.coming = null;
     if (entry === null) return;
     entry.seen ??= new Map();
     entry.index ??= this.strongest(entry.answer);
@@ -68,14 +69,18 @@ export class Scroller {
     return Math.floor(((event.clientX - box.left) / box.width) * this.entry.answer.slices.length);
   }
 
-  /** Go to a slice; the neighbours are fetched as well, so that scrolling does not wait. */
-  async go(wanted) {
+  /** Go to a slice; `coming` is settled when its pictures are there. */
+  go(wanted) {
     const { entry } = this;
-    const last = entry.answer.slices.length - 1;
-    const index = Math.min(Math.max(wanted, 0), last);
+    const index = Math.min(Math.max(wanted, 0), entry.answer.slices.length - 1);
     this.index = entry.index = index;
     the("slice").value = index + 1;
     this.draw();
+    this.coming = this.show(entry, index);
+  }
+
+  /** Show a slice when it is there; the neighbours are fetched as well, so that scrolling does not wait. */
+  async show(entry, index) {
     // A picture must never stand under another slice's number for longer than the eye takes.
     const late = setTimeout(() => this.waiting(true), PATIENCE);
     const found = await this.fetch(entry, index).catch((failure) => failure);
@@ -84,7 +89,7 @@ export class Scroller {
     this.waiting(false);
     this.shown(found);
     for (const near of [index + 1, index - 1, index + 2, index - 2]) {
-      if (near >= 0 && near <= last) this.fetch(entry, near).catch(() => null);
+      if (near >= 0 && near < entry.answer.slices.length) this.fetch(entry, near).catch(() => null);
     }
   }
 
@@ -95,7 +100,7 @@ export class Scroller {
   fetch(entry, index) {
     if (!entry.seen.has(index)) {
       const judged = entry.answer.slices[index] !== null;
-      const coming = askSlice(entry.answer.viewer.id, index)
+      const coming = askSlice(entry.answer.viewer.id, index + 1)
         .then(async (answer) => ({ judged, prediction: answer.prediction, pictures: await picturesOf(answer) }));
       entry.seen.set(index, coming);
       coming.catch(() => entry.seen.delete(index));
