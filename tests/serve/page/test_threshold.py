@@ -39,7 +39,7 @@ def test_the_slider_shows_what_the_service_says_was_measured_there(visit: Visit,
 
 def test_it_says_on_how_many_scans_that_was_measured(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
-    assert "on 400 scans (validation)" in visit.words("#threshold-words")
+    assert "on 400 scans: validation." in visit.words("#threshold-words")
 
 
 def test_the_slider_starts_at_the_last_measured_point_not_above_the_threshold_in_use(
