@@ -132,7 +132,8 @@ def _fault(error: Exception, data: bytes) -> str:
         return _too_large("far more")
     if isinstance(error, UnidentifiedImageError) and not data.startswith(_SIGNATURES):
         opening = f"a file that begins with {data[:8].hex(' ')}" if data else "an empty file"
-        return f"must be a picture ({', '.join(RASTER_FORMATS)}), got {opening}; export it as PNG"
+        formats = ", ".join(RASTER_FORMATS)
+        return f"must be a picture ({formats}), DICOM or NIfTI, got {opening}; export it as PNG"
     if isinstance(error, MemoryError):
         return "the picture needs more memory than there is; close other programs, or scale it down"
     # Of what it cannot identify, Pillow says only where in memory it lies.
