@@ -38,4 +38,4 @@ def read_nifti_slice(data: bytes, digest: str, frame: int | None = None) -> Slic
     frame_index(frame, 1)
     thin = volume.voxels.shape.index(1)
     row, column = (step for axis, step in enumerate(volume.spacing) if axis != thin)
-    return Slice(np.ascontiguousarray(volume.voxels.squeeze(thin)), digest, Spacing(row, column))
+    return Slice.of_squares(np.ascontiguousarray(volume.voxels.squeeze(thin)), digest, Spacing(row, column))

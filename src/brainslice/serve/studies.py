@@ -6,7 +6,6 @@ import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import islice
 
 from brainslice.scan.types import Slice, Volume
 from brainslice.serve.problems import Fault, FieldFault, ProblemError
@@ -42,7 +41,7 @@ class Study:
         if not 1 <= number <= self.slices:
             what = f"must be 1 to {self.slices}, got {number}"
             raise ProblemError(Fault.BAD_VALUE, f"the slice {what}", [FieldFault("number", what)])
-        return next(islice(self.volume.axial_slices(), number - 1, None))
+        return self.volume.axial_slice(number - 1)
 
 
 class Studies:
