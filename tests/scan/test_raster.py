@@ -179,7 +179,7 @@ def test_a_flipped_bit_gives_a_slice_or_the_one_error(where: int) -> None:
 
 
 def test_other_formats_of_pillow_stay_shut() -> None:
-    with pytest.raises(UnreadableScanError, match="must be a picture .*, DICOM or NIfTI, got"):
+    with pytest.raises(UnreadableScanError, match=r"must be a picture .*, DICOM or NIfTI, got"):
         read(encoded(Image.fromarray(GREY), "PPM"))
 
 
