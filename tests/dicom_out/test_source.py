@@ -38,6 +38,18 @@ def test_what_is_no_dicom_file_is_no_source(tmp_path: Path) -> None:
     assert read_source(tmp_path / "scan.png") is None
 
 
+def test_a_file_without_a_preamble_is_a_source_as_it_is_a_scan(write_source: WriteSource, tmp_path: Path) -> None:
+    from brainslice.dicom_out.source import read_source
+
+    data = write_source().read_bytes()
+    bare = tmp_path / "bare"
+    # Old archives wrote the elements alone, without a preamble and the file's own group.
+    bare.write_bytes(data[data.index(b"\x08\x00\x05\x00CS") :])
+    source = read_source(bare)
+    assert source is not None
+    assert source.place is not None
+
+
 def test_a_file_that_does_not_name_its_study_is_refused(write_source: WriteSource) -> None:
     from brainslice.dicom_out.source import read_source
 

@@ -28,9 +28,10 @@ def test_only_what_may_be_a_scan_is_taken_from_a_folder(tmp_path: Path) -> None:
     scan = touch(tmp_path / "scan.png")
     dicom = touch(tmp_path / "IM0001", bytes(128) + b"DICM")
     numbered = touch(tmp_path / "1.2.840.10008", bytes(128) + b"DICM")
+    bare = touch(tmp_path / "old", b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(200))
     for name in ("notes.txt", "README", ".hidden.png", "._scan.png", ".cache/scan.png"):
         touch(tmp_path / name, b"x" * 200)
-    assert list(scans_in([tmp_path])) == [numbered, dicom, scan]
+    assert list(scans_in([tmp_path])) == [numbered, dicom, bare, scan]
 
 
 def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:

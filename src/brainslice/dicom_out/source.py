@@ -11,10 +11,9 @@ from pydicom import Dataset, dcmread
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.boundary import one_refusal
+from brainslice.scan.choose import is_dicom
 from brainslice.scan.dicom_grey import functional_group
 
-_MAGIC_PLACE: Final = 128
-_MAGIC: Final = b"DICM"
 _IDENTITY: Final = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 # A study has these, even if nobody filled them in; old files leave some out.
 _MAY_BE_EMPTY: Final = (
@@ -84,11 +83,9 @@ def read_source(path: Path, frame: int | None = None) -> Source | None:
         UnreadableScanError: The file cannot be read, or does not say which picture of which study it is.
     """
     with one_refusal("the DICOM file"):
-        with path.open("rb") as stream:
-            stream.seek(_MAGIC_PLACE)
-            if stream.read(len(_MAGIC)) != _MAGIC:
-                return None
-        dataset = dcmread(path, stop_before_pixels=True)
+        if path.is_file() and not is_dicom(path):
+            return None
+        dataset = dcmread(path, stop_before_pixels=True, force=True)
         missing = [name for name in _IDENTITY if not dataset.get(name)]
         if missing:
             msg = f"must have {', '.join(_IDENTITY)} for a report in its study, got no {missing[0]}; export it again"

@@ -10,11 +10,10 @@ from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UsageError
+from brainslice.scan.choose import is_dicom
 from brainslice.scan.files import is_folder, printable
 from brainslice.scan.read import SCAN_SUFFIXES
 
-_MAGIC_PLACE: Final = 128
-_MAGIC: Final = b"DICM"
 _FINGERPRINT_BYTES: Final = 12
 
 
@@ -120,13 +119,4 @@ def _looks_like_a_scan(path: Path) -> bool:
     if name.endswith(tuple(SCAN_SUFFIXES)):
         return path.is_file()
     ending = path.suffix[1:]
-    return (not ending or ending.isdigit()) and path.is_file() and _is_dicom(path)
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        with path.open("rb") as stream:
-            stream.seek(_MAGIC_PLACE)
-            return stream.read(len(_MAGIC)) == _MAGIC
-    except OSError:
-        return False
+    return (not ending or ending.isdigit()) and path.is_file() and is_dicom(path)

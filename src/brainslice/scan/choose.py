@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import zlib
 from enum import StrEnum
+from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.files import opening_bytes
 from brainslice.scan.inflate import inflated
 
 OPENING: Final = 1024
@@ -57,6 +59,14 @@ def kind_of(data: bytes) -> Kind:
         if data[offset : offset + len(signature)] == signature:
             raise UnreadableScanError(_foreign(name))
     return Kind.PICTURE
+
+
+def is_dicom(path: Path) -> bool:
+    """Tell whether a file is a DICOM file, with a preamble or without; what cannot be opened is none."""
+    try:
+        return kind_of(opening_bytes(path, OPENING)) is Kind.DICOM
+    except UnreadableScanError:
+        return False
 
 
 def _inside_gzip(data: bytes) -> Kind:

@@ -11,8 +11,8 @@ from typing import Final
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.boundary import one_refusal
-from brainslice.scan.choose import OPENING, Kind, kind_of
-from brainslice.scan.files import file_bytes, is_folder, of_right_length, opening_bytes, printable
+from brainslice.scan.choose import OPENING, Kind, is_dicom, kind_of
+from brainslice.scan.files import file_bytes, is_folder, of_right_length, printable
 from brainslice.scan.types import Volume
 from brainslice.scan.unfit import Unfit, UnfitScanError
 
@@ -98,7 +98,7 @@ def _dicom_files(folder: Path) -> list[Path]:
     found: list[Path] = []
     for place, folders, names in os.walk(folder):
         folders.sort()
-        found += [path for name in sorted(names) if _is_dicom(path := Path(place, name))]
+        found += [path for name in sorted(names) if is_dicom(path := Path(place, name))]
         if len(found) > MOST_FILES:
             msg = f"must hold at most {MOST_FILES:,} DICOM files, got more; name the folder of one series"
             raise UnreadableScanError(msg)
@@ -106,10 +106,3 @@ def _dicom_files(folder: Path) -> list[Path]:
         msg = "holds no DICOM files; name a NIfTI file, or the folder of a DICOM series"
         raise UnreadableScanError(msg)
     return found
-
-
-def _is_dicom(path: Path) -> bool:
-    try:
-        return kind_of(opening_bytes(path, OPENING)) is Kind.DICOM
-    except UnreadableScanError:
-        return False
