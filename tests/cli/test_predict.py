@@ -49,6 +49,15 @@ def test_one_scan_is_one_line(trained: Path, scans: Path, capsys: Capture) -> No
     assert "research only" in said.err
 
 
+def test_the_longest_name_a_file_may_have_leaves_room_for_its_overlay(trained: Path, scans: Path) -> None:
+    (scan,) = (scans / "0").iterdir()
+    long = scan.rename(scan.with_name("ü" * 120 + scan.suffix))
+    folder = scans / "overlays"
+    assert call("predict", long, "--project-root", trained, "--gradcam", folder) == 0
+    (drawn,) = folder.iterdir()
+    assert drawn.name.startswith("ü" * 90 + "_")
+
+
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
 def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(trained: Path, scans: Path, capsys: Capture) -> None:
     odd = next((scans / "0").iterdir()).rename(scans / "line\nfeed \udce9.png")

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import typer
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from brainslice.infer.predictor import Predictor
 
 Each = Callable[[Path, Prediction], None]
+
+_LONGEST_STEM: Final = 180
 
 
 def predict(
@@ -148,7 +151,7 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
     taken = set[str]()
 
     def write(path: Path, answer: Prediction) -> None:
-        name = f"{path.stem}_{answer.predicted}"
+        name = f"{_stem(path)}_{answer.predicted}"
         if output is None:
             # Scans of two folders may share a name; both overlays are kept.
             name = free_name(f"{name}.png", taken)
@@ -170,7 +173,7 @@ def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
     from brainslice.rows.walk import fingerprint, spelled
 
     def write(path: Path, answer: Prediction) -> None:
-        stem = folder / f"{path.stem}_{fingerprint(spelled(path)).hex()[:8]}"
+        stem = folder / f"{_stem(path)}_{fingerprint(spelled(path)).hex()[:8]}"
         try:
             written = write_dicom(predictor, path, answer, stem)
         except UnreadableScanError as error:
@@ -181,6 +184,11 @@ def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
             note(f"{spelled(path)}: {what if written else 'no DICOM file, so no DICOM report was written'}")
 
     return [write]
+
+
+def _stem(path: Path) -> str:
+    """Shorten a name so that what is added to it still fits: file systems take 255 bytes at most."""
+    return os.fsencode(path.stem)[:_LONGEST_STEM].decode("utf-8", "ignore")
 
 
 def _tell(path: Path, answer: Prediction | Refusal) -> None:
