@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from brainslice.bundle.adaptation import Adaptation, HeldOutAnswer
 from brainslice.bundle.safeguards import StoredGate, StoredSets
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
@@ -136,3 +137,20 @@ def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
+def adaptation_with(answers: tuple[HeldOutAnswer, ...], base: str = "0" * 64) -> Adaptation:
+    """What an adapted bundle remembers of a site whose scans got these answers out of fold."""
+    return Adaptation(
+        site="elsewhere",
+        scans=len(answers),
+        groups=len(answers),
+        base=base,
+        settings={},
+        source_macro_f1_before=0.9,
+        source_macro_f1_after=0.5,
+        forgetting_accepted=False,
+        table=[],
+        curve=[],
+        out_of_fold=answers,
+    )

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutAnswer
+from brainslice.bundle.adaptation import ADAPTATION_FILE, HeldOutAnswer
 from brainslice.bundle.store import open_bundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft
 from brainslice.cohort.manifest import Manifest
@@ -18,7 +18,7 @@ from brainslice.judge.external import External, judge_external
 from brainslice.labels import LabelSet
 from brainslice.phantom import write_site
 from brainslice.places import Places
-from stand_in import config, write_bundle_for
+from stand_in import adaptation_with, config, write_bundle_for
 
 
 @pytest.fixture
@@ -36,21 +36,8 @@ def judged(places: Places, *more: Path) -> External:
 def adapted_copy(places: Places, answers: tuple[HeldOutAnswer, ...]) -> Path:
     """A bundle of the same graph that says it was adapted to the site."""
     base = open_bundle(places.bundle)
-    told = Adaptation(
-        site="elsewhere",
-        scans=len(answers),
-        groups=len(answers),
-        base=base.info.digest,
-        settings={},
-        source_macro_f1_before=0.9,
-        source_macro_f1_after=0.5,
-        forgetting_accepted=False,
-        table=[],
-        curve=[],
-        out_of_fold=answers,
-    )
     text = places.models / "told.json"
-    text.write_text(told.to_text(), encoding="utf-8")
+    text.write_text(adaptation_with(answers, base.info.digest).to_text(), encoding="utf-8")
     draft = BundleDraft(**{name: getattr(base.info, name) for name in BundleDraft.model_fields})
     files = {GRAPH_FILE: base.path(GRAPH_FILE), ADAPTATION_FILE: text}
     return write_bundle(places.models / "adapted_elsewhere", draft, files).folder

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutAnswer
+from brainslice.bundle.adaptation import ADAPTATION_FILE, HeldOutAnswer
 from brainslice.bundle.store import amend_bundle
 from brainslice.cohort.manifest import Manifest
 from brainslice.cohort.sketch import sketch
@@ -18,7 +18,7 @@ from brainslice.judge.tuning import TuningScans, folder_scans, validation_scans
 from brainslice.places import Places
 from brainslice.scan.read import read_scan
 from other_site import write_site
-from stand_in import config, write_bundle_for
+from stand_in import adaptation_with, config, write_bundle_for
 
 
 @pytest.fixture
@@ -98,19 +98,7 @@ def test_a_folder_that_holds_test_scans_is_refused(places: Places, tmp_path: Pat
 def test_a_folder_that_the_bundle_was_adapted_to_is_refused(places: Places, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
     (picture,) = sketches([next((site / "yes").iterdir())])
-    adaptation = Adaptation(
-        site="site",
-        scans=1,
-        groups=1,
-        base="0" * 64,
-        settings={},
-        source_macro_f1_before=0.9,
-        source_macro_f1_after=0.9,
-        forgetting_accepted=False,
-        table=[],
-        curve=[],
-        out_of_fold=(HeldOutAnswer(pixels=picture, tumour_probability=0.5, called_tumour=True),),
-    )
+    adaptation = adaptation_with((HeldOutAnswer(pixels=picture, tumour_probability=0.5, called_tumour=True),))
     (tmp_path / "adaptation.json").write_text(adaptation.to_text())
     amend_bundle(places.bundle, added={ADAPTATION_FILE: tmp_path / "adaptation.json"})
     with pytest.raises(LeakError, match=r"site: 1 of its \d+ pictures adapted"):

@@ -8,6 +8,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from brainslice.cli.asking import BundleFolder, Threshold
 from brainslice.cli.console import note
 from brainslice.cli.options import Root
 from brainslice.errors import UsageError
@@ -19,13 +20,6 @@ _MEBIBYTE = 1 << 20
 _LONGEST_TOKEN_FILE = 4096
 
 
-Bundle: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--bundle", help="The bundle's folder; the project's own by default, or else the one that ships."),
-]
-Threshold: TypeAlias = Annotated[
-    float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
-]
 Host: TypeAlias = Annotated[
     str, typer.Option("--host", help="The address to listen on; other than loopback needs a token.")
 ]
@@ -51,7 +45,7 @@ Threads: TypeAlias = Annotated[
 
 def serve(
     root: Root = Path(),
-    bundle: Bundle = None,
+    bundle: BundleFolder = None,
     threshold: Threshold = None,
     host: Host = "127.0.0.1",
     port: Port = 8000,

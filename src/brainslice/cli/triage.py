@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brainslice.cli.asking import AsJson, BundleFolder, Threshold
 from brainslice.cli.console import note, say, watching
 from brainslice.cli.options import Root
 from brainslice.errors import UnreadableScanError, UsageError
@@ -23,17 +24,12 @@ if TYPE_CHECKING:
 def triage(
     scans: Annotated[list[Path], typer.Argument(help="Scan files, or folders of them, to any depth.")],
     root: Root = Path(),
-    bundle: Annotated[
-        Path | None,
-        typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or what ships."),
-    ] = None,
+    bundle: BundleFolder = None,
     review_budget: Annotated[
         float, typer.Option("--review-budget", metavar="SHARE", help="The share of scans a person has time for.")
     ] = 0.1,
-    threshold: Annotated[
-        float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")] = False,
+    threshold: Threshold = None,
+    as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print a table, its cells between commas.")] = False,
 ) -> None:
     """Sort scans into a worklist, the most doubtful first.

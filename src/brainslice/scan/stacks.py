@@ -15,6 +15,7 @@ from brainslice.scan.dicom import spacing_of
 from brainslice.scan.dicom_grey import functional_group
 from brainslice.scan.dicom_pixels import frame_count
 from brainslice.scan.orientation import Turn, turn_for
+from brainslice.scan.unfit import spell_series
 
 FEWEST_SLICES: Final = 3
 """Fewer slices are no volume."""
@@ -128,8 +129,7 @@ class Stack:
 
     def __str__(self) -> str:
         """Describe it for somebody who has to choose."""
-        rows, columns = self.kinship.size
-        return f"{self.name} ({len(self.places)} x {rows} x {columns}, {self.turn().plane_of(0)})"
+        return spell_series(self.facts())
 
     def facts(self) -> dict[str, str | int]:
         """Describe it for a door that offers it in words of its own."""

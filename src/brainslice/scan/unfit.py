@@ -20,6 +20,11 @@ class Unfit(StrEnum):
     NO_VOLUME = "no_volume"
 
 
+def spell_series(facts: Mapping[str, Any]) -> str:
+    """Describe a series, told in plain types, for somebody who has to choose."""
+    return "{name} ({slices} x {rows} x {columns}, {plane})".format(**facts)
+
+
 class UnfitScanError(UnreadableScanError):
     """A scan was asked for in a way in which it cannot be read.
 

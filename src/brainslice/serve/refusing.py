@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from typing import Any, Final
+from typing import Final
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.unfit import Unfit, UnfitScanError
+from brainslice.scan.unfit import Unfit, UnfitScanError, spell_series
 from brainslice.serve.problems import Fault, ProblemError
 
 _WAYS: Final = {
@@ -45,8 +45,4 @@ def _way_on(unfit: UnfitScanError) -> str:
     way, facts = _WAYS[unfit.code], unfit.facts
     if facts.get("volume"):
         return f"{way}, or send the file to /volume"
-    return f"{way}: {', '.join(map(_listed, facts['series']))}" if "series" in facts else way
-
-
-def _listed(series: dict[str, Any]) -> str:
-    return "{name} ({slices} x {rows} x {columns}, {plane})".format(**series)
+    return f"{way}: {', '.join(map(spell_series, facts['series']))}" if "series" in facts else way

@@ -33,7 +33,7 @@ from brainslice.train.methods import (
     without_training,
 )
 from brainslice.train.nested import Folds, OutOfFold, Rows, Setting, Terms, Truth, tune
-from brainslice.train.pupil import Diary
+from brainslice.train.pupil import Diary, run_model
 from brainslice.trust.calibration import Temperature
 from brainslice.trust.marginal import tumour_chances
 
@@ -135,9 +135,9 @@ def adapt(
 
 def _base(ground: Ground) -> Base:
     model, info = tail_of(ground), ground.bundle.info
-    held_out = np.asarray(model.predict(ground.held_out.astype(np.float32), verbose=0))
+    held_out = run_model(model, ground.held_out)
     return Base(
-        site=np.asarray(model.predict(ground.views[0].astype(np.float32), verbose=0)),
+        site=run_model(model, ground.views[0]),
         held_out=held_out,
         held_out_labels=ground.held_out_labels,
         temperature=Temperature(info.temperature),
