@@ -211,7 +211,7 @@ class Ticker:
 
 
 def install(options: list[str], hear: Callable[[str], object] = str) -> None:
-    """Let pip install quietly; all that it says goes to ``.venv/pip.log``, and to ``hear`` line by line.
+    """Let pip install quietly; all that it says goes to ``.venv/pip.log``, and to ``score_members`` line by line.
 
     Raises:
         SetUpError: pip failed; the exit code says whether for want of network or of disk.

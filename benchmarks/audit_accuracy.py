@@ -26,9 +26,9 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from brainslice.cohort.audit import AuditReport, audit_folder
-from brainslice.cohort.sketch import sketch
-from brainslice.cohort.twins import Twin, find_twins
+from brainslice.dataset.audit.audit import AuditReport, audit_folder
+from brainslice.dataset.duplicates.fingerprint import compute_fingerprint
+from brainslice.dataset.duplicates.near_duplicates import DuplicatePair, find_duplicates
 from brainslice.scan.read import read_scan
 from brainslice.scan.types import Slice
 
@@ -81,7 +81,7 @@ def same_pictures(report: AuditReport, known: Sequence[Row], half: int) -> list[
         if row["mask"] and half_of(row) == half:
             by_mask[row["mask"]].append(place)
     pairs = [pair for places in by_mask.values() for pair in combinations(places, 2)]
-    correlations = {(twin.first, twin.second): twin.correlation for twin in report.twins}
+    correlations = {(twin.first, twin.second): twin.correlation for twin in report.duplicates}
     grouped = sum(report.groups[one] == report.groups[other] for one, other in pairs)
     direct = [correlations[pair] for pair in pairs if pair in correlations]
     mirrored = sum(known[one]["mirrored"] != known[other]["mirrored"] for one, other in pairs)
@@ -93,7 +93,7 @@ def same_pictures(report: AuditReport, known: Sequence[Row], half: int) -> list[
 
 def wrong_groups(report: AuditReport, known: Sequence[Row], half: int) -> list[str]:
     """Count the groups in which the audit joins what the table keeps apart."""
-    families = [family for family in report.families if half_of(known[family[0]]) == half]
+    families = [family for family in report.duplicate_groups if half_of(known[family[0]]) == half]
     patients = [family for family in families if all(known[place]["patient_known"] == "1" for place in family)]
     mixed = [family for family in families if len({known[place]["group"] for place in family}) > 1]
     wrong = [family for family in patients if len({known[place]["group"] for place in family}) > 1]
@@ -106,8 +106,8 @@ def wrong_groups(report: AuditReport, known: Sequence[Row], half: int) -> list[s
 
 def joined_groups(report: AuditReport, known: Sequence[Row]) -> list[str]:
     """List the groups of the table that the audit joins, each with the pair most alike."""
-    best: dict[tuple[str, str], Twin] = {}
-    for twin in report.twins:
+    best: dict[tuple[str, str], DuplicatePair] = {}
+    for twin in report.duplicates:
         one, other = sorted((known[twin.first]["group"], known[twin.second]["group"]))
         if one != other and twin.correlation > (best[one, other].correlation if (one, other) in best else 0):
             best[one, other] = twin
@@ -137,12 +137,13 @@ def draw_copies(folder: Path, known: Sequence[Row]) -> list[Copy]:
 
 def found_by_audit(folder: Path, known: Sequence[Row], copies: Sequence[Copy]) -> list[bool]:
     """Tell of each copy whether the audit pairs it with the picture it was made of."""
-    originals = [sketch(read_scan(folder / row["path"])) for row in known]
+    originals = [compute_fingerprint(read_scan(folder / row["path"])) for row in known]
     names = [f"copy {number}" for number in range(len(copies))]
     made = [
-        sketch(Slice(np.array(copy.image, dtype=np.float32), name)) for copy, name in zip(copies, names, strict=True)
+        compute_fingerprint(Slice(np.array(copy.image, dtype=np.float32), name))
+        for copy, name in zip(copies, names, strict=True)
     ]
-    pairs = {(twin.first, twin.second - len(originals)) for twin in find_twins(originals, against=made)}
+    pairs = {(twin.first, twin.second - len(originals)) for twin in find_duplicates(originals, against=made)}
     # Of several equal files only the first is compared.
     first_with: dict[str, int] = {}
     for place, original in enumerate(originals):

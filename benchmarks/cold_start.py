@@ -23,7 +23,7 @@ REPEATS = 3
 OURS = """
 import resource, sys
 from pathlib import Path
-from brainslice.infer.predictor import Predictor
+from brainslice.inference.predictor import Predictor
 
 answer = Predictor.open(Path(sys.argv[1])).predict(Path(sys.argv[2]))
 answer.heat

@@ -10,10 +10,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.infer.predictor import Predictor
-from brainslice.network.build import NetworkPlan, build
-from brainslice.network.export import parity
-from brainslice.network.gradcam import gradient_heat, heat_from_maps
+from brainslice.inference.predictor import Predictor
+from brainslice.models.build import NetworkConfig, build
+from brainslice.models.export import parity
+from brainslice.models.gradcam import gradcam, gradcam_from_class_maps
 from brainslice.scan.read import SCAN_SUFFIXES, read_scan
 
 BATCH = 8
@@ -26,7 +26,7 @@ def main(bundle: Path, folder: Path, count: int) -> None:
     found = sorted(path for path in folder.rglob("*") if path.suffix.casefold() in SCAN_SUFFIXES)
     chosen = [found[place] for place in np.linspace(0, len(found) - 1, count).astype(int)]
     inputs = np.stack([predictor.recipe(read_scan(path)) for path in chosen])
-    plan = NetworkPlan(
+    plan = NetworkConfig(
         backbone=info.backbone,
         size=predictor.recipe.size,
         classes=len(info.labels.names),
@@ -41,10 +41,10 @@ def main(bundle: Path, folder: Path, count: int) -> None:
     distance = parity(network, run, inputs)
     output = predictor.score(inputs)
     classes = output.logits.argmax(axis=1)
-    ours = heat_from_maps(output.class_maps, np.asarray(info.class_map_bias), classes)
+    ours = gradcam_from_class_maps(output.class_maps, np.asarray(info.class_map_bias), classes)
     # Gradients keep every activation of a batch in memory: a few scans at a time.
     parts = [slice(start, start + BATCH) for start in range(0, len(inputs), BATCH)]
-    oracle = np.concatenate([gradient_heat(network, inputs[part], classes[part]) for part in parts])
+    oracle = np.concatenate([gradcam(network, inputs[part], classes[part]) for part in parts])
     scale = np.maximum(oracle.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     print(f"{len(chosen)} scans of {folder}")
     print(f"ONNX and Keras: logits differ by at most {distance.logits:.2e}, class maps by {distance.class_maps:.2e}")

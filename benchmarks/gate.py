@@ -22,17 +22,17 @@ import numpy as np
 import pydicom
 from sklearn.metrics import roc_auc_score
 
-from brainslice.cohort.decoded import decode
-from brainslice.cohort.division import divide
-from brainslice.cohort.manifest import Manifest
 from brainslice.config import read_config
+from brainslice.dataset.cache import decode_scans
+from brainslice.dataset.manifest import Manifest
+from brainslice.dataset.splits.split_assignment import assign_split
+from brainslice.decision.image_quality import image_faults
 from brainslice.errors import UnreadableScanError
-from brainslice.infer.predictor import Predictor
-from brainslice.places import Places
+from brainslice.inference.predictor import Predictor
+from brainslice.paths import ProjectPaths
 from brainslice.scan.read import read_scan
 from brainslice.scan.types import Slice
-from brainslice.scan.volume import read_volume
-from brainslice.trust.picture import picture_faults
+from brainslice.scan.volume.reader import read_volume
 
 WINDOWS = ((40.0, 80.0), (40.0, 400.0), (400.0, 1800.0))
 """Centre and width in Hounsfield units: brain, soft tissue, bone."""
@@ -55,12 +55,12 @@ class Seen:
 
 def look(predictor: Predictor, inputs: np.ndarray) -> Seen:
     """Judge network inputs ``(n, h, w)``."""
-    gate = predictor.safeguards.gate
+    gate = predictor.verdict_rules.ood_detector
     if gate is None:
         msg = f"{predictor.bundle.folder}: has no gate; train it again"
         raise SystemExit(msg)
     features = predictor.score(inputs).features
-    return Seen(gate.strangeness(features), np.array([bool(picture_faults(picture)) for picture in inputs]))
+    return Seen(gate.ood_score(features), np.array([bool(image_faults(picture)) for picture in inputs]))
 
 
 def slices_of(place: Path) -> Iterator[Slice]:
@@ -134,10 +134,10 @@ def main() -> None:
     config = read_config(
         file if file.is_file() else None, (f"data.protocol={predictor.bundle.info.provenance.protocol}",)
     )
-    places = Places.of(given.project, config)
+    places = ProjectPaths.of(given.project, config)
     manifest = Manifest.read(places.data)
-    held_out = divide(manifest, config).split.validation
-    usual = look(predictor, np.asarray(decode(manifest, predictor.recipe, places.cache)[held_out]))
+    held_out = assign_split(manifest, config).split.validation
+    usual = look(predictor, np.asarray(decode_scans(manifest, predictor.recipe, places.cache)[held_out]))
     tell("validation scans (their own limit)", usual)
     tell_halves(usual, manifest.group_indices[held_out], max(float((usual.strangeness > 1).mean()), 1e-3))
     for place in given.strange:

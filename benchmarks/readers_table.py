@@ -16,7 +16,7 @@ from pathlib import Path
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan import Slice, Volume, read_scan, read_volume
-from brainslice.scan.choose import OPENING, kind_of
+from brainslice.scan.detect import OPENING, detect_format
 from brainslice.scan.files import opening_bytes, printable
 
 
@@ -25,7 +25,7 @@ def told(scan: Slice | Volume) -> str:
     if isinstance(scan, Volume):
         slices, rows, columns = scan.voxels.shape
         steps = " x ".join(f"{step:.3g}" for step in scan.spacing)
-        return f"volume of {slices} x {rows} x {columns}, {steps} mm, {scan.acquired}, tilt {scan.tilt:.0f}"
+        return f"volume of {slices} x {rows} x {columns}, {steps} mm, {scan.acquisition_plane}, tilt {scan.tilt:.0f}"
     rows, columns = scan.pixels.shape
     size = f", {scan.spacing.row:.3g} x {scan.spacing.column:.3g} mm" if scan.spacing else ""
     return f"slice of {rows} x {columns}, {scan.pixels.min():.5g} to {scan.pixels.max():.5g}{size}"
@@ -36,7 +36,7 @@ def outcome(path: Path, *, volumes: bool) -> tuple[bool, str]:
     try:
         return True, told(read_scan(path))
     except UnreadableScanError as refusal:
-        if not (volumes and "brainslice volume" in str(refusal)):
+        if not (volumes and "brainslice predict-volume" in str(refusal)):
             return False, _refusal(path, refusal)
     try:
         return True, told(read_volume(path))
@@ -51,7 +51,7 @@ def _refusal(path: Path, refusal: UnreadableScanError) -> str:
 def family(path: Path) -> str:
     """Name the family of a file by its content."""
     try:
-        return kind_of(opening_bytes(path, OPENING)).value
+        return detect_format(opening_bytes(path, OPENING)).value
     except UnreadableScanError:
         return "other"
 

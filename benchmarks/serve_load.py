@@ -18,10 +18,10 @@ from pathlib import Path
 
 import httpx2
 
-from brainslice.infer.predictor import Predictor
+from brainslice.inference.predictor import Predictor
 from brainslice.scan.read import SCAN_SUFFIXES
-from brainslice.serve.app import create_app
-from brainslice.serve.settings import Batching, Settings
+from brainslice.service.app import create_app
+from brainslice.service.settings import Batching, Settings
 
 WAYS = {"one by one": Batching(size=1, wait_seconds=0.0), "micro-batched": Batching()}
 

@@ -13,31 +13,31 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.cohort.decoded import decode
-from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config
-from brainslice.infer.predictor import Predictor
-from brainslice.infer.views import VIEWS, with_views
-from brainslice.judge.together import member_split
-from brainslice.measure.bootstrap import clustered_bootstrap, resample
-from brainslice.measure.reliability import bin_by_confidence, expected_calibration_error, negative_log_likelihood
-from brainslice.places import Places
-from brainslice.trust.calibration import fit_temperature
+from brainslice.dataset.cache import decode_scans
+from brainslice.dataset.manifest import Manifest
+from brainslice.decision.temperature import fit_temperature
+from brainslice.evaluation.ensemble_gain import member_split
+from brainslice.inference.engines.test_time_augmentation import VIEWS, with_test_time_augmentation
+from brainslice.inference.predictor import Predictor
+from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
+from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
+from brainslice.paths import ProjectPaths
 
 
 def main() -> None:
     """Score the validation scans once plainly and once in all views."""
     root = Path(sys.argv[1])
-    places = Places.of(root, Config(), "clean")
+    places = ProjectPaths.of(root, Config(), "clean")
     predictor = Predictor.open(Path(sys.argv[2]) if len(sys.argv) > 2 else places.bundle)  # noqa: PLR2004
     manifest = Manifest.read(places.data)
     info = predictor.bundle.info
     rows = member_split(predictor.bundle.folder, info.provenance.split_digest, manifest).validation
-    inputs = decode(manifest, predictor.recipe, places.cache)[rows]
+    inputs = decode_scans(manifest, predictor.recipe, places.cache)[rows]
     labels, groups = manifest.label_indices[rows], manifest.group_indices[rows]
     print(f"{info.name} ({info.digest[:12]}): n = {len(rows)} validation scans of {len(np.unique(groups))} groups")
     right = []
-    for name, one in (("as they are", predictor), (f"{len(VIEWS)} views", with_views(predictor))):
+    for name, one in (("as they are", predictor), (f"{len(VIEWS)} views", with_test_time_augmentation(predictor))):
         start = time.perf_counter()
         logits = one.score(inputs).logits
         seconds = time.perf_counter() - start

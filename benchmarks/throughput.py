@@ -19,10 +19,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.infer.predictor import Predictor
-from brainslice.rows.table import predict_tree
-from brainslice.rows.walk import scans_in
+from brainslice.inference.predictor import Predictor
 from brainslice.scan.read import read_scan
+from brainslice.tables.scan_listing import list_scans
+from brainslice.tables.table import predict_tree
 
 BATCH = 32
 NAMES = 200_000
@@ -30,12 +30,12 @@ NAMES = 200_000
 WALK = """
 import sys, time, tracemalloc
 from pathlib import Path
-from brainslice.rows.walk import scans_in
+from brainslice.tables.scan_listing import list_scans
 start = time.perf_counter()
-count = sum(1 for _ in scans_in([Path(sys.argv[1])]))
+count = sum(1 for _ in list_scans([Path(sys.argv[1])]))
 taken = time.perf_counter() - start
 tracemalloc.start()
-assert sum(1 for _ in scans_in([Path(sys.argv[1])])) == count
+assert sum(1 for _ in list_scans([Path(sys.argv[1])])) == count
 print(count, taken, tracemalloc.get_traced_memory()[1])
 """
 
@@ -68,7 +68,7 @@ def main() -> None:
     parser.add_argument("--scans", type=int, default=512, metavar="N")
     given = parser.parse_args()
     predictor = Predictor.open(given.bundle)
-    paths = list(islice(scans_in([given.folder]), given.scans))
+    paths = list(islice(list_scans([given.folder]), given.scans))
     list(predictor.predict_many(paths[:BATCH]))
     count = len(paths)
     seen = np.stack([predictor.recipe(read_scan(path)) for path in paths])

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from brainslice.trust.operating_point import Criterion, Guarantee, MeasuredOn, OperatingPoint, Rate, Unit
+from brainslice.decision.operating_point import Criterion, Guarantee, MeasuredOn, MeasuredRate, OperatingPoint, Unit
 
 
 def operating_point(name: str = "sensitivity-0.95", threshold: float = 0.25) -> OperatingPoint:
     """Make one of that name and threshold."""
-    rate = Rate(0.9, 0.8, 0.95, 0.95, 40, 12, "counted")
+    rate = MeasuredRate(0.9, 0.8, 0.95, 0.95, 40, 12, "counted")
     return OperatingPoint(
         name=name,
         threshold=threshold,

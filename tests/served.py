@@ -16,11 +16,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from brainslice.bundle.safeguards import StoredSets
+from brainslice.bundle.abstention import StoredConformalSets
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.labels import LabelSet
-from brainslice.prepare.recipe import Recipe
+from brainslice.preprocessing.recipe import Recipe
 from stand_in import BIAS, MAPS, SIZE, write_graph
 
 THRESHOLD = 0.42
@@ -64,7 +64,7 @@ def write_stand_in(folder: Path) -> ModelBundle:
         provenance=_provenance(),
         validation=Validation(n=400, accuracy=0.5, nll=1.0, ece=0.1),
         parity=GraphParity(n=1, logits=0.0, class_maps=0.0),
-        conformal=StoredSets(
+        conformal=StoredConformalSets(
             method="lac", coverage=COVERAGE, quantiles=(0.6,) * 4, counts=(100,) * 4, groups=(20,) * 4
         ),
     )
@@ -140,7 +140,7 @@ def _provenance() -> Provenance:
         leaky=False,
         phantom=True,
         seed=1,
-        training="quick",
+        training_recipe="quick",
         train_images=1200,
         train_groups=230,
         validation_images=400,

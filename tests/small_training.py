@@ -8,9 +8,9 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from brainslice.network.backbones import find_backbone
-from brainslice.network.build import FEATURES, HEAD, Network, NetworkPlan, set_trainable
-from brainslice.network.weights import load_arrays
+from brainslice.models.backbones import get_backbone
+from brainslice.models.build import FEATURES, HEAD, Network, NetworkConfig, set_trainable
+from brainslice.models.weights import load_arrays
 from brainslice.progress import Progress
 
 SMALL = (
@@ -51,14 +51,14 @@ class Witness:
             self.arrays = arrays_of(self.network)
 
 
-def small_network(plan: NetworkPlan) -> Network:
+def small_network(plan: NetworkConfig) -> Network:
     """Stand a few layers in for a backbone: normalised on both sides of its cut, the same for the same plan."""
     keras.utils.set_random_seed(plan.seed)
     scan = keras.Input((plan.size, plan.size, 1), name="scan")
     values = keras.layers.Rescaling(1 / 128, -1.0)(scan)
     values = keras.layers.Conv2D(6, 5, 8, padding="same", activation="relu", name="first")(values)
     values = keras.layers.BatchNormalization(name="below")(values)
-    cut = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name=find_backbone(plan.backbone).cut)(values)
+    cut = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name=get_backbone(plan.backbone).cut)(values)
     values = keras.layers.Conv2D(8, 3, 2, padding="same", name="last")(cut)
     values = keras.layers.BatchNormalization(name="above")(values)
     top = keras.layers.Activation("relu")(values)
@@ -66,10 +66,10 @@ def small_network(plan: NetworkPlan) -> Network:
     maps = keras.layers.Dense(plan.classes, name=HEAD)(features)
     outputs = {"logits": keras.layers.GlobalAveragePooling2D(name="logits")(maps), "class_maps": maps}
     network = Network(
-        plan=plan,
-        whole=keras.Model(scan, outputs, name="whole"),
-        trunk=keras.Model(scan, cut, name="trunk"),
-        tail=keras.Model(cut, outputs, name="tail"),
+        config=plan,
+        model=keras.Model(scan, outputs, name="whole"),
+        frozen_part=keras.Model(scan, cut, name="trunk"),
+        trainable_part=keras.Model(cut, outputs, name="tail"),
     )
     set_trainable(network, "all")
     return network
@@ -77,7 +77,7 @@ def small_network(plan: NetworkPlan) -> Network:
 
 def arrays_of(network: Network) -> dict[str, np.ndarray]:
     """Every array of a network under its path."""
-    return {weight.path: np.array(keras.ops.convert_to_numpy(weight)) for weight in network.whole.weights}
+    return {weight.path: np.array(keras.ops.convert_to_numpy(weight)) for weight in network.model.weights}
 
 
 def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
@@ -87,12 +87,12 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
 
 def keras_trunk(network: Network) -> Callable[[np.ndarray], np.ndarray]:
     """The trunk, without exporting it."""
-    return lambda views: np.asarray(network.trunk.predict_on_batch(views))
+    return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
 
 
-def rebuilt_network(plan: NetworkPlan) -> Network:
+def rebuilt_network(plan: NetworkConfig) -> Network:
     """Build the few layers and fill them from the file that the plan names, as ``build`` does."""
     network = small_network(plan)
     if isinstance(plan.weights, Path):
-        load_arrays(network.whole, plan.weights)
+        load_arrays(network.model, plan.weights)
     return network

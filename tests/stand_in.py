@@ -10,18 +10,18 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.bundle.adaptation import Adaptation, HeldOutAnswer
-from brainslice.bundle.safeguards import StoredGate, StoredSets
+from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
+from brainslice.bundle.adaptation import Adaptation, HeldOutPrediction
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
-from brainslice.cohort.division import Division, divide
-from brainslice.cohort.layout import Preparation, prepare
-from brainslice.cohort.manifest import Manifest
 from brainslice.config import Config, read_config
+from brainslice.dataset.manifest import Manifest
+from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
+from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
+from brainslice.decision.out_of_distribution import DETECTOR_FILE, OutOfDistributionDetector
+from brainslice.paths import ProjectPaths
 from brainslice.phantom import write_phantoms
-from brainslice.places import Places
-from brainslice.prepare.recipe import Recipe
-from brainslice.trust.outlier import OUTLIERS_FILE, OutlierGate
+from brainslice.preprocessing.recipe import Recipe
 
 SIZE, FOLDS, MAPS = 64, 3, 4
 SETTINGS = (f"data.image_size={SIZE}", f"data.folds={FOLDS}", "model.weights=none")
@@ -29,7 +29,9 @@ BIAS = (0.5, 1.0, -0.5, 0.25)
 
 SLOPES = (0.03, -0.02, 0.01, -0.01)
 
-SETS = StoredSets(method="lac", coverage=0.9, quantiles=(0.7, 0.6, 0.9, None), counts=(9,) * 4, groups=(3,) * 4)
+SETS = StoredConformalSets(
+    method="lac", coverage=0.9, quantiles=(0.7, 0.6, 0.9, None), counts=(9,) * 4, groups=(3,) * 4
+)
 
 
 def config(*overrides: str) -> Config:
@@ -40,7 +42,7 @@ def config(*overrides: str) -> Config:
 def prepare_project(root: Path) -> Path:
     """Draw sixteen heads with their planted copies, and lay them out in three folds."""
     write_phantoms(root / "source", patients_per_class=4, slices=2, seed=3)
-    prepare(root / "source", root, Preparation(folds=FOLDS, copy=True))
+    prepare_dataset(root / "source", root, PreparationOptions(folds=FOLDS, copy=True))
     return root
 
 
@@ -50,10 +52,10 @@ def copy_project(root: Path, place: Path) -> Path:
 
 
 def write_bundle_for(
-    places: Places, settings: Config, division: Division | None = None, slopes: Sequence[float] = SLOPES
+    places: ProjectPaths, settings: Config, division: SplitAssignment | None = None, slopes: Sequence[float] = SLOPES
 ) -> ModelBundle:
     """Write a bundle as training on a prepared project's split would have left it."""
-    division = division or divide(Manifest.read(places.data), settings)
+    division = division or assign_split(Manifest.read(places.data), settings)
     manifest, split = division.manifest, division.split
     places.models.mkdir(parents=True, exist_ok=True)
     graph = places.models / "drawn.onnx"
@@ -77,7 +79,7 @@ def write_bundle_for(
             leaky=split.leaky,
             phantom=manifest.phantom,
             seed=settings.seed,
-            training="quick",
+            training_recipe="quick",
             train_images=len(split.train),
             train_groups=1,
             validation_images=len(split.validation),
@@ -92,16 +94,16 @@ def write_bundle_for(
     return bundle
 
 
-def guarded(bundle: ModelBundle, sets: StoredSets = SETS, limit: float = 0.5) -> ModelBundle:
+def guarded(bundle: ModelBundle, sets: StoredConformalSets = SETS, limit: float = 0.5) -> ModelBundle:
     """Write a bundle again with prediction sets, and with a gate that finds no scan strange but at a tiny limit."""
-    gate = OutlierGate(np.array([1 - limit / 2], np.float32), np.zeros((1, 0), np.float32), limit)
+    gate = OutOfDistributionDetector(np.array([1 - limit / 2], np.float32), np.zeros((1, 0), np.float32), limit)
     with tempfile.TemporaryDirectory() as folder:
-        arrays = Path(folder) / OUTLIERS_FILE
+        arrays = Path(folder) / DETECTOR_FILE
         gate.save(arrays)
-        stored = StoredGate(limit=limit, directions=0, training=10, held_out=5, refused=0.0)
+        stored = StoredOodDetector(limit=limit, components=0, training_scans=10, validation_scans=5, rejection_rate=0.0)
         fields = {name: getattr(bundle.info, name) for name in BundleDraft.model_fields}
-        draft = BundleDraft(**(fields | {"conformal": sets, "outliers": stored}))
-        files = {name: bundle.path(name) for name in bundle.info.files} | {OUTLIERS_FILE: arrays}
+        draft = BundleDraft(**(fields | {"conformal": sets, "ood_detector": stored}))
+        files = {name: bundle.path(name) for name in bundle.info.files} | {DETECTOR_FILE: arrays}
         return write_bundle(bundle.folder, draft, files)
 
 
@@ -139,7 +141,7 @@ def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
 
 
-def adaptation_with(answers: tuple[HeldOutAnswer, ...], base: str = "0" * 64) -> Adaptation:
+def adaptation_with(answers: tuple[HeldOutPrediction, ...], base: str = "0" * 64) -> Adaptation:
     """What an adapted bundle remembers of a site whose scans got these answers out of fold."""
     return Adaptation(
         site="elsewhere",
@@ -150,7 +152,7 @@ def adaptation_with(answers: tuple[HeldOutAnswer, ...], base: str = "0" * 64) ->
         source_macro_f1_before=0.9,
         source_macro_f1_after=0.5,
         forgetting_accepted=False,
-        table=[],
-        curve=[],
+        comparison=[],
+        learning_curve=[],
         out_of_fold=answers,
     )

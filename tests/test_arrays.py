@@ -6,7 +6,7 @@ import jaxtyping
 import numpy as np
 import pytest
 
-from brainslice.trust.calibration import Temperature, fit_temperature
+from brainslice.decision.temperature import Temperature, fit_temperature
 
 
 def test_a_wrong_number_of_dimensions_is_refused() -> None:

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import ResourceError
-from brainslice.files import replacing, replacing_folder, sha256_of, write_json, write_text
+from brainslice.files import atomic_file, atomic_folder, sha256_of, write_json, write_text
 
 
 def fail(code: int) -> None:
@@ -23,7 +23,7 @@ def test_a_failure_keeps_the_file_before_and_leaves_nothing_else(tmp_path: Path,
     write_text(path, "before")
 
     def write_half() -> None:
-        with replacing(path) as temporary:
+        with atomic_file(path) as temporary:
             temporary.write_text("half")
             raise fault
 
@@ -35,20 +35,20 @@ def test_a_failure_keeps_the_file_before_and_leaves_nothing_else(tmp_path: Path,
 
 def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "report.json"
-    with pytest.raises(ResourceError, match=r"report\.json: no space left"), replacing(path):
+    with pytest.raises(ResourceError, match=r"report\.json: no space left"), atomic_file(path):
         fail(errno.ENOSPC)
     assert list(path.parent.iterdir()) == []
 
 
 def test_other_faults_of_the_system_come_through(tmp_path: Path) -> None:
-    with pytest.raises(PermissionError), replacing(tmp_path / "x"):
+    with pytest.raises(PermissionError), atomic_file(tmp_path / "x"):
         fail(errno.EACCES)
 
 
 def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
     for content in ("one", "two"):
-        with replacing_folder(folder) as staging:
+        with atomic_folder(folder) as staging:
             (staging / f"{content}.txt").write_text(content)
     assert [path.name for path in folder.iterdir()] == ["two.txt"]
     assert list(tmp_path.iterdir()) == [folder]
@@ -56,11 +56,11 @@ def test_a_folder_is_replaced_as_a_whole(tmp_path: Path) -> None:
 
 def test_a_failing_folder_keeps_the_one_before(tmp_path: Path) -> None:
     folder = tmp_path / "bundle"
-    with replacing_folder(folder) as staging:
+    with atomic_folder(folder) as staging:
         (staging / "one.txt").write_text("one")
 
     def run_out_of_room() -> None:
-        with replacing_folder(folder) as staging:
+        with atomic_folder(folder) as staging:
             (staging / "two.txt").write_text("two")
             fail(errno.ENOSPC)
 

@@ -7,13 +7,13 @@ from pathlib import Path
 import pytest
 
 from brainslice.errors import UsageError
-from brainslice.lock import one_at_a_time
+from brainslice.lock import exclusive_lock
 
 HOLD = """
 import sys, time
 from pathlib import Path
-from brainslice.lock import one_at_a_time
-with one_at_a_time(Path(sys.argv[1]), "preparing"):
+from brainslice.lock import exclusive_lock
+with exclusive_lock(Path(sys.argv[1]), "preparing"):
     print("held", flush=True)
     time.sleep(60)
 """
@@ -22,8 +22,8 @@ with one_at_a_time(Path(sys.argv[1]), "preparing"):
 def test_whoever_comes_second_hears_who_is_there(tmp_path: Path) -> None:
     lock = tmp_path / "new" / ".lock"
     said = r"new: process \d+ on \S+ is preparing since .* UTC; wait until"
-    with one_at_a_time(lock, "preparing"):
-        with pytest.raises(UsageError, match=said), one_at_a_time(lock, "writing"):
+    with exclusive_lock(lock, "preparing"):
+        with pytest.raises(UsageError, match=said), exclusive_lock(lock, "writing"):
             pytest.fail("two held one lock")
         assert lock.exists()
     assert not lock.exists()
@@ -31,15 +31,15 @@ def test_whoever_comes_second_hears_who_is_there(tmp_path: Path) -> None:
 
 def test_a_lock_can_be_taken_again_and_again(tmp_path: Path) -> None:
     for _ in range(3):
-        with one_at_a_time(tmp_path / ".lock", "preparing"):
+        with exclusive_lock(tmp_path / ".lock", "preparing"):
             pass
     assert not list(tmp_path.iterdir())
 
 
 def test_a_lock_goes_when_the_work_fails(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), one_at_a_time(tmp_path / ".lock", "preparing"):
+    with pytest.raises(ZeroDivisionError), exclusive_lock(tmp_path / ".lock", "preparing"):
         raise ZeroDivisionError
-    with one_at_a_time(tmp_path / ".lock", "preparing"):
+    with exclusive_lock(tmp_path / ".lock", "preparing"):
         pass
 
 
@@ -48,9 +48,9 @@ def test_a_killed_run_holds_nothing_up(tmp_path: Path) -> None:
     with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None
         assert other.stdout.readline() == "held\n"
-        with pytest.raises(UsageError, match=f"process {other.pid} on"), one_at_a_time(lock, "preparing"):
+        with pytest.raises(UsageError, match=f"process {other.pid} on"), exclusive_lock(lock, "preparing"):
             pytest.fail("two held one lock")
         other.kill()
     assert lock.exists(), "a killed process cannot clean up"
-    with one_at_a_time(lock, "preparing"):
+    with exclusive_lock(lock, "preparing"):
         pass

@@ -1,7 +1,7 @@
-"""Evaluate on another site: the original command's name for `brainslice external`."""
+"""Evaluate on another site: the original command's name for `brainslice validate`."""
 
 import sys
 
 from brainslice.cli.main import main
 
-main("external", *sys.argv[1:])
+main("validate", *sys.argv[1:])

@@ -12,21 +12,21 @@ import sys
 import tempfile
 from pathlib import Path
 
-from brainslice.bundle.card import CARD_FILE, amended_card
+from brainslice.bundle.model_card import CARD_FILE, updated_card
 from brainslice.bundle.store import write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft
 from brainslice.cli.options import settings
-from brainslice.cohort.decoded import decode
-from brainslice.cohort.manifest import Manifest
+from brainslice.dataset.cache import decode_scans
+from brainslice.dataset.manifest import Manifest
 from brainslice.errors import BundleError
+from brainslice.evaluation.half_precision_parity import measure_half_precision
+from brainslice.evaluation.tuning_data import split_of
 from brainslice.files import write_text
-from brainslice.infer.default import DEFAULT_BUNDLE
-from brainslice.infer.onnx_engine import OnnxEngine
-from brainslice.infer.predictor import Predictor
-from brainslice.judge.halving import half_parity
-from brainslice.judge.tuning import split_of
-from brainslice.network.halve import halve
-from brainslice.places import Places
+from brainslice.inference.default_bundle import DEFAULT_BUNDLE
+from brainslice.inference.engines.onnx_engine import OnnxEngine
+from brainslice.inference.predictor import Predictor
+from brainslice.models.float16 import to_float16
+from brainslice.paths import ProjectPaths
 
 MOST_BYTES = 30_000_000
 TRAINING_FILE = "model.keras"
@@ -35,22 +35,22 @@ TRAINING_FILE = "model.keras"
 def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
     """Write the bundle, or say why it cannot ship."""
     whole = Predictor.open(bundle)
-    places = Places.of(project, settings(project, None, None))
+    places = ProjectPaths.of(project, settings(project, None, None))
     manifest = Manifest.read(places.data)
     split = split_of(whole.bundle, manifest)
-    inputs = decode(manifest, whole.recipe, places.cache)[split.validation]
+    inputs = decode_scans(manifest, whole.recipe, places.cache)[split.validation]
     info = whole.bundle.info
     files = {name: whole.bundle.path(name) for name in info.files if name != TRAINING_FILE}
     with tempfile.TemporaryDirectory() as folder:
         files[GRAPH_FILE] = Path(folder) / GRAPH_FILE
-        halve(whole.bundle.path(GRAPH_FILE), files[GRAPH_FILE])
-        parity = half_parity(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
+        to_float16(whole.bundle.path(GRAPH_FILE), files[GRAPH_FILE])
+        parity = measure_half_precision(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
         fields = {name: getattr(info, name) for name in BundleDraft.model_fields}
-        draft = BundleDraft(**fields | {"halved": parity})
+        draft = BundleDraft(**fields | {"half_precision": parity})
         if CARD_FILE in files:
             card = files[CARD_FILE].read_text(encoding="utf-8")
             files[CARD_FILE] = Path(folder) / CARD_FILE
-            write_text(files[CARD_FILE], amended_card(card, info, draft))
+            write_text(files[CARD_FILE], updated_card(card, info, draft))
         size = sum(path.stat().st_size for path in files.values())
         if size > MOST_BYTES:
             msg = f"{bundle}: the bundle that ships must have at most {MOST_BYTES:,} bytes, got {size:,}"

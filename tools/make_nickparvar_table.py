@@ -1,6 +1,6 @@
 """Make the table of known scans that ships with the package, from the set and its list of groups.
 
-Usage: python tools/make_nickparvar_table.py GROUPS_CSV SET_FOLDER src/brainslice/cohort/nickparvar.csv.gz
+Usage: python tools/make_nickparvar_table.py GROUPS_CSV SET_FOLDER src/brainslice/dataset/nickparvar.csv.gz
 
 The list knows patients and mirrored copies; turned copies, of which there are many among healthy heads, it does not.
 Groups of the list that the audit connects therefore become one, under the name and in the fold of the largest.
@@ -20,9 +20,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from brainslice.cohort.audit import audit_folder
-from brainslice.cohort.known import COLUMNS, fingerprint
-from brainslice.files import replacing
+from brainslice.dataset.audit.audit import audit_folder
+from brainslice.dataset.splits.known_datasets import COLUMNS, perceptual_hash
+from brainslice.files import atomic_file
 from brainslice.scan.read import read_scan
 
 
@@ -39,7 +39,7 @@ def make_table(groups: Path, folder: Path) -> bytes:
     writer.writeheader()
     for row, group in zip(rows, joined, strict=True):
         picture = read_scan(folder / row["path"]).pixels
-        told = {"group": group, "fold": fold_of[group], "fingerprint": f"{fingerprint(picture):016x}"}
+        told = {"group": group, "fold": fold_of[group], "fingerprint": f"{perceptual_hash(picture):016x}"}
         writer.writerow({**row, **told, "name": row["path"].rsplit("/", 1)[-1]})
     return gzip.compress(text.getvalue().encode(), mtime=0)
 
@@ -57,5 +57,5 @@ def join(listed: Sequence[str], found: Sequence[int]) -> list[str]:
 
 if __name__ == "__main__":
     groups_csv, set_folder, target = (Path(argument) for argument in sys.argv[1:])
-    with replacing(target) as temporary:
+    with atomic_file(target) as temporary:
         temporary.write_bytes(make_table(groups_csv, set_folder))

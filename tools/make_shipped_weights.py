@@ -13,22 +13,22 @@ import keras
 import numpy as np
 
 from brainslice.bundle.store import open_bundle
-from brainslice.files import replacing
-from brainslice.network.build import HEAD, NetworkPlan, build
+from brainslice.files import atomic_file
+from brainslice.models.build import HEAD, NetworkConfig, build
 
 
 def main(bundle: Path, out: Path) -> None:
     """Write the file, in the layout that Keras has always downloaded."""
     checked = open_bundle(bundle)
     info = checked.info
-    plan = NetworkPlan(
+    plan = NetworkConfig(
         backbone=info.backbone,
         size=int(str(info.recipe["size"])),
         classes=len(info.labels.names),
         weights=checked.path("model.keras"),
     )
-    layers = [layer for layer in build(plan).whole.layers if layer.weights and layer.name != HEAD]
-    with replacing(out) as temporary, h5py.File(temporary, "w") as store:
+    layers = [layer for layer in build(plan).model.layers if layer.weights and layer.name != HEAD]
+    with atomic_file(out) as temporary, h5py.File(temporary, "w") as store:
         store.attrs["layer_names"] = [layer.name for layer in layers]
         for layer in layers:
             write(store.create_group(layer.name), layer)

@@ -9,14 +9,14 @@ import importlib
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from brainslice.cohort.audit import audit_folder
+    from brainslice.dataset.audit.audit import audit_folder
     from brainslice.errors import BrainsliceError
-    from brainslice.infer.prediction import Prediction, Refusal
-    from brainslice.infer.predictor import Predictor
+    from brainslice.inference.prediction import Prediction, Refusal
+    from brainslice.inference.predictor import Predictor
     from brainslice.labels import LabelSet
-    from brainslice.prepare.recipe import Recipe
-    from brainslice.rows.table import predict_tree
+    from brainslice.preprocessing.recipe import Recipe
     from brainslice.scan.read import read_scan
+    from brainslice.tables.table import predict_tree
 
 __version__: Final = "0.1.0"
 
@@ -36,12 +36,12 @@ __all__ = [
 _HOMES = {
     "BrainsliceError": "errors",
     "LabelSet": "labels",
-    "Prediction": "infer.prediction",
-    "Predictor": "infer.predictor",
-    "Recipe": "prepare.recipe",
-    "Refusal": "infer.prediction",
-    "audit_folder": "cohort.audit",
-    "predict_tree": "rows.table",
+    "Prediction": "inference.prediction",
+    "Predictor": "inference.predictor",
+    "Recipe": "preprocessing.recipe",
+    "Refusal": "inference.prediction",
+    "audit_folder": "dataset.audit.audit",
+    "predict_tree": "tables.table",
     "read_scan": "scan.read",
 }
 

@@ -18,6 +18,14 @@ Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
 
+RENAMED_KEYS = {
+    "trust": "decision",
+    "decision.refused": "ood_rejection_rate",
+    "adapt.forgetting": "max_forgetting",
+    "adapt.curve": "learning_curve",
+}
+"""Keys of earlier versions to their names today, sections first; the old ones are accepted still."""
+
 _SYNONYMS = {
     "learning_rate": "lr",
     "warm_up_epochs": "warmup_epochs",
@@ -115,13 +123,13 @@ class CalibrationConfig(_Section):
     bins: Annotated[int, Field(ge=2, le=100)] = 15
 
 
-class TrustConfig(_Section):
+class DecisionConfig(_Section):
     """What a model may leave to a person."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     method: Literal["lac", "aps"] = "lac"
     by_group: bool = False
-    refused: Share = 0.02
+    ood_rejection_rate: Share = 0.02
 
 
 class InferenceConfig(_Section):
@@ -143,8 +151,8 @@ class AdaptConfig(_Section):
     distillation: Annotated[float, Field(ge=0)] = 1.0
     distillation_temperature: Positive = 2.0
     specificity: Annotated[float, Field(gt=0, lt=1)] = 0.9
-    forgetting: Annotated[float, Field(ge=0, lt=1)] = 0.01
-    curve: bool = True
+    max_forgetting: Annotated[float, Field(ge=0, lt=1)] = 0.01
+    learning_curve: bool = True
 
 
 class LogConfig(_Section):
@@ -164,7 +172,7 @@ class Config(_Section):
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()
     calibration: CalibrationConfig = CalibrationConfig()
-    trust: TrustConfig = TrustConfig()
+    decision: DecisionConfig = DecisionConfig()
     inference: InferenceConfig = InferenceConfig()
     adapt: AdaptConfig = AdaptConfig()
     log: LogConfig = LogConfig()
@@ -182,8 +190,10 @@ def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     """
     name = "the defaults" if path is None else str(path)
     values = {} if path is None else _parse(path)
+    _rename_old_keys(values)
     for word in overrides:
         _override(values, word)
+        _rename_old_keys(values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
@@ -213,6 +223,17 @@ def _parse(path: Path) -> dict[str, Any]:
         msg = f"{path}: must hold keys and values, got {type(values).__name__}"
         raise ConfigError(msg)
     return values
+
+
+def _rename_old_keys(values: dict[str, Any]) -> None:
+    for old, new in RENAMED_KEYS.items():
+        *sections, key = old.split(".")
+        inner: Any = values
+        for section in sections:
+            inner = inner.get(section) if isinstance(inner, dict) else None
+        if isinstance(inner, dict) and key in inner:
+            value, current = inner.pop(key), inner.get(new)
+            inner[new] = current | value if isinstance(current, dict) and isinstance(value, dict) else value
 
 
 def _override(values: dict[str, Any], word: str) -> None:

@@ -25,7 +25,7 @@ def is_full_disk(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def full_disk_is_one_line(path: Path) -> Iterator[None]:
+def full_disk_error(path: Path) -> Iterator[None]:
     """Turn the operating system's word for a full disk into ours.
 
     Raises:
@@ -41,7 +41,7 @@ def full_disk_is_one_line(path: Path) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def atomic_file(path: Path) -> Iterator[Path]:
     """Give a temporary name beside ``path`` that takes its place once the block ends well.
 
     Whatever goes wrong inside, the previous file stays and the temporary one goes.
@@ -54,7 +54,7 @@ def replacing(path: Path) -> Iterator[Path]:
     os.close(handle)
     temporary = Path(name)
     try:
-        with full_disk_is_one_line(path):
+        with full_disk_error(path):
             yield temporary
             _settle(temporary)
             temporary.chmod(0o644)
@@ -64,7 +64,7 @@ def replacing(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def replacing_folder(path: Path) -> Iterator[Path]:
+def atomic_folder(path: Path) -> Iterator[Path]:
     """Give a temporary folder beside ``path`` that takes its place once the block ends well.
 
     Raises:
@@ -74,7 +74,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
     retired = staging.with_name(staging.name + ".old")
     try:
-        with full_disk_is_one_line(path):
+        with full_disk_error(path):
             yield staging
             staging.chmod(0o755)
             if path.exists():
@@ -91,7 +91,7 @@ def replacing_folder(path: Path) -> Iterator[Path]:
 
 def write_text(path: Path, text: str) -> None:
     """Write a text file whole or not at all, in UTF-8 with line feeds on every system."""
-    with replacing(path) as temporary:
+    with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 

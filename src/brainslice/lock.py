@@ -18,7 +18,7 @@ _FAR = 1 << 20
 
 
 @contextlib.contextmanager
-def one_at_a_time(path: Path, doing: str) -> Iterator[None]:
+def exclusive_lock(path: Path, doing: str) -> Iterator[None]:
     """Hold a lock while the block runs; the system lets go of it even if the process is killed.
 
     Args:

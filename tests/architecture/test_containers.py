@@ -127,8 +127,8 @@ def test_what_is_nobody_elses_business_never_travels(path: str) -> None:
 
 def test_compiled_code_stays_and_the_page_travels() -> None:
     assert not is_sent("src/brainslice/scan/__pycache__/read.pyc")
-    assert is_sent("src/brainslice/serve/page/index.html")
-    assert is_sent("src/brainslice/cohort/nickparvar.csv.gz")
+    assert is_sent("src/brainslice/service/page/index.html")
+    assert is_sent("src/brainslice/dataset/splits/nickparvar.csv.gz")
 
 
 @both

@@ -102,16 +102,17 @@ def test_the_architecture_page_draws_the_rooms_as_they_are() -> None:
     drawn: dict[str, set[str]] = {"": set()}
     room = ""
     for line in tree[1].split("\n\nsrc/*.py")[0].splitlines()[1:]:
-        if name := re.match(r"  (\w+)/ ", line):
+        if name := re.match(r"  ([\w/]+)/ ", line):
             room = name[1]
             drawn[room] = set()
         elif module := re.match(r"  (\w+) ", line):
             drawn[""].add(module[1])
             continue
-        drawn[room] |= set(re.findall(r"\b[a-z_]+\b", re.sub(r"^.*[A-Z\]]{3,}\S*|\[\w+\]", "", line)))
+        drawn[room] |= set(re.findall(r"\b[a-z_][a-z_0-9]*\b", re.sub(r"^.*[A-Z\]]{3,}\S*|\[\w+\]", "", line)))
     found = {"": {path.stem for path in package.glob("*.py")}}
-    for folder in package.glob("*/__init__.py"):
-        found[folder.parent.name] = {path.stem for path in folder.parent.glob("*.py")} - {"__init__"}
+    for folder in package.glob("*/**/__init__.py"):
+        modules = {path.stem for path in folder.parent.glob("*.py")}
+        found[folder.parent.relative_to(package).as_posix()] = modules - {"__init__"}
     assert drawn == found
 
 

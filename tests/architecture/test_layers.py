@@ -30,7 +30,7 @@ def test_no_room_leans_upward_or_sideways() -> None:
     ("module", "line"),
     [
         pytest.param("errors.py", "from brainslice import labels", id="upward"),
-        pytest.param("cohort/manifest.py", "from brainslice.trust import calibration", id="sideways"),
+        pytest.param("dataset/manifest.py", "from brainslice.decision import temperature", id="sideways"),
         pytest.param("scan/read.py", "import matplotlib", id="a heavy library in a light room"),
         pytest.param("report/__init__.py", "import keras", id="keras outside its rooms"),
     ],

@@ -64,11 +64,12 @@ def test_every_verb_that_people_know_is_looked_at() -> None:
     [
         pytest.param(("brainslice", "brainslice.config", "brainslice.labels"), id="the package"),
         pytest.param(
-            ("brainslice.infer.predictor", "brainslice.infer.overlay", "brainslice.infer.volume"), id="what predicts"
+            ("brainslice.inference.predictor", "brainslice.inference.overlay", "brainslice.inference.volume"),
+            id="what predicts",
         ),
-        pytest.param(("brainslice.serve.running",), id="what serves"),
-        pytest.param(("brainslice.cohort.audit", "brainslice.cohort.gallery"), id="what audits"),
-        pytest.param(("brainslice.cohort.layout",), id="what prepares"),
+        pytest.param(("brainslice.service.server",), id="what serves"),
+        pytest.param(("brainslice.dataset.audit.audit", "brainslice.dataset.duplicates.gallery"), id="what audits"),
+        pytest.param(("brainslice.dataset.preparation",), id="what prepares"),
     ],
 )
 def test_light_work_needs_no_heavy_library(modules: tuple[str, ...]) -> None:

@@ -9,7 +9,7 @@ import pytest
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.labels import LabelSet
-from brainslice.prepare.recipe import Recipe
+from brainslice.preprocessing.recipe import Recipe
 
 
 @pytest.fixture
@@ -23,7 +23,7 @@ def provenance() -> Provenance:
         leaky=False,
         phantom=False,
         seed=7,
-        training="quick",
+        training_recipe="quick",
         train_images=30,
         train_groups=10,
         validation_images=12,

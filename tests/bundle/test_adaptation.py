@@ -8,9 +8,9 @@ import pytest
 from brainslice.bundle.adaptation import (
     ADAPTATION_FILE,
     Adaptation,
-    HeldOutAnswer,
-    adaptation_of,
+    HeldOutPrediction,
     adapted_name,
+    read_adaptation,
 )
 from brainslice.bundle.store import ModelBundle, open_bundle
 from brainslice.errors import BundleError
@@ -25,9 +25,9 @@ ADAPTATION = Adaptation(
     source_macro_f1_before=0.9,
     source_macro_f1_after=0.89,
     forgetting_accepted=False,
-    table=[],
-    curve=[],
-    out_of_fold=(HeldOutAnswer(pixels="b" * 64, tumour_probability=0.3, called_tumour=True),),
+    comparison=[],
+    learning_curve=[],
+    out_of_fold=(HeldOutPrediction(pixels="b" * 64, tumour_probability=0.3, predicted_tumour=True),),
 )
 
 
@@ -40,21 +40,21 @@ def with_file(bundle: ModelBundle, text: str) -> ModelBundle:
 
 @pytest.fixture
 def bundle(tmp_path: Path) -> ModelBundle:
-    from brainslice.places import Places
+    from brainslice.paths import ProjectPaths
     from stand_in import config, prepare_project, write_bundle_for
 
-    places = Places.of(prepare_project(tmp_path / "project"), config())
+    places = ProjectPaths.of(prepare_project(tmp_path / "project"), config())
     return write_bundle_for(places, config())
 
 
 def test_what_was_written_is_read_again_and_a_bundle_without_it_was_not_adapted(bundle: ModelBundle) -> None:
-    assert adaptation_of(open_bundle(bundle.folder)) is None
-    assert adaptation_of(with_file(bundle, ADAPTATION.to_text())) == ADAPTATION
+    assert read_adaptation(open_bundle(bundle.folder)) is None
+    assert read_adaptation(with_file(bundle, ADAPTATION.to_text())) == ADAPTATION
 
 
 def test_a_file_of_another_kind_is_refused(bundle: ModelBundle) -> None:
     with pytest.raises(BundleError, match="adapt the base bundle again"):
-        adaptation_of(with_file(bundle, json.dumps({"format": 9})))
+        read_adaptation(with_file(bundle, json.dumps({"format": 9})))
 
 
 @pytest.mark.parametrize(("site", "name"), [("external_navoneel", "adapted_navoneel"), ("clinic", "adapted_clinic")])

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from brainslice.bundle import store
-from brainslice.bundle.store import ModelBundle, amend_bundle, open_bundle
+from brainslice.bundle.store import ModelBundle, open_bundle, update_bundle
 from brainslice.errors import BundleError
 from operating_points import operating_point
 
@@ -16,7 +16,7 @@ def contents(folder: Path) -> dict[str, bytes]:
 
 def test_only_what_was_changed_is_changed(bundle: ModelBundle) -> None:
     before = contents(bundle.folder)
-    amended = amend_bundle(bundle.folder, threshold=0.3)
+    amended = update_bundle(bundle.folder, threshold=0.3)
     assert amended == open_bundle(bundle.folder)
     assert amended.info.threshold == 0.3
     assert amended.info.digest != bundle.info.digest
@@ -29,7 +29,7 @@ def test_only_what_was_changed_is_changed(bundle: ModelBundle) -> None:
 
 
 def test_the_card_repeats_the_change(bundle: ModelBundle) -> None:
-    amended = amend_bundle(bundle.folder, threshold=0.123, operating_points=(operating_point("ward-3"),))
+    amended = update_bundle(bundle.folder, threshold=0.123, operating_points=(operating_point("ward-3"),))
     card = amended.path("README.md").read_text(encoding="utf-8")
     assert "= 0.123 on" in card
     assert "Operating point ward-3: P(tumour)" in card
@@ -39,12 +39,12 @@ def test_a_bundle_without_a_card_gets_none(bundle: ModelBundle, parts: dict[str,
     info = bundle.info
     draft = store.BundleDraft(**{name: getattr(info, name) for name in store.BundleDraft.model_fields})
     plain = store.write_bundle(bundle.folder, draft, {"model.onnx": parts["model.onnx"]})
-    assert set(amend_bundle(plain.folder, threshold=0.2).info.files) == {"model.onnx"}
+    assert set(update_bundle(plain.folder, threshold=0.2).info.files) == {"model.onnx"}
 
 
 def test_what_is_amended_twice_is_what_was_said_last(bundle: ModelBundle) -> None:
-    amend_bundle(bundle.folder, threshold=0.2)
-    amended = amend_bundle(bundle.folder, operating_points=(operating_point(),))
+    update_bundle(bundle.folder, threshold=0.2)
+    amended = update_bundle(bundle.folder, operating_points=(operating_point(),))
     assert amended.info.threshold == 0.2
     assert [point.name for point in amended.info.operating_points] == ["sensitivity-0.95"]
     assert contents(bundle.folder).keys() == {"bundle.json", *bundle.info.files}
@@ -53,7 +53,7 @@ def test_what_is_amended_twice_is_what_was_said_last(bundle: ModelBundle) -> Non
 def test_a_file_may_be_added_or_replaced(bundle: ModelBundle, tmp_path: Path) -> None:
     for text in ("one", "two"):
         (tmp_path / "left.json").write_text(text)
-        amended = amend_bundle(bundle.folder, added={"curve.json": tmp_path / "left.json"})
+        amended = update_bundle(bundle.folder, added={"curve.json": tmp_path / "left.json"})
         assert amended.path("curve.json").read_text() == text
     assert set(open_bundle(bundle.folder).info.files) == {*bundle.info.files, "curve.json"}
 
@@ -62,14 +62,14 @@ def test_a_file_may_be_added_or_replaced(bundle: ModelBundle, tmp_path: Path) ->
 def test_what_no_bundle_can_say_leaves_it_as_it_was(bundle: ModelBundle, change: dict[str, object]) -> None:
     before = contents(bundle.folder)
     with pytest.raises(BundleError, match="the bundle stays as it was"):
-        amend_bundle(bundle.folder, **change)
+        update_bundle(bundle.folder, **change)
     assert contents(bundle.folder) == before
 
 
 def test_an_altered_bundle_is_not_sealed_as_if_it_were_whole(bundle: ModelBundle) -> None:
     bundle.path("model.onnx").write_bytes(b"another")
     with pytest.raises(BundleError, match="sha256 must be"):
-        amend_bundle(bundle.folder, threshold=0.3)
+        update_bundle(bundle.folder, threshold=0.3)
 
 
 def test_an_interruption_leaves_the_older_description(bundle: ModelBundle, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -80,5 +80,5 @@ def test_an_interruption_leaves_the_older_description(bundle: ModelBundle, monke
 
     monkeypatch.setattr(store, "_copy", interrupted)
     with pytest.raises(KeyboardInterrupt):
-        amend_bundle(bundle.folder, threshold=0.3)
+        update_bundle(bundle.folder, threshold=0.3)
     assert contents(bundle.folder) == before

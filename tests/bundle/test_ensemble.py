@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from pydantic import ValidationError
 
-from brainslice.bundle.card import model_card
 from brainslice.bundle.ensemble import Ensemble, Member
+from brainslice.bundle.model_card import model_card
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo
 
 
@@ -20,7 +20,7 @@ def member(**changes: object) -> Member:
 
 
 def test_members_are_stored_and_read_again(draft: BundleDraft) -> None:
-    ensemble = Ensemble(members=(member(), member(backbone="efficientnet-b1")), heard=1)
+    ensemble = Ensemble(members=(member(), member(backbone="efficientnet-b1")), members_per_scan=1)
     info = BundleInfo.sign(draft.model_copy(update={"ensemble": ensemble}), {GRAPH_FILE: "4" * 64})
     again = BundleInfo.model_validate_json(info.to_text())
     assert again == info
@@ -48,8 +48,8 @@ def test_what_is_no_ensemble_is_refused(fields: dict[str, object]) -> None:
 
 def test_the_card_names_the_members_and_owns_up_to_an_approximate_temperature(draft: BundleDraft) -> None:
     pair = (member(), member(digest="5" * 64))
-    exact = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, heard=2)}))
-    rough = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, heard=1)}))
+    exact = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=2)}))
+    rough = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=1)}))
     for card in (exact, rough):
         assert "Ensemble of 2 networks" in card
         assert "`555555555555`" in card

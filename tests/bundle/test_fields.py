@@ -3,10 +3,10 @@ from __future__ import annotations
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from brainslice.bundle.fields import Count, Fraction, Line, NotNegative, PlainName, Sha256, Stored
+from brainslice.bundle.fields import Count, Fraction, Line, NotNegative, PlainName, Sha256, StoredModel
 
 
-class Part(Stored):
+class Part(StoredModel):
     share: Fraction
 
 

@@ -150,8 +150,8 @@ def test_line_ends_of_another_system_are_no_fault(bundle: ModelBundle) -> None:
 
 
 def test_a_newer_format_says_to_update_even_with_fields_unknown_today(bundle: ModelBundle) -> None:
-    rewrite(bundle, lambda whole: whole.update(format=2, quantiles=[0.9]))
-    assert "format must be at most 1, got 2; a newer brainslice wrote it" in fault_of(bundle.folder)
+    rewrite(bundle, lambda whole: whole.update(format=3, quantiles=[0.9]))
+    assert "format must be at most 2, got 3; a newer brainslice wrote it" in fault_of(bundle.folder)
 
 
 def test_a_wrong_type_is_named_with_its_field(bundle: ModelBundle) -> None:

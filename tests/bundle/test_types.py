@@ -8,8 +8,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from brainslice.bundle.types import OPTIONAL, BundleDraft, BundleInfo, Classes, StoredSets
-from brainslice.cohort.split import Protocol
+from brainslice.bundle.types import OPTIONAL, BundleDraft, BundleInfo, Classes, StoredConformalSets
+from brainslice.dataset.splits.split import Protocol
 from brainslice.labels import LabelSet
 from operating_points import operating_point
 
@@ -128,13 +128,13 @@ def test_a_bundle_without_the_optional_parts_is_spelt_as_before_there_were_any(i
 
 @pytest.mark.parametrize("count", [3, 5])
 def test_prediction_sets_need_a_quantile_for_each_class(draft: BundleDraft, count: int) -> None:
-    sets = StoredSets(method="lac", coverage=0.9, quantiles=(0.5,) * count, counts=(40,) * 4, groups=(9,) * 4)
+    sets = StoredConformalSets(method="lac", coverage=0.9, quantiles=(0.5,) * count, counts=(40,) * 4, groups=(9,) * 4)
     with pytest.raises(ValidationError, match="4 quantiles, counts and groups"):
         BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
 
 
 def test_sets_in_which_a_class_always_is_survive_being_stored(draft: BundleDraft) -> None:
-    sets = StoredSets(
+    sets = StoredConformalSets(
         method="aps", coverage=0.9, quantiles=(0.5, None, 1.0, 0.0), counts=(40, 2, 50, 60), groups=(4, 2, 5, 6)
     )
     info = BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
@@ -161,7 +161,7 @@ def test_nothing_can_be_changed_afterwards(info: BundleInfo) -> None:
 @pytest.mark.parametrize("phantom", [False, True])
 def test_marks_say_what_must_be_said(draft: BundleDraft, *, leaky: bool, phantom: bool) -> None:
     provenance = draft.provenance.model_copy(update={"leaky": leaky, "phantom": phantom})
-    marks = draft.model_copy(update={"provenance": provenance}).marks
+    marks = draft.model_copy(update={"provenance": provenance}).warnings
     assert ("leaky" in marks, "phantom" in marks) == (leaky, phantom)
     assert len(marks) == leaky + phantom
 

@@ -6,22 +6,22 @@ import pytest
 from rich.console import Console
 
 from brainslice.cli import console
-from brainslice.cli.console import note, say, table, watching
+from brainslice.cli.console import print_line, print_note, progress_bars, table
 
 Capture = pytest.CaptureFixture[str]
 
 
 def test_results_and_remarks_go_separate_ways(capsys: Capture) -> None:
-    say("a result")
-    note("a remark")
+    print_line("a result")
+    print_note("a remark")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("a result\n", "a remark\n")
 
 
 def test_square_brackets_mean_themselves_and_long_lines_stay_whole(capsys: Capture) -> None:
     line = "bundle [phantom, leaky]: " + "x" * 300
-    say(line)
-    note(line)
+    print_line(line)
+    print_note(line)
     said = capsys.readouterr()
     assert (said.out, said.err) == (line + "\n", line + "\n")
 
@@ -41,7 +41,7 @@ def test_brackets_in_a_table_mean_themselves(capsys: Capture) -> None:
 
 
 def test_elsewhere_than_on_a_terminal_progress_is_lines_and_not_too_many(capsys: Capture) -> None:
-    with watching() as progress:
+    with progress_bars() as progress:
         for done in range(1001):
             progress("reading", done, 1000)
         progress("nothing", 0, 0)
@@ -56,7 +56,7 @@ def test_elsewhere_than_on_a_terminal_progress_is_lines_and_not_too_many(capsys:
 
 
 def test_steps_that_take_turns_are_told_each_for_itself(capsys: Capture) -> None:
-    with watching() as progress:
+    with progress_bars() as progress:
         for done in (1, 2):
             progress("folds", done, 2)
             progress("training", 1, 1)
@@ -66,7 +66,7 @@ def test_steps_that_take_turns_are_told_each_for_itself(capsys: Capture) -> None
 def test_on_a_terminal_progress_is_bars(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(console, "ERR", Console(file=screen, force_terminal=True, width=100))
-    with watching() as progress:
+    with progress_bars() as progress:
         progress("reading", 1, 4)
         progress("reading", 4, 4)
         progress("reading", 1, 2)

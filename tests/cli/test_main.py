@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 
 import brainslice
-from brainslice.cli.exits import DEBUG
+from brainslice.cli.errors import DEBUG
 from brainslice.cli.main import main
-from brainslice.cohort import layout
+from brainslice.dataset import preparation
 from brainslice.errors import DatasetError
 from command import call
 
@@ -18,7 +18,7 @@ def raise_in_prepare(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> N
     def prepare(*_: object) -> None:
         raise fault
 
-    monkeypatch.setattr(layout, "prepare", prepare)
+    monkeypatch.setattr(preparation, "prepare_dataset", prepare)
 
 
 def test_tells_its_version(capsys: Capture) -> None:

@@ -12,10 +12,10 @@ import keras
 import numpy as np
 import pytest
 
-from brainslice.network.backbones import find_backbone
-from brainslice.network.build import HEAD, Network, NetworkPlan, build, set_trainable
-from brainslice.network.export import run_network
-from brainslice.network.gradcam import gradient_heat, heat_from_maps
+from brainslice.models.backbones import get_backbone
+from brainslice.models.build import HEAD, Network, NetworkConfig, build, set_trainable
+from brainslice.models.export import predict_network
+from brainslice.models.gradcam import gradcam, gradcam_from_class_maps
 
 QUICK = ("efficientnetv2-b0", "efficientnet-b0")
 SLOW = ("efficientnetv2-s", "efficientnetv2-l", "efficientnet-b7")
@@ -30,15 +30,15 @@ PICTURES = SCANS[..., np.newaxis].astype(np.float32)
 )
 def network(request: pytest.FixtureRequest) -> Network:
     """Build one without weights, and give its head numbers that can be told from nothing."""
-    built = build(NetworkPlan(request.param, SIZE, classes=3, weights=None))
-    head = built.whole.get_layer(HEAD)
+    built = build(NetworkConfig(request.param, SIZE, classes=3, weights=None))
+    head = built.model.get_layer(HEAD)
     rng = np.random.default_rng(1)
     head.set_weights([rng.normal(0, 100, head.kernel.shape), rng.normal(0, 1, head.bias.shape)])
     return built
 
 
 def test_gives_logits_and_class_maps_whose_spatial_mean_is_the_logits(network: Network) -> None:
-    logits, class_maps = run_network(network, SCANS)
+    logits, class_maps = predict_network(network, SCANS)
     assert logits.shape == (3, 3)
     assert class_maps.shape == (3, *network.map_shape, 3) == (3, SIZE // 32, SIZE // 32, 3)
     assert np.ptp(logits, axis=0).max() > 1e-3, "scans must differ, or the test shows nothing"
@@ -46,37 +46,37 @@ def test_gives_logits_and_class_maps_whose_spatial_mean_is_the_logits(network: N
 
 
 def test_trunk_then_tail_is_the_whole(network: Network) -> None:
-    activations = network.trunk(PICTURES, training=False)
+    activations = network.frozen_part(PICTURES, training=False)
     assert activations.shape[1:3] == (SIZE // 16, SIZE // 16)
-    halves, whole = network.tail(activations, training=False), network.whole(PICTURES, training=False)
+    halves, whole = network.trainable_part(activations, training=False), network.model(PICTURES, training=False)
     for name in ("logits", "class_maps"):
         np.testing.assert_allclose(halves[name], whole[name], rtol=1e-5, atol=1e-5)
 
 
 def test_after_the_cut_everything_has_the_final_resolution(network: Network) -> None:
-    above = {layer.name for layer in network.tail.layers}
+    above = {layer.name for layer in network.trainable_part.layers}
     sizes = {
         layer.output.shape[1]
-        for layer in network.whole.layers
+        for layer in network.model.layers
         if layer.name in above and layer.name.startswith("block") and layer.name.endswith("add")
     }
     assert sizes == {SIZE // 32}
 
 
 def test_the_tail_shares_its_layers_with_the_whole(network: Network) -> None:
-    ours = {id(layer) for layer in network.whole.layers}
-    for half in (network.trunk, network.tail):
+    ours = {id(layer) for layer in network.model.layers}
+    for half in (network.frozen_part, network.trainable_part):
         assert {id(layer) for layer in half.layers if layer.weights} <= ours
-    assert len(network.trunk.weights) + len(network.tail.weights) == len(network.whole.weights)
+    assert len(network.frozen_part.weights) + len(network.trainable_part.weights) == len(network.model.weights)
 
 
 def test_pretrained_batch_normalisation_stays_put_in_training(network: Network) -> None:
-    pretrained = replace(network, plan=replace(network.plan, weights="imagenet"))
+    pretrained = replace(network, config=replace(network.config, weights="imagenet"))
     set_trainable(pretrained, "all")
     layers = normalisations(network)
     assert not any(layer.trainable_weights for layer in layers)
     before = [layer.get_weights() for layer in layers]
-    network.whole(PICTURES, training=True)
+    network.model(PICTURES, training=True)
     assert all(np.array_equal(*pair) for pair in arrays_of(layers, before))
 
 
@@ -84,7 +84,7 @@ def test_batch_normalisation_learns_where_everything_starts_from_chance(network:
     layers = normalisations(network)
     before = [layer.get_weights() for layer in layers]
     set_trainable(network, "all")
-    network.whole(PICTURES, training=True)
+    network.model(PICTURES, training=True)
     moved = [not np.array_equal(*pair) for pair in arrays_of(layers, before)]
     for layer, arrays in zip(layers, before, strict=True):
         layer.set_weights(arrays)
@@ -95,7 +95,7 @@ def test_batch_normalisation_learns_where_everything_starts_from_chance(network:
 
 
 def normalisations(network: Network) -> list[keras.layers.Layer]:
-    found = [layer for layer in network.whole.layers if isinstance(layer, keras.layers.BatchNormalization)]
+    found = [layer for layer in network.model.layers if isinstance(layer, keras.layers.BatchNormalization)]
     assert found
     return found
 
@@ -108,18 +108,18 @@ def arrays_of(
 
 
 def test_holds_the_layers_of_its_weights_file_in_the_files_order(network: Network) -> None:
-    row = find_backbone(network.plan.backbone)
+    row = get_backbone(network.config.backbone)
     bare = {"include_preprocessing": False} if row.family == "v2" else {}
     builder = getattr(keras.applications, row.builder)
     theirs = builder(include_top=False, weights=None, input_shape=(SIZE, SIZE, 3), **bare)
     names = [layer.name for layer in theirs.layers if layer.weights and "normalization" not in layer.name]
-    assert [layer.name for layer in network.whole.layers if layer.weights] == [*names, HEAD]
+    assert [layer.name for layer in network.model.layers if layer.weights] == [*names, HEAD]
 
 
 def test_class_maps_are_what_gradients_say(network: Network) -> None:
     classes = np.array([0, 1, 2])
-    _, class_maps = run_network(network, SCANS)
-    oracle = gradient_heat(network, SCANS, classes)
-    cheap = heat_from_maps(class_maps, network.bias, classes)
+    _, class_maps = predict_network(network, SCANS)
+    oracle = gradcam(network, SCANS, classes)
+    cheap = gradcam_from_class_maps(class_maps, network.bias, classes)
     assert oracle.max() > 0
     np.testing.assert_allclose(cheap / oracle.max(), oracle / oracle.max(), atol=1e-4)

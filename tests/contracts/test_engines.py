@@ -14,8 +14,8 @@ from hypothesis.extra.numpy import arrays
 from onnx import TensorProto, helper, numpy_helper
 
 from brainslice.errors import BundleError
-from brainslice.infer.engine import Engine, EngineOutput
-from brainslice.infer.onnx_engine import OnnxEngine
+from brainslice.inference.engines.engine import Engine, EngineOutput
+from brainslice.inference.engines.onnx_engine import OnnxEngine
 
 SIDE, CELL, CLASSES = 32, 8, 3
 KERNEL = np.random.default_rng(3).normal(scale=0.002, size=(CLASSES, 1, CELL, CELL)).astype(np.float32)

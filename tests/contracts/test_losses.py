@@ -10,14 +10,14 @@ import pytest
 import tensorflow as tf
 
 from brainslice.errors import ConfigError
-from brainslice.network.losses import CrossEntropy, Focal, LossPlan, RecallWeighted, mixup, one_hot
+from brainslice.models.losses import CrossEntropyLoss, FocalLoss, LossConfig, RecallWeightedLoss, mixup, one_hot
 
 LOSSES = [
-    CrossEntropy(0.1),
-    Focal(2.0),
-    Focal(0.5, smoothing=0.1),
-    RecallWeighted((1.0, 3.0, 1.0, 0.5)),
-    RecallWeighted((1.0, 1.0, 4.0, 1.0), smoothing=0.1),
+    CrossEntropyLoss(0.1),
+    FocalLoss(2.0),
+    FocalLoss(0.5, smoothing=0.1),
+    RecallWeightedLoss((1.0, 3.0, 1.0, 0.5)),
+    RecallWeightedLoss((1.0, 1.0, 4.0, 1.0), smoothing=0.1),
 ]
 LOGITS = np.random.default_rng(0).normal(0, 3, (6, 4)).astype(np.float32)
 TARGETS = one_hot(np.array([0, 1, 2, 3, 0, 2]), 4)
@@ -79,11 +79,13 @@ def test_survives_its_own_description(loss: keras.losses.Loss) -> None:
 def test_the_focal_loss_is_that_of_the_paper(gamma: float) -> None:
     oracle = keras.losses.CategoricalFocalCrossentropy(alpha=1.0, gamma=gamma, from_logits=True, reduction=None)
     expected = keras.ops.convert_to_numpy(oracle(TARGETS, LOGITS))
-    np.testing.assert_allclose(values(Focal(gamma), TARGETS, LOGITS), expected, rtol=1e-4, atol=1e-6)
+    np.testing.assert_allclose(values(FocalLoss(gamma), TARGETS, LOGITS), expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.parametrize("loss", [Focal(2.0), Focal(0.7), Focal(0.0)], ids=lambda loss: f"gamma {loss.gamma}")
-def test_on_a_blend_the_focal_loss_is_the_blend_of_both_losses(loss: Focal) -> None:
+@pytest.mark.parametrize(
+    "loss", [FocalLoss(2.0), FocalLoss(0.7), FocalLoss(0.0)], ids=lambda loss: f"gamma {loss.gamma}"
+)
+def test_on_a_blend_the_focal_loss_is_the_blend_of_both_losses(loss: FocalLoss) -> None:
     share = np.linspace(0, 1, 6, dtype=np.float32)[:, None]
     blended = share * TARGETS + (1 - share) * TARGETS[::-1]
     expected = share[:, 0] * values(loss, TARGETS, LOGITS) + (1 - share[:, 0]) * values(
@@ -93,15 +95,15 @@ def test_on_a_blend_the_focal_loss_is_the_blend_of_both_losses(loss: Focal) -> N
 
 
 def test_without_gamma_or_weights_both_are_the_cross_entropy() -> None:
-    plain = values(CrossEntropy(0.1), TARGETS, LOGITS)
-    np.testing.assert_allclose(values(Focal(0.0, 0.1), TARGETS, LOGITS), plain, rtol=1e-5)
-    np.testing.assert_allclose(values(RecallWeighted((2.0,) * 4, 0.1), TARGETS, LOGITS), plain, rtol=1e-5)
+    plain = values(CrossEntropyLoss(0.1), TARGETS, LOGITS)
+    np.testing.assert_allclose(values(FocalLoss(0.0, 0.1), TARGETS, LOGITS), plain, rtol=1e-5)
+    np.testing.assert_allclose(values(RecallWeightedLoss((2.0,) * 4, 0.1), TARGETS, LOGITS), plain, rtol=1e-5)
 
 
 def test_gamma_takes_weight_from_easy_scans_and_hardly_any_from_hard_ones() -> None:
     targets = one_hot(np.array([0, 0]), 2)
     logits = np.array([[3.0, 0.0], [-2.0, 0.0]], np.float32)
-    pulls = [np.abs(gradients(Focal(gamma).call, targets, logits)[:, 0]) for gamma in (0.0, 1.0, 2.0, 4.0)]
+    pulls = [np.abs(gradients(FocalLoss(gamma).call, targets, logits)[:, 0]) for gamma in (0.0, 1.0, 2.0, 4.0)]
     easy, hard = np.array(pulls).T
     assert (np.diff(easy) < 0).all()
     assert easy[2] < 0.02 * easy[0]
@@ -125,7 +127,8 @@ def trained(loss: keras.losses.Loss, seed: int) -> np.ndarray:
 
 def test_a_recall_weight_raises_the_recall_of_its_class_in_training() -> None:
     plain, first, second = (
-        trained(loss, 0) for loss in (CrossEntropy(), RecallWeighted((4.0, 1.0)), RecallWeighted((1.0, 4.0)))
+        trained(loss, 0)
+        for loss in (CrossEntropyLoss(), RecallWeightedLoss((4.0, 1.0)), RecallWeightedLoss((1.0, 4.0)))
     )
     assert first[0] > plain[0] + 0.1
     assert second[1] > plain[1] + 0.1
@@ -145,8 +148,8 @@ def test_smoothing_keeps_a_trained_network_less_sure() -> None:
         gap = np.ptp(model.predict(points, batch_size=200, verbose=0), axis=1)
         return float(np.median(1 / (1 + np.exp(-gap))))
 
-    assert surest(CrossEntropy(0.2)) < 0.95
-    assert surest(CrossEntropy()) > 0.99
+    assert surest(CrossEntropyLoss(0.2)) < 0.95
+    assert surest(CrossEntropyLoss()) > 0.99
 
 
 def test_a_tversky_loss_over_a_softmax_batch_is_blind_to_alpha_and_beta() -> None:
@@ -166,7 +169,7 @@ def test_a_tversky_loss_over_a_softmax_batch_is_blind_to_alpha_and_beta() -> Non
     np.testing.assert_allclose(cautious, bold, rtol=1e-4, atol=1e-7)
     # What it promises is what recall weights do: the pull of one class's scans grows against the others'.
     towards, away = (
-        np.abs(gradients(RecallWeighted(weights).call, TARGETS, LOGITS)[1]).sum()
+        np.abs(gradients(RecallWeightedLoss(weights).call, TARGETS, LOGITS)[1]).sum()
         for weights in ((1.0, 4.0, 1.0, 1.0), (1.0, 0.25, 1.0, 1.0))
     )
     assert towards > 4 * away
@@ -175,12 +178,12 @@ def test_a_tversky_loss_over_a_softmax_batch_is_blind_to_alpha_and_beta() -> Non
 @pytest.mark.parametrize(
     ("plan", "kind"),
     [
-        (LossPlan(), CrossEntropy),
-        (LossPlan("focal", 0.1, 3.0), Focal),
-        (LossPlan("recall_weighted", recall_weights=(1.0, 2.0)), RecallWeighted),
+        (LossConfig(), CrossEntropyLoss),
+        (LossConfig("focal", 0.1, 3.0), FocalLoss),
+        (LossConfig("recall_weighted", recall_weights=(1.0, 2.0)), RecallWeightedLoss),
     ],
 )
-def test_a_plan_makes_the_loss_it_names(plan: LossPlan, kind: type[CrossEntropy]) -> None:
+def test_a_plan_makes_the_loss_it_names(plan: LossConfig, kind: type[CrossEntropyLoss]) -> None:
     made = plan.loss()
     assert type(made) is kind
     assert made.smoothing == plan.smoothing
@@ -190,12 +193,12 @@ def test_a_plan_makes_the_loss_it_names(plan: LossPlan, kind: type[CrossEntropy]
 @pytest.mark.parametrize(
     ("plan", "fault"),
     [
-        (LossPlan("tversky"), "must be cross_entropy, focal or recall_weighted, got 'tversky'"),
-        (LossPlan("focal", gamma=-1.0), "gamma must be at least 0"),
-        (LossPlan("recall_weighted"), "a number above 0 for each class"),
-        (LossPlan("recall_weighted", recall_weights=(1.0, 0.0)), "a number above 0 for each class"),
+        (LossConfig("tversky"), "must be cross_entropy, focal or recall_weighted, got 'tversky'"),
+        (LossConfig("focal", gamma=-1.0), "gamma must be at least 0"),
+        (LossConfig("recall_weighted"), "a number above 0 for each class"),
+        (LossConfig("recall_weighted", recall_weights=(1.0, 0.0)), "a number above 0 for each class"),
     ],
 )
-def test_a_loss_that_cannot_be_meant_is_refused(plan: LossPlan, fault: str) -> None:
+def test_a_loss_that_cannot_be_meant_is_refused(plan: LossConfig, fault: str) -> None:
     with pytest.raises(ConfigError, match=fault):
         plan.loss()

@@ -13,7 +13,7 @@ import pytest
 from PIL import Image
 
 from brainslice.cli.main import main
-from brainslice.infer.predictor import Predictor
+from brainslice.inference.predictor import Predictor
 from projects import Project
 
 pytestmark = [pytest.mark.slow]
@@ -62,8 +62,8 @@ def test_every_promised_output_is_there(phantom_project: Project, deeper: str) -
 def test_the_two_protocols_cannot_be_mistaken_for_each_other(phantom_project: Project) -> None:
     clean, official = (read(phantom_project.root / "reports" / deeper / "report.json") for deeper in ("", "official"))
     said = json.dumps(clean)
-    assert "leaky" not in json.dumps(clean["evaluation"]["marks"])
-    assert "leaky" in official["evaluation"]["marks"]
+    assert "leaky" not in json.dumps(clean["evaluation"]["warnings"])
+    assert "leaky" in official["evaluation"]["warnings"]
     assert "phantom" in said
     assert "clean" in phantom_project.said
     assert "official" in phantom_project.said
@@ -72,7 +72,7 @@ def test_the_two_protocols_cannot_be_mistaken_for_each_other(phantom_project: Pr
 
 def test_learns_what_grey_levels_do_not_tell(phantom_project: Project) -> None:
     evaluation = read(phantom_project.root / "reports" / "report.json")["evaluation"]
-    accuracy, floor = (part["scores"]["accuracy"]["value"] for part in (evaluation, evaluation["floor"]))
+    accuracy, floor = (part["scores"]["accuracy"]["value"] for part in (evaluation, evaluation["baseline"]))
     assert accuracy > 0.5
     assert accuracy > floor
 
@@ -100,7 +100,7 @@ def test_predicts_a_file_a_folder_and_refuses_a_broken_one(
     for answer in answers:
         if "refused" not in answer:
             assert sum(answer["probabilities"].values()) == pytest.approx(1)
-            assert "phantom" in answer["marks"]
+            assert "phantom" in answer["warnings"]
     pictures = list(overlays.glob("*.png"))
     assert len(pictures) == 3
     for picture in pictures:
@@ -109,13 +109,13 @@ def test_predicts_a_file_a_folder_and_refuses_a_broken_one(
 
 
 def test_the_reported_numbers_are_those_that_users_get(phantom_project: Project) -> None:
-    from brainslice.cohort.manifest import Manifest
-    from brainslice.cohort.split import Protocol, make_split
+    from brainslice.dataset.manifest import Manifest
+    from brainslice.dataset.splits.split import Protocol, make_split
 
     manifest = Manifest.read(phantom_project.root / "data")
     test = make_split(manifest, Protocol.CLEAN).test
     predictor = Predictor.open(phantom_project.root / "models" / "bundle")
-    names = [predictor.predict(manifest.paths[place]).predicted for place in test]
+    names = [predictor.predict(manifest.paths[place]).predicted_class for place in test]
     right = np.mean([name == manifest.records[place].label for name, place in zip(names, test, strict=True)])
     evaluation = read(phantom_project.root / "reports" / "report.json")["evaluation"]
     assert evaluation["scores"]["accuracy"]["value"] == pytest.approx(right)

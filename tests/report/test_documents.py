@@ -6,13 +6,13 @@ from typing import Any
 import pytest
 
 from brainslice.errors import DatasetError
-from brainslice.measure.evaluation import Evaluation
+from brainslice.metrics.evaluation import Evaluation
 from brainslice.report.documents import (
     FORMAT,
     Table,
     calibration_metrics,
     classification_report,
-    side_by_side,
+    protocol_table,
     summary,
 )
 
@@ -26,49 +26,49 @@ def row(table: Table, name: str) -> tuple[str, ...]:
 
 
 def test_official_and_clean_stand_in_their_own_columns(evaluation: Evaluation, marked: Evaluation) -> None:
-    table = side_by_side(report(evaluation, 1), report(marked, 3))
+    table = protocol_table(report(evaluation, 1), report(marked, 3))
     assert table.header == ("", "official", "clean")
     for name, title in (("accuracy", "accuracy"), ("macro_f1", "macro F1"), ("ece", "ECE")):
         assert row(table, title) == (marked.score(name).text, evaluation.score(name).text)
     assert row(table, "test scans opened") == ("3", "1")
-    assert row(table, "marks") == ("phantom, leaky", "none")
+    assert row(table, "warnings") == ("phantom, leaky", "none")
     assert row(table, "n (test scans)") == ("240", "240")
     assert any("LEAKY" in note for note in table.footnotes)
 
 
 def test_the_floor_stands_beside_the_model_with_the_test_between_them(evaluation: Evaluation) -> None:
-    table = side_by_side(report(evaluation), None)
-    assert evaluation.floor is not None
-    assert row(table, "floor accuracy")[1] == evaluation.floor.scores[0].text
+    table = protocol_table(report(evaluation), None)
+    assert evaluation.baseline is not None
+    assert row(table, "floor accuracy")[1] == evaluation.baseline.scores[0].text
     assert row(table, "McNemar, model and floor")[1] == "p < 0.001"
 
 
 def test_a_protocol_that_was_not_run_says_so_in_every_row(evaluation: Evaluation) -> None:
-    table = side_by_side(report(evaluation), None)
+    table = protocol_table(report(evaluation), None)
     assert {cells[1] for cells in table.rows} == {"not run"}
     assert all(cells[2] != "not run" for cells in table.rows)
 
 
 def test_what_is_undefined_is_a_dash(one_class: Evaluation) -> None:
-    table = side_by_side(report(one_class), None)
+    table = protocol_table(report(one_class), None)
     for name in ("AUC of P(tumour)", "floor accuracy", "McNemar, model and floor", "the same by group"):
         assert row(table, name)[1] == "–"
 
 
 def test_a_report_in_the_place_of_the_other_protocol_is_refused(evaluation: Evaluation, marked: Evaluation) -> None:
     with pytest.raises(DatasetError, match="clean protocol's"):
-        side_by_side(report(marked), None)
+        protocol_table(report(marked), None)
     with pytest.raises(DatasetError, match="official protocol's"):
-        side_by_side(None, report(evaluation))
+        protocol_table(None, report(evaluation))
 
 
 def test_a_report_of_another_format_is_refused(evaluation: Evaluation) -> None:
     with pytest.raises(DatasetError, match="format 1, got 2"):
-        side_by_side({**report(evaluation), "format": 2}, None)
+        protocol_table({**report(evaluation), "format": 2}, None)
 
 
 def test_a_table_is_aligned_and_every_row_as_wide_as_its_header(evaluation: Evaluation, marked: Evaluation) -> None:
-    table = side_by_side(report(evaluation), report(marked))
+    table = protocol_table(report(evaluation), report(marked))
     assert {len(cells) for cells in table.rows} == {len(table.header)}
     lines = table.text.splitlines()[2 : 3 + len(table.rows)]
     assert len({len(line) for line in lines}) == 1
@@ -106,8 +106,8 @@ def test_the_summary_has_classes_temperature_and_headlines(marked: Evaluation) -
     assert told["classes"] == ["glioma", "meningioma", "no_tumor", "pituitary"]
     assert told["temperature"] == 1.5
     assert told["scores"]["accuracy"] == marked.score("accuracy").to_json()
-    assert (told["test_openings"], told["marks"], told["protocol"]) == (4, ["phantom", "leaky"], "official")
-    assert told["floor"]["mcnemar"]["p_value"] < 0.001
+    assert (told["test_openings"], told["warnings"], told["protocol"]) == (4, ["phantom", "leaky"], "official")
+    assert told["baseline"]["mcnemar"]["p_value"] < 0.001
 
 
 @pytest.mark.parametrize("name", ["evaluation", "marked", "one_class"])

@@ -19,11 +19,11 @@ def test_one_frame_need_not_be_chosen() -> None:
 
 
 def test_several_frames_are_refused_with_the_verb_and_the_option_that_help() -> None:
-    with pytest.raises(UnreadableScanError, match=r"10 frames .*brainslice volume.*--frame N"):
+    with pytest.raises(UnreadableScanError, match=r"10 frames .*brainslice predict-volume.*--frame N"):
         frame_index(None, 10)
     with pytest.raises(UnreadableScanError, match=r"3 pages .*--frame N") as caught:
         frame_index(None, 3, "pages", volume=False)
-    assert "brainslice volume" not in str(caught.value)
+    assert "brainslice predict-volume" not in str(caught.value)
 
 
 @pytest.mark.parametrize("frame", [0, -1, 11])

@@ -43,7 +43,7 @@ def volume(
     even: bool = True,
 ) -> Volume:
     cubes = np.arange(24, dtype=np.float32).reshape(2, 3, 4) if voxels is None else voxels
-    return Volume(cubes, spacing, acquired, tilt, even=even, digest="0")
+    return Volume(cubes, spacing, acquired, tilt, evenly_spaced=even, digest="0")
 
 
 def test_axial_slices_are_the_layers_in_their_order() -> None:
@@ -69,7 +69,7 @@ def test_slices_of_another_plane_are_cut_again_where_voxels_are_nearly_cubes() -
 
 
 @pytest.mark.parametrize(
-    ("unfit", "fault"),
+    ("input_problem", "fault"),
     [
         (volume(spacing=(0.9, 0.9, 5.0), acquired=Plane.SAGITTAL), "sagittal.*0.9 x 5 mm"),
         (volume(acquired=Plane.CORONAL, even=False), "coronal.*missing"),

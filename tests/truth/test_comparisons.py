@@ -10,8 +10,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
-from brainslice.measure.compare import mcnemar
-from brainslice.measure.intervals import delong
+from brainslice.metrics.comparison import mcnemar
+from brainslice.metrics.intervals.asymptotic import delong
 
 
 def slow_delong(positive: np.ndarray, scores: np.ndarray) -> tuple[float, float]:

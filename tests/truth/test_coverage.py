@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
+from brainslice.decision.temperature import Temperature
 from brainslice.labels import LabelSet
-from brainslice.measure.bin_intervals import maximum_gap
-from brainslice.measure.bootstrap import clustered_bootstrap, inverted_bootstrap, resample
-from brainslice.measure.intervals import Interval, clustered_wilson, delong, wilson
-from brainslice.measure.reliability import confidence_gaps
-from brainslice.measure.scoring import Judged, decision_scores
-from brainslice.trust.calibration import Temperature
+from brainslice.metrics.calibration import confidence_gaps
+from brainslice.metrics.intervals.asymptotic import Interval, clustered_wilson, delong, wilson
+from brainslice.metrics.intervals.bins import maximum_gap
+from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, inverted_bootstrap, resample
+from brainslice.metrics.scoring import ScoringInputs, decision_scores
 
 REPEATS = 200
 # Of 200 intervals at 95 %, fewer than 181 hold the truth once in four hundred times; the seeds are fixed.
@@ -74,7 +74,7 @@ def test_the_bootstrap_covers_the_balanced_accuracy() -> None:
         groups = patients(rng)
         labels = (groups % 10 > 5).astype(int) + groups % 3 % 2 * 2
         called = np.where(alike(rng, groups) < found[labels], labels, (labels + 1) % 4)
-        subject = Judged(labels, np.eye(4)[called], groups, LabelSet(), resample(groups, 0, draws=500))
+        subject = ScoringInputs(labels, np.eye(4)[called], groups, LabelSet(), resample(groups, 0, draws=500))
         return decision_scores(subject)[2].interval
 
     assert covered(draw, float(found.mean())) >= ENOUGH

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy.stats import binom
 
-from brainslice.trust.conformal import SetMethod, fit_conformal
+from brainslice.decision.conformal import SetMethod, fit_conformal
 
 CLASSES, COVERAGE = 3, 0.9
 SHARES = np.array([0.6, 0.3, 0.1])

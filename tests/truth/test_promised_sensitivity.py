@@ -8,13 +8,13 @@ import numpy as np
 import pytest
 from scipy.stats import norm
 
-from brainslice.trust.cutting import Assurance, TumourScores, find_cut, guaranteed_cut
-from brainslice.trust.operating_point import Criterion, Goal, Unit
+from brainslice.decision.operating_point import Criterion, Target, Unit
+from brainslice.decision.threshold_search import Assurance, TumourScores, guaranteed_threshold, search_threshold
 
 REPEATS = 200
 TARGET = 0.95
-GOAL = Goal(Criterion.SENSITIVITY, TARGET)
-PROMISED = Goal(Criterion.SPECIFICITY, TARGET)
+GOAL = Target(Criterion.SENSITIVITY, TARGET)
+PROMISED = Target(Criterion.SPECIFICITY, TARGET)
 
 # How much of the spread of a scan's logit is its patient's, and how many scans a patient has.
 SHARED, OWN, SLICES = 1.2, 0.5, 6
@@ -40,25 +40,25 @@ def times_kept(choose: Callable[[TumourScores, int], float], rate: Callable[[flo
 
 
 def test_a_sensitivity_promised_with_the_guarantee_holds_in_nine_of_ten_resamples() -> None:
-    assert times_kept(lambda tuning, seed: guaranteed_cut(GOAL, tuning, Assurance(seed=seed)).threshold) >= 180
+    assert times_kept(lambda tuning, seed: guaranteed_threshold(GOAL, tuning, Assurance(seed=seed)).threshold) >= 180
 
 
 def test_a_specificity_promised_with_the_guarantee_does_too() -> None:
     kept = times_kept(
-        lambda tuning, seed: guaranteed_cut(PROMISED, tuning, Assurance(seed=seed)).threshold,
+        lambda tuning, seed: guaranteed_threshold(PROMISED, tuning, Assurance(seed=seed)).threshold,
         lambda threshold: reached(1 - threshold),
     )
     assert kept >= 180
 
 
 def test_a_sensitivity_that_is_only_counted_does_not() -> None:
-    assert times_kept(lambda tuning, _: find_cut(GOAL, tuning).threshold) < 140
+    assert times_kept(lambda tuning, _: search_threshold(GOAL, tuning).threshold) < 140
 
 
 def test_nor_does_a_guarantee_that_takes_scans_of_a_patient_as_independent() -> None:
     def naively(tuning: TumourScores, seed: int) -> float:
         alone = TumourScores(tuning.scores, tuning.tumour, np.arange(len(tuning.scores)))
-        return guaranteed_cut(GOAL, alone, Assurance(seed=seed)).threshold
+        return guaranteed_threshold(GOAL, alone, Assurance(seed=seed)).threshold
 
     assert times_kept(naively) < 165
 
@@ -71,7 +71,7 @@ def test_the_guarantee_over_groups_holds_for_patients_of_whom_every_scan_is_foun
 
     def whole(unit: Unit) -> int:
         return times_kept(
-            lambda tuning, seed: guaranteed_cut(GOAL, tuning, Assurance(unit=unit, seed=seed)).threshold,
+            lambda tuning, seed: guaranteed_threshold(GOAL, tuning, Assurance(unit=unit, seed=seed)).threshold,
             lambda threshold: float((worst >= threshold).mean()),
         )
 
@@ -83,9 +83,9 @@ def test_the_guarantee_over_groups_holds_for_patients_of_whom_every_scan_is_foun
 def test_another_confidence_is_kept_as_well(confidence: float) -> None:
     kept = times_kept(
         lambda tuning, seed: (
-            guaranteed_cut(GOAL, tuning, Assurance(confidence=confidence, seed=seed)).threshold
+            guaranteed_threshold(GOAL, tuning, Assurance(confidence=confidence, seed=seed)).threshold
             if confidence < 0.9
-            else guaranteed_cut(GOAL, resampled(seed, 120), Assurance(confidence=confidence, seed=seed)).threshold
+            else guaranteed_threshold(GOAL, resampled(seed, 120), Assurance(confidence=confidence, seed=seed)).threshold
         )
     )
     assert kept >= (confidence - 0.02) * REPEATS

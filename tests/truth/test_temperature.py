@@ -11,12 +11,12 @@ from sklearn.calibration import CalibratedClassifierCV
 from sklearn.frozen import FrozenEstimator
 from sklearn.linear_model import LogisticRegression
 
-from brainslice.measure.reliability import (
+from brainslice.decision.temperature import Temperature, fit_temperature
+from brainslice.metrics.calibration import (
     bin_by_confidence,
     expected_calibration_error,
     negative_log_likelihood,
 )
-from brainslice.trust.calibration import Temperature, fit_temperature
 
 
 def draw(rng: np.random.Generator, probabilities: np.ndarray) -> np.ndarray:

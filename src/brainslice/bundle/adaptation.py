@@ -7,7 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import Field, PositiveInt, ValidationError
 
-from brainslice.bundle.fields import Fraction, Line, Sha256, Stored
+from brainslice.bundle.fields import Fraction, Line, Sha256, StoredModel
+from brainslice.bundle.migration import migrate_adaptation
 from brainslice.bundle.store import ModelBundle
 from brainslice.errors import BundleError
 
@@ -15,21 +16,21 @@ ADAPTATION_FILE: Final = "adaptation.json"
 """The name of that file."""
 
 
-class HeldOutAnswer(Stored):
+class HeldOutPrediction(StoredModel):
     """What was said of one of the site's scans by a model that it neither trained nor tuned.
 
     Attributes:
         pixels: Hash of the decoded picture.
         tumour_probability: What that model said.
-        called_tumour: Whether it called the scan a tumour, at a threshold of other scans.
+        predicted_tumour: Whether it called the scan a tumour, at a threshold of other scans.
     """
 
     pixels: Sha256
     tumour_probability: Fraction
-    called_tumour: bool
+    predicted_tumour: bool
 
 
-class Adaptation(Stored):
+class Adaptation(StoredModel):
     """How a bundle was adapted, and what that came to on scans that had no part in it.
 
     Attributes:
@@ -42,12 +43,12 @@ class Adaptation(Stored):
         source_macro_f1_before: Of the base, on the source's validation scans.
         source_macro_f1_after: Of the adapted network, on the same scans.
         forgetting_accepted: Whether it forgot more than allowed and somebody accepted that.
-        table: All ways that were compared, out of fold.
-        curve: What fewer labelled scans came to.
+        comparison: All ways that were compared, out of fold.
+        learning_curve: What fewer labelled scans came to.
         out_of_fold: One answer for each of the site's pictures.
     """
 
-    format: Literal[1] = 1
+    format: Literal[2] = 2
     site: Line
     scans: PositiveInt
     groups: PositiveInt
@@ -56,9 +57,9 @@ class Adaptation(Stored):
     source_macro_f1_before: Fraction
     source_macro_f1_after: Fraction
     forgetting_accepted: bool
-    table: list[dict[str, Any]]
-    curve: list[dict[str, Any]]
-    out_of_fold: Annotated[tuple[HeldOutAnswer, ...], Field(min_length=1)]
+    comparison: list[dict[str, Any]]
+    learning_curve: list[dict[str, Any]]
+    out_of_fold: Annotated[tuple[HeldOutPrediction, ...], Field(min_length=1)]
 
     def to_text(self) -> str:
         """Spell it as it is stored."""
@@ -70,7 +71,7 @@ def adapted_name(site: str) -> str:
     return f"adapted_{site.removeprefix('external_') or site}"
 
 
-def adaptation_of(bundle: ModelBundle) -> Adaptation | None:
+def read_adaptation(bundle: ModelBundle) -> Adaptation | None:
     """Read how a bundle was adapted; None where it was not.
 
     Raises:
@@ -80,7 +81,8 @@ def adaptation_of(bundle: ModelBundle) -> Adaptation | None:
         return None
     path: Path = bundle.path(ADAPTATION_FILE)
     try:
-        return Adaptation.model_validate_json(path.read_bytes())
-    except ValidationError as error:
-        msg = f"{path}: cannot be understood ({error.errors()[0]['msg']}); adapt the base bundle again"
+        return Adaptation.model_validate_json(migrate_adaptation(path.read_text(encoding="utf-8")))
+    except (ValueError, AttributeError) as error:
+        fault = error.errors()[0]["msg"] if isinstance(error, ValidationError) else "it is no JSON object"
+        msg = f"{path}: cannot be understood ({fault}); adapt the base bundle again"
         raise BundleError(msg) from error

@@ -6,10 +6,10 @@ from typing import Annotated
 
 from pydantic import Field, PositiveInt, model_validator
 
-from brainslice.bundle.fields import Line, Sha256, Stored
+from brainslice.bundle.fields import Line, Sha256, StoredModel
 
 
-class Member(Stored):
+class Member(StoredModel):
     """One network of an ensemble: what its own bundle said of it.
 
     Attributes:
@@ -27,26 +27,26 @@ class Member(Stored):
     temperature: Annotated[float, Field(gt=0.0)]
 
 
-class Ensemble(Stored):
+class Ensemble(StoredModel):
     """Networks that answer together.
 
     Attributes:
         members: They, in the graph's order.
-        heard: How many of them judged each scan that the temperature was fitted on: all, or where only out-of-fold
-            scans are left, those that were not trained on it.
+        members_per_scan: How many of them judged each scan that the temperature was fitted on: all, or where only
+            out-of-fold scans are left, those that were not trained on it.
     """
 
     members: Annotated[tuple[Member, ...], Field(min_length=2)]
-    heard: PositiveInt
+    members_per_scan: PositiveInt
 
     @model_validator(mode="after")
     def _hears_no_more_than_there_are(self) -> Ensemble:
-        if self.heard > len(self.members):
-            msg = f"heard must be at most {len(self.members)}, the number of members, got {self.heard}"
+        if self.members_per_scan > len(self.members):
+            msg = f"heard must be at most {len(self.members)}, the number of members, got {self.members_per_scan}"
             raise ValueError(msg)
         return self
 
     @property
     def out_of_fold(self) -> bool:
         """Whether the temperature comes from fewer networks than answer together."""
-        return self.heard < len(self.members)
+        return self.members_per_scan < len(self.members)

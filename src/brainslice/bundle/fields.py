@@ -25,7 +25,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 """A word or a few, on one line."""
 
 
-class Stored(BaseModel):
+class StoredModel(BaseModel):
     """A part of the description: checked strictly, complete, and never changed."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)

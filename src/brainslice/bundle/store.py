@@ -12,10 +12,11 @@ from pathlib import Path
 
 from pydantic import BaseModel, ValidationError
 
-from brainslice.bundle.card import CARD_FILE, amended_card
+from brainslice.bundle.migration import is_sealed, migrate_description
+from brainslice.bundle.model_card import CARD_FILE, updated_card
 from brainslice.bundle.types import FORMAT, INFO_FILE, BundleDraft, BundleInfo
 from brainslice.errors import BundleError
-from brainslice.files import replacing_folder, sha256_of, write_text
+from brainslice.files import atomic_folder, sha256_of, write_text
 from brainslice.labels import LabelSet
 
 _LARGEST_INFO = 1 << 20
@@ -78,7 +79,7 @@ def write_bundle(folder: Path, draft: BundleDraft, files: Mapping[str, Path]) ->
     place = folder.resolve()
     _refuse_to_replace(place)
     info = _sign(place, draft, files)
-    with replacing_folder(place) as staging:
+    with atomic_folder(place) as staging:
         for name, source in files.items():
             _copy(source, staging / name)
         _write_and_settle(staging / INFO_FILE, info.to_text().encode())
@@ -86,7 +87,7 @@ def write_bundle(folder: Path, draft: BundleDraft, files: Mapping[str, Path]) ->
     return ModelBundle(folder=place, info=info)
 
 
-def amend_bundle(folder: Path, *, added: Mapping[str, Path] | None = None, **changes: object) -> ModelBundle:
+def update_bundle(folder: Path, *, added: Mapping[str, Path] | None = None, **changes: object) -> ModelBundle:
     """Change what a bundle says about its model, and seal it anew: whole or not at all.
 
     The model's own files stay as they are; the card is written again, since it repeats the description, and keeps its
@@ -116,7 +117,7 @@ def amend_bundle(folder: Path, *, added: Mapping[str, Path] | None = None, **cha
         if CARD_FILE in files:
             card = files[CARD_FILE].read_text(encoding="utf-8", errors="replace")
             files[CARD_FILE] = Path(place) / CARD_FILE
-            write_text(files[CARD_FILE], amended_card(card, bundle.info, draft))
+            write_text(files[CARD_FILE], updated_card(card, bundle.info, draft))
         return write_bundle(folder, draft, files)
 
 
@@ -170,12 +171,15 @@ def _read_info(path: Path) -> BundleInfo:
     # Some version-control systems change line ends when they copy; nothing else may differ.
     data = data.replace(b"\r\n", b"\n")
     try:
-        _refuse_newer(path, _Layout.model_validate_json(data).format)
-        info = BundleInfo.model_validate_json(data)
+        layout = _Layout.model_validate_json(data).format
+        _refuse_newer(path, layout)
+        older = layout < FORMAT
+        info = BundleInfo.model_validate_json(migrate_description(data.decode(), FORMAT) if older else data)
     except ValidationError as error:
         msg = f"{path}: {_first_fault(error)}; {_REMEDY}"
         raise BundleError(msg) from error
-    if data != info.to_text().encode() or info.digest != info.sealed_digest():
+    written = info.to_text().encode()
+    if not (is_sealed(data.decode()) if older else (data, info.digest) == (written, info.sealed_digest())):
         msg = f"{path}: was altered after it was written; {_REMEDY}"
         raise BundleError(msg)
     return info

@@ -12,13 +12,13 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue, PositiveInt, model_validator
 
+from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.ensemble import Ensemble
-from brainslice.bundle.fields import Fraction, Line, NotNegative, PlainName, Sha256, Stored
-from brainslice.bundle.safeguards import StoredGate, StoredSets
+from brainslice.bundle.fields import Fraction, Line, NotNegative, PlainName, Sha256, StoredModel
+from brainslice.decision.operating_point import OperatingPoint
 from brainslice.labels import LabelSet
-from brainslice.trust.operating_point import OperatingPoint
 
-FORMAT: Final = 1
+FORMAT: Final = 2
 """The newest layout of a bundle that this version writes and reads."""
 
 INFO_FILE = "bundle.json"
@@ -29,11 +29,11 @@ GRAPH_FILE = "model.onnx"
 
 _UNSIGNED = "0" * 64
 
-OPTIONAL: Final = frozenset({"conformal", "outliers", "operating_points", "ensemble", "halved"})
+OPTIONAL: Final = frozenset({"conformal", "ood_detector", "operating_points", "ensemble", "half_precision"})
 """Parts that a description leaves out where the bundle lacks them, so that older bundles keep their digests."""
 
 
-class Classes(Stored):
+class Classes(StoredModel):
     """The classes a model tells apart.
 
     Attributes:
@@ -61,7 +61,7 @@ class Classes(Stored):
         return LabelSet(names=self.names, healthy=self.healthy)
 
 
-class Provenance(Stored):
+class Provenance(StoredModel):
     """Where a model comes from: enough to train it again.
 
     Attributes:
@@ -73,7 +73,7 @@ class Provenance(Stored):
         leaky: Whether groups cross that split, so that its test scores flatter the model.
         phantom: Whether the scans are drawn rather than measured.
         seed: The one seed of the training.
-        training: How thoroughly it was trained.
+        training_recipe: How thoroughly it was trained.
         train_images: Scans trained on.
         train_groups: How many patients, or groups of related scans, they come from.
         validation_images: Scans that chose temperature and stopping time.
@@ -89,7 +89,7 @@ class Provenance(Stored):
     leaky: bool
     phantom: bool
     seed: int
-    training: Literal["quick", "full"]
+    training_recipe: Literal["quick", "full"]
     train_images: PositiveInt
     train_groups: PositiveInt
     validation_images: PositiveInt
@@ -97,7 +97,7 @@ class Provenance(Stored):
     versions: dict[Line, Line]
 
 
-class Validation(Stored):
+class Validation(StoredModel):
     """How the model did on the scans that chose its temperature; flattering, and never a test result.
 
     Attributes:
@@ -113,7 +113,7 @@ class Validation(Stored):
     ece: Fraction
 
 
-class GraphParity(Stored):
+class GraphParity(StoredModel):
     """How closely the exported graph repeats the network it came from.
 
     Attributes:
@@ -127,7 +127,7 @@ class GraphParity(Stored):
     class_maps: NotNegative
 
 
-class HalfParity(Stored):
+class HalfPrecisionParity(StoredModel):
     """How closely a graph of 16-bit weights repeats the one of 32 bits that it was made from.
 
     Attributes:
@@ -143,7 +143,7 @@ class HalfParity(Stored):
     source: Sha256
 
 
-class BundleDraft(Stored):
+class BundleDraft(StoredModel):
     """All that training knows of a bundle before its files are hashed.
 
     Attributes:
@@ -160,10 +160,10 @@ class BundleDraft(Stored):
         validation: How it did on its validation scans.
         parity: How closely the graph repeats the network.
         conformal: What makes prediction sets; None in bundles that make none.
-        outliers: What tells strange pictures; None in bundles that take any.
+        ood_detector: What tells strange pictures; None in bundles that take any.
         ensemble: The networks it is made of; None where there is one network alone.
         operating_points: Thresholds that were found for it, with what they promise; none before any was looked for.
-        halved: What storing the weights in 16 bits changed; None where they have 32.
+        half_precision: What storing the weights in 16 bits changed; None where they have 32.
     """
 
     name: Line
@@ -178,11 +178,11 @@ class BundleDraft(Stored):
     provenance: Provenance
     validation: Validation
     parity: GraphParity
-    conformal: StoredSets | None = None
-    outliers: StoredGate | None = None
+    conformal: StoredConformalSets | None = None
+    ood_detector: StoredOodDetector | None = None
     ensemble: Ensemble | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
-    halved: HalfParity | None = None
+    half_precision: HalfPrecisionParity | None = None
 
     @model_validator(mode="after")
     def _has_a_bias_for_each_class(self) -> BundleDraft:
@@ -210,7 +210,7 @@ class BundleDraft(Stored):
         return self
 
     @property
-    def marks(self) -> tuple[str, ...]:
+    def warnings(self) -> tuple[str, ...]:
         """What must be said wherever this model's answers are shown."""
         said = (("phantom", self.provenance.phantom), ("leaky", self.provenance.leaky))
         return tuple(mark for mark, holds in said if holds)
@@ -225,7 +225,7 @@ class BundleInfo(BundleDraft):
         digest: sha256 over all the rest of this description; it names the bundle.
     """
 
-    format: Literal[1] = FORMAT
+    format: Literal[2] = FORMAT
     files: dict[PlainName, Sha256]
     digest: Sha256 = _UNSIGNED
 

@@ -28,12 +28,12 @@ ERR = Console(stderr=True, highlight=False, soft_wrap=True)
 """Progress and complaints, so that results can be piped."""
 
 
-def say(line: str) -> None:
+def print_line(line: str) -> None:
     """Print a line of the result; square brackets in it mean themselves."""
     OUT.print(line, markup=False)
 
 
-def note(line: str) -> None:
+def print_note(line: str) -> None:
     """Print a line about the work, beside the result."""
     ERR.print(line, markup=False)
 
@@ -53,7 +53,7 @@ def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> N
 
 
 @contextmanager
-def watching() -> Iterator[progress.Progress]:
+def progress_bars() -> Iterator[progress.Progress]:
     """Show progress while the block runs: bars with the time left on a terminal, a line a step elsewhere."""
     if ERR.is_terminal:
         with _bars() as bars:

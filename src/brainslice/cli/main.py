@@ -10,27 +10,12 @@ from typing import Annotated, Any
 import typer
 
 import brainslice
-from brainslice.cli import (
-    adapt,
-    audit,
-    crossval,
-    demo,
-    download,
-    ensemble,
-    evaluate,
-    external,
-    original,
-    predict,
-    prepare,
-    run,
-    serve,
-    summary,
-    threshold,
-    train,
-    triage,
-    volume,
-)
-from brainslice.cli.exits import DEBUG, one_line_errors
+from brainslice.cli import original_commands
+from brainslice.cli.data import audit, download, prepare
+from brainslice.cli.errors import DEBUG, one_line_errors
+from brainslice.cli.evaluation import evaluate, summary, threshold, validate
+from brainslice.cli.prediction import predict, predict_volume, serve, worklist
+from brainslice.cli.training import adapt, crossval, demo, ensemble, run, train
 
 app = typer.Typer(
     name="brainslice",
@@ -74,16 +59,20 @@ _verb("evaluate", evaluate.evaluate)
 _verb("crossval", crossval.crossval)
 _verb("ensemble", ensemble.ensemble)
 _verb("predict", predict.predict)
-_verb("volume", volume.volume)
-_verb("triage", triage.triage)
+_verb("predict-volume", predict_volume.predict_volume)
+_verb("worklist", worklist.worklist)
 _verb("serve", serve.serve)
 _verb("summary", summary.summary)
-_verb("external", external.external)
+_verb("validate", validate.validate)
 _verb("adapt", adapt.adapt)
 _verb("threshold", threshold.threshold)
-_verb("original-download-and-prepare", original.download_and_prepare, hidden=True)
-_verb("original-download-external", original.download_external, hidden=True)
-_verb("original-infer", original.infer, hidden=True)
+# Names of earlier versions.
+_verb("external", validate.validate, hidden=True)
+_verb("triage", worklist.worklist, hidden=True)
+_verb("volume", predict_volume.predict_volume, hidden=True)
+_verb("original-download-and-prepare", original_commands.download_and_prepare, hidden=True)
+_verb("original-download-external", original_commands.download_external, hidden=True)
+_verb("original-infer", original_commands.infer, hidden=True)
 
 
 def main(*arguments: str) -> None:

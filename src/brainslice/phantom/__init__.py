@@ -5,6 +5,6 @@ They look like MRI slices as far as drawing goes. Nothing measured on them says 
 
 from brainslice.phantom.dataset import write_phantoms
 from brainslice.phantom.draw import KINDS, Phantom, draw_phantom
-from brainslice.phantom.site import FEWEST_HEADS, write_site
+from brainslice.phantom.external_site import FEWEST_HEADS, write_external_site
 
-__all__ = ["FEWEST_HEADS", "KINDS", "Phantom", "draw_phantom", "write_phantoms", "write_site"]
+__all__ = ["FEWEST_HEADS", "KINDS", "Phantom", "draw_phantom", "write_external_site", "write_phantoms"]

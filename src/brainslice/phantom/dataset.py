@@ -14,7 +14,7 @@ from PIL import Image
 
 from brainslice.arrays import Mask
 from brainslice.errors import UsageError
-from brainslice.files import replacing_folder, write_json, write_text
+from brainslice.files import atomic_folder, write_json, write_text
 from brainslice.phantom.draw import KINDS, Phantom, draw_phantom
 from brainslice.progress import Progress, silent
 
@@ -74,7 +74,7 @@ def write_phantoms(
         )
         raise UsageError(msg)
     pages = list(_pages(patients_per_class, slices))
-    with replacing_folder(folder) as staging:
+    with atomic_folder(folder) as staging:
         lines = ["path,group"]
         for done, page in enumerate(pages, start=1):
             phantom = draw_phantom(page.kind, page.patient, page.slice_number, seed)

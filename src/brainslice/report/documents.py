@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from brainslice.errors import DatasetError
-from brainslice.measure.compare import spell_p_value
-from brainslice.measure.evaluation import HEADLINES, Evaluation
-from brainslice.measure.scoring import TITLES
-from brainslice.report.words import class_title, stamp
+from brainslice.metrics.comparison import format_p_value
+from brainslice.metrics.evaluation import HEADLINES, Evaluation
+from brainslice.metrics.scoring import TITLES
+from brainslice.report.captions import class_title, warning_stamp
 
 FORMAT = 1
 """The layout of ``report.json`` that this version writes and reads."""
@@ -72,7 +72,7 @@ def classification_report(evaluation: Evaluation, openings: int) -> str:
     ]
     header = ("class", "precision", "recall", "F1", "n", "groups")
     table = Table("Each class by itself", header, tuple(rows))
-    warnings = [f"*** {stamp(mark)} ***" for mark in evaluation.terms.marks]
+    warnings = [f"*** {warning_stamp(mark)} ***" for mark in evaluation.settings.warnings]
     return "\n".join([*warnings, *card_lines(evaluation, openings), "", table.text])
 
 
@@ -90,11 +90,11 @@ def card_lines(evaluation: Evaluation, openings: int) -> tuple[str, ...]:
 def calibration_metrics(evaluation: Evaluation) -> dict[str, Any]:
     """Give the calibration errors: the value after the temperature by name, then both sides with intervals."""
     after = {_METRICS[score.name]: score for score in evaluation.scores if score.name in _METRICS}
-    before = {_METRICS[score.name]: score for score in evaluation.before}
+    before = {_METRICS[score.name]: score for score in evaluation.scores_before}
     return {
         **{name: score.value for name, score in after.items()},
-        "bins": evaluation.terms.bins,
-        "temperature": evaluation.terms.temperature,
+        "bins": evaluation.settings.bins,
+        "temperature": evaluation.settings.temperature,
         **_circumstances(evaluation),
         "before": {name: score.to_json() for name, score in before.items()},
         "after": {name: score.to_json() for name, score in after.items()},
@@ -108,19 +108,19 @@ def summary(evaluation: Evaluation, openings: int) -> dict[str, Any]:
         evaluation: What is told.
         openings: How often these test scans have been scored, this time included.
     """
-    floor = evaluation.floor
+    floor = evaluation.baseline
     return {
-        "classes": list(evaluation.terms.label_set.names),
-        "temperature": evaluation.terms.temperature,
-        "threshold": evaluation.terms.threshold,
+        "classes": list(evaluation.settings.label_set.names),
+        "temperature": evaluation.settings.temperature,
+        "threshold": evaluation.settings.threshold,
         **_circumstances(evaluation),
         "test_openings": openings,
         "scores": {name: evaluation.score(name).to_json() for name in HEADLINES},
-        "floor": None if floor is None else floor.to_json(),
+        "baseline": None if floor is None else floor.to_json(),
     }
 
 
-def side_by_side(clean: dict[str, Any] | None, official: dict[str, Any] | None) -> Table:
+def protocol_table(clean: dict[str, Any] | None, official: dict[str, Any] | None) -> Table:
     """Lay both protocols' results beside each other, so that nobody takes one for the other.
 
     Args:
@@ -135,7 +135,7 @@ def side_by_side(clean: dict[str, Any] | None, official: dict[str, Any] | None) 
         _refuse_strangers(report, protocol)
     rows = [(TITLES[name], *(_cell(report, "scores", name) for report in reports)) for name in _COMPARED]
     rows += [
-        ("floor accuracy", *(_cell(report, "floor", "scores", "accuracy") for report in reports)),
+        ("floor accuracy", *(_cell(report, "baseline", "scores", "accuracy") for report in reports)),
         ("McNemar, model and floor", *(_p_value(report, "p_value") for report in reports)),
         ("the same by group", *(_p_value(report, "p_value_by_group") for report in reports)),
         ("n (test scans)", *(_plain(report, "evaluation", "n") for report in reports)),
@@ -163,11 +163,11 @@ def _refuse_strangers(report: dict[str, Any] | None, protocol: str) -> None:
 
 def _footnotes(reports: Sequence[dict[str, Any]]) -> tuple[str, ...]:
     said = [report["evaluation"] for report in reports]
-    marks = dict.fromkeys(mark for evaluation in said for mark in evaluation["marks"])
+    marks = dict.fromkeys(mark for evaluation in said for mark in evaluation["warnings"])
     levels = dict.fromkeys(f"{evaluation['resampling']['level']:.0%}" for evaluation in said)
     bins = dict.fromkeys(str(evaluation["bins"]) for evaluation in said)
     return (
-        *(stamp(mark) for mark in marks),
+        *(warning_stamp(mark) for mark in marks),
         f"Brackets: intervals at {' / '.join(levels)}, groups taken as independent. ECE in {' / '.join(bins)} bins.",
         "Floor: a random forest on grey levels alone, trained on the model's training scans, tested on its test scans.",
         "Research use only.",
@@ -175,12 +175,12 @@ def _footnotes(reports: Sequence[dict[str, Any]]) -> tuple[str, ...]:
 
 
 def _circumstances(evaluation: Evaluation) -> dict[str, Any]:
-    terms = evaluation.terms
+    terms = evaluation.settings
     return {
         "dataset": terms.dataset,
         "protocol": terms.protocol,
         "split": terms.split,
-        "marks": list(terms.marks),
+        "warnings": list(terms.warnings),
         "n": evaluation.n,
         "groups": evaluation.groups,
     }
@@ -196,10 +196,10 @@ def _cell(report: dict[str, Any] | None, *path: str) -> str:
     score: Any = report["evaluation"]
     for key in path:
         score = score[key] if score is not None else None
-    return _DASH if score is None else spell_score(score)
+    return _DASH if score is None else format_score(score)
 
 
-def spell_score(score: Mapping[str, Any]) -> str:
+def format_score(score: Mapping[str, Any]) -> str:
     """Spell value and interval of a score, as reports hold it in plain types, to three digits."""
     if score["value"] is None:
         return _DASH
@@ -210,9 +210,9 @@ def spell_score(score: Mapping[str, Any]) -> str:
 def _p_value(report: dict[str, Any] | None, name: str) -> str:
     if report is None:
         return _NOT_RUN
-    floor = report["evaluation"]["floor"]
+    floor = report["evaluation"]["baseline"]
     value = None if floor is None else floor["mcnemar"][name]
-    return _DASH if value is None else spell_p_value(value)
+    return _DASH if value is None else format_p_value(value)
 
 
 def _plain(report: dict[str, Any] | None, *path: str) -> str:
@@ -223,4 +223,4 @@ def _plain(report: dict[str, Any] | None, *path: str) -> str:
 
 
 def _marks(report: dict[str, Any] | None) -> str:
-    return _NOT_RUN if report is None else ", ".join(report["evaluation"]["marks"]) or "none"
+    return _NOT_RUN if report is None else ", ".join(report["evaluation"]["warnings"]) or "none"

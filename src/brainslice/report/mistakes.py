@@ -10,17 +10,17 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
+from brainslice.evaluation.error_analysis import ErrorAnalysis
+from brainslice.evaluation.mistakes import Mistake
 from brainslice.files import write_json, write_text
-from brainslice.infer.overlay import draw_overlay
-from brainslice.infer.prediction import percent
-from brainslice.judge.analysis import Analysed
-from brainslice.judge.mistakes import Mistake
-from brainslice.measure.evaluation import Evaluation
-from brainslice.measure.scoring import Score
-from brainslice.measure.subgroups import SubgroupRow
-from brainslice.report.canvas import Page, figure
+from brainslice.inference.overlay import draw_overlay
+from brainslice.inference.prediction import format_percent
+from brainslice.metrics.evaluation import Evaluation
+from brainslice.metrics.scoring import Score
+from brainslice.metrics.subgroups import SubgroupRow
+from brainslice.report.captions import class_title, figure_caption, warning_stamp
 from brainslice.report.documents import Table
-from brainslice.report.words import caption_of, class_title, stamp
+from brainslice.report.figures.style import FigureFile, figure
 
 SHOWN: Final = 12
 """How many mistakes the gallery shows."""
@@ -30,7 +30,7 @@ _PANELS: Final = 3
 _SIDE: Final = 1.12
 
 
-def write_mistakes(analysed: Analysed, evaluation: Evaluation, folder: Path) -> None:
+def write_mistakes(analysed: ErrorAnalysis, evaluation: Evaluation, folder: Path) -> None:
     """Write ``errors.json``, ``errors.csv``, ``subgroups.txt``, and the gallery ``errors`` as PNG and SVG.
 
     Args:
@@ -42,7 +42,7 @@ def write_mistakes(analysed: Analysed, evaluation: Evaluation, folder: Path) -> 
         ResourceError: The disk is full.
     """
     rows = [mistake.to_json() for mistake in analysed.mistakes]
-    write_json(folder / "errors.json", {"marks": list(evaluation.terms.marks), "n": len(rows), "errors": rows})
+    write_json(folder / "errors.json", {"warnings": list(evaluation.settings.warnings), "n": len(rows), "errors": rows})
     write_text(folder / "errors.csv", _spelled(rows))
     write_text(folder / "subgroups.txt", subgroup_table(analysed.rows, evaluation).text)
     if analysed.mistakes:
@@ -54,7 +54,7 @@ def write_mistakes(analysed: Analysed, evaluation: Evaluation, folder: Path) -> 
 
 def subgroup_table(rows: Sequence[SubgroupRow], evaluation: Evaluation) -> Table:
     """Lay the parts of a test set below each other."""
-    terms = evaluation.terms
+    terms = evaluation.settings
     cells = [
         (
             f"{row.attribute}: {class_title(row.value)}",
@@ -65,7 +65,7 @@ def subgroup_table(rows: Sequence[SubgroupRow], evaluation: Evaluation) -> Table
         for row in rows
     ]
     footnotes = (
-        *(stamp(mark) for mark in terms.marks),
+        *(warning_stamp(mark) for mark in terms.warnings),
         f"Brackets: intervals at {terms.level:.0%}, groups taken as independent. Threshold: {terms.threshold:.4g}.",
         f"Of {len(rows)} rows some stand out by chance: nothing is corrected for their number.",
         "Research use only.",
@@ -90,12 +90,12 @@ def draw_gallery(mistakes: Sequence[Mistake], evaluation: Evaluation, path: Path
         f"The {len(mistakes)} surest mistakes: the scan as the network saw it, the evidence for the class called, and "
         "that for the true one, each relative to its own strongest point. Sets hold the classes that remain possible."
     )
-    page = Page(
+    page = FigureFile(
         path,
         _ACROSS * _PANELS * _SIDE,
         down * (_SIDE + 0.42) + 0.6,
-        caption_of(evaluation, shown),
-        evaluation.terms.marks,
+        figure_caption(evaluation, shown),
+        evaluation.settings.warnings,
     )
     with figure(page) as drawn:
         grid = drawn.subplots(down, _ACROSS * _PANELS, squeeze=False)
@@ -108,14 +108,16 @@ def draw_gallery(mistakes: Sequence[Mistake], evaluation: Evaluation, path: Path
 
 def _draw(panels: Sequence[Axes], mistake: Mistake) -> None:
     answer = mistake.answer
-    heats = [draw_overlay(answer.seen, answer.heat_for(name)) for name in (answer.predicted, mistake.true)]
-    panels[0].imshow(answer.seen, cmap="gray", vmin=0, vmax=255)
+    heats = [
+        draw_overlay(answer.network_input, answer.heat_map_for(name)) for name in (answer.predicted_class, mistake.true)
+    ]
+    panels[0].imshow(answer.network_input, cmap="gray", vmin=0, vmax=255)
     for axes, picture in zip(panels[1:], heats, strict=True):
         axes.imshow(picture)
     told = (
         mistake.kind.value,
-        f"called {class_title(answer.predicted)}, {percent(answer.probabilities[answer.predicted])}",
-        f"true {class_title(mistake.true)}, {percent(mistake.true_probability)}",
+        f"called {class_title(answer.predicted_class)}, {format_percent(answer.probabilities[answer.predicted_class])}",
+        f"true {class_title(mistake.true)}, {format_percent(mistake.true_probability)}",
     )
     for axes, words in zip(panels, told, strict=True):
         axes.set_title(words.replace(" ", "\n", 1), fontsize=6, loc="left")

@@ -84,7 +84,7 @@ def _refuse_other_than_files(path: Path) -> None:
     if folder and not os.access(path, os.R_OK | os.X_OK):
         raise _unopened(PermissionError(errno.EACCES, os.strerror(errno.EACCES)))
     if folder:
-        msg = "must be a file, got a folder; name the files in it, or give a series to `brainslice volume`"
+        msg = "must be a file, got a folder; name the files in it, or give a series to `brainslice predict-volume`"
         raise UnreadableScanError(msg)
     if other:
         msg = "must be a file, got a device or a pipe; save the picture to a file first"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.unfit import Unfit, UnfitScanError
+from brainslice.scan.input_problem import InputProblem, InputProblemError
 
 
 def frame_index(frame: int | None, count: int, name: str = "frames", *, volume: bool = True) -> int:
@@ -22,9 +22,9 @@ def frame_index(frame: int | None, count: int, name: str = "frames", *, volume: 
         UnreadableScanError: There are several and nobody chose, or there is no such picture.
     """
     if frame is None and count > 1:
-        whole = "judge them all with `brainslice volume`, or one of them with" if volume else "choose one with"
+        whole = "judge them all with `brainslice predict-volume`, or one of them with" if volume else "choose one with"
         fault, remedy = f"holds {count} {name} where one slice was expected", f"{whole} `brainslice predict --frame N`"
-        raise UnfitScanError(Unfit.SEVERAL_FRAMES, fault, remedy, {"frames": count, "volume": volume})
+        raise InputProblemError(InputProblem.SEVERAL_FRAMES, fault, remedy, {"frames": count, "volume": volume})
     if frame is not None and not 1 <= frame <= count:
         msg = f"frame must be 1 to {count}, got {frame}; choose another number"
         raise UnreadableScanError(msg)

@@ -11,7 +11,7 @@ from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
 
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.boundary import quietly
+from brainslice.scan.error_boundary import quietly
 from brainslice.scan.frames import frame_index
 from brainslice.scan.libtiff import silence_libtiff
 from brainslice.scan.types import MOST_PIXELS, Slice
@@ -62,7 +62,7 @@ def read_raster(data: bytes, digest: str, frame: int | None = None) -> Slice:
             raise UnreadableScanError(_fault(error, data)) from error
 
 
-def turned_over(values: Pixels) -> Pixels:
+def invert_grey(values: Pixels) -> Pixels:
     """Make dark what is bright, within the range that the values have, so that they stay of the kind they were."""
     return np.float32(float(values.min()) + float(values.max())) - values
 
@@ -77,7 +77,7 @@ def _decode(data: bytes, frame: int | None) -> Pixels:
         _refuse_large(image)
         image.load()
         values = np.array(_grey(_upright(image)), dtype=np.float32)
-        return turned_over(values) if _is_dark_on_bright(image) else values
+        return invert_grey(values) if _is_dark_on_bright(image) else values
 
 
 def _seek(image: Image.Image, frame: int | None) -> None:

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.boundary import one_refusal
-from brainslice.scan.choose import Kind, kind_of
+from brainslice.scan.detect import ScanFormat, detect_format
+from brainslice.scan.error_boundary import as_unreadable
 from brainslice.scan.files import file_bytes, of_right_length, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
@@ -56,22 +56,22 @@ def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
     """
     try:
         digest = hashlib.sha256(of_right_length(data)).hexdigest()
-        kind = kind_of(data)
-        if kind is Kind.PICTURE:
+        kind = detect_format(data)
+        if kind is ScanFormat.RASTER:
             return read_raster(data, digest, frame)
-        with one_refusal(f"the {kind} file"):
+        with as_unreadable(f"the {kind} file"):
             return _read_hospital_format(kind, data, digest, frame)
     except UnreadableScanError as error:
         msg = f"{printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
 
 
-def _read_hospital_format(kind: Kind, data: bytes, digest: str, frame: int | None) -> Slice:
+def _read_hospital_format(kind: ScanFormat, data: bytes, digest: str, frame: int | None) -> Slice:
     # Their libraries are loaded only when such a file comes.
-    if kind is Kind.DICOM:
-        from brainslice.scan.dicom import read_dicom  # noqa: PLC0415 - a door to pydicom
+    if kind is ScanFormat.DICOM:
+        from brainslice.scan.dicom.reader import read_dicom  # noqa: PLC0415 - a door to pydicom
 
         return read_dicom(data, digest, frame)
-    from brainslice.scan.nifti_slice import read_nifti_slice  # noqa: PLC0415 - a door to nibabel
+    from brainslice.scan.nifti.single_slice import read_nifti_slice  # noqa: PLC0415 - a door to nibabel
 
     return read_nifti_slice(data, digest, frame)

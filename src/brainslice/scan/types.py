@@ -13,8 +13,8 @@ from PIL import Image
 
 from brainslice.arrays import Pixels, Voxels
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.orientation import Plane
-from brainslice.scan.unfit import Unfit, UnfitScanError
+from brainslice.scan.input_problem import InputProblem, InputProblemError
+from brainslice.scan.volume.orientation import Plane
 
 MOST_PIXELS: Final = 64_000_000
 """Larger pictures are refused by their header: no slice of a head comes near."""
@@ -98,17 +98,17 @@ class Volume:
         voxels: Grey values ``(s, h, w)``: slices from inferior to superior, rows from anterior to posterior,
             columns from the patient's right to the left; finite.
         spacing: Millimetres from slice to slice, row to row and column to column.
-        acquired: The plane that the scanner took its slices in.
+        acquisition_plane: The plane that the scanner took its slices in.
         tilt: The angle between the slices and the scanner's axial plane, in degrees.
-        even: Whether the scanner's slices follow each other at one distance, without any missing.
+        evenly_spaced: Whether the scanner's slices follow each other at one distance, without any missing.
         digest: sha256 of the bytes they were read from, in hexadecimal.
     """
 
     voxels: Voxels
     spacing: tuple[float, float, float]
-    acquired: Plane
+    acquisition_plane: Plane
     tilt: float
-    even: bool
+    evenly_spaced: bool
     digest: str
 
     def __post_init__(self) -> None:
@@ -154,17 +154,16 @@ class Volume:
                 "resample it along axial slices first"
             )
             raise UnreadableScanError(msg)
-        if self.acquired is Plane.AXIAL:
+        if self.acquisition_plane is Plane.AXIAL:
             return
         coarse = max(row, column) / min(row, column) > _MOST_STRETCHED
-        if coarse or not self.even:
+        if coarse or not self.evenly_spaced:
             found = f"pixels of {row:.2g} x {column:.2g} mm" if coarse else "slices missing or unevenly spaced"
-            fault = (
-                f"the slices are {self.acquired}, and axial ones can be cut from nearly cubic voxels only, got {found}"
-            )
+            plane = self.acquisition_plane
+            fault = f"the slices are {plane}, and axial ones can be cut from nearly cubic voxels only, got {found}"
             remedy = "give an axial series, or judge single slices with `brainslice predict`"
-            facts = {"plane": self.acquired.value, "row": row, "column": column}
-            raise UnfitScanError(Unfit.NOT_AXIAL, fault, remedy, facts)
+            facts = {"plane": self.acquisition_plane.value, "row": row, "column": column}
+            raise InputProblemError(InputProblem.NOT_AXIAL, fault, remedy, facts)
 
 
 def _squared(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:

@@ -1,0 +1,49 @@
+"""The original commands' options, each handed to the verb that does the work."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from brainslice.cli.data import download as downloading
+from brainslice.cli.data import prepare as preparing
+from brainslice.cli.options import ConfigFile, Root, settings
+from brainslice.cli.prediction import predict as predicting
+from brainslice.paths import ProjectPaths
+
+
+def download_and_prepare(
+    root: Root = Path(),
+    val_size: Annotated[float | None, typer.Option("--val-size")] = None,
+    copy: Annotated[bool, typer.Option("--copy/--use-symlinks")] = False,
+    source: Annotated[Path | None, typer.Option("--source", help="A folder or zip that is there already.")] = None,
+) -> None:
+    """Download the main data set and prepare it."""
+    if source is None:
+        downloading.download("nickparvar", root)
+    preparing.prepare(source or root / "downloads" / "nickparvar", root, val_size, copy)
+
+
+def download_external(
+    root: Root = Path(),
+    source: Annotated[Path | None, typer.Option("--source", help="A folder or zip that is there already.")] = None,
+) -> None:
+    """Download the external data set and lay it out."""
+    if source is None:
+        downloading.download("navoneel", root)
+    preparing.prepare(source or root / "downloads" / "navoneel", root, external=True)
+
+
+def infer(
+    image: Annotated[list[Path], typer.Option("--image", help="A scan; may be given several times.")],
+    config: ConfigFile = None,
+    root: Root = Path(),
+    threshold: Annotated[float | None, typer.Option("--threshold")] = None,
+    gradcam: Annotated[bool, typer.Option("--gradcam", help="Write overlays to reports/gradcam.")] = False,
+) -> None:
+    """Classify scans with the trained bundle."""
+    places = ProjectPaths.of(root, settings(root, config, None))
+    overlays = places.reports / "gradcam" if gradcam else None
+    predicting.predict(image, root, places.bundle, threshold, overlays)

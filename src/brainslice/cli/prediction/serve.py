@@ -1,0 +1,108 @@
+"""``brainslice serve``: answers over HTTP, and a page to look at."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import typer
+
+from brainslice.cli.console import print_note
+from brainslice.cli.options import Root
+from brainslice.cli.prediction.options import BundleFolder, Threshold
+from brainslice.errors import UsageError
+
+TOKEN = "BRAINSLICE_TOKEN"  # noqa: S105 - the variable's name
+"""The variable that may hold the token; a file is better where others can list processes."""
+
+_MEBIBYTE = 1 << 20
+_LONGEST_TOKEN_FILE = 4096
+
+
+Host: TypeAlias = Annotated[
+    str, typer.Option("--host", help="The address to listen on; other than loopback needs a token.")
+]
+Port: TypeAlias = Annotated[int, typer.Option("--port", help="The port to listen on; 0 takes a free one.")]
+TokenFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--token-file", help=f"A file with the token that requests must bear; or set {TOKEN}.")
+]
+AllowHost: TypeAlias = Annotated[
+    list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A name the service may be called by.")
+]
+MaxFile: TypeAlias = Annotated[int, typer.Option("--max-file-mb", min=1, help="The largest file, in MiB.")]
+MaxUpload: TypeAlias = Annotated[int, typer.Option("--max-upload-mb", min=1, help="The largest request, in MiB.")]
+MaxRequests: TypeAlias = Annotated[
+    int, typer.Option("--max-requests", min=1, help="Requests in work or waiting; others are told to come again.")
+]
+AnswerSeconds: TypeAlias = Annotated[
+    float, typer.Option("--answer-seconds", min=0.1, help="How long an answer may take.")
+]
+Threads: TypeAlias = Annotated[
+    int, typer.Option("--threads", min=0, help="Threads that share one scan; 0 takes as many as there are cores.")
+]
+
+
+def serve(
+    root: Root = Path(),
+    bundle: BundleFolder = None,
+    threshold: Threshold = None,
+    host: Host = "127.0.0.1",
+    port: Port = 8000,
+    token_file: TokenFile = None,
+    allow_host: AllowHost = None,
+    max_file_mb: MaxFile = 128,
+    max_upload_mb: MaxUpload = 256,
+    max_requests: MaxRequests = 32,
+    answer_seconds: AnswerSeconds = 60.0,
+    threads: Threads = 0,
+) -> None:
+    """Answer over HTTP, and show a page at /.
+
+    Scans stay in memory while they are answered; nothing of them is stored or logged. Ends in order on SIGTERM.
+    """
+    from brainslice.inference.default_bundle import open_bundle_or_default
+    from brainslice.inference.predictor import Predictor
+
+    _refuse_without_server()
+    from brainslice.service.server import run_server
+    from brainslice.service.settings import Limits, Settings
+
+    limits = Limits(
+        file_bytes=max_file_mb * _MEBIBYTE,
+        request_bytes=max_upload_mb * _MEBIBYTE,
+        memory_bytes=2 * max_upload_mb * _MEBIBYTE,
+        requests=max_requests,
+        answer_seconds=answer_seconds,
+    )
+    hosts = tuple(name.casefold() for name in allow_host or ())
+    settings = Settings(host=host, port=port, token=_token(token_file), hosts=hosts, limits=limits)
+    predictor = Predictor.open(bundle or open_bundle_or_default(root), threshold=threshold, threads=threads)
+    info = predictor.bundle.info
+    print_note(f"{info.name} ({info.digest[:12]}), for research only; Ctrl+C ends")
+    run_server(predictor, settings, lambda address: print_note(f"listening on {address}"))
+
+
+def _refuse_without_server() -> None:
+    from importlib.util import find_spec
+
+    missing = [name for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client") if not find_spec(name)]
+    if missing:
+        msg = f'{", ".join(missing)} is not installed; install it with: pip install "brainslice[serve]"'
+        raise UsageError(msg)
+
+
+def _token(file: Path | None) -> str | None:
+    if file is None:
+        return os.environ.get(TOKEN) or None
+    try:
+        with file.open(encoding="utf-8") as stream:
+            token = stream.read(_LONGEST_TOKEN_FILE).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        reason = getattr(error, "strerror", None) or "it is no text"
+        msg = f"{file}: the token cannot be read ({reason}); write it into that file on one line"
+        raise UsageError(msg) from error
+    if not token:
+        msg = f"{file}: must hold a token, got an empty file; write it into that file on one line"
+        raise UsageError(msg)
+    return token

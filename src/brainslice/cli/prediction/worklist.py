@@ -1,0 +1,91 @@
+"""``brainslice worklist``: scans become a worklist, the most doubtful first."""
+
+from __future__ import annotations
+
+import csv
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from brainslice.cli.console import print_line, print_note, progress_bars
+from brainslice.cli.options import Root
+from brainslice.cli.prediction.options import AsJson, BundleFolder, Threshold
+from brainslice.decision.verdict import Verdict
+from brainslice.errors import UnreadableScanError, UsageError
+
+if TYPE_CHECKING:
+    from brainslice.inference.predictor import Predictor
+    from brainslice.tables.worklist import WorklistRow
+
+
+def worklist(
+    scans: Annotated[list[Path], typer.Argument(help="Scan files, or folders of them, to any depth.")],
+    root: Root = Path(),
+    bundle: BundleFolder = None,
+    review_budget: Annotated[
+        float, typer.Option("--review-budget", metavar="SHARE", help="The share of scans a person has time for.")
+    ] = 0.1,
+    threshold: Threshold = None,
+    as_json: AsJson = False,
+    as_csv: Annotated[bool, typer.Option("--csv", help="Print a table, its cells between commas.")] = False,
+) -> None:
+    """Sort scans into a worklist, the most doubtful first.
+
+    The share of the budget is marked for a person. Files that cannot be read come first, beyond the budget.
+    """
+    from brainslice.inference.default_bundle import open_bundle_or_default
+    from brainslice.inference.predictor import Predictor
+    from brainslice.tables.worklist import worklist
+
+    if as_json and as_csv:
+        msg = "--json and --csv say different things; give one of them"
+        raise UsageError(msg)
+    predictor = Predictor.open(bundle or open_bundle_or_default(root), threshold=threshold)
+    with progress_bars() as progress:
+        cases = worklist(predictor, scans, review_budget, progress)
+    if as_csv:
+        _print_table(cases, predictor)
+    for case in () if as_csv else cases:
+        _tell(case, as_json)
+    if not (as_json or as_csv):
+        _conclude(cases)
+    unread = sum(case.doubt is None for case in cases)
+    if unread:
+        msg = f"{unread} of {len(cases)} files could not be read and head the list; all others were sorted"
+        raise UnreadableScanError(msg)
+
+
+def _tell(case: WorklistRow, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps(case.told, ensure_ascii=False))
+        return
+    mark, row = "review" if case.review else "      ", case.row
+    if case.doubt is None:
+        print_line(f"{mark}  unread        {row['refused']}")
+        return
+    why = "; ".join(reason["message"] for reason in row["reasons"])
+    marks = f" [{', '.join(row['warnings'])}]" if row["warnings"] else ""
+    said = f"{row['verdict']} ({why})" if why else row["verdict"]
+    print_line(f"{mark}  doubt {case.doubt:5.3f}  {row['path']}: {row['class']}{marks}, {said}")
+
+
+def _print_table(cases: tuple[WorklistRow, ...], predictor: Predictor) -> None:
+    from brainslice.tables.columns import cells_of, columns_of
+
+    labels = predictor.bundle.labels
+    writer = csv.writer(sys.stdout, lineterminator="\n")
+    writer.writerow(("review", "doubt", *columns_of(labels)))
+    for case in cases:
+        writer.writerow((case.review, case.doubt, *cells_of(case.row, labels).values()))
+
+
+def _conclude(cases: tuple[WorklistRow, ...]) -> None:
+    marked = sum(case.review for case in cases)
+    later = sum(case.row.get("verdict") == Verdict.REFER and not case.review for case in cases)
+    print_note(f"{marked} of {len(cases)} scans are for a person to look at first")
+    if later:
+        print_note(f"{later} more are referred to a person by their verdict; a larger --review-budget takes them in")
+    print_note("for research only; a person qualified to read scans decides")

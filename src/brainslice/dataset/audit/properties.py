@@ -1,0 +1,153 @@
+"""What a file gives away about its class before anyone looks at the picture."""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Int
+from PIL import Image
+
+from brainslice.scan.raster import RASTER_FORMATS
+
+
+@dataclass(frozen=True, slots=True)
+class FileProperties:
+    """How a file stores its picture; nothing of this says anything about a head.
+
+    Attributes:
+        mode: The colour mode, as Pillow names it: ``L`` is grey, ``RGB`` coloured.
+        format: The format its content has.
+        suffix: The ending its name has, casefolded.
+        size: Columns and rows.
+        aspect: Columns by rows, to the nearest twentieth.
+    """
+
+    mode: str
+    format: str
+    suffix: str
+    size: str
+    aspect: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shortcut:
+    """How far one property of files gives their class away.
+
+    Attributes:
+        name: The property's name, a field of ``FileProperties``.
+        values: How many different values it has.
+        strength: Cramer's V without its bias: 0 where class and property are independent, 1 where one fixes both.
+        accuracy: Share of files whose class is guessed rightly from the property alone: each from all others.
+        majority: Share that is guessed rightly by always naming the most frequent class.
+    """
+
+    name: str
+    values: int
+    strength: float
+    accuracy: float
+    majority: float
+
+    @property
+    def predictive(self) -> bool:
+        """Whether guessing from it is better by a twentieth of all files or more."""
+        return self.accuracy >= self.majority + 0.05
+
+
+def file_properties(path: Path) -> FileProperties:
+    """Read a file's properties from its header; what is no picture for Pillow has the mode and size ``other``."""
+    ending = path.suffix.casefold()
+    try:
+        with warnings.catch_warnings():
+            # A second look at a file that has been read: whatever there is to say has been said.
+            warnings.simplefilter("ignore")
+            with Image.open(path, formats=RASTER_FORMATS) as image:
+                columns, rows = image.size
+                aspect = f"{round(columns / rows * 20) / 20:.2f}"
+                return FileProperties(image.mode, str(image.format), ending, f"{columns} x {rows}", aspect)
+    except OSError:
+        return FileProperties("other", "other", ending, "other", "other")
+
+
+def find_shortcuts(properties: Sequence[FileProperties], labels: Sequence[str]) -> tuple[Shortcut, ...]:
+    """Measure how far each property gives the class away.
+
+    Args:
+        properties: One for each file.
+        labels: The files' classes.
+
+    Returns:
+        One entry for each property, the most telling first; none where there is but one class.
+    """
+    classes = sorted(set(labels))
+    if len(classes) < 2:  # noqa: PLR2004 - of one class there is nothing to guess
+        return ()
+    found = []
+    for name in (field.name for field in fields(FileProperties)):
+        values = [str(getattr(each, name)) for each in properties]
+        table = _count(values, labels)
+        majority = float(table.sum(axis=0).max() / table.sum())
+        accuracy = max(guessing_accuracy(table), majority)
+        found.append(Shortcut(name, len(table), cramers_v(table), accuracy, majority))
+    return tuple(sorted(found, key=lambda each: (-each.accuracy, -each.strength)))
+
+
+def cramers_v(table: Int[np.ndarray, "values classes"]) -> float:
+    """Measure how strongly two properties hang together, from how often each pair of values occurs.
+
+    Plain V is above 0 for independent properties, the more so the more values they have; here that excess
+    is taken away.
+
+    Args:
+        table: Counts ``(values, classes)``.
+
+    Returns:
+        A number from 0 to 1.
+
+    Reference:
+        Bergsma, A bias-correction for Cramer's V and Tschuprow's T, J. Korean Stat. Soc. 42 (2013).
+    """
+    counts = table[np.ix_(table.sum(axis=1) > 0, table.sum(axis=0) > 0)].astype(np.float64)
+    total = counts.sum()
+    values, classes = counts.shape
+    if min(values, classes) < 2 or total < 2:  # noqa: PLR2004 - nothing can hang together with a constant
+        return 0.0
+    expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / total
+    square = float(((counts - expected) ** 2 / expected).sum() / total)
+    square = max(0.0, square - (values - 1) * (classes - 1) / (total - 1))
+    least = min(size - (size - 1) ** 2 / (total - 1) for size in (values, classes))
+    return min(1.0, math.sqrt(square / (least - 1))) if least > 1 else 0.0
+
+
+def guessing_accuracy(table: Int[np.ndarray, "values classes"]) -> float:
+    """Guess each file's class from the other files with its value, or from all others where it is the only one.
+
+    Args:
+        table: How often each value occurs in each class ``(values, classes)``.
+
+    Returns:
+        The share of right guesses.
+    """
+    totals = table.sum(axis=0)
+    right = 0
+    for value, label in zip(*np.nonzero(table), strict=True):
+        others = table[value].astype(np.float64)
+        others[label] -= 1
+        everyone = totals.astype(np.float64)
+        everyone[label] -= 1
+        # Between equals, and where nobody shares the value, the more frequent class is guessed.
+        guess = int(np.argmax(others + everyone / (2 * table.sum())))
+        right += int(table[value, label]) if guess == label else 0
+    return right / int(table.sum())
+
+
+def _count(values: Sequence[str], labels: Sequence[str]) -> Int[np.ndarray, "values classes"]:
+    kinds, row = np.unique(values, return_inverse=True)
+    classes, column = np.unique(labels, return_inverse=True)
+    table = np.zeros((len(kinds), len(classes)), dtype=np.int64)
+    np.add.at(table, (row, column), 1)
+    return table

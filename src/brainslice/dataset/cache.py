@@ -1,0 +1,132 @@
+"""Every scan decoded once: arrays on disk, in the manifest's order, read back without copying."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Final, TypeAlias
+
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from brainslice.arrays import InputBatch
+from brainslice.dataset.manifest import Manifest, Record
+from brainslice.errors import DatasetError, UnreadableScanError
+from brainslice.files import atomic_file
+from brainslice.preprocessing.intensity import grey_statistics
+from brainslice.preprocessing.recipe import Recipe
+from brainslice.progress import Progress, silent
+from brainslice.scan.read import read_scan
+from brainslice.scan.types import Slice
+
+_Row: TypeAlias = Shaped[np.ndarray, "..."]
+_BLOCK: Final = 128
+"""Scans decoded between two writes: what a crash wastes and what memory holds."""
+
+_STATISTICS: Final = 36
+_STATISTICS_VERSION: Final = "grey statistics 1"
+
+
+def decode_scans(manifest: Manifest, recipe: Recipe, cache: Path, progress: Progress = silent) -> InputBatch:
+    """Turn every scan into network input, or find that this has been done before.
+
+    The array is kept under a name made of the recipe and the scans' contents: another recipe, or another
+    scan, makes another file. It is written whole or not at all.
+
+    Args:
+        manifest: The scans.
+        recipe: How a scan becomes network input.
+        cache: The folder that keeps the arrays.
+        progress: Hears how many scans are done.
+
+    Returns:
+        Grey values ``(n, size, size)``, memory-mapped and read-only, in the manifest's order.
+
+    Raises:
+        DatasetError: A scan is gone, unreadable, or not the one that was prepared.
+        ResourceError: The disk is full.
+    """
+    path = cache / f"scans-{_key(manifest, recipe.digest)}.npy"
+    shape = (len(manifest.records), recipe.size, recipe.size)
+    return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, recipe, progress))
+
+
+def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent) -> Float32[np.ndarray, "n features"]:
+    """Sum up every scan's grey values, without any spatial information; kept like the decoded scans.
+
+    Returns:
+        ``prepare.intensity.grey_statistics`` of each scan ``(n, 36)``, in the manifest's order.
+
+    Raises:
+        DatasetError: A scan is gone, unreadable, or not the one that was prepared.
+        ResourceError: The disk is full.
+    """
+    path = cache / f"statistics-{_key(manifest, _STATISTICS_VERSION)}.npy"
+    shape = (len(manifest.records), _STATISTICS)
+    return _kept(
+        path,
+        shape,
+        np.dtype(np.float32),
+        lambda: _rows(manifest, lambda scan: grey_statistics(scan.pixels), progress),
+    )
+
+
+def _key(manifest: Manifest, method: str) -> str:
+    digest = hashlib.sha256(method.encode())
+    for record in manifest.records:
+        digest.update(record.sha256.encode())
+    return digest.hexdigest()[:32]
+
+
+def _rows(manifest: Manifest, method: Callable[[Slice], _Row], progress: Progress) -> Iterator[_Row]:
+    total = len(manifest.records)
+
+    def one(index: int) -> _Row:
+        return method(_read(manifest.root, manifest.records[index]))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, total, _BLOCK):
+            yield np.stack(list(pool.map(one, range(start, min(start + _BLOCK, total)))))
+            progress("decoding scans", min(start + _BLOCK, total), total)
+
+
+def _read(root: Path, record: Record) -> Slice:
+    try:
+        scan = read_scan(root / record.path)
+    except UnreadableScanError as error:
+        msg = f"{error}; the set was readable when it was prepared, so run brainslice prepare again"
+        raise DatasetError(msg) from error
+    if scan.digest != record.sha256:
+        msg = f"{root / record.path}: is not the file that was prepared; run brainslice prepare again"
+        raise DatasetError(msg)
+    return scan
+
+
+def _kept(
+    path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], make: Callable[[], Iterator[_Row]]
+) -> np.ndarray:
+    kept = _open(path, shape, dtype)
+    if kept is not None:
+        return kept
+    with atomic_file(path) as temporary, temporary.open("wb") as stream:
+        # Plain writes: a memory map on a full disk does not raise an error, it kills the process.
+        header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
+        np.lib.format.write_array_header_1_0(stream, header)
+        for rows in make():
+            stream.write(np.ascontiguousarray(rows, dtype=dtype).tobytes())
+    fresh = _open(path, shape, dtype)
+    if fresh is None:
+        msg = f"{path}: was written but cannot be read back; check the disk"
+        raise DatasetError(msg)
+    return fresh
+
+
+def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray | None:
+    try:
+        kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    except (OSError, ValueError, EOFError):
+        return None
+    return kept if kept.shape == shape and kept.dtype == dtype else None

@@ -1,0 +1,1 @@
+"""Finding, unpacking and installing scans."""

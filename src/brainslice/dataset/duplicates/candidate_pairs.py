@@ -1,0 +1,201 @@
+"""Which pairs among thousands of pictures are worth a closer look: all against all, coarsely, by matrix products."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+from jaxtyping import Float32, Int
+
+from brainslice.arrays import InputBatch
+from brainslice.dataset.duplicates.fingerprint import TURNS, Reliefs, Window, relief, rotated
+from brainslice.progress import Progress, silent
+
+_CUT: Final = 0.08
+WINDOWS: Final = tuple(
+    Window(top, bottom, left, right)
+    for top, bottom, left, right in itertools.product((0.0, _CUT), (1.0, 1 - _CUT), (0.0, _CUT), (1.0, 1 - _CUT))
+)
+"""Ways to cut 8 % off some sides of a picture, the first of them none: where a cropped copy may have been taken."""
+
+COARSE: Final = 24
+"""Rows and columns that pictures are first compared at."""
+
+# Likenesses above this are looked at in any case; a copy that was not cropped stays above .9.
+_LIKE: Final = 0.8
+# Below this not even the best likeness of a picture is looked at.
+_UNLIKE: Final = 0.6
+# Numbers kept of a relief of 576: they hold 95 % of what tells MRI slices apart.
+_KEPT: Final = 128
+_FEW: Final = 1000
+_BLOCK: Final = 1024
+
+_Vectors: TypeAlias = Float32[np.ndarray, "n d"]
+_Basis: TypeAlias = Float32[np.ndarray, "points kept"]
+_Pairs: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], Float32[np.ndarray, " _"]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class CandidatePairs:
+    """Pairs that may be copies, each with the way in which they looked most alike.
+
+    Attributes:
+        first: Place of the one picture ``(m,)``.
+        second: Place of the other; it is turned, and looked at through a window.
+        square: 0 where the heads were compared, 1 where the whole frames were.
+        turn: How the second one is turned, as ``sketch.turned`` counts.
+        window: The place in ``WINDOWS`` of the part of the turned second picture that shows the first.
+        similarity: Their coarse correlation.
+    """
+
+    first: Int[np.ndarray, " m"]
+    second: Int[np.ndarray, " m"]
+    square: Int[np.ndarray, " m"]
+    turn: Int[np.ndarray, " m"]
+    window: Int[np.ndarray, " m"]
+    similarity: Float32[np.ndarray, " m"]
+
+    def __len__(self) -> int:
+        """Count the pairs."""
+        return len(self.first)
+
+    def at(self, chosen: np.ndarray | slice) -> CandidatePairs:
+        """Take some of them: a mask, places, or a range."""
+        return CandidatePairs(
+            self.first[chosen],
+            self.second[chosen],
+            self.square[chosen],
+            self.turn[chosen],
+            self.window[chosen],
+            self.similarity[chosen],
+        )
+
+
+def find_candidate_pairs(
+    heads: InputBatch, frames: InputBatch, ours: int, progress: Progress = silent
+) -> CandidatePairs:
+    """Compare all pictures with all others, in eight turns, and cropped pictures with parts of others.
+
+    Args:
+        heads: The heads' squares ``(n, s, s)``.
+        frames: The whole pictures' squares, likewise.
+        ours: Only pairs with one of the first ``ours`` pictures are looked for.
+        progress: Hears how many comparisons are done.
+
+    Returns:
+        The candidates; a pair comes once for each turn in which it stands out.
+    """
+    total = 2 * (TURNS + len(WINDOWS) - 1)
+    found: list[CandidatePairs] = []
+    searches = itertools.chain(_whole(heads, 0, ours), _whole(frames, 1, ours), _cropped(heads, ours))
+    for done, candidates in enumerate(searches, 1):
+        found.append(candidates)
+        progress("comparing all with all", done, total)
+    return _best_of_each(found)
+
+
+def _whole(squares: InputBatch, square: int, ours: int) -> Iterator[CandidatePairs]:
+    reliefs = relief(squares, COARSE)
+    basis = _basis(reliefs)
+    plain = _vectors(reliefs, basis)
+    for turn in range(TURNS):
+        other = _vectors(rotated(reliefs, turn), basis)
+        yield _described(_alike(plain, other, ours), square, turn, 0)
+
+
+def _cropped(heads: InputBatch, ours: int) -> Iterator[CandidatePairs]:
+    reliefs = relief(heads, COARSE)
+    basis = _basis(reliefs)
+    plain = _vectors(reliefs, basis)
+    for window in range(1, len(WINDOWS)):
+        parts = relief(heads, COARSE, WINDOWS[window])
+        for turn, seen in enumerate((window, _opposite(window))):
+            found = _most_alike(plain, _vectors(rotated(parts, turn), basis), ours)
+            yield _described(found, 0, turn, seen)
+
+
+def _opposite(window: int) -> int:
+    """What is cut off on the left of a picture is cut off on the right of its mirror image."""
+    left, right = window >> 1 & 1, window & 1
+    return window & 0b1100 | right << 1 | left
+
+
+def _basis(reliefs: Reliefs) -> _Basis | None:
+    """The directions in which the pictures differ most, by which fewer numbers say nearly as much.
+
+    None for few pictures: all their numbers are kept, for comparing them is cheap.
+    """
+    flat = reliefs.reshape(len(reliefs), -1)
+    if len(flat) <= _FEW:
+        return None
+    return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_KEPT:], dtype=np.float32)
+
+
+def _vectors(reliefs: Reliefs, basis: _Basis | None) -> _Vectors:
+    flat = reliefs.reshape(len(reliefs), -1)
+    vectors = flat if basis is None else flat @ basis
+    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
+
+
+def _alike(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:
+    """All pairs above the threshold, each once: a picture of ours and one that comes after it."""
+    found: list[_Pairs] = []
+    for start in range(0, ours, _BLOCK):
+        stop = min(start + _BLOCK, ours)
+        likeness = plain[start:stop] @ other[start:].T
+        row, column = np.nonzero(likeness > _LIKE)
+        later = column > row
+        row, column = row[later], column[later]
+        found.append((row + start, column + start, likeness[row, column]))
+    return _joined(found)
+
+
+def _most_alike(plain: _Vectors, parts: _Vectors, ours: int) -> _Pairs:
+    """For each picture the part that shows it best, and for each part the picture it shows best."""
+    found: list[_Pairs] = []
+    best = np.full(len(plain), -1, dtype=np.float32)
+    best_part = np.zeros(len(plain), dtype=np.int64)
+    for start in range(0, len(parts), _BLOCK):
+        part = np.arange(start, min(start + _BLOCK, len(parts)))
+        # Of two pictures from the other set nobody asked.
+        likeness = parts[part] @ plain[: len(plain) if start < ours else ours].T
+        own = part < likeness.shape[1]
+        likeness[np.flatnonzero(own), part[own]] = -1
+        picture = likeness.argmax(axis=1)
+        found.append((picture, part, likeness[np.arange(len(part)), picture]))
+        champion = likeness.argmax(axis=0)
+        strength = likeness[champion, np.arange(likeness.shape[1])]
+        better = np.flatnonzero(strength > best[: len(strength)])
+        best[better], best_part[better] = strength[better], part[champion[better]]
+    found.append((np.arange(len(plain)), best_part, best))
+    first, second, likeness = _joined(found)
+    kept = (likeness > _UNLIKE) & (np.minimum(first, second) < ours)
+    return first[kept], second[kept], likeness[kept]
+
+
+def _joined(found: list[_Pairs]) -> _Pairs:
+    first, second, likeness = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return first, second, likeness
+
+
+def _described(pairs: _Pairs, square: int, turn: int, window: int) -> CandidatePairs:
+    first, second, likeness = pairs
+    same = [np.full(len(first), value) for value in (square, turn, window)]
+    return CandidatePairs(first, second, same[0], same[1], same[2], likeness)
+
+
+def _best_of_each(found: list[CandidatePairs]) -> CandidatePairs:
+    """Keep of each pair in each turn the way in which it looked most alike."""
+    everything = CandidatePairs(
+        *(
+            np.concatenate([getattr(part, name) for part in found])
+            for name in ("first", "second", "square", "turn", "window", "similarity")
+        )
+    )
+    ordered = everything.at(np.argsort(-everything.similarity, kind="stable"))
+    low, high = np.minimum(ordered.first, ordered.second), np.maximum(ordered.first, ordered.second)
+    key = (low * (int(high.max(initial=0)) + 1) + high) * TURNS + ordered.turn
+    return ordered.at(np.sort(np.unique(key, return_index=True)[1]))

@@ -1,0 +1,189 @@
+"""What is kept of a picture to find its copies: two hashes and two small grey squares."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+from dataclasses import dataclass
+from typing import Final, NamedTuple, TypeAlias
+
+import numpy as np
+from jaxtyping import Float32, Shaped, UInt8
+from PIL import Image
+
+from brainslice.arrays import InputBatch, NetworkInput, Pixels
+from brainslice.preprocessing.geometry import Box, find_head
+from brainslice.scan.types import Slice
+
+SIDE: Final = 72
+"""Rows and columns of a sketch's squares: enough to tell neighbouring slices apart once they lie on each other."""
+
+TURNS: Final = 8
+"""The ways a square can be laid on another: bit 1 mirrors left-right, 2 upside-down, 4 swaps rows and columns."""
+
+Squares: TypeAlias = Shaped[np.ndarray, "n side side"]
+"""Several squares of one size, whatever they hold."""
+
+Reliefs: TypeAlias = Float32[np.ndarray, "n side side"]
+"""Fine structure of several pictures, each of mean 0 and length 1; all 0 where a picture has none."""
+
+# Pictures worked on at a time, so that what lies between two steps stays in the processor's cache.
+_BLOCK: Final = 128
+# A square whose structure is weaker than this many grey levels is empty: noise would match noise.
+_FAINTEST: Final = 0.5
+
+# A margin is darker than this share of the range of grey values, except for this share of its points.
+_DARK: Final = 0.05
+_STRAY: Final = 0.01
+
+
+class Window(NamedTuple):
+    """A part of a square, as fractions of its side."""
+
+    top: float = 0.0
+    bottom: float = 1.0
+    left: float = 0.0
+    right: float = 1.0
+
+
+WHOLE: Final = Window()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fingerprint:
+    """One picture, as far as looking for its copies goes.
+
+    Both squares are stretched to fill their side, whatever the shape of the picture: copies that were
+    squeezed or padded look alike again.
+
+    Attributes:
+        sha256: Hash of the file's bytes, in hexadecimal.
+        pixel_hash: Hash of the decoded grey picture, in hexadecimal.
+        head: The part that holds the head, ``(72, 72)``: what survives added or removed margins.
+        frame: The whole picture, ``(72, 72)``: what survives when the head is found differently in a copy.
+    """
+
+    sha256: str
+    pixel_hash: str
+    head: NetworkInput
+    frame: NetworkInput
+
+
+def compute_fingerprint(scan: Slice) -> Fingerprint:
+    """Make the sketch of a slice."""
+    rows, columns = scan.pixels.shape
+    return Fingerprint(
+        sha256=scan.digest,
+        pixel_hash=pixel_hash(scan.pixels),
+        head=_square(scan.pixels, _head_box(scan.pixels)),
+        frame=_square(scan.pixels, Box(0, 0, rows, columns)),
+    )
+
+
+def pixel_hash(pixels: Pixels) -> str:
+    """Hash a decoded picture: equal for files that differ only in how they store it.
+
+    Args:
+        pixels: Grey values ``(h, w)``.
+
+    Returns:
+        The sha256 of the shape and the values, in hexadecimal.
+    """
+    digest = hashlib.sha256(f"{pixels.shape[0]} x {pixels.shape[1]}".encode())
+    digest.update(np.ascontiguousarray(pixels, dtype="<f4").tobytes())
+    return digest.hexdigest()
+
+
+def rotated(squares: Squares, turn: int) -> Squares:
+    """Lay squares ``(n, side, side)`` down in one of the eight ways; ``turn`` is a sum of the bits of ``TURNS``.
+
+    The relief of turned squares is the turned relief.
+    """
+    if turn & 4:
+        squares = squares.transpose(0, 2, 1)
+    return squares[:, :: -1 if turn & 2 else 1, :: -1 if turn & 1 else 1]
+
+
+def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
+    """Keep the structure of squares and drop their shading.
+
+    Two heads resemble each other in outline and shading, whoever they belong to; what makes a picture that
+    picture is finer. So the mean of each point's 5 x 5 neighbourhood is taken away, and what is left is
+    smoothed a little, lest the grid of a copy shifted by half a cell looks like another picture.
+
+    Args:
+        squares: Grey values ``(n, s, s)``.
+        side: Rows and columns of the result; each point is the mean of what falls into it.
+        window: The part of the squares to look at.
+
+    Returns:
+        The reliefs ``(n, side, side)``.
+    """
+    down = _averaging(squares.shape[1], side, window.top, window.bottom)
+    across = _averaging(squares.shape[2], side, window.left, window.right).T
+    result = np.empty((len(squares), side, side), dtype=np.float32)
+    for start in range(0, len(squares), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        result[block] = _unit(_band(down @ squares[block].astype(np.float32) @ across))
+    return result
+
+
+def _head_box(pixels: Pixels) -> Box:
+    """Find the head in what is left of a picture once its dark margins are gone.
+
+    How much black lies around a head moves the border between dark and bright, and copies differ in that.
+    """
+    rows, columns = pixels.shape
+    lowest, highest = (float(value) for value in np.percentile(pixels[::3, ::3], [0.0, 99.0]))
+    bright = pixels > lowest + _DARK * (highest - lowest)
+    down = np.flatnonzero(bright.mean(axis=1) > _STRAY)
+    across = np.flatnonzero(bright.mean(axis=0) > _STRAY)
+    if min(down.size, across.size) == 0:
+        return Box(0, 0, rows, columns)
+    top, left = int(down[0]), int(across[0])
+    found = find_head(pixels[top : int(down[-1]) + 1, left : int(across[-1]) + 1])
+    return Box(top + found.top, left + found.left, top + found.bottom, left + found.right)
+
+
+def _square(pixels: Pixels, box: Box) -> UInt8[np.ndarray, "side side"]:
+    image = Image.fromarray(box.cut(pixels))
+    small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
+    low, high = float(small.min()), float(small.max())
+    return np.asarray(np.rint((small - low) * (255.0 / max(high - low, 1e-6))), dtype=np.uint8)
+
+
+@functools.lru_cache(maxsize=64)
+def _averaging(old: int, new: int, start: float, stop: float) -> Float32[np.ndarray, "new old"]:
+    """The matrix that averages ``old`` points, between two fractions of their length, into ``new``."""
+    edges = np.linspace(start * old, stop * old, new + 1)
+    points = np.arange(old)
+    overlap = np.minimum(edges[1:, None], points + 1) - np.maximum(edges[:-1, None], points)
+    overlap = np.clip(overlap, 0.0, None)
+    return np.asarray(overlap / overlap.sum(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _band(squares: Reliefs) -> Reliefs:
+    fine = squares - _weighted(squares, (0.2, 0.2, 0.2, 0.2, 0.2))
+    return _weighted(fine, (0.25, 0.5, 0.25))
+
+
+def _weighted(squares: Reliefs, weights: tuple[float, ...]) -> Reliefs:
+    """Replace each point by the weighted mean of its neighbours, in rows and then in columns."""
+    for axis in (1, 2):
+        reach, side = len(weights) // 2, squares.shape[axis]
+        # Beyond the edge the picture goes on as it is at the edge.
+        places = np.clip(np.arange(-reach, side + reach), 0, side - 1)
+        padded = squares.take(places, axis=axis)
+        mean = np.zeros_like(squares)
+        for step, weight in enumerate(weights):
+            shifted = padded[:, step : step + side] if axis == 1 else padded[:, :, step : step + side]
+            mean += np.float32(weight) * shifted
+        squares = mean
+    return squares
+
+
+def _unit(squares: Reliefs) -> Reliefs:
+    centred = squares - squares.mean(axis=(1, 2), keepdims=True)
+    length = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True))
+    structured = length > _FAINTEST * squares.shape[1]
+    return np.asarray(np.where(structured, centred / np.maximum(length, 1e-6), 0), dtype=np.float32)

@@ -1,0 +1,164 @@
+"""Which pictures of another set a prepared set knows already, and how to take them out of training."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Final
+
+from brainslice.dataset.discovery.folders import ScanFile, find_scans
+from brainslice.dataset.duplicates.fingerprint import Fingerprint, compute_fingerprint
+from brainslice.dataset.duplicates.near_duplicates import DuplicateKind, DuplicatePair, find_duplicates
+from brainslice.dataset.manifest import Manifest
+from brainslice.dataset.splits.excluded import ExcludedScans
+from brainslice.dataset.splits.groups import HashedScan, hash_scan
+from brainslice.errors import DatasetError, UnreadableScanError
+from brainslice.files import write_json
+from brainslice.labels import LabelSet
+from brainslice.progress import Progress, silent
+from brainslice.scan.read import read_scan
+
+BINARY_LABELS: Final = LabelSet(("yes", "no"), healthy="no")
+"""The folders of sets that only tell tumours from healthy heads."""
+
+_VERSION: Final = "shared pictures 1"
+_BLOCK: Final = 128
+
+
+@dataclass(frozen=True, slots=True)
+class OverlapPair:
+    """A scan of another set whose picture is in the prepared set.
+
+    Attributes:
+        scan: Its place among the other set's scans.
+        record: The place of the record that shows the picture too.
+        kind: How the two differ.
+        correlation: Of their fine structure; 1 for exact copies.
+    """
+
+    scan: int
+    record: int
+    kind: DuplicateKind
+    correlation: float
+
+
+def find_site_scans(folder: Path, labels: LabelSet) -> tuple[LabelSet, tuple[ScanFile, ...]]:
+    """Find the scans of another site's folder: ``yes`` and ``no``, or the classes of a model.
+
+    Args:
+        folder: The folder.
+        labels: The classes of the model.
+
+    Returns:
+        The classes that the folders tell, and the scans.
+
+    Raises:
+        DatasetError: The folder holds neither.
+    """
+    try:
+        return BINARY_LABELS, find_scans(folder, BINARY_LABELS, ignore_others=True).scans
+    except DatasetError as binary:
+        try:
+            return labels, find_scans(folder, labels, ignore_others=True).scans
+        except DatasetError as error:
+            msg = f"{folder}: must hold the folders yes and no, or {', '.join(labels.names)} ({binary})"
+            raise DatasetError(msg) from error
+
+
+def find_overlap_pairs(
+    manifest: Manifest, scans: Sequence[HashedScan], cache: Path, progress: Progress = silent
+) -> tuple[OverlapPair, ...]:
+    """Find the pictures that two sets share, or find that this has been done before.
+
+    Args:
+        manifest: The prepared set.
+        scans: The other set's scans, all of which could be read.
+        cache: The folder that keeps what was found.
+        progress: Hears how far it is.
+
+    Returns:
+        Each pair of a scan and a record that show one picture.
+
+    Raises:
+        DatasetError: A scan of the prepared set is gone or unreadable.
+        ResourceError: The disk is full.
+    """
+    path = cache / f"shared-{_key(manifest, scans)}.json"
+    if path.is_file():
+        return tuple(
+            OverlapPair(row["scan"], row["record"], DuplicateKind(row["kind"]), row["correlation"])
+            for row in json.loads(path.read_text(encoding="utf-8"))
+        )
+    ours = [scan.fingerprint for scan in scans]
+    twins = find_duplicates(ours, progress, against=_sketches(manifest, progress))
+    found = _expanded(twins, [scan.fingerprint.pixel_hash for scan in scans], [r.pixel_hash for r in manifest.records])
+    write_json(path, [asdict(each) for each in found])
+    return found
+
+
+def exclude_overlap(manifest: Manifest, folder: Path, cache: Path, progress: Progress = silent) -> Manifest:
+    """Take the pictures of another set, and all their relatives, out of training and validation.
+
+    Args:
+        manifest: The prepared set; nothing on the disk changes.
+        folder: The other set.
+        cache: The folder that keeps which pictures the two share.
+        progress: Hears how far it is.
+
+    Raises:
+        DatasetError: The folder holds no classes, or a scan of the prepared set is gone.
+    """
+    _, found = find_site_scans(folder, manifest.labels)
+    seen, _ = hash_scan(found, progress)
+    known = {each.record for each in find_overlap_pairs(manifest, seen, cache, progress)}
+    groups = {manifest.records[place].group for place in known}
+    paths = sorted(record.path for record in manifest.records if record.group in groups)
+    return replace(manifest, exclusion=ExcludedScans(folder.resolve().name, len(known), tuple(paths)))
+
+
+def _key(manifest: Manifest, scans: Iterable[HashedScan]) -> str:
+    digest = hashlib.sha256(_VERSION.encode())
+    for name in (*(record.sha256 for record in manifest.records), "|", *(scan.fingerprint.sha256 for scan in scans)):
+        digest.update(name.encode())
+    return digest.hexdigest()[:32]
+
+
+def _sketches(manifest: Manifest, progress: Progress) -> list[Fingerprint]:
+    paths, sketches = manifest.paths, []
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for start in range(0, len(paths), _BLOCK):
+            sketches += list(pool.map(_sketch, paths[start : start + _BLOCK]))
+            progress("reading the prepared scans", len(sketches), len(paths))
+    return sketches
+
+
+def _sketch(path: Path) -> Fingerprint:
+    try:
+        return compute_fingerprint(read_scan(path))
+    except UnreadableScanError as error:
+        msg = f"{error}; the set was readable when it was prepared, so run brainslice prepare again"
+        raise DatasetError(msg) from error
+
+
+def _expanded(twins: Iterable[DuplicatePair], scans: Sequence[str], records: Sequence[str]) -> tuple[OverlapPair, ...]:
+    """Say of every file what was found out about the first file of its pixels."""
+    with_pixels: dict[str, list[int]] = defaultdict(list)
+    for place, pixels in enumerate(records):
+        with_pixels[pixels].append(place)
+    pairs: dict[tuple[str, str], DuplicatePair] = {}
+    for twin in twins:
+        if twin.second >= len(scans):
+            pairs.setdefault((scans[twin.first], records[twin.second - len(scans)]), twin)
+    found = []
+    for scan, pixels in enumerate(scans):
+        found += [OverlapPair(scan, record, DuplicateKind.SAME_PIXELS, 1.0) for record in with_pixels.get(pixels, ())]
+        for (ours, theirs), twin in pairs.items():
+            if ours == pixels != theirs:
+                found += [OverlapPair(scan, place, twin.kind, twin.correlation) for place in with_pixels[theirs]]
+    return tuple(found)

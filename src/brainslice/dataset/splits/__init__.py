@@ -1,0 +1,1 @@
+"""Groups, folds and splits."""

@@ -1,0 +1,120 @@
+"""Monte Carlo dropout without the network: the head is linear, so thinning its features is all there is to do.
+
+Spatial dropout leaves out whole feature channels in front of a dense layer whose outputs are averaged over positions.
+Mask, dense layer and average commute: the logits of a thinned network are the thinned means of the features times the
+head's weights. So a hundred draws cost one pass through the network and one small product, and nothing else of the
+network is in training mode.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from jaxtyping import Float32
+
+from brainslice.arrays import Features, Logits, MemberLogits
+from brainslice.errors import BundleError, UsageError
+from brainslice.files import atomic_file
+
+HEAD_FILE: Final = "head.npz"
+"""The head's arrays in a bundle."""
+
+_PARTS: Final = ("kernel", "bias", "rate")
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LinearHead:
+    """The last layer of a network, and how its features were thinned in training.
+
+    Attributes:
+        kernel: What each feature's mean adds to each logit ``(f, k)``.
+        bias: What each logit holds without any feature ``(k,)``.
+        rate: The share of draws in which each feature is left out ``(f,)``, from 0 to below 1.
+    """
+
+    kernel: Float32[np.ndarray, "f k"]
+    bias: Float32[np.ndarray, " k"]
+    rate: Float32[np.ndarray, " f"]
+
+    def __post_init__(self) -> None:
+        """Refuse arrays that do not belong together, or are no numbers to work with."""
+        (features, classes), finite = self.kernel.shape, all(np.isfinite(part).all() for part in self._arrays())
+        if self.bias.shape != (classes,) or self.rate.shape != (features,) or not finite:
+            got = f"kernel {self.kernel.shape}, bias {self.bias.shape} and rate {self.rate.shape}"
+            msg = f"a head must be finite, its kernel (f, k), its bias (k,) and its rate (f,), got {got}"
+            raise UsageError(msg)
+        if not ((self.rate >= 0) & (self.rate < 1)).all():
+            msg = f"dropout rates must be in [0, 1), got {self.rate.min():g} to {self.rate.max():g}"
+            raise UsageError(msg)
+
+    def logits(self, features: Features) -> Logits:
+        """Give the logits of the whole network, nothing left out.
+
+        Args:
+            features: Each feature's spatial mean ``(n, f)``.
+        """
+        whole: Logits = features @ self.kernel + self.bias
+        return whole
+
+    def draw(self, features: Features, draws: int = 100, seed: int = 0) -> MemberLogits:
+        """Give the logits of networks that dropout has thinned.
+
+        Every scan is asked of the same thinned networks, so its draws depend neither on what lies beside it nor on when
+        it is asked: the same seed gives the same numbers.
+
+        Args:
+            features: Each feature's spatial mean ``(n, f)``.
+            draws: How many networks.
+            seed: Which networks.
+
+        Returns:
+            Their logits ``(n, draws, k)``, distributed as Keras' would be with dropout, and nothing else, switched on.
+
+        Raises:
+            UsageError: There is no draw, or the features are not this head's.
+
+        Reference:
+            Gal and Ghahramani, Dropout as a Bayesian Approximation, ICML 2016; Tompson et al., Efficient Object
+            Localization Using Convolutional Networks, CVPR 2015, for leaving out whole channels.
+        """
+        count, classes = self.kernel.shape
+        if draws < 1 or features.shape[1] != count:
+            msg = f"at least 1 draw over {count} features must be asked for, got {draws} over {features.shape[1]}"
+            raise UsageError(msg)
+        kept = np.random.default_rng(seed).random((draws, count)) >= self.rate
+        # What is kept is scaled up, so that the mean over all draws is the whole network's answer.
+        thinned = (kept / (1.0 - self.rate))[..., np.newaxis] * self.kernel
+        flat = thinned.transpose(1, 0, 2).reshape(count, draws * classes).astype(np.float32)
+        drawn = (features.astype(np.float32) @ flat).reshape(len(features), draws, classes) + self.bias
+        return np.asarray(drawn)
+
+    def save(self, path: Path) -> None:
+        """Write the arrays, whole or not at all.
+
+        Raises:
+            ResourceError: The disk is full.
+        """
+        with atomic_file(path) as temporary, temporary.open("wb") as stream:
+            np.savez(stream, kernel=self.kernel, bias=self.bias, rate=self.rate)
+
+    @classmethod
+    def read(cls, path: Path) -> LinearHead:
+        """Read what ``save`` wrote.
+
+        Raises:
+            BundleError: The file is absent, damaged, or holds something else.
+        """
+        try:
+            with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
+                kernel, bias, rate = (arrays[name] for name in _PARTS)
+            return cls(kernel, bias, rate)
+        except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, UsageError) as error:
+            msg = f"{path}: must hold a head's {', '.join(_PARTS)} ({error}); copy the bundle again or train a new one"
+            raise BundleError(msg) from error
+
+    def _arrays(self) -> tuple[np.ndarray, ...]:
+        return (self.kernel, self.bias, self.rate)

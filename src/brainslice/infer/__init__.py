@@ -1,1 +1,0 @@
-"""A slice becomes a prediction, without any training library."""

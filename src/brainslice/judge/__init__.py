@@ -1,1 +1,0 @@
-"""A bundle meets its test set."""

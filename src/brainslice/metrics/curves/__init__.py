@@ -1,0 +1,1 @@
+"""Curves over thresholds, with areas and intervals."""

@@ -1,0 +1,266 @@
+"""What training minimises, and how much each scan counts in it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
+
+import keras
+import numpy as np
+from jaxtyping import Float32, Shaped
+
+from brainslice.arrays import Labels
+from brainslice.errors import ConfigError, DatasetError
+
+Tensor: TypeAlias = Any
+"""What the backend computes with: a tensor of TensorFlow, JAX or torch, or one that is still symbolic."""
+
+_LEAST_DOUBT: Final = 1e-7
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class MixedBatch:
+    """A batch of scans blended in pairs.
+
+    Attributes:
+        images: The blended scans, float32, in the range of what was blended.
+        targets: The blended one-hot labels ``(n, k)``; every row sums to one.
+    """
+
+    images: Float32[np.ndarray, "n ..."]
+    targets: Float32[np.ndarray, "n k"]
+
+
+@keras.saving.register_keras_serializable(package="brainslice")
+class CrossEntropyLoss(keras.losses.Loss):
+    """Categorical cross-entropy on logits: one value a scan, so that scans can be weighted.
+
+    With the smoothing ``s`` a target is ``t = (1 - s)·y + s/k``, its loss ``log Σ exp z - Σ t·z``.
+
+    Reference:
+        Szegedy et al., Rethinking the Inception Architecture for Computer Vision, CVPR 2016, section 7.
+    """
+
+    def __init__(self, smoothing: float = 0.0, **kwargs: object) -> None:
+        """Set how much of every target is spread over all classes.
+
+        Raises:
+            ConfigError: ``smoothing`` is not in ``[0, 1)``.
+        """
+        super().__init__(**kwargs)
+        if not 0 <= smoothing < 1:
+            msg = f"label smoothing must be in [0, 1), got {smoothing}"
+            raise ConfigError(msg)
+        self.smoothing = smoothing
+
+    def call(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Give one loss a scan.
+
+        Args:
+            targets: One-hot or blended labels ``(n, k)``.
+            logits: Raw scores ``(n, k)``.
+
+        Returns:
+            The losses ``(n,)``, in nats.
+        """
+        spread = self._spread(targets)
+        return -keras.ops.sum(spread * _log_probabilities(logits), axis=-1)
+
+    def get_config(self) -> dict[str, object]:
+        """Give what is needed to make the same loss again."""
+        return {**super().get_config(), "smoothing": self.smoothing}
+
+    def _spread(self, targets: Tensor) -> Tensor:
+        targets = keras.ops.cast(targets, "float32")
+        return targets * (1 - self.smoothing) + self.smoothing / targets.shape[-1]
+
+
+@keras.saving.register_keras_serializable(package="brainslice")
+class FocalLoss(CrossEntropyLoss):
+    """Focal loss on logits: what the network is sure of already counts less.
+
+    With targets ``t`` and probabilities ``p`` it is ``-Σ t·(1 - p)^γ·log p``: for one-hot labels the loss of the paper,
+    for MixUp's blended ones the blend of the two scans' losses, and at ``γ = 0`` the cross-entropy.
+
+    Reference:
+        Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 4.
+    """
+
+    def __init__(self, gamma: float = 2.0, smoothing: float = 0.0, **kwargs: object) -> None:
+        """Set how fast a scan's weight falls as it is learnt, and the smoothing.
+
+        Raises:
+            ConfigError: ``gamma`` is below 0, or ``smoothing`` is not in ``[0, 1)``.
+        """
+        super().__init__(smoothing, **kwargs)
+        if not 0 <= gamma < math.inf:
+            msg = f"the focal loss's gamma must be at least 0 and finite, got {gamma}"
+            raise ConfigError(msg)
+        self.gamma = gamma
+
+    def call(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Give one loss a scan.
+
+        Args:
+            targets: One-hot or blended labels ``(n, k)``.
+            logits: Raw scores ``(n, k)``.
+
+        Returns:
+            The losses ``(n,)``, in nats.
+        """
+        logs = _log_probabilities(logits)
+        # Off zero, where a power below one has no slope.
+        doubt = keras.ops.maximum(-keras.ops.expm1(logs), _LEAST_DOUBT)
+        return -keras.ops.sum(self._spread(targets) * doubt**self.gamma * logs, axis=-1)
+
+    def get_config(self) -> dict[str, object]:
+        """Give what is needed to make the same loss again."""
+        return {**super().get_config(), "gamma": self.gamma}
+
+
+@keras.saving.register_keras_serializable(package="brainslice")
+class RecallWeightedLoss(CrossEntropyLoss):
+    """Cross-entropy in which missing a scan of some class costs more: it buys recall with precision.
+
+    A scan's loss is multiplied by the weight of its class, a blended scan's by the blend of its classes' weights.
+    Weights are divided by their mean, so that the learning rate means what it meant.
+
+    Reference:
+        King and Zeng, Logistic Regression in Rare Events Data, Political Analysis 2001, section 4.2.
+    """
+
+    def __init__(self, weights: Sequence[float], smoothing: float = 0.0, **kwargs: object) -> None:
+        """Set what missing each class costs, in the order of the outputs, and the smoothing.
+
+        Raises:
+            ConfigError: A weight is not above 0, or ``smoothing`` is not in ``[0, 1)``.
+        """
+        super().__init__(smoothing, **kwargs)
+        if not weights or not all(0 < weight < math.inf for weight in weights):
+            msg = f"recall weights must be a number above 0 for each class, got {list(weights)}"
+            raise ConfigError(msg)
+        self.weights = tuple(float(weight) for weight in weights)
+
+    def call(self, targets: Tensor, logits: Tensor) -> Tensor:
+        """Give one loss a scan.
+
+        Args:
+            targets: One-hot or blended labels ``(n, k)``.
+            logits: Raw scores ``(n, k)``.
+
+        Returns:
+            The losses ``(n,)``, in nats.
+        """
+        mean = sum(self.weights) / len(self.weights)
+        shares = keras.ops.convert_to_tensor([weight / mean for weight in self.weights], dtype="float32")
+        weight = keras.ops.sum(keras.ops.cast(targets, "float32") * shares, axis=-1)
+        return weight * super().call(targets, logits)
+
+    def get_config(self) -> dict[str, object]:
+        """Give what is needed to make the same loss again."""
+        return {**super().get_config(), "weights": list(self.weights)}
+
+
+@dataclass(frozen=True, slots=True)
+class LossConfig:
+    """Which loss training minimises.
+
+    Attributes:
+        kind: ``cross_entropy``, ``focal`` or ``recall_weighted``.
+        smoothing: Share of the target spread over all classes, in any of them.
+        gamma: How fast a scan's weight falls as it is learnt, in ``focal``.
+        recall_weights: What missing each class costs, in ``recall_weighted``.
+    """
+
+    kind: str = "cross_entropy"
+    smoothing: float = 0.0
+    gamma: float = 2.0
+    recall_weights: tuple[float, ...] = ()
+
+    def loss(self) -> keras.losses.Loss:
+        """Make the loss.
+
+        Raises:
+            ConfigError: There is no such loss, or a setting of it cannot be meant.
+        """
+        if self.kind == "focal":
+            return FocalLoss(self.gamma, self.smoothing)
+        if self.kind == "recall_weighted":
+            return RecallWeightedLoss(self.recall_weights, self.smoothing)
+        if self.kind != "cross_entropy":
+            msg = f"train.loss must be cross_entropy, focal or recall_weighted, got {self.kind!r}"
+            raise ConfigError(msg)
+        return CrossEntropyLoss(self.smoothing)
+
+
+def _log_probabilities(logits: Tensor) -> Tensor:
+    return keras.ops.log_softmax(keras.ops.cast(logits, "float32"), axis=-1)
+
+
+def one_hot(labels: Labels, classes: int) -> Float32[np.ndarray, "n k"]:
+    """Write class indices as rows of zeros with a single one."""
+    rows: Float32[np.ndarray, "n k"] = np.eye(classes, dtype=np.float32)[labels]
+    return rows
+
+
+def class_weights(labels: Labels, classes: int) -> Float32[np.ndarray, " k"]:
+    """Weigh classes so that each counts alike: ``w_c = N / (C·n_c)``.
+
+    The mean weight over the training scans is one.
+
+    Args:
+        labels: The classes of the training scans ``(n,)``.
+        classes: How many classes there are.
+
+    Raises:
+        DatasetError: A class has no scan at all.
+    """
+    counts = np.bincount(labels, minlength=classes)
+    if (counts == 0).any():
+        empty = int(np.flatnonzero(counts == 0)[0])
+        msg = f"every class must have a training scan, got none of class {empty}; add some or leave it out"
+        raise DatasetError(msg)
+    return (len(labels) / (classes * counts)).astype(np.float32)
+
+
+def sample_weights(
+    targets: Float32[np.ndarray, "n k"], weights: Float32[np.ndarray, " k"]
+) -> Float32[np.ndarray, " n"]:
+    """Give each scan the weight of its class; a blended scan the blend of its classes' weights."""
+    blended: Float32[np.ndarray, " n"] = targets @ weights
+    return blended
+
+
+def mixup(
+    images: Shaped[np.ndarray, "n ..."],
+    targets: Float32[np.ndarray, "n k"],
+    shape: tuple[float, float],
+    rng: np.random.Generator,
+) -> MixedBatch:
+    """Blend every scan with another of its batch: ``λ·x_i + (1 - λ)·x_j``, and their labels with the same λ.
+
+    Args:
+        images: The scans of a batch.
+        targets: Their one-hot labels ``(n, k)``.
+        shape: α and β of the distribution λ is drawn from, one λ a scan.
+        rng: The source of all draws: the same state gives the same blend.
+
+    Raises:
+        ConfigError: α or β is not above zero.
+
+    Reference:
+        Zhang et al., mixup: Beyond Empirical Risk Minimization, ICLR 2018, equation 1.
+    """
+    if min(shape) <= 0:
+        msg = f"MixUp's alpha and beta must be above 0, got {shape[0]} and {shape[1]}"
+        raise ConfigError(msg)
+    share = rng.beta(*shape, size=len(images)).astype(np.float32)
+    partner = rng.permutation(len(images))
+    across = share.reshape(-1, *[1] * (images.ndim - 1))
+    pictures = images.astype(np.float32)
+    return MixedBatch(
+        images=across * pictures + (1 - across) * pictures[partner],
+        targets=share[:, None] * targets + (1 - share[:, None]) * targets[partner],
+    )

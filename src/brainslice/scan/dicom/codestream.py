@@ -1,0 +1,72 @@
+"""What a compressed picture says of its own size, before anything is decoded.
+
+A DICOM file tells the size of its pictures, and so does each compressed picture in it; a decoder believes the
+picture. A few bytes can claim gigabytes, so the two must agree first.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final
+
+from brainslice.errors import UnreadableScanError
+
+_JPEG_STARTS: Final = b"\xff\xd8"
+_JPEG_2000_STARTS: Final = b"\xff\x4f\xff\x51"
+# Frame headers of all JPEG processes, and of JPEG-LS; the three left out among them are tables.
+_FRAME_MARKERS: Final = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
+_MARKER: Final = 0xFF
+# JPEG 2000 may lie in a JP2 box, which a DICOM file should not have and some do.
+_BOXES_END: Final = 512
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredSize:
+    """What a compressed picture says it is: its rows, columns and samples a pixel."""
+
+    rows: int
+    columns: int
+    samples: int
+
+
+def declared_size(stream: bytes) -> DeclaredSize:
+    """Read the size from the header of a JPEG, JPEG-LS or JPEG 2000 picture.
+
+    Args:
+        stream: One compressed picture.
+
+    Returns:
+        What its header claims.
+
+    Raises:
+        UnreadableScanError: It has no such header.
+    """
+    found = _jpeg_claim(stream) if stream[:2] == _JPEG_STARTS else _jpeg_2000_claim(stream)
+    if found is None:
+        msg = "a compressed picture in the DICOM file has no header; export it again"
+        raise UnreadableScanError(msg)
+    return found
+
+
+def _jpeg_claim(stream: bytes) -> DeclaredSize | None:
+    at = 2
+    while at + 10 <= len(stream) and stream[at] == _MARKER:
+        marker = stream[at + 1]
+        if marker == _MARKER:  # filling between segments
+            at += 1
+            continue
+        if marker in _FRAME_MARKERS:
+            rows, columns, samples = struct.unpack_from(">HHB", stream, at + 5)
+            return DeclaredSize(rows, columns, samples)
+        at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
+    return None
+
+
+def _jpeg_2000_claim(stream: bytes) -> DeclaredSize | None:
+    at = stream.find(_JPEG_2000_STARTS, 0, _BOXES_END)
+    if at < 0 or len(stream) < at + 44:
+        return None
+    right, bottom, left, top = struct.unpack_from(">IIII", stream, at + 8)
+    (samples,) = struct.unpack_from(">H", stream, at + 40)
+    return DeclaredSize(bottom - top, right - left, samples)

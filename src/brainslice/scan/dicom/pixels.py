@@ -1,0 +1,119 @@
+"""The pictures in a DICOM file, decoded within a budget, whatever they are compressed with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Final
+
+import numpy as np
+from pydicom import Dataset
+from pydicom.encaps import generate_frames
+from pydicom.pixels.decoders.base import get_decoder
+from pydicom.uid import UID, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, RLELossless
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.dicom.codestream import declared_size
+from brainslice.scan.dicom.jpeg_lossless import decode_lossless
+from brainslice.scan.raster import LONGEST_SIDE
+from brainslice.scan.types import MOST_PIXELS
+
+_OURS: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
+_GREY_BITS: Final = 8
+_WHOLE: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+
+
+def frame_count(image: Dataset) -> int:
+    """Count the pictures that a file says it holds.
+
+    Raises:
+        UnreadableScanError: The number is below 1.
+    """
+    count = int(image.get("NumberOfFrames", None) or 1)
+    if count < 1:
+        msg = f"the number of frames must be at least 1, got {count}; export the file again"
+        raise UnreadableScanError(msg)
+    return count
+
+
+def check_pixels(image: Dataset) -> None:
+    """Refuse files without a picture, and pictures that are too large, by what the header tells.
+
+    Raises:
+        UnreadableScanError: There is nothing to decode, or too much.
+    """
+    if not any(name in image for name in _WHOLE) or "Rows" not in image or "Columns" not in image:
+        msg = "the DICOM file holds no picture; choose one that does"
+        raise UnreadableScanError(msg)
+    rows, columns = int(image.Rows), int(image.Columns)
+    if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE or min(rows, columns) < 1:
+        msg = f"must hold pictures of 1 to {MOST_PIXELS:,} pixels, got {rows:,} x {columns:,}; scale them down"
+        raise UnreadableScanError(msg)
+
+
+def decode_frames(image: Dataset, frames: Sequence[int]) -> Iterator[np.ndarray]:
+    """Decode some pictures of a file, one at a time.
+
+    Args:
+        image: The file's elements, with pixels.
+        frames: Their numbers, from 0, rising.
+
+    Yields:
+        Stored values ``(h, w)``; red, green and blue ``(h, w, 3)`` of coloured pictures.
+
+    Raises:
+        UnreadableScanError: They are larger than budgeted, or compressed in a way that cannot be read here.
+        Exception: Whatever decoders raise of damaged pictures.
+    """
+    check_pixels(image)
+    syntax = image.file_meta.TransferSyntaxUID
+    if syntax.is_private or not _can_read(syntax, int(image.get("BitsStored", 0))):
+        msg = f"pictures compressed as {_name_of(syntax)} cannot be read here; export the file without compression"
+        raise UnreadableScanError(msg)
+    if not syntax.is_encapsulated:
+        yield from (array for array, _ in get_decoder(syntax).iter_array(image, indices=list(frames)))
+        return
+    streams = _streams(image, frames)
+    if syntax in _OURS:
+        yield from (_signed(decode_lossless(stream), image) for stream in streams)
+        return
+    for _ in streams:  # every header is looked at before the first picture is decoded
+        pass
+    yield from (array for array, _ in get_decoder(syntax).iter_array(image, indices=list(frames)))
+
+
+def _streams(image: Dataset, frames: Iterable[int]) -> Iterator[bytes]:
+    wanted = set(frames)
+    found = generate_frames(image.PixelData, number_of_frames=frame_count(image))
+    for number, stream in enumerate(found):
+        if number not in wanted:
+            continue
+        if image.file_meta.TransferSyntaxUID != RLELossless:  # which has no header that could lie
+            claim = declared_size(stream)
+            told = (int(image.Rows), int(image.Columns), int(image.get("SamplesPerPixel", 1)))
+            if (claim.rows, claim.columns, claim.samples) != told:
+                msg = f"a compressed picture must be {told} as the file says, got {claim}; export it again"
+                raise UnreadableScanError(msg)
+        yield stream
+
+
+def _signed(values: np.ndarray, image: Dataset) -> np.ndarray:
+    bits = int(image.BitsStored)
+    values = values.astype(np.int32) & ((1 << bits) - 1)
+    if int(image.PixelRepresentation) == 1:
+        values -= (values >> (bits - 1)) << bits
+    return values
+
+
+def _can_read(syntax: UID, bits: int) -> bool:
+    if syntax in _OURS:
+        return True
+    if syntax == JPEGExtended12Bit and bits > _GREY_BITS:
+        return False
+    try:
+        return bool(get_decoder(syntax).is_available)
+    except NotImplementedError:
+        return False
+
+
+def _name_of(syntax: UID) -> str:
+    return syntax.name if syntax.name != syntax and not syntax.is_private else "something unknown"

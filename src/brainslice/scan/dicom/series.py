@@ -1,0 +1,122 @@
+"""A DICOM series, or a file of many frames, becomes a volume."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from itertools import groupby
+from typing import Final, TypeAlias
+
+import numpy as np
+
+from brainslice.arrays import Voxels
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.dicom.file import open_dicom
+from brainslice.scan.dicom.intensity import grey_frame
+from brainslice.scan.dicom.pixels import decode_frames
+from brainslice.scan.dicom.reader import check_modality, only_accompanies
+from brainslice.scan.error_boundary import as_unreadable
+from brainslice.scan.files import printable
+from brainslice.scan.input_problem import InputProblem, InputProblemError
+from brainslice.scan.types import MOST_VOXELS, Volume
+from brainslice.scan.volume.stacks import (
+    FEWEST_SLICES,
+    SeriesGeometry,
+    SlicePosition,
+    SliceStack,
+    group_slices,
+    slice_positions,
+)
+
+Files: TypeAlias = Mapping[str, Callable[[], bytes]]
+"""Names of files, and how to read each; a series is never in memory as a whole."""
+
+_MOST_LISTED: Final = 12
+
+
+def read_series(files: Files, series: str | None = None, *, first: bool = False) -> Volume:
+    """Read one series from DICOM files, in the order in which its slices lie in the head.
+
+    Files are read one at a time, twice: for the places of their slices, then for the slices.
+
+    Args:
+        files: The files, in any order.
+        series: How the name of one of several series begins.
+        first: Whether to take the first of several pictures of one place, such as echoes or times.
+
+    Returns:
+        The volume, standing; its values are the scanner's, without any window.
+
+    Raises:
+        UnreadableScanError: A file is damaged, or there is no series, or several and none was chosen.
+    """
+    stack = _chosen([found for name in files for found in _placed(name, files)], series)
+    single = stack.firsts()
+    pictures, places = len(stack.positions), len(single.positions)
+    if places < pictures and not first:
+        fault = f"the series holds {pictures} pictures of {places} places (echoes, times or copies)"
+        remedy = "`--first-volume` takes the first of each place"
+        raise InputProblemError(InputProblem.SEVERAL_VOLUMES, fault, remedy)
+    voxels, digest = _read(single, files)
+    turn = single.turn()
+    return Volume(turn(voxels), turn.spacing, turn.plane_of(0), turn.tilt, evenly_spaced=single.even, digest=digest)
+
+
+@contextmanager
+def _naming(name: str, files: Files) -> Iterator[None]:
+    """Let a refusal name the file it is about, where there are several."""
+    try:
+        with as_unreadable("the DICOM file"):
+            yield
+    except UnreadableScanError as error:
+        if len(files) == 1:
+            raise
+        msg = f"{printable(name)}: {error}"
+        raise UnreadableScanError(msg) from error
+
+
+def _placed(name: str, files: Files) -> list[tuple[SeriesGeometry, SlicePosition]]:
+    data = files[name]()
+    with _naming(name, files):
+        image = open_dicom(data, pixels=False)
+        if "Rows" not in image or "Columns" not in image or (len(files) > 1 and only_accompanies(image)):
+            return []
+        check_modality(image)
+        return slice_positions(image, name)
+
+
+def _chosen(found: list[tuple[SeriesGeometry, SlicePosition]], series: str | None) -> SliceStack:
+    with as_unreadable("the DICOM series"):
+        stacks = group_slices(found)
+        listed = stacks[:_MOST_LISTED]
+        known = ", ".join(map(str, listed))
+        facts = {"series": [stack.facts() for stack in listed]}
+    if not stacks:
+        fault = f"holds no series of {FEWEST_SLICES} or more parallel slices that tell where they lie"
+        raise InputProblemError(InputProblem.NO_SERIES, fault, "judge its slices one by one with `brainslice predict`")
+    fitting = [stack for stack in stacks if series is None or stack.name.startswith(series)]
+    if len(fitting) != 1:
+        asked = "several series" if series is None else f"{len(fitting)} series of the name {series!r}"
+        remedy = f"choose one with `--series NAME`: {known}"
+        raise InputProblemError(InputProblem.SEVERAL_SERIES, f"holds {asked}", remedy, facts)
+    return fitting[0]
+
+
+def _read(stack: SliceStack, files: Files) -> tuple[Voxels, str]:
+    count, (rows, columns) = len(stack.positions), stack.geometry.size
+    if count * rows * columns > MOST_VOXELS:
+        msg = f"must hold at most {MOST_VOXELS:,} voxels, got {count} x {rows} x {columns}; scale it down"
+        raise UnreadableScanError(msg)
+    voxels = np.empty((count, rows, columns), dtype=np.float32)
+    digest = hashlib.sha256()
+    at = {(place.file, place.frame): number for number, place in enumerate(stack.positions)}
+    for name, frames in groupby(sorted(at), key=lambda each: each[0]):
+        data = files[name]()
+        digest.update(hashlib.sha256(data).digest())
+        with _naming(name, files):
+            image = open_dicom(data)
+            wanted = [frame for _, frame in frames]
+            for frame, stored in zip(wanted, decode_frames(image, wanted), strict=True):
+                voxels[at[name, frame]] = grey_frame(stored, image, frame, window=False)
+    return voxels, digest.hexdigest()

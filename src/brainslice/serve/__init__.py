@@ -1,1 +1,0 @@
-"""The door over HTTP: uploads in, answers out, nothing kept."""

@@ -1,0 +1,155 @@
+"""What a service says of its model: where it comes from, and every figure known about it."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from itertools import pairwise
+from pathlib import Path
+from typing import Annotated, Any, Final, TypeVar
+
+from pydantic import Field, PositiveInt, TypeAdapter, ValidationError, model_validator
+
+import brainslice
+from brainslice.bundle.fields import Fraction, Line, StoredModel
+from brainslice.bundle.migration import RENAMED_IN_REPORTS, rename_keys
+from brainslice.bundle.model_card import CARD_FILE
+from brainslice.bundle.store import ModelBundle
+from brainslice.errors import BundleError
+from brainslice.inference.predictor import Predictor
+from brainslice.service.settings import Limits
+
+CURVE_FILE: Final = "operating_curve.json"
+"""The bundle's optional table of thresholds and what was measured at each."""
+
+TEST_FILE: Final = "summary.json"
+"""The bundle's optional figures on test scans, as ``evaluate`` writes them."""
+
+RESEARCH_USE_ONLY: Final = "For research only: not a medical device; no answer may be used to diagnose or treat anyone."
+
+_LARGEST_FILE: Final = 4 << 20
+
+Told = TypeVar("Told")
+
+
+class StoredRate(StoredModel):
+    """A share with its interval."""
+
+    value: Fraction
+    low: Fraction
+    high: Fraction
+
+
+class CurvePoint(StoredModel):
+    """What was measured at one threshold."""
+
+    threshold: Fraction
+    sensitivity: StoredRate
+    specificity: StoredRate
+
+
+class OperatingCurve(StoredModel):
+    """Sensitivity and specificity over thresholds, as the page's slider shows them.
+
+    Attributes:
+        measured_on: Which scans, in words.
+        tumours: Tumour scans among them.
+        healthy: Healthy scans among them.
+        groups: Groups of related scans they come from.
+        level: How often intervals like these hold the truth; curves that do not tell were measured at 0.95.
+        points: One row a threshold, rising.
+    """
+
+    measured_on: Line
+    tumours: PositiveInt
+    healthy: PositiveInt
+    groups: PositiveInt
+    level: Fraction = 0.95
+    points: Annotated[tuple[CurvePoint, ...], Field(min_length=1, max_length=5000)]
+
+    @model_validator(mode="after")
+    def _rises(self) -> OperatingCurve:
+        thresholds = [point.threshold for point in self.points]
+        if any(later <= earlier for earlier, later in pairwise(thresholds)):
+            msg = "the thresholds must rise strictly"
+            raise ValueError(msg)
+        return self
+
+
+def read_model_info(predictor: Predictor, limits: Limits) -> dict[str, Any]:
+    """Tell everything about a model in plain types.
+
+    Args:
+        predictor: The model at work.
+        limits: What the service takes.
+
+    Raises:
+        BundleError: An optional file of the bundle is not what its name promises.
+    """
+    bundle, info = predictor.bundle, predictor.bundle.info
+    told = info.model_dump(mode="json")
+    kept = ("name", "digest", "created", "backbone", "temperature", "class_map_shape", "provenance", "validation")
+    test = _optional(bundle, TEST_FILE, TypeAdapter(dict[str, Any]).validate_json)
+    curve = _optional(bundle, CURVE_FILE, OperatingCurve.model_validate_json)
+    return {
+        **{name: told[name] for name in kept},
+        "version": brainslice.__version__,
+        "classes": list(bundle.labels.names),
+        "healthy": bundle.labels.healthy,
+        "warnings": list(info.warnings),
+        "threshold": predictor.threshold,
+        "input_size": predictor.recipe.size,
+        "test": None if test is None else rename_keys(test, RENAMED_IN_REPORTS),
+        "conformal": told.get("conformal"),
+        "operating_points": list(told.get("operating_points") or ()),
+        "operating_curve": None if curve is None else curve.model_dump(mode="json"),
+        "card": _card(bundle),
+        "research_use_only": RESEARCH_USE_ONLY,
+        "limits": {
+            "files": limits.files,
+            "file_bytes": limits.file_bytes,
+            "request_bytes": limits.request_bytes,
+        },
+    }
+
+
+def _optional(bundle: ModelBundle, name: str, read: Callable[[str], Told]) -> Told | None:
+    if name not in bundle.info.files:
+        return None
+    path = bundle.path(name)
+    try:
+        return read(_text(path))
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        where = ".".join(map(str, fault["loc"]))
+        msg = f"{path}: {where or 'the file'}: {fault['msg']}; take the file out of the bundle or write it again"
+        raise BundleError(msg) from None
+
+
+def _card(bundle: ModelBundle) -> str | None:
+    return _text(bundle.path(CARD_FILE)) if CARD_FILE in bundle.info.files else None
+
+
+def _text(path: Path) -> str:
+    try:
+        data = path.read_bytes()[: _LARGEST_FILE + 1]
+        if len(data) <= _LARGEST_FILE:
+            return data.decode("utf-8")
+        fault = f"must be at most {_LARGEST_FILE:,} bytes long"
+    except (OSError, UnicodeDecodeError) as error:
+        fault = f"cannot be read ({type(error).__name__})"
+    msg = f"{path}: {fault}; copy the bundle again"
+    raise BundleError(msg)
+
+
+def model_info_json(facts: dict[str, Any]) -> bytes:
+    """Write the facts as JSON, once for all who ask.
+
+    Raises:
+        BundleError: They hold numbers that JSON cannot say.
+    """
+    try:
+        return json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
+    except ValueError as error:
+        msg = f"{TEST_FILE}: must hold finite numbers only ({error}); take it out of the bundle or write it again"
+        raise BundleError(msg) from error

@@ -1,0 +1,72 @@
+// Pictures and class maps, drawn with the arithmetic of brainslice.inference (heat.upsample, colours.colour, overlay.draw_overlay).
+
+const STOPS = [
+  [20, 14, 54], [38, 13, 80], [61, 8, 102], [87, 3, 116], [115, 1, 121], [142, 1, 118], [169, 1, 111], [195, 11, 101], [218, 34, 89],
+  [237, 63, 78], [251, 92, 70], [255, 123, 76], [255, 150, 92], [255, 175, 108], [255, 199, 127], [255, 224, 149], [254, 248, 168],
+];
+
+/** Read a picture from a data URI without asking the network for it. */
+export async function decode(address) {
+  const bytes = Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
+  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
+  const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
+  const pen = canvas.getContext("2d", { willReadFrequently: true });
+  pen.drawImage(bitmap, 0, 0);
+  bitmap.close();
+  return pen.getImageData(0, 0, canvas.width, canvas.height);
+}
+
+/** The colour of a level from 0 (dark) to 1 (light). */
+export function colour(level) {
+  const place = Math.min(Math.max(level, 0), 1) * (STOPS.length - 1);
+  const below = Math.min(Math.floor(place), STOPS.length - 2);
+  return STOPS[below].map((from, channel) => from + (place - below) * (STOPS[below + 1][channel] - from));
+}
+
+/** Spread a coarse map, a list of rows, bilinearly; each value stands at the centre of its cell. */
+export function upsample(grid, width, height) {
+  const rows = grid.length, columns = grid[0].length;
+  const across = weights(columns, width), down = weights(rows, height);
+  const levels = new Float32Array(width * height);
+  for (let y = 0; y < height; y += 1) {
+    const [top, bottom, low] = down[y];
+    for (let x = 0; x < width; x += 1) {
+      const [left, right, far] = across[x];
+      const above = grid[top][left] * (1 - far) + grid[top][right] * far;
+      const below = grid[bottom][left] * (1 - far) + grid[bottom][right] * far;
+      levels[y * width + x] = above * (1 - low) + below * low;
+    }
+  }
+  return levels;
+}
+
+function weights(cells, pixels) {
+  return Array.from({ length: pixels }, (_, pixel) => {
+    const centre = Math.min(Math.max(((pixel + 0.5) * cells) / pixels - 0.5, 0), cells - 1);
+    const before = Math.min(Math.floor(centre), Math.max(cells - 2, 0));
+    return [before, Math.min(before + 1, cells - 1), centre - before];
+  });
+}
+
+/** Lay a class map over what the model saw; at opacity 0 the picture is left as it is, to the last bit. */
+export function overlay(seen, grid, opacity) {
+  const laid = new ImageData(new Uint8ClampedArray(seen.data), seen.width, seen.height);
+  const levels = upsample(grid, seen.width, seen.height);
+  const strongest = levels.reduce((most, level) => Math.max(most, level), 0);
+  if (opacity === 0 || strongest === 0) return laid;
+  levels.forEach((level, pixel) => {
+    const cover = opacity * Math.sqrt(level / strongest);
+    colour(level / strongest).forEach((tint, channel) => {
+      const place = 4 * pixel + channel;
+      laid.data[place] = Math.round((1 - cover) * laid.data[place] + cover * tint);
+    });
+  });
+  return laid;
+}
+
+/** Put a picture on a canvas, pixel for pixel. */
+export function put(canvas, picture) {
+  canvas.width = picture.width;
+  canvas.height = picture.height;
+  canvas.getContext("2d").putImageData(picture, 0, 0);
+}

@@ -1,0 +1,107 @@
+// What was found, in words: warnings, the verdict with its reasons, the bars and the set of possible classes.
+
+import { element } from "./element.js";
+import { sign } from "./sign.js";
+import { className, either, knows, number, percent, planeName, say } from "./words.js";
+
+/** Reasons of the gate: with any of these the picture may be no brain MRI slice, and no class is shown. */
+export const OUTSIDE = new Set(["flat", "no_background", "no_head", "out_of_distribution"]);
+
+export function verdictOf(entry) {
+  return entry.answer?.prediction.verdict ?? "none";
+}
+
+export function isOutside(prediction) {
+  return prediction.reasons.some(({ code }) => OUTSIDE.has(code));
+}
+
+/** A reason in the page's language, or in the service's own words where the page has none. */
+export function reasonWords({ code, words }) {
+  return knows(`reason.${code}`) ? say(`reason.${code}`) : words;
+}
+
+function markWords(mark) {
+  return knows(`mark.${mark}`) ? say(`mark.${mark}`) : say("mark.other", { mark });
+}
+
+/** What must be read before the answer. */
+export function warningWords(prediction) {
+  return [...(isOutside(prediction) ? [say("warning.outside")] : []), ...prediction.warnings.map(markWords)];
+}
+
+/** The sentences under the verdict's heading. */
+export function verdictWords(prediction, isVolume = false) {
+  const values = {
+    probability: percent(prediction.tumour_probability),
+    threshold: percent(prediction.threshold),
+    class: className(prediction.class),
+  };
+  if (prediction.verdict !== "refer") {
+    return [say(`verdict.${isVolume ? "volume." : ""}${prediction.verdict}.words`, values)];
+  }
+  const rest = isOutside(prediction) ? say("verdict.outside.words") : say("verdict.refer.lean", values);
+  return [say("verdict.refer.words"), rest];
+}
+
+export function showWarnings(node, prediction) {
+  node.replaceChildren(...warningWords(prediction).map((words, place) => {
+    const outside = place === 0 && isOutside(prediction);
+    return element("p", { class: outside ? "warning grave" : "warning" }, sign("refer"), element("span", {}, words));
+  }));
+}
+
+export function showVerdict(node, prediction, isVolume) {
+  const parts = [
+    element("p", { class: "verdict-word" }, sign(prediction.verdict), element("strong", {}, say(`verdict.${prediction.verdict}`))),
+    ...verdictWords(prediction, isVolume).map((words) => element("p", {}, words)),
+  ];
+  if (prediction.reasons.length > 0) {
+    parts.push(element("p", { class: "why" }, say("verdict.why")));
+    parts.push(element("ul", {}, ...prediction.reasons.map((reason) => element("li", {}, reasonWords(reason)))));
+  }
+  node.dataset.verdict = prediction.verdict;
+  node.replaceChildren(...parts);
+}
+
+/** One bar a class, and one for any tumour with the threshold on it. */
+export function showBars(node, prediction) {
+  const classes = Object.entries(prediction.probabilities);
+  const rows = classes.map(([name, share]) => bar(className(name), share, { possible: prediction.prediction_set.includes(name) }));
+  rows.push(bar(say("bars.tumour"), prediction.tumour_probability, { threshold: prediction.threshold }));
+  node.replaceChildren(...rows);
+}
+
+function bar(words, share, { possible = false, threshold = null }) {
+  const fill = element("span", { class: "fill" });
+  fill.style.setProperty("inline-size", `${100 * share}%`);
+  const track = element("span", { class: "track", "aria-hidden": "true" }, fill);
+  if (threshold !== null) {
+    const tick = element("span", { class: "mark-line" });
+    tick.style.setProperty("inset-inline-start", `${100 * threshold}%`);
+    track.append(tick);
+  }
+  const kind = ["bar", possible ? "possible" : "", threshold === null ? "" : "total"].join(" ").trim();
+  return element("div", { class: kind },
+    element("dt", {}, words), element("dd", {}, track, element("span", { class: "figure" }, percent(share))));
+}
+
+/** The prediction set in a sentence, with what its coverage means. */
+export function setWords(prediction) {
+  if (prediction.coverage === null || prediction.coverage === undefined) return [say("set.none")];
+  const coverage = percent(prediction.coverage);
+  const possible = prediction.prediction_set.map(className);
+  const first = possible.length > 0 ? say("set.words", { coverage, classes: either(possible) }) : say("set.empty", { coverage });
+  return [first, say("set.meaning", { coverage })];
+}
+
+/** What must be said beside the answer to a volume, in the page's language where it knows the sentence. */
+export function volumeNotes({ remarks }) {
+  return [say("volume.single"), ...remarks.map(({ code, words, value }) =>
+    (knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : words))];
+}
+
+export function doubtWords(prediction) {
+  return ["ood_score", "mutual_information"]
+    .filter((name) => typeof prediction[name] === "number")
+    .map((name) => say(`doubt.${name}`, { value: number(prediction[name], 2) }));
+}

@@ -1,0 +1,141 @@
+"""What is answered, field by field: the schema that programs read, and the shape that every answer is held to."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from brainslice.scan.input_problem import InputProblem
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+
+
+class _Answer(BaseModel):
+    model_config = ConfigDict(frozen=True, populate_by_name=True)
+
+
+class ReasonResponse(_Answer):
+    """Why a person has to look."""
+
+    code: str
+    message: str
+
+
+class PredictionResponse(_Answer):
+    """The answer to one scan."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="allow")
+
+    source: str
+    predicted: str = Field(alias="class")
+    probabilities: dict[str, Share]
+    tumour_probability: Share
+    threshold: Share
+    tumour: bool
+    verdict: str
+    reasons: list[ReasonResponse]
+    prediction_set: list[str]
+    coverage: float | None
+    ood_score: float | None
+    entropy: float
+    mutual_information: float | None
+    warnings: list[str]
+    bundle: str
+
+
+class RefusalResponse(_Answer):
+    """Why there is no answer to one scan."""
+
+    source: str
+    refused: str
+
+
+class PredictionsResponse(_Answer):
+    """An answer or a refusal for each scan, in their order."""
+
+    predictions: list[PredictionResponse | RefusalResponse]
+    model: str
+
+
+class ExplanationResponse(_Answer):
+    """A scan's answer with its pictures and class maps."""
+
+    prediction: PredictionResponse
+    network_input: str = Field(description="the picture the network saw, as a PNG data address")
+    original: str = Field(description="the slice as it was decoded, as a PNG data address")
+    maps: dict[str, list[list[float]]] = Field(
+        description="class to rows of its map, top to bottom, over what was seen"
+    )
+    map_note: str
+    model: str
+
+
+class SliceResponse(ExplanationResponse):
+    """The same, of one slice of a study."""
+
+    number: int = Field(alias="slice", description="from 1, inferior to superior")
+
+
+class ViewerResponse(_Answer):
+    """The handle under which a study's slices can be looked at."""
+
+    id: str
+    slices: int
+    expires_in: int = Field(description="seconds after the last look")
+
+
+class VolumeResponse(_Answer):
+    """The answer to one study."""
+
+    model_config = ConfigDict(frozen=True, extra="allow")
+
+    viewer: ViewerResponse
+    model: str
+
+
+class StatusResponse(_Answer):
+    """How the service is."""
+
+    status: str
+
+
+class FieldErrorResponse(_Answer):
+    """What is wrong with one parameter."""
+
+    field: str
+    message: str
+
+
+class SeriesResponse(_Answer):
+    """One of several series that may be chosen."""
+
+    name: str
+    slices: int
+    rows: int
+    columns: int
+    plane: str
+
+
+class InputProblemResponse(_Answer):
+    """What stands between a scan and its answer, and what there is to choose from."""
+
+    code: InputProblem
+    frames: int | None = Field(None, description="how many there are to choose from")
+    volume: bool | None = Field(None, description="whether they may be a volume, which /volume answers for")
+    series: list[SeriesResponse] | None = None
+    plane: str | None = Field(None, description="the plane the scanner took its slices in")
+    row: float | None = Field(None, description="millimetres from row to row of an axial slice cut from them")
+    column: float | None = Field(None, description="millimetres from column to column of one")
+
+
+class ProblemResponse(_Answer):
+    """What is wrong with a request (RFC 9457)."""
+
+    type: str
+    title: str
+    status: int
+    code: str
+    detail: str
+    errors: list[FieldErrorResponse] | None = None
+    input_problem: InputProblemResponse | None = None

@@ -1,0 +1,1 @@
+"""Uploaded files, read under limits."""

@@ -1,0 +1,103 @@
+"""Files of a zip archive, unpacked in memory under the limits that uploads have."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+import zlib
+from collections.abc import Callable, Iterator, Sequence
+from typing import Final
+
+from brainslice.service.problems import ErrorCode, ProblemError
+from brainslice.service.settings import Limits
+from brainslice.service.uploads.multipart import UploadedFile, plain_name
+
+_ZIP: Final = b"PK\x03\x04"
+_EMPTY_ZIP: Final = b"PK\x05\x06"
+_BLOCK: Final = 1 << 18
+_ENCRYPTED: Final = 0x1
+_PASSED_OVER: Final = frozenset({"__MACOSX", "DICOMDIR", "Thumbs.db", "desktop.ini"})
+_MOST_ENTRIES: Final = 10_000
+_ENTRY: Final = b"PK\x01\x02"
+# Others may ask for gigabytes before they give a byte.
+_COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
+# What damaged archives made the reader raise.
+_DAMAGE: Final = (
+    zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, IndexError,
+    OverflowError, MemoryError,
+)  # fmt: skip
+
+
+def unpacked(files: Sequence[UploadedFile], limits: Limits, hold: Callable[[int], None]) -> list[UploadedFile]:
+    """Put in the place of each zip archive the files in it.
+
+    Args:
+        files: What was sent.
+        limits: How many files there may be, and how large each.
+        hold: Told of bytes before they are kept; raises when they are too many.
+
+    Returns:
+        Files, none of them an archive.
+
+    Raises:
+        ProblemError: An archive is damaged, encrypted, holds an archive, or grows beyond the limits.
+    """
+    found: list[UploadedFile] = []
+    for file in files:
+        found += _members(file, limits, hold) if _is_zip(file.data) else [file]
+        if len(found) > limits.study_files:
+            raise ProblemError(
+                ErrorCode.TOO_LARGE, f"a study must be at most {limits.study_files} files; send one series"
+            )
+    if not found:
+        raise ProblemError(ErrorCode.UNREADABLE_SCAN, "the archive must hold files, got none; pack the study again")
+    return found
+
+
+def _is_zip(data: bytes) -> bool:
+    return data.startswith((_ZIP, _EMPTY_ZIP))
+
+
+def _members(file: UploadedFile, limits: Limits, hold: Callable[[int], None]) -> Iterator[UploadedFile]:
+    try:
+        # Counted before the reader makes an object of each.
+        if file.data.count(_ENTRY) > _MOST_ENTRIES:
+            detail = f"an archive must hold at most {_MOST_ENTRIES:,} entries, got more; pack one series alone"
+            raise ProblemError(ErrorCode.TOO_LARGE, detail)
+        with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
+            for entry in archive.infolist():
+                if not _is_passed_over(entry):
+                    yield UploadedFile(plain_name(entry.filename), _inflated(archive, entry, limits, hold))
+    except _DAMAGE as error:
+        detail = f"the archive is damaged or of an unusual kind ({type(error).__name__}); pack it again as plain zip"
+        raise ProblemError(ErrorCode.UNREADABLE_SCAN, detail) from None
+
+
+def _is_passed_over(entry: zipfile.ZipInfo) -> bool:
+    parts = [part for part in entry.filename.replace("\\", "/").split("/") if part]
+    return entry.is_dir() or not parts or any(part.startswith(".") or part in _PASSED_OVER for part in parts)
+
+
+def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, hold: Callable[[int], None]) -> bytes:
+    if entry.flag_bits & _ENCRYPTED:
+        raise ProblemError(
+            ErrorCode.UNREADABLE_SCAN, "the archive must not be encrypted; pack it again without a password"
+        )
+    if entry.compress_type not in _COMPRESSIONS:
+        raise ProblemError(
+            ErrorCode.UNREADABLE_SCAN, "the archive must be stored or deflated; pack it again as plain zip"
+        )
+    data = bytearray()
+    # The length that the entry tells is not believed: what counts is what comes out.
+    with archive.open(entry) as stream:
+        while block := stream.read(_BLOCK):
+            hold(len(block))
+            data += block
+            if len(data) > limits.file_bytes:
+                detail = f"files of an archive must hold at most {limits.file_bytes:,} bytes, got more; send it alone"
+                raise ProblemError(ErrorCode.TOO_LARGE, detail)
+    if _is_zip(bytes(data[:4])):
+        raise ProblemError(
+            ErrorCode.UNREADABLE_SCAN, "the archive must not hold archives; unpack the inner one and send that"
+        )
+    return bytes(data)

@@ -1,0 +1,171 @@
+"""Files of a multipart form, taken from the stream into memory under limits; nothing is spooled to a disk."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from typing import Final
+
+from python_multipart.exceptions import FormParserError
+from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.requests import ClientDisconnect, Request
+
+from brainslice.service.concurrency_limit import RequestSlot, in_time
+from brainslice.service.problems import ErrorCode, FieldError, ProblemError
+from brainslice.service.settings import Limits
+
+_FORM: Final = b"multipart/form-data"
+_LONGEST_NAME: Final = 200
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedFile:
+    """One file as it came.
+
+    Attributes:
+        name: What its sender calls it, without folders; only ever repeated to the sender.
+        data: Its bytes.
+    """
+
+    name: str = field(repr=False)
+    data: bytes = field(repr=False)
+
+
+async def receive_files(
+    request: Request, name: str, most: int, limits: Limits, ticket: RequestSlot
+) -> list[UploadedFile]:
+    """Read the files that a form sends in one of its fields.
+
+    Args:
+        request: The request, its body not yet read.
+        name: The field's name; all other fields are passed over.
+        most: How many files there may be.
+        limits: How large they may be, and how long they may take.
+        ticket: Where memory is set aside while bytes arrive.
+
+    Returns:
+        At least one file, in their order.
+
+    Raises:
+        ProblemError: The body is no form, incomplete, slow, too large, or has no such field.
+    """
+    boundary = _boundary_of(request)
+    _refuse_by_length(request, limits)
+    form = _Form(name, most, limits, ticket)
+    late = ProblemError(ErrorCode.SLOW_UPLOAD, f"the upload must arrive within {limits.upload_seconds:g} seconds")
+    await in_time(limits.upload_seconds, form.read(boundary, request.stream()), late)
+    if not form.files:
+        what = "holds no file; send at least one"
+        raise ProblemError(ErrorCode.BAD_VALUE, f"the field {name!r} {what}", [FieldError(name, what)])
+    return form.files
+
+
+def _boundary_of(request: Request) -> bytes:
+    kind, options = parse_options_header(request.headers.get("content-type", ""))
+    boundary = options.get(b"boundary", b"")
+    if kind.lower() != _FORM or not boundary:
+        raise ProblemError(
+            ErrorCode.WRONG_TYPE, "the body must be multipart/form-data with a boundary; send files as a form"
+        )
+    return boundary
+
+
+def _refuse_by_length(request: Request, limits: Limits) -> None:
+    told = request.headers.get("content-length", "")
+    # Whoever tells a length in advance is refused in advance; the others while their bytes arrive.
+    if told.isascii() and told.isdigit() and int(told) > limits.request_bytes:
+        detail = f"a request must hold at most {limits.request_bytes:,} bytes, got {told}; send fewer files"
+        raise ProblemError(ErrorCode.TOO_LARGE, detail)
+
+
+class _Form:
+    """What a parser tells of a form, part by part; only the parts of one field are kept."""
+
+    def __init__(self, name: str, most: int, limits: Limits, ticket: RequestSlot) -> None:
+        self.files: list[UploadedFile] = []
+        self._wanted = name
+        self._most = most
+        self._limits = limits
+        self._ticket = ticket
+        self._ended = False
+        self._header = [b"", b""]
+        self._disposition = b""
+        self._name: str | None = None
+        self._data = bytearray()
+
+    async def read(self, boundary: bytes, stream: AsyncIterator[bytes]) -> None:
+        try:
+            parser = MultipartParser(
+                boundary,
+                {
+                    "on_part_begin": self._begin,
+                    "on_header_field": self._header_field,
+                    "on_header_value": self._header_value,
+                    "on_header_end": self._end_header,
+                    "on_headers_finished": self._end_headers,
+                    "on_part_data": self._add,
+                    "on_part_end": self._end,
+                    "on_end": self._finish,
+                },
+            )
+            async for chunk in stream:
+                self._ticket.hold(len(chunk))
+                parser.write(chunk)
+            parser.finalize()
+        except (FormParserError, ClientDisconnect):
+            raise _broken_form() from None
+        if not self._ended:
+            raise _broken_form()
+
+    def _begin(self) -> None:
+        self._header, self._disposition, self._name = [b"", b""], b"", None
+        self._data = bytearray()
+
+    def _header_field(self, data: bytes, start: int, end: int) -> None:
+        self._header[0] += data[start:end]
+
+    def _header_value(self, data: bytes, start: int, end: int) -> None:
+        self._header[1] += data[start:end]
+
+    def _end_header(self) -> None:
+        if self._header[0].lower() == b"content-disposition":
+            self._disposition = self._header[1]
+        self._header = [b"", b""]
+
+    def _end_headers(self) -> None:
+        _, options = parse_options_header(self._disposition)
+        if options.get(b"name", b"").decode("utf-8", "replace") != self._wanted:
+            return
+        if len(self.files) >= self._most:
+            detail = f"a request must hold at most {self._most} files, got more; send them in several"
+            raise ProblemError(ErrorCode.TOO_LARGE, detail)
+        self._name = plain_name(options.get(b"filename", b"")) or f"file {len(self.files) + 1}"
+
+    def _add(self, data: bytes, start: int, end: int) -> None:
+        if self._name is None:
+            return
+        if len(self._data) + end - start > self._limits.file_bytes:
+            detail = f"a file must hold at most {self._limits.file_bytes:,} bytes, got more; export the slice alone"
+            raise ProblemError(ErrorCode.TOO_LARGE, detail)
+        self._data += data[start:end]
+
+    def _end(self) -> None:
+        if self._name is not None:
+            self.files.append(UploadedFile(self._name, bytes(self._data)))
+        self._name, self._data = None, bytearray()
+
+    def _finish(self) -> None:
+        self._ended = True
+
+
+def _broken_form() -> ProblemError:
+    return ProblemError(
+        ErrorCode.BAD_UPLOAD, "the body must be a complete multipart form, got something else; send it again"
+    )
+
+
+def plain_name(told: bytes | str) -> str:
+    """Keep of a name what can be repeated on one line: no folder, nothing that does not print."""
+    text = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
+    last = text.replace("\\", "/").rsplit("/", 1)[-1]
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in last)[:_LONGEST_NAME]

@@ -1,0 +1,1 @@
+"""Adaptation of a bundle to another site."""

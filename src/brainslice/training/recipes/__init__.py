@@ -1,0 +1,1 @@
+"""Training recipes: quick on cached features, full on the whole network."""

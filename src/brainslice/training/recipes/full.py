@@ -1,0 +1,49 @@
+"""The recipe ``full`` (A8): the head on a frozen backbone, then the whole network."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from brainslice.models.augmentation import augmentation, train_ready
+from brainslice.models.build import Stage, set_trainable
+from brainslice.training.batches import BatchSequence, Inputs, Rows
+from brainslice.training.history import Epoch
+from brainslice.training.stage import StageContext, ValidationScorer, run_stage
+from brainslice.training.task import TrainingTask
+
+_SCORING_BATCH = 64
+
+
+def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
+    """Train a network's head, then all of it, and leave it with the weights that validated best.
+
+    Args:
+        task: What to train, on what, how.
+
+    Returns:
+        What happened in each epoch.
+    """
+    train = task.config.train
+    model = train_ready(task.network, augmentation(task.augmentation_config, task.config.seed))
+    lesson = task.training_data()
+
+    def fetch(rows: Rows, _: np.random.Generator) -> Inputs:
+        return np.asarray(task.inputs[rows, ..., np.newaxis], np.float32)
+
+    feed = BatchSequence(lesson, fetch, task.shuffle)
+    held_out = fetch(task.split.validation, np.random.default_rng(0))
+    examine = ValidationScorer(
+        lambda: np.asarray(task.network.model.predict(held_out, batch_size=_SCORING_BATCH, verbose=0)["logits"]),
+        task.labels[task.split.validation],
+    )
+    fingerprint = task.fingerprint()
+    epochs: tuple[Epoch, ...] = ()
+    frozen = min(train.freeze_backbone_epochs, train.epochs)
+    stages: tuple[tuple[Stage, int], ...] = (("head", frozen), ("all", train.epochs - frozen))
+    for name, count in stages:
+        if count < 1:
+            continue
+        set_trainable(task.network, name)
+        course = StageContext(fingerprint, task.workspace / f"{name}.npz", epochs, task.progress)
+        epochs = run_stage(model, feed, examine, task.stage(name, count, train.lr), course)
+    return epochs

@@ -1,1 +1,0 @@
-"""Logits become a verdict."""

@@ -1,0 +1,105 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from brainslice.bundle import open_bundle, update_bundle
+from brainslice.bundle.migration import (
+    RENAMED_IN_FORMAT_2,
+    is_sealed,
+    migrate_adaptation,
+    migrate_description,
+    rename_keys,
+)
+from brainslice.errors import BundleError
+from brainslice.files import sha256_of
+
+FORMAT_1 = Path(__file__).with_name("bundle_format_1.json")
+
+
+@pytest.fixture
+def older(tmp_path: Path) -> Path:
+    """A bundle as format 1 stored it, with files of this test's own behind its hashes."""
+    folder = tmp_path / "older"
+    folder.mkdir()
+    said = json.loads(FORMAT_1.read_text(encoding="utf-8"))
+    for name in said["files"]:
+        (folder / name).write_bytes(name.encode())
+        said["files"][name] = sha256_of(folder / name)
+    (folder / "bundle.json").write_text(sealed(said), encoding="utf-8", newline="\n")
+    return folder
+
+
+def sealed(said: dict[str, object]) -> str:
+    import hashlib
+
+    def spelled(digest: str) -> str:
+        return json.dumps({**said, "digest": digest}, indent=2, ensure_ascii=False) + "\n"
+
+    return spelled(hashlib.sha256(spelled("0" * 64).encode()).hexdigest())
+
+
+def test_a_description_of_format_1_is_known_by_its_own_digest() -> None:
+    text = FORMAT_1.read_text(encoding="utf-8")
+    assert is_sealed(text)
+    assert not is_sealed(text.replace('"threshold": 0.5', '"threshold": 0.1', 1))
+    assert not is_sealed(text + "\n")
+
+
+def test_a_bundle_of_format_1_opens_under_todays_names_and_keeps_its_digest(older: Path) -> None:
+    before = json.loads((older / "bundle.json").read_text(encoding="utf-8"))
+    info = open_bundle(older).info
+    assert (info.format, info.digest) == (2, before["digest"])
+    assert info.provenance.training_recipe == before["provenance"]["training"]
+    assert info.ood_detector is not None
+    assert info.half_precision is not None
+    assert info.ood_detector.components == before["outliers"]["directions"]
+    assert info.ood_detector.rejection_rate == before["outliers"]["refused"]
+    assert info.half_precision.same_class == before["halved"]["same_class"]
+
+
+def test_a_bundle_of_format_1_is_written_in_the_new_format_when_it_is_changed(older: Path) -> None:
+    update_bundle(older, threshold=0.3)
+    said = json.loads((older / "bundle.json").read_text(encoding="utf-8"))
+    assert said["format"] == 2
+    assert "outliers" not in said
+    assert open_bundle(older).info.threshold == 0.3
+
+
+@pytest.mark.parametrize("change", [lambda said: said.update(threshold=0.1), lambda said: said.pop("digest")])
+def test_an_altered_bundle_of_format_1_is_refused(older: Path, change: Callable[[dict[str, object]], object]) -> None:
+    path = older / "bundle.json"
+    said = json.loads(path.read_text(encoding="utf-8"))
+    change(said)
+    path.write_text(json.dumps(said, indent=2) + "\n", encoding="utf-8", newline="\n")
+    with pytest.raises(BundleError, match=r"altered|digest"):
+        open_bundle(older)
+
+
+def test_every_renamed_key_is_given_its_new_name() -> None:
+    text = json.dumps({"ensemble": {"heard": 2}, **json.loads(FORMAT_1.read_text(encoding="utf-8"))})
+    said = json.loads(migrate_description(text, 2))
+    for path, new in RENAMED_IN_FORMAT_2.items():
+        *sections, old = path.split(".")
+        inner = said
+        for place, _ in enumerate(sections):
+            section = ".".join(sections[: place + 1])
+            inner = inner[RENAMED_IN_FORMAT_2.get(section, sections[place])]
+        assert new in inner
+        assert old not in inner
+
+
+def test_keys_are_renamed_at_their_own_place_only() -> None:
+    tree = {"a": {"b": 1}, "b": 2}
+    assert rename_keys(tree, {"a.b": "c"}) == {"a": {"c": 1}, "b": 2}
+    assert tree == {"a": {"b": 1}, "b": 2}
+
+
+def test_an_adaptation_of_format_1_is_read_and_a_newer_one_stays_as_it_is() -> None:
+    older = {"format": 1, "table": [], "curve": [], "out_of_fold": [{"called_tumour": True}]}
+    newer = {"format": 2, "comparison": [], "learning_curve": [], "out_of_fold": [{"predicted_tumour": True}]}
+    assert json.loads(migrate_adaptation(json.dumps(older))) == newer
+    assert json.loads(migrate_adaptation(json.dumps(newer))) == newer

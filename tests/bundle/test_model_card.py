@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import pytest
+import yaml
+
+from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
+from brainslice.bundle.model_card import model_card, updated_card
+from brainslice.bundle.types import BundleDraft
+
+
+def front_matter(card: str) -> dict[str, object]:
+    opening, matter, _ = card.split("---\n", 2)
+    assert opening == ""
+    read: dict[str, object] = yaml.safe_load(matter)
+    return read
+
+
+def marked(draft: BundleDraft, **marks: bool) -> BundleDraft:
+    return draft.model_copy(update={"provenance": draft.provenance.model_copy(update=marks)})
+
+
+def test_the_front_matter_is_yaml_that_hubs_can_read(draft: BundleDraft) -> None:
+    read = front_matter(model_card(draft))
+    assert read["license"] == "mit"
+    assert read["pipeline_tag"] == "image-classification"
+    assert read["model_name"] == draft.name
+
+
+@pytest.mark.parametrize("name", ["a: b", "- x", "yes", '"quoted" #1', "---", "Kopf № 7 😀", "{curly} [square]"])
+def test_no_name_can_break_the_front_matter(draft: BundleDraft, name: str) -> None:
+    assert front_matter(model_card(draft.model_copy(update={"name": name})))["model_name"] == name
+
+
+def test_research_use_only_is_said_of_every_model(draft: BundleDraft) -> None:
+    assert "**Research use only**: not a medical device" in model_card(draft)
+
+
+@pytest.mark.parametrize("mark", ["leaky", "phantom"])
+def test_a_mark_is_said_in_words_and_as_a_tag(draft: BundleDraft, mark: str) -> None:
+    with_mark, without = model_card(marked(draft, **{mark: True})), model_card(draft)
+    assert f"**{mark.capitalize()}.**" in with_mark
+    assert f"**{mark.capitalize()}.**" not in without
+    tags = front_matter(with_mark)["tags"]
+    assert isinstance(tags, list)
+    assert mark in tags
+
+
+def test_the_card_tells_where_the_model_comes_from(draft: BundleDraft) -> None:
+    card = model_card(draft)
+    told = (
+        "drawn",
+        "clean",
+        "quick",
+        "seed: 7",
+        "30 scans of 10 groups",
+        "efficientnetv2-b0",
+        "1.25",
+        "n = 12",
+    )
+    assert [word for word in told if word not in card] == []
+
+
+def test_an_untested_model_says_so(draft: BundleDraft) -> None:
+    assert "Nothing was tested" in model_card(draft)
+    assert "Nothing was tested" in model_card(draft, [])
+
+
+def test_findings_on_test_scans_stand_one_a_line_and_cannot_become_headings(draft: BundleDraft) -> None:
+    card = model_card(draft, ["accuracy 91.2 % (89.0 to 93.1), n = 1,404", "first\n## second"])
+    assert "- accuracy 91.2 % (89.0 to 93.1), n = 1,404\n- first \\#\\# second\n" in card
+    assert "Nothing was tested" not in card
+    assert "## second" not in card.replace("\\#", "")
+
+
+def test_a_card_says_the_same_twice(draft: BundleDraft) -> None:
+    assert model_card(draft, ["x"]) == model_card(draft, ["x"])
+
+
+def test_an_amended_card_keeps_what_was_measured_and_says_at_which_threshold(draft: BundleDraft) -> None:
+    found = ("accuracy: 0.9 [0.8, 0.95]",)
+    card = model_card(draft, found)
+    later = draft.model_copy(update={"threshold": 0.3})
+    amended = updated_card(card, draft, later)
+    assert "= 0.3 on" in amended
+    assert r"- accuracy: 0.9 \[0.8, 0.95\]" in amended
+    assert "counted at a threshold of 0.5" in amended
+    assert amended.index("## Test scans") < amended.index("## Limits")
+    assert updated_card(card, draft, draft) == card
+    assert updated_card(model_card(draft), draft, draft) == model_card(draft)
+
+
+def test_a_card_that_is_none_of_ours_is_written_anew(draft: BundleDraft) -> None:
+    assert updated_card("no card", draft, draft) == model_card(draft)
+
+
+def test_what_may_refer_a_scan_to_a_person_is_told_and_nothing_where_there_is_nothing(draft: BundleDraft) -> None:
+    sets = StoredConformalSets(
+        method="lac", coverage=0.9, quantiles=(0.2, 0.9, None, 0.1), counts=(9, 12, 4, 20), groups=(3, 12, 2, 7)
+    )
+    gate = StoredOodDetector(limit=0.2, components=128, training_scans=2000, validation_scans=500, rejection_rate=0.018)
+    card = model_card(draft.model_copy(update={"conformal": sets, "ood_detector": gate}))
+    assert "Prediction sets (LAC) hold the true class of 90% of scans" in card
+    assert "glioma 9 of 3 groups, meningioma 12, no_tumor 4 of 2 groups" in card
+    assert "In every set, as too few were seen: no_tumor." in card
+    assert "found 1.8% of 500 validation scans strange" in card
+    assert "Prediction sets" not in model_card(draft)
+    assert "A gate" not in model_card(draft)

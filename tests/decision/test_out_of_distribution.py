@@ -1,0 +1,147 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+from sklearn.metrics import roc_auc_score
+
+from brainslice.decision.out_of_distribution import OutOfDistributionDetector, fit_ood_detector
+from brainslice.errors import BundleError, CalibrationError
+
+FEATURES = 80
+
+
+def usual(rng: np.random.Generator, scans: int) -> np.ndarray:
+    """Features that vary in six directions, and little in all others."""
+    directions = np.random.default_rng(99).normal(size=(6, FEATURES))
+    return 5.0 + rng.normal(size=(scans, 6)) @ directions + 0.05 * rng.normal(size=(scans, FEATURES))
+
+
+@pytest.fixture
+def gate() -> OutOfDistributionDetector:
+    rng = np.random.default_rng(0)
+    return fit_ood_detector(usual(rng, 300), usual(rng, 200), 0.02)
+
+
+@pytest.mark.parametrize("refused", [0.0, 0.02, 0.1])
+def test_as_many_held_out_scans_are_strange_as_may_be(refused: float) -> None:
+    rng = np.random.default_rng(1)
+    held_out = usual(rng, 200)
+    gate = fit_ood_detector(usual(rng, 300), held_out, refused)
+    strange = (gate.ood_score(held_out) > 1).mean()
+    assert refused - 1 / 200 <= strange <= refused
+
+
+def test_scans_that_vary_otherwise_are_strange_and_new_scans_of_the_usual_kind_are_not(
+    gate: OutOfDistributionDetector,
+) -> None:
+    rng = np.random.default_rng(2)
+    same, other = usual(rng, 500), 5.0 + 2.0 * rng.normal(size=(500, FEATURES))
+    scores = np.concatenate([gate.ood_score(same), gate.ood_score(other)])
+    assert roc_auc_score(np.arange(1000) >= 500, scores) > 0.99
+    assert (gate.ood_score(same) > 1).mean() < 0.08
+    assert (gate.ood_score(other) > 1).mean() > 0.95
+
+
+def test_what_is_left_over_is_what_principal_components_do_not_reconstruct() -> None:
+    rng = np.random.default_rng(3)
+    training, fresh = usual(rng, 400), rng.normal(size=(50, FEATURES))
+    gate = fit_ood_detector(training, usual(rng, 100), 0.05)
+
+    def of_length_one(features: np.ndarray) -> np.ndarray:
+        return np.asarray(features / np.linalg.norm(features, axis=1, keepdims=True))
+
+    oracle = PCA(gate.components.shape[1]).fit(of_length_one(training))
+    rebuilt = oracle.inverse_transform(oracle.transform(of_length_one(fresh)))
+    expected = ((of_length_one(fresh) - rebuilt) ** 2).sum(axis=1)
+    np.testing.assert_allclose(gate.ood_score(fresh) * gate.limit, expected, rtol=0.02)
+
+
+@given(st.floats(0.01, 100.0))
+def test_brighter_features_are_no_stranger(scale: float) -> None:
+    rng = np.random.default_rng(4)
+    gate = fit_ood_detector(usual(rng, 100), usual(rng, 50), 0.02)
+    fresh = usual(rng, 20)
+    np.testing.assert_allclose(gate.ood_score(fresh * scale), gate.ood_score(fresh), rtol=1e-6)
+
+
+@pytest.mark.parametrize("scans", [30, 300])
+def test_more_features_than_scans_are_spanned_as_well(scans: int) -> None:
+    rng = np.random.default_rng(5)
+    gate = fit_ood_detector(usual(rng, scans), usual(rng, 100), 0.02)
+    gram = gate.components.T @ gate.components
+    np.testing.assert_allclose(gram, np.eye(len(gram)), atol=2e-3)
+    assert gate.ood_score(rng.normal(size=(50, FEATURES))).min() > 1
+
+
+@pytest.mark.parametrize("features", [1, 3])
+def test_a_network_of_few_features_has_a_gate_that_lets_its_own_scans_through(features: int) -> None:
+    rng = np.random.default_rng(6)
+    gate = fit_ood_detector(rng.random((40, features)), rng.random((20, features)), 0.0)
+    assert np.isfinite(gate.ood_score(rng.random((5, features)))).all()
+
+
+def test_features_without_length_are_no_error(gate: OutOfDistributionDetector) -> None:
+    assert np.isfinite(gate.ood_score(np.zeros((1, FEATURES)))).all()
+
+
+def test_a_gate_read_again_gives_the_same_numbers_from_a_small_file(
+    gate: OutOfDistributionDetector, tmp_path: Path
+) -> None:
+    gate.save(tmp_path / "outliers.npz")
+    again = OutOfDistributionDetector.read(tmp_path / "outliers.npz", gate.limit)
+    fresh = np.random.default_rng(7).normal(size=(20, FEATURES))
+    np.testing.assert_array_equal(again.ood_score(fresh), gate.ood_score(fresh))
+    assert (tmp_path / "outliers.npz").stat().st_size < 2 * FEATURES * (gate.components.shape[1] + 1) + 1000
+
+
+@pytest.mark.parametrize("features", [6400, 20_000])
+def test_many_features_side_by_side_still_make_a_file_below_three_megabytes(features: int, tmp_path: Path) -> None:
+    rng = np.random.default_rng(8)
+    gate = fit_ood_detector(
+        rng.random((60, features), dtype=np.float32), rng.random((5, features), dtype=np.float32), 0.0
+    )
+    gate.save(tmp_path / "outliers.npz")
+    assert (tmp_path / "outliers.npz").stat().st_size < 3_000_000
+
+
+@pytest.mark.parametrize("data", [b"", b"no arrays", b"PK\x03\x04" + bytes(60)])
+def test_a_damaged_file_is_one_clear_line(data: bytes, tmp_path: Path) -> None:
+    (tmp_path / "outliers.npz").write_bytes(data)
+    with pytest.raises(BundleError, match="must hold a gate's centre and directions"):
+        OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
+
+
+def test_arrays_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+    np.savez(tmp_path / "outliers.npz", centre=np.zeros(4), directions=np.zeros((5, 2)))
+    with pytest.raises(BundleError, match="must hold a gate's centre and directions"):
+        OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
+
+
+def test_pickles_are_never_opened(tmp_path: Path) -> None:
+    np.savez(tmp_path / "outliers.npz", centre=np.array([{}]), directions=np.zeros((1, 1)))
+    with pytest.raises(BundleError, match="allow_pickle"):
+        OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
+
+
+def test_features_of_another_network_are_refused(gate: OutOfDistributionDetector) -> None:
+    with pytest.raises(BundleError, match="must be given 80 features, got 81"):
+        gate.ood_score(np.zeros((2, FEATURES + 1)))
+
+
+@pytest.mark.parametrize("refused", [-0.1, 1.0])
+def test_a_share_that_is_none_is_refused(refused: float) -> None:
+    features = usual(np.random.default_rng(0), 10)
+    with pytest.raises(CalibrationError, match="share of scans to refuse"):
+        fit_ood_detector(features, features, refused)
+
+
+def test_a_gate_cannot_be_made_of_nothing() -> None:
+    features = usual(np.random.default_rng(0), 10)
+    for training, held_out in ((features[:0], features), (features, features[:0]), (features[:, :0], features[:, :0])):
+        with pytest.raises(CalibrationError, match="got none"):
+            fit_ood_detector(training, held_out, 0.02)

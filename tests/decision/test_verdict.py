@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.decision.verdict import Reason, Verdict, VerdictInputs, decide
+from brainslice.labels import LabelSet
+
+LABELS = LabelSet()
+
+# Made inside the tests: the check of types draws elements at random, which no strategy may.
+anything = st.fixed_dictionaries(
+    {
+        "tumour": st.booleans(),
+        "input_faults": st.lists(st.sampled_from(list(Reason)[:4]), max_size=2, unique=True).map(tuple),
+        "prediction_set": st.none() | st.lists(st.sampled_from(LABELS.names), unique=True).map(tuple),
+        "near_threshold": st.booleans(),
+        "disagreement": st.booleans(),
+    }
+)
+
+
+@pytest.mark.parametrize(
+    ("tumour", "possible", "verdict", "reasons"),
+    [
+        (True, None, Verdict.TUMOUR, ()),
+        (False, None, Verdict.NO_TUMOUR, ()),
+        (True, ("glioma",), Verdict.TUMOUR, ()),
+        (True, ("glioma", "meningioma", "pituitary"), Verdict.TUMOUR, ()),
+        (False, ("no_tumor",), Verdict.NO_TUMOUR, ()),
+        (True, ("glioma", "no_tumor"), Verdict.REFER, (Reason.UNDECIDED,)),
+        (False, ("no_tumor", "pituitary"), Verdict.REFER, (Reason.UNDECIDED,)),
+        (True, (), Verdict.REFER, (Reason.EMPTY_SET,)),
+        (True, ("no_tumor",), Verdict.REFER, (Reason.CONTRADICTION,)),
+        (False, ("glioma",), Verdict.REFER, (Reason.CONTRADICTION,)),
+    ],
+)
+def test_a_set_refers_where_it_leaves_open_whether_there_is_a_tumour(
+    *, tumour: bool, possible: tuple[str, ...] | None, verdict: Verdict, reasons: tuple[Reason, ...]
+) -> None:
+    assert decide(VerdictInputs(tumour, prediction_set=possible), LABELS) == (verdict, reasons)
+
+
+@given(anything)
+def test_a_scan_is_referred_exactly_where_there_is_a_reason(parts: dict[str, Any]) -> None:
+    found = VerdictInputs(**parts)
+    verdict, reasons = decide(found, LABELS)
+    assert (verdict is Verdict.REFER) == bool(reasons)
+    if not reasons:
+        assert (verdict is Verdict.TUMOUR) == found.tumour
+
+
+@given(anything)
+def test_every_doubt_is_told_and_what_is_wrong_with_the_picture_comes_first(parts: dict[str, Any]) -> None:
+    found = VerdictInputs(**parts)
+    _, reasons = decide(found, LABELS)
+    assert reasons[: len(found.input_faults)] == found.input_faults
+    assert (Reason.NEAR_THRESHOLD in reasons) == found.near_threshold
+    assert (Reason.DISAGREEMENT in reasons) == found.disagreement
+    assert len(set(reasons)) == len(reasons)
+
+
+def test_each_reason_has_words_of_its_own_that_fit_a_line() -> None:
+    words = [reason.message for reason in Reason]
+    assert len(set(words)) == len(words)
+    assert all(word and "\n" not in word and len(word) < 100 for word in words)

@@ -1,0 +1,144 @@
+from __future__ import annotations
+
+import errno
+from dataclasses import replace
+from pathlib import Path
+from typing import NoReturn
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from brainslice.decision.verdict import Verdict
+from brainslice.errors import DatasetError, ResourceError, UsageError
+from brainslice.inference.colormap import apply_colormap
+from brainslice.inference.overlay import caption, draw_overlay, draw_page, save_overlay
+from brainslice.inference.prediction import Prediction
+from brainslice.labels import LabelSet
+
+SEEN = np.random.default_rng(0).integers(0, 256, size=(48, 48), dtype=np.uint8)
+HEAT = np.hypot(*np.mgrid[-24:24, -20:28]).astype(np.float32)
+
+
+@pytest.fixture
+def prediction() -> Prediction:
+    labels = LabelSet()
+    return Prediction(
+        source="Jane Doe 1970-01-01.png",
+        labels=labels,
+        probabilities=dict(zip(labels.names, (0.9991, 0.0003, 0.0004, 0.0002), strict=True)),
+        threshold=0.5,
+        warnings=("phantom", "leaky"),
+        bundle="0" * 64,
+        network_input=SEEN,
+        class_maps=np.random.default_rng(1).random((3, 3, 4), dtype=np.float32),
+        verdict=Verdict.TUMOUR,
+    )
+
+
+def grey(picture: np.ndarray) -> np.ndarray:
+    return np.repeat(picture[..., np.newaxis], 3, axis=-1)
+
+
+def test_where_there_is_no_heat_the_scan_shows_through_unchanged() -> None:
+    np.testing.assert_array_equal(draw_overlay(SEEN, np.zeros_like(HEAT), 1.0), grey(SEEN))
+    half = np.where(np.arange(48) < 24, HEAT, np.float32(0))
+    np.testing.assert_array_equal(draw_overlay(SEEN, half, 1.0)[:, 24:], grey(SEEN)[:, 24:])
+
+
+def test_an_opacity_of_none_shows_the_scan_alone() -> None:
+    np.testing.assert_array_equal(draw_overlay(SEEN, HEAT, 0.0), grey(SEEN))
+
+
+def test_at_full_opacity_the_strongest_point_hides_the_scan() -> None:
+    strongest = np.unravel_index(HEAT.argmax(), HEAT.shape)
+    lightest = apply_colormap(np.ones((1, 1), dtype=np.float32))[0, 0]
+    np.testing.assert_array_equal(draw_overlay(SEEN, HEAT, 1.0)[strongest], lightest)
+
+
+@settings(max_examples=15)
+@given(st.floats(1e-3, 1e3), st.floats(0, 1))
+def test_colours_tell_the_heat_relative_to_its_strongest_point(factor: float, opacity: float) -> None:
+    scaled = draw_overlay(SEEN, HEAT * np.float32(factor), opacity).astype(int)
+    assert np.abs(scaled - draw_overlay(SEEN, HEAT, opacity)).max() <= 1
+
+
+@pytest.mark.parametrize("opacity", [-0.01, 1.01, np.nan])
+def test_an_opacity_that_is_no_share_is_refused(opacity: float) -> None:
+    with pytest.raises(UsageError, match="opacity must be a share from 0 to 1"):
+        draw_overlay(SEEN, HEAT, opacity)
+
+
+@pytest.mark.parametrize("number", [-1e-3, np.nan, np.inf])
+def test_heat_that_is_no_heat_is_refused(number: float) -> None:
+    heat = HEAT.copy()
+    heat[3, 4] = number
+    with pytest.raises(UsageError, match="heat must be finite and at least 0"):
+        draw_overlay(SEEN, heat)
+
+
+def test_the_caption_says_the_class_an_honest_percentage_and_every_warning(prediction: Prediction) -> None:
+    answer, meaning, warnings = caption(prediction, "glioma")
+    assert answer == "glioma, > 99 %  (any tumour > 99 %)"
+    assert meaning == "evidence for glioma, relative to its strongest point"
+    assert warnings == "phantom · leaky · research use only"
+
+
+def test_a_class_that_was_asked_for_is_named_and_drawn(prediction: Prediction) -> None:
+    assert "evidence for pituitary" in caption(prediction, "pituitary")[1]
+    assert draw_page(prediction, "pituitary").tobytes() != draw_page(prediction).tobytes()
+    with pytest.raises(DatasetError, match="got 'wart'"):
+        draw_page(prediction, "wart")
+
+
+def test_the_page_holds_the_scan_its_overlay_and_all_lines(prediction: Prediction) -> None:
+    page = np.asarray(draw_page(prediction)).astype(int)
+    scan, overlay = page[12:460, 12:460], page[12:460, 472:920]
+    assert (scan.max(axis=2) == scan.min(axis=2)).all(), "the scan is grey"
+    assert (overlay.max(axis=2) - overlay.min(axis=2)).max() > 90, "the overlay is not"
+    for top in (472, 498, 524):
+        assert page[top : top + 24, 12:300].max() > 200, f"no line of the caption at row {top}"
+
+
+def test_marks_are_drawn(prediction: Prediction) -> None:
+    unmarked = draw_page(replace(prediction, warnings=()))
+    assert unmarked.tobytes() != draw_page(prediction).tobytes()
+
+
+def test_names_of_any_length_stay_on_the_page(prediction: Prediction) -> None:
+    labels = LabelSet(names=("w" * 300, "healthy"), healthy="healthy")
+    long = replace(
+        prediction, labels=labels, probabilities={"w" * 300: 0.6, "healthy": 0.4}, class_maps=np.ones((2, 2, 2))
+    )
+    page = np.asarray(draw_page(long))
+    assert not page[472:, -12:].any()
+    assert page[498:524, 790:800].max() == 0, "the text runs into the colour bar"
+
+
+def test_the_file_is_a_png_that_tells_nothing_but_the_picture(prediction: Prediction, tmp_path: Path) -> None:
+    path = tmp_path / "overlays" / "first.png"
+    save_overlay(prediction, path)
+    with Image.open(path) as picture:
+        assert picture.format == "PNG"
+        assert picture.info == {}
+        assert picture.tobytes() == draw_page(prediction).tobytes()
+    assert b"Jane" not in path.read_bytes()
+    assert [found.name for found in path.parent.iterdir()] == ["first.png"]
+
+
+def test_a_full_disk_leaves_the_older_picture(
+    prediction: Prediction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "overlay.png"
+    path.write_bytes(b"older")
+
+    def full(*_: object, **__: object) -> NoReturn:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    with pytest.raises(ResourceError, match="no space left on the disk"):
+        save_overlay(prediction, path)
+    assert path.read_bytes() == b"older"
+    assert list(tmp_path.iterdir()) == [path]

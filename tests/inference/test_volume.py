@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.decision.verdict import Reason, Verdict
+from brainslice.errors import UnreadableScanError
+from brainslice.inference.predictor import Predictor
+from brainslice.inference.volume import NOT_CALIBRATED, SINGLE_SLICES, NoteCode, VolumePrediction, predict_volume
+from brainslice.scan import Plane, Volume, read_volume
+from hospital import head, write_series
+
+HEAD = head(24).astype(np.float32)
+VOLUME = Volume(HEAD, (2.0, 1.0, 1.0), Plane.AXIAL, 0.0, evenly_spaced=True, digest="d" * 64)
+
+
+@pytest.fixture(scope="module")
+def answer(predictor: Predictor) -> VolumePrediction:
+    return predict_volume(predictor, VOLUME, "head")
+
+
+def test_each_slice_is_judged_as_if_it_came_alone(predictor: Predictor, answer: VolumePrediction) -> None:
+    cuts = list(VOLUME.axial_slices())
+    for each in answer.slices[::5]:
+        (alone,) = predictor.answer(["alone"], [predictor.recipe(cuts[each.number - 1])])
+        assert each.prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+        assert each.prediction.verdict is alone.verdict
+
+
+def test_the_curve_has_a_row_for_each_slice_that_shows_a_head(answer: VolumePrediction) -> None:
+    assert answer.total == len(HEAD)
+    assert answer.curve.shape == (len(answer.slices), len(answer.labels))
+    assert len(answer.slices) < len(HEAD)
+    np.testing.assert_allclose(answer.curve.sum(axis=1), 1.0)
+    numbers = [each.number for each in answer.slices]
+    assert numbers == sorted(numbers)
+
+
+def test_the_answer_is_the_mean_of_neighbours(answer: VolumePrediction) -> None:
+    numbers = [each.number for each in answer.decisive_slices]
+    assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
+    tumour = [each.prediction.tumour_probability for each in answer.decisive_slices]
+    assert answer.tumour_probability == pytest.approx(np.mean(tumour))
+    assert sum(answer.probabilities.values()) == pytest.approx(1.0)
+    assert answer.probabilities[answer.predicted] == max(answer.probabilities.values())
+
+
+def with_verdicts(answer: VolumePrediction, verdicts: list[Verdict], share: float) -> VolumePrediction:
+    """The same volume, where the carrying slices were judged otherwise."""
+    others = dict.fromkeys(answer.labels.names[:2] + answer.labels.names[3:], share / 3)
+    said = {name: others.get(name, 1 - share) for name in answer.labels.names}
+    start, _ = answer.decisive
+    slices = list(answer.slices)
+    for number, verdict in enumerate(verdicts, start):
+        reasons = (Reason.OUT_OF_DISTRIBUTION,) if verdict is Verdict.REFER else ()
+        judged = replace(slices[number].prediction, verdict=verdict, reasons=reasons, probabilities=said)
+        slices[number] = replace(slices[number], prediction=judged)
+    return replace(answer, slices=tuple(slices), decisive=(start, start + len(verdicts)))
+
+
+def test_the_threshold_decides_unless_most_carrying_slices_are_referred(answer: VolumePrediction) -> None:
+    refer, sure = Verdict.REFER, Verdict.TUMOUR
+    assert with_verdicts(answer, [sure, sure, sure], 0.9).verdict is Verdict.TUMOUR
+    assert with_verdicts(answer, [sure, sure, sure], 0.1).verdict is Verdict.NO_TUMOUR
+    assert with_verdicts(answer, [refer, sure, sure], 0.9).verdict is Verdict.TUMOUR
+    referred = with_verdicts(answer, [refer, refer, sure], 0.9)
+    assert (referred.verdict, referred.reasons) == (Verdict.REFER, (Reason.OUT_OF_DISTRIBUTION,))
+
+
+def test_the_answer_in_plain_types_says_what_it_is_worth(answer: VolumePrediction) -> None:
+    said = json.loads(json.dumps(answer.to_json()))
+    assert said["calibration"] == NOT_CALIBRATED
+    assert SINGLE_SLICES in said["notes"]
+    assert [each["slice"] for each in said["curve"]] == [each.number for each in answer.slices]
+    assert set(said["decisive_slices"]) <= {each["slice"] for each in said["curve"]}
+    assert said["tumour_probability"] == pytest.approx(1 - said["probabilities"]["no_tumor"])
+
+
+def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(predictor: Predictor) -> None:
+    odd = predict_volume(predictor, VOLUME, "a\n\udcff").to_json()["source"]
+    assert odd.isprintable()
+    assert odd.encode("utf-8")
+
+
+def test_what_is_odd_about_the_slices_is_said(predictor: Predictor) -> None:
+    odd = replace(VOLUME, spacing=(1.0, 1.0, 1.1), acquisition_plane=Plane.SAGITTAL, tilt=15.0)
+    notes = {note.code: (note.message, note.value) for note in predict_volume(predictor, odd).notes}
+    words, value = notes[NoteCode.PLANE]
+    assert ("sagittal" in words, value) == (True, "sagittal")
+    words, value = notes[NoteCode.TILT]
+    assert ("15 degrees" in words, value) == (True, 15)
+    *_, uneven = predict_volume(predictor, replace(VOLUME, evenly_spaced=False)).notes
+    assert (uneven.code, "missing" in uneven.message) == (NoteCode.UNEVEN, True)
+
+
+def test_everything_to_be_said_beside_an_answer_has_a_code(answer: VolumePrediction) -> None:
+    said = answer.to_json()
+    assert [each["message"] for each in said["remarks"]] == [said["calibration"], *said["notes"]]
+    assert [each["code"] for each in said["remarks"]] == ["uncalibrated", "single_slices"]
+
+
+@pytest.mark.parametrize(
+    ("input_problem", "fault"),
+    [
+        (replace(VOLUME, voxels=np.zeros((4, 8, 8), np.float32)), "one grey"),
+        (replace(VOLUME, spacing=(1.0, 1.0, 6.0), acquisition_plane=Plane.SAGITTAL), "sagittal"),
+    ],
+)
+def test_a_volume_that_cannot_be_judged_is_refused_by_name(predictor: Predictor, unfit: Volume, fault: str) -> None:
+    with pytest.raises(UnreadableScanError, match=f"^head: .*{fault}"):
+        predict_volume(predictor, unfit, "head")
+
+
+def test_a_series_is_judged_like_its_voxels(predictor: Predictor, answer: VolumePrediction, tmp_path: Path) -> None:
+    read = read_volume(write_series(tmp_path / "series", head(24)))
+    np.testing.assert_allclose(predict_volume(predictor, read).curve, answer.curve, atol=1e-6)

@@ -1,0 +1,78 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.errors import UsageError
+from brainslice.metrics.curves.decision_curve import decision_curve, net_benefit
+
+
+def scans(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    scores = rng.random(n)
+    return rng.random(n) < scores, scores
+
+
+@given(st.integers(0, 2**16))
+def test_net_benefit_counts_true_positives_less_false_ones_at_the_odds(seed: int) -> None:
+    tumour, scores = scans(seed)
+    curve = decision_curve(tumour, scores, np.arange(200), chances=(0.1, 0.4, 0.8))
+    for chance, found in zip(curve.threshold_probabilities, curve.model, strict=True):
+        called = scores >= chance
+        hits, alarms = (called & tumour).sum() / 200, (called & ~tumour).sum() / 200
+        assert found == pytest.approx(hits - alarms * chance / (1 - chance))
+
+
+@given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
+def test_acting_on_everybody_is_worth_nothing_where_the_chance_is_the_prevalence(
+    prevalence: float, chance: float
+) -> None:
+    assert net_benefit(1.0, 0.0, prevalence, prevalence) == pytest.approx(0.0, abs=1e-9)
+    assert net_benefit(1.0, 1.0, prevalence, chance) == pytest.approx(prevalence)
+    assert net_benefit(0.0, 1.0, prevalence, chance) == 0.0
+
+
+def test_an_honest_model_beats_acting_on_everybody_and_on_nobody() -> None:
+    tumour, scores = scans(0, 20_000)
+    curve = decision_curve(tumour, scores, np.arange(20_000), chances=(0.2, 0.5, 0.8))
+    assert (curve.low > np.maximum(curve.treat_all, 0.0)).all()
+
+
+@given(st.integers(0, 2**16), st.sampled_from([None, 0.05, 0.5]))
+def test_the_interval_holds_the_estimate_and_widens_with_groups(seed: int, prevalence: float | None) -> None:
+    tumour, scores = scans(seed)
+    alone = decision_curve(tumour, scores, np.arange(200), prevalence)
+    grouped = decision_curve(tumour, scores, np.arange(200) // 10, prevalence)
+    assert (alone.low <= alone.model).all()
+    assert (alone.model <= alone.high).all()
+    assert (grouped.high - grouped.low).sum() > (alone.high - alone.low).sum()
+    assert grouped.groups == 20
+
+
+def test_faultless_scans_do_not_make_the_interval_a_point() -> None:
+    tumour = np.arange(20) % 2 == 0
+    curve = decision_curve(tumour, np.where(tumour, 0.9, 0.1), np.arange(20), chances=(0.5,))
+    assert curve.model[0] == 0.5
+    assert curve.low[0] < 0.4
+
+
+def test_is_told_in_plain_types() -> None:
+    told = decision_curve(*scans(0), np.arange(200)).to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert len(told["threshold_probability"]) == len(told["net_benefit"]) == len(told["low"]) > 20
+    assert sorted(set(told["threshold_probability"])) == told["threshold_probability"]
+
+
+@pytest.mark.parametrize(("chance", "prevalence"), [(0.0, 0.1), (1.0, 0.1), (0.5, 1.0)])
+def test_certainty_is_refused(chance: float, prevalence: float) -> None:
+    with pytest.raises(UsageError, match="above 0 and below 1"):
+        decision_curve(*scans(0), np.arange(200), prevalence, (chance,))
+
+
+def test_scans_of_one_kind_have_no_curve() -> None:
+    with pytest.raises(UsageError, match="both kinds"):
+        decision_curve(np.ones(3, bool), np.full(3, 0.5), np.arange(3))

@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from scipy.stats import binomtest
+
+from brainslice.errors import UsageError
+from brainslice.metrics.intervals.asymptotic import Interval, clustered_wilson, delong, effective_number, wilson
+
+
+@given(st.integers(1, 3000), st.data(), st.sampled_from([0.8, 0.95, 0.99]))
+def test_wilsons_interval_is_scipys(n: int, data: st.DataObject, level: float) -> None:
+    successes = data.draw(st.integers(0, n))
+    oracle = binomtest(successes, n).proportion_ci(level, method="wilson")
+    found = wilson(successes, n, level)
+    assert (found.low, found.high) == pytest.approx((oracle.low, oracle.high), abs=1e-12)
+
+
+@given(st.lists(st.tuples(st.booleans(), st.integers(0, 5)), min_size=1, max_size=80))
+def test_a_clustered_interval_holds_the_share_and_stays_within_zero_to_one(rows: list[tuple[bool, int]]) -> None:
+    successes, groups = np.array([yes for yes, _ in rows]), np.array([group for _, group in rows])
+    found = clustered_wilson(successes, groups)
+    assert 0 <= found.low <= successes.mean() <= found.high <= 1
+
+
+def test_groups_of_one_are_nearly_independent_scans() -> None:
+    successes = np.arange(2000) % 10 > 0
+    alone, grouped = wilson(1800, 2000), clustered_wilson(successes, np.arange(2000))
+    assert (grouped.low, grouped.high) == pytest.approx((alone.low, alone.high), abs=1e-4)
+
+
+def test_groups_that_agree_within_themselves_count_once_each() -> None:
+    groups = np.repeat(np.arange(100), 10)
+    successes = groups % 5 > 0
+    assert effective_number(successes, groups) == pytest.approx(100, rel=0.05)
+
+
+def test_scans_without_a_single_failure_count_as_their_groups() -> None:
+    groups = np.repeat(np.arange(20), 10)
+    assert effective_number(np.ones(200, bool), groups) == pytest.approx(20)
+    assert clustered_wilson(np.ones(200, bool), groups).low < wilson(200, 200).low
+
+
+def test_one_group_tells_as_much_as_one_scan() -> None:
+    successes = np.array([True, False, True, True])
+    assert effective_number(successes, np.zeros(4, int)) == 1.0
+
+
+@pytest.mark.parametrize(("successes", "n"), [(-1, 3), (4, 3), (0, 0)])
+def test_counts_that_are_no_part_of_a_whole_are_refused(successes: int, n: int) -> None:
+    with pytest.raises(UsageError, match="proportion"):
+        wilson(successes, n)
+
+
+def test_no_scan_has_no_proportion() -> None:
+    with pytest.raises(UsageError, match="proportion"):
+        clustered_wilson(np.zeros(0, bool), np.zeros(0, int))
+
+
+@pytest.mark.parametrize("ends", [(0.6, 0.4), (math.nan, 1.0), (0.0, math.inf)])
+def test_an_interval_has_two_finite_ends_in_order(ends: tuple[float, float]) -> None:
+    with pytest.raises(UsageError, match="two finite ends"):
+        Interval(*ends, 0.95, "guessed")
+
+
+def test_a_level_lies_between_zero_and_one() -> None:
+    with pytest.raises(UsageError, match="level"):
+        Interval(0.0, 1.0, 1.0, "guessed")
+
+
+@given(st.integers(0, 2**16))
+def test_groups_of_one_change_nothing_about_delongs_interval(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    positive, scores = rng.random(40) < 0.4, rng.normal(size=40)
+    assume(2 <= positive.sum() <= 38)
+    plain, grouped = delong(positive, scores), delong(positive, scores, np.arange(40))
+    assert plain[0] == grouped[0]
+    assert plain[1] is None or grouped[1] is None or plain[1].low == pytest.approx(grouped[1].low)
+
+
+def test_repeating_every_scan_within_its_group_does_not_narrow_the_interval() -> None:
+    rng = np.random.default_rng(4)
+    positive = np.arange(60) % 2 == 0
+    scores = rng.normal(size=60) + positive
+    once = delong(positive, scores)[1]
+    repeated = delong(np.repeat(positive, 5), np.repeat(scores, 5), np.repeat(np.arange(60), 5))[1]
+    assert once is not None
+    assert repeated is not None
+    assert (repeated.low, repeated.high) == pytest.approx((once.low, once.high), abs=1e-3)
+
+
+@pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.9, 0.8, 0.2, 0.1]])
+def test_scores_without_fault_have_an_area_but_no_interval(scores: list[float]) -> None:
+    area, interval = delong(np.array([False, False, True, True]), np.array(scores))
+    assert area in {0.0, 1.0}
+    assert interval is None
+
+
+def test_one_kind_from_one_group_has_an_area_but_no_interval() -> None:
+    positive = np.array([True, True, False, False])
+    assert delong(positive, np.array([0.3, 0.9, 0.5, 0.1]), np.array([0, 0, 1, 2]))[1] is None
+
+
+def test_an_interval_tells_itself_in_plain_types() -> None:
+    assert wilson(1, 2).to_json() == {
+        "low": pytest.approx(0.0945, abs=1e-4),
+        "high": pytest.approx(0.9055, abs=1e-4),
+        "level": 0.95,
+        "method": "Wilson, scans taken as independent",
+    }

@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import softmax
+from scipy.stats import binom
+
+from brainslice.labels import LabelSet
+from brainslice.metrics.abstention import AbstentionInputs, Answers, measure_abstention
+from brainslice.metrics.intervals.bootstrap import resample
+
+LABELS = LabelSet()
+
+
+def answers(n: int = 300, seed: int = 0) -> Answers:
+    rng = np.random.default_rng(seed)
+    labels = rng.integers(4, size=n)
+    probabilities = softmax(rng.normal(size=(n, 4)) + 2 * np.eye(4)[labels], axis=1)
+    return Answers(labels, np.arange(n) // 3, probabilities, LABELS, 0.5)
+
+
+def caution(subject: Answers, *, sets: bool = True) -> AbstentionInputs:
+    doubtful = 1 - subject.probabilities.max(axis=1)
+    reasons = tuple(("undecided",) if doubt > 0.5 else () for doubt in doubtful)
+    held = subject.probabilities > 0.1
+    return AbstentionInputs(doubtful, reasons, held if sets else None, 0.9 if sets else None)
+
+
+def test_what_is_referred_is_counted_with_its_reasons_and_the_rest_is_judged() -> None:
+    subject = answers()
+    cautious = caution(subject)
+    found = measure_abstention(subject, cautious, resample(subject.groups, 0, 100))
+    referred = cautious.referred
+    assert found.referred.value == pytest.approx(referred.mean())
+    assert found.reasons == {"undecided": int(referred.sum())}
+    tumour = subject.labels != LABELS.healthy_index
+    called = subject.probabilities[:, LABELS.healthy_index] <= 0.5
+    assert found.verdicts.value == pytest.approx((tumour == called)[~referred].mean())
+    assert found.verdicts.n == (~referred).sum()
+
+
+def test_sets_are_held_to_their_promise_class_by_class() -> None:
+    subject = answers()
+    found = measure_abstention(subject, caution(subject), resample(subject.groups, 0, 100)).sets
+    assert found is not None
+    held = subject.probabilities > 0.1
+    for place, row in enumerate(found.classes):
+        own = subject.labels == place
+        assert row.name == LABELS.names[place]
+        assert row.score.value == pytest.approx(held[own, place].mean())
+        assert (row.low, row.high) == pytest.approx(tuple(binom.interval(0.99, own.sum(), 0.9) / own.sum()))
+        assert row.within == (row.low <= held[own, place].mean() <= row.high)
+    assert found.size.value == pytest.approx(held.sum(axis=1).mean())
+    assert found.size.interval is not None
+    assert found.size.interval.low < found.size.value < found.size.interval.high
+    assert found.singles == pytest.approx((held.sum(axis=1) == 1).mean())
+
+
+def test_the_band_holds_honest_shares_and_not_others() -> None:
+    subject = answers(1200)
+    rng = np.random.default_rng(1)
+    for share, inside in ((0.9, True), (0.75, False)):
+        held = rng.random((1200, 4)) < share
+        cautious = AbstentionInputs(np.zeros(1200), ((),) * 1200, held, 0.9)
+        found = measure_abstention(subject, cautious, resample(subject.groups, 0, 50)).sets
+        assert found is not None
+        assert all(row.within is inside for row in found.classes)
+
+
+def test_a_class_without_scans_is_told_as_unknown() -> None:
+    subject = answers()
+    one = Answers(np.full(300, 2), subject.groups, subject.probabilities, LABELS, 0.5)
+    found = measure_abstention(one, caution(one), resample(one.groups, 0, 50)).sets
+    assert found is not None
+    assert [row.score.value is None for row in found.classes] == [True, True, False, True]
+    assert not found.classes[0].within
+
+
+@pytest.mark.parametrize("sets", [False, True])
+def test_what_is_told_is_plain_json_and_lines(*, sets: bool) -> None:
+    subject = answers()
+    found = measure_abstention(subject, caution(subject, sets=sets), resample(subject.groups, 0, 50))
+    told = found.to_json()
+    assert json.loads(json.dumps(told, allow_nan=False)) == told
+    assert (told["prediction_sets"] is not None) == sets
+    assert len(found.summary_lines()) == 2 + sets
+
+
+def test_where_everything_is_referred_nothing_is_said_of_the_rest() -> None:
+    subject = answers(30)
+    cautious = AbstentionInputs(np.ones(30), (("out_of_distribution",),) * 30)
+    found = measure_abstention(subject, cautious, resample(subject.groups, 0, 50))
+    assert found.verdicts.value is None
+    assert found.referred.value == 1

@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import brier_score_loss, log_loss
+
+from brainslice.errors import UsageError
+from brainslice.metrics.calibration import (
+    bin_by_confidence,
+    brier_score,
+    classwise_calibration_error,
+    confidence_bins,
+    confidence_gaps,
+    expected_calibration_error,
+    maximum_calibration_error,
+    negative_log_likelihood,
+)
+
+
+def chances(seed: int, n: int = 200, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.full(k, 0.5), size=n), rng.integers(k, size=n)
+
+
+def plain_gaps(sure: list[float], right: list[bool], bins: int) -> list[tuple[int, float]]:
+    """Bin by bin, as the formula is written: the scans in it, and accuracy minus confidence."""
+    gaps = []
+    for place in range(bins):
+        inside = [i for i, c in enumerate(sure) if place <= c * bins < place + 1 or (place == bins - 1 and c >= 1)]
+        if inside:
+            mean = sum(sure[i] for i in inside) / len(inside)
+            gaps.append((len(inside), sum(right[i] for i in inside) / len(inside) - mean))
+    return gaps
+
+
+@given(st.integers(0, 2**16), st.sampled_from([1, 5, 10, 15, 30]))
+def test_both_calibration_errors_are_what_the_formula_says(seed: int, bins: int) -> None:
+    probabilities, labels = chances(seed)
+    right = (probabilities.argmax(axis=1) == labels).tolist()
+    gaps = plain_gaps(probabilities.max(axis=1).tolist(), right, bins)
+    binned = bin_by_confidence(probabilities, labels, bins)
+    expected = sum(count * abs(gap) for count, gap in gaps) / 200
+    assert expected_calibration_error(binned) == pytest.approx(expected)
+    assert maximum_calibration_error(binned) == pytest.approx(max(abs(gap) for _, gap in gaps))
+
+
+@given(st.integers(0, 2**16))
+def test_the_class_wise_error_is_what_the_formula_says(seed: int) -> None:
+    probabilities, labels = chances(seed)
+    total = 0.0
+    for place in range(4):
+        gaps = plain_gaps(probabilities[:, place].tolist(), (labels == place).tolist(), 15)
+        total += sum(count * abs(gap) for count, gap in gaps) / 200
+    assert classwise_calibration_error(probabilities, labels) == pytest.approx(total / 4)
+
+
+@given(st.integers(0, 2**16))
+def test_the_gaps_of_single_scans_add_up_to_the_error(seed: int) -> None:
+    probabilities, labels = chances(seed)
+    added = np.abs(confidence_gaps(probabilities, labels).mean(axis=0)).sum()
+    assert added == pytest.approx(expected_calibration_error(bin_by_confidence(probabilities, labels)))
+
+
+@given(st.integers(0, 2**16))
+def test_brier_score_and_likelihood_are_scikit_learns(seed: int) -> None:
+    probabilities, labels = chances(seed)
+    oracle = brier_score_loss(labels, probabilities, labels=range(4), scale_by_half=False)
+    assert brier_score(probabilities, labels) == pytest.approx(oracle)
+    assert negative_log_likelihood(probabilities, labels) == pytest.approx(
+        log_loss(labels, probabilities, labels=range(4))
+    )
+
+
+def test_the_confidence_is_that_of_the_class_that_is_called_not_of_the_true_one() -> None:
+    binned = bin_by_confidence(np.array([[0.9, 0.1]]), np.array([1]), 10)
+    assert binned.counts.tolist() == [0] * 9 + [1]
+    assert expected_calibration_error(binned) == pytest.approx(0.9)
+
+
+def test_full_confidence_falls_in_the_last_bin_and_each_edge_in_the_bin_above() -> None:
+    assert confidence_bins(np.array([0.0, 0.25, 0.49, 0.5, 0.75, 1.0]), 4).tolist() == [0, 1, 1, 2, 3, 3]
+
+
+def test_empty_bins_have_no_gap() -> None:
+    binned = bin_by_confidence(np.array([[1.0, 0.0]]), np.array([0]))
+    assert binned.gaps.tolist() == [0.0] * 15
+    assert maximum_calibration_error(binned) == 0.0
+
+
+def test_the_brier_score_sums_over_classes() -> None:
+    assert brier_score(np.array([[1.0, 0.0]]), np.array([1])) == 2.0
+
+
+def test_a_true_class_of_probability_zero_leaves_the_likelihood_finite() -> None:
+    assert 700 < negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])) < 710
+
+
+@pytest.mark.parametrize("row", [[0.5, 0.6], [-0.1, 1.1], [np.nan, 1.0], [0.0, 0.0]])
+def test_rows_that_are_no_probabilities_are_refused(row: list[float]) -> None:
+    for judge in (bin_by_confidence, brier_score, negative_log_likelihood, classwise_calibration_error):
+        with pytest.raises(UsageError, match="sum to 1"):
+            judge(np.array([row]), np.array([0]))
+
+
+def test_no_scan_and_no_bin_are_refused() -> None:
+    with pytest.raises(UsageError, match="at least one scan"):
+        brier_score(np.zeros((0, 2)), np.zeros(0, int))
+    with pytest.raises(UsageError, match="1 or more"):
+        bin_by_confidence(np.array([[0.5, 0.5]]), np.array([0]), 0)

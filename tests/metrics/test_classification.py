@@ -1,0 +1,83 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import (
+    accuracy_score,
+    balanced_accuracy_score,
+    confusion_matrix,
+    f1_score,
+    precision_recall_fscore_support,
+)
+
+from brainslice.errors import UsageError
+from brainslice.metrics.classification import (
+    accuracy,
+    accuracy_of_each,
+    balanced_accuracy,
+    balanced_accuracy_of_each,
+    confusion,
+    macro_f1,
+    macro_f1_of_each,
+    per_class,
+)
+
+CALLS = st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60)
+
+
+def columns(calls: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
+    return np.array([true for true, _ in calls]), np.array([called for _, called in calls])
+
+
+@given(CALLS)
+def test_the_confusion_matrix_is_scikit_learns(calls: list[tuple[int, int]]) -> None:
+    labels, predictions = columns(calls)
+    assert (confusion(labels, predictions, 4) == confusion_matrix(labels, predictions, labels=range(4))).all()
+
+
+@given(CALLS)
+@pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
+@pytest.mark.filterwarnings("ignore:A single label was found")
+def test_the_headline_scores_are_scikit_learns(calls: list[tuple[int, int]]) -> None:
+    labels, predictions = columns(calls)
+    matrix = confusion(labels, predictions, 4)
+    assert accuracy(matrix) == pytest.approx(accuracy_score(labels, predictions))
+    assert macro_f1(matrix) == pytest.approx(f1_score(labels, predictions, average="macro", zero_division=0))
+    assert balanced_accuracy(matrix) == pytest.approx(balanced_accuracy_score(labels, predictions))
+
+
+@given(CALLS)
+def test_the_scores_of_each_class_are_scikit_learns_where_they_are_defined(calls: list[tuple[int, int]]) -> None:
+    labels, predictions = columns(calls)
+    oracle = precision_recall_fscore_support(labels, predictions, labels=range(4), zero_division=np.nan)
+    for place, row in enumerate(per_class(confusion(labels, predictions, 4), ("a", "b", "c", "d"))):
+        called, true = int((predictions == place).sum()), int((labels == place).sum())
+        assert row.support == true
+        assert row.precision == (pytest.approx(oracle[0][place]) if called else None)
+        assert row.recall == (pytest.approx(oracle[1][place]) if true else None)
+        assert row.f1 == (pytest.approx(oracle[2][place]) if called + true else None)
+
+
+def test_many_matrices_are_scored_as_one_by_one() -> None:
+    matrices = np.random.default_rng(0).integers(0, 9, size=(7, 4, 4)) + np.eye(4, dtype=int)
+    for many, one in (
+        (accuracy_of_each, accuracy),
+        (macro_f1_of_each, macro_f1),
+        (balanced_accuracy_of_each, balanced_accuracy),
+    ):
+        assert many(matrices).tolist() == [one(matrix) for matrix in matrices]
+
+
+@pytest.mark.parametrize(("labels", "predictions"), [([4], [0]), ([0], [4]), ([-1], [0])])
+def test_classes_that_do_not_exist_are_refused(labels: list[int], predictions: list[int]) -> None:
+    with pytest.raises(UsageError, match="must lie in 0 to 3"):
+        confusion(np.array(labels), np.array(predictions), 4)
+
+
+@pytest.mark.parametrize("score", [accuracy, macro_f1, balanced_accuracy])
+def test_nothing_counted_has_no_score(score: object) -> None:
+    assert callable(score)
+    with pytest.raises(UsageError, match="at least one scan"):
+        score(np.zeros((3, 3), int))

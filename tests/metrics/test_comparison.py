@@ -1,0 +1,74 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from scipy.stats import binomtest, chi2
+
+from brainslice.metrics.comparison import format_p_value, mcnemar
+
+
+def verdicts(first: int, second: int, both: int = 50) -> tuple[np.ndarray, np.ndarray]:
+    return (
+        np.array([True] * first + [False] * second + [True] * both),
+        np.array([False] * first + [True] * second + [True] * both),
+    )
+
+
+@given(st.integers(0, 12), st.integers(0, 13))
+def test_few_disagreements_are_tested_exactly(first: int, second: int) -> None:
+    found = mcnemar(*verdicts(first, second))
+    expected = binomtest(first, first + second).pvalue if first + second else 1.0
+    assert found.p_value == pytest.approx(expected)
+    assert found.method == "exact binomial"
+    assert (found.only_first, found.only_second) == (first, second)
+
+
+@given(st.integers(26, 200), st.integers(0, 200))
+def test_many_disagreements_are_tested_by_corrected_chi_squared(first: int, second: int) -> None:
+    found = mcnemar(*verdicts(first, second))
+    assert found.p_value == pytest.approx(chi2.sf(max(abs(first - second) - 1, 0) ** 2 / (first + second), 1))
+    assert "continuity correction" in found.method
+
+
+def test_the_approximation_comes_close_to_the_exact_test() -> None:
+    assert mcnemar(*verdicts(60, 40)).p_value == pytest.approx(binomtest(60, 100).pvalue, abs=0.005)
+
+
+def test_the_order_of_the_models_does_not_matter() -> None:
+    first, second = verdicts(30, 12)
+    groups = np.arange(len(first)) // 3
+    there, back = mcnemar(first, second, groups), mcnemar(second, first, groups)
+    assert (there.p_value, there.p_value_by_group) == (back.p_value, back.p_value_by_group)
+
+
+def test_scans_without_groups_have_no_p_value_by_group() -> None:
+    assert mcnemar(*verdicts(30, 12)).p_value_by_group is None
+
+
+def test_groups_of_one_give_the_uncorrected_test() -> None:
+    first, second = verdicts(40, 20)
+    found = mcnemar(first, second, np.arange(len(first)))
+    assert found.p_value_by_group == pytest.approx(chi2.sf(20**2 / 60, 1))
+
+
+def test_repeating_scans_within_groups_fools_only_the_test_by_scan() -> None:
+    first, second = (np.repeat(model, 20) for model in verdicts(12, 8))
+    found = mcnemar(first, second, np.repeat(np.arange(70), 20))
+    assert found.p_value < 0.001
+    assert found.p_value_by_group == pytest.approx(chi2.sf(4**2 / 20, 1))
+
+
+def test_equal_verdicts_are_no_difference() -> None:
+    same = np.array([True, False, True])
+    found = mcnemar(same, same, np.arange(3))
+    assert found.p_value == 1.0
+    assert found.p_value_by_group is None
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(0.0, "p < 0.001"), (0.0009, "p < 0.001"), (0.0314, "p = 0.031"), (1.0, "p = 1.000")]
+)
+def test_a_p_value_is_spelt_as_papers_do(value: float, words: str) -> None:
+    assert format_p_value(value) == words

@@ -1,0 +1,52 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan import Spacing, decode_volume
+from brainslice.scan.dicom.reader import NO_PICTURES, NOT_MAGNETIC_RESONANCE, read_dicom
+from hospital import COMPRESSED, big_endian, compressed, image, slice_at, written
+
+GREY = np.random.default_rng(4).integers(0, 4096, (40, 48)).astype(np.uint16)
+
+
+def test_one_image_gives_equal_pixels_in_every_encoding() -> None:
+    encodings = [written(image(GREY)), big_endian(image(GREY)), *(compressed(image(GREY), each) for each in COMPRESSED)]
+    for data in encodings:
+        np.testing.assert_array_equal(read_dicom(data, "0").pixels, GREY)
+
+
+@pytest.mark.parametrize("stored", [np.uint8, np.int16, np.int32])
+def test_signed_and_short_numbers_keep_their_values(stored: type) -> None:
+    values = (np.arange(48).reshape(6, 8) - (0 if stored is np.uint8 else 20)).astype(stored)
+    np.testing.assert_array_equal(read_dicom(written(image(values)), "0").pixels, values)
+
+
+def test_numbers_of_twelve_bits_lose_what_stands_above_them() -> None:
+    overlaid = GREY | np.uint16(0x8000)
+    made = image(overlaid, BitsStored=12, HighBit=11)
+    np.testing.assert_array_equal(read_dicom(written(made), "0").pixels, GREY)
+
+
+def test_pixels_that_are_no_squares_become_squares_alone_as_in_a_series() -> None:
+    oblong = {"PixelSpacing": [0.5, 0.75]}
+    alone = read_dicom(slice_at(GREY, 0.0, **oblong), "0")
+    assert (alone.pixels.shape, alone.spacing) == ((40, 72), Spacing(0.5, 0.5))
+    series = {str(height): slice_at(GREY, height, **oblong) for height in range(3)}
+    np.testing.assert_array_equal(alone.pixels, decode_volume(series, "series").axial_slice(0).pixels)
+    assert read_dicom(written(image(GREY)), "0").spacing is None
+
+
+@pytest.mark.parametrize("modality", ["CT", "PT", "US", "SEG", "RTDOSE"])
+def test_what_is_no_magnetic_resonance_is_refused_by_name(modality: str) -> None:
+    assert modality in NOT_MAGNETIC_RESONANCE | NO_PICTURES
+    with pytest.raises(UnreadableScanError, match=f"got {modality}"):
+        read_dicom(written(image(GREY, Modality=modality)), "0")
+
+
+def test_one_of_several_frames_must_be_chosen() -> None:
+    data = written(image(np.stack([GREY, GREY + 1])))
+    with pytest.raises(UnreadableScanError, match="holds 2 frames"):
+        read_dicom(data, "0")
+    np.testing.assert_array_equal(read_dicom(data, "0", frame=2).pixels, GREY + 1)

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+import numpy as np
+import pytest
+from pydicom import Dataset
+from pydicom.sequence import Sequence
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan import Plane
+from brainslice.scan.dicom.series import read_series
+from hospital import AXIAL, SAGITTAL, compressed, head, image, slice_at, written
+
+HEAD = head(6)
+
+
+def files(*data: bytes) -> dict[str, Callable[[], bytes]]:
+    return {f"IM{number}": partial(bytes, each) for number, each in enumerate(data)}
+
+
+def series(heights: range, directions: tuple[float, ...] = AXIAL, **elements: object) -> list[bytes]:
+    return [slice_at(HEAD[height], 2.0 * height, directions, **elements) for height in heights]
+
+
+def test_slices_lie_in_the_order_of_their_places() -> None:
+    volume = read_series(files(*series(range(5, -1, -1))))
+    np.testing.assert_array_equal(volume.voxels, HEAD)
+    assert volume.spacing == (2.0, 1.0, 1.0)
+    assert volume.acquisition_plane is Plane.AXIAL
+    assert volume.evenly_spaced
+
+
+def test_a_window_does_not_touch_the_voxels() -> None:
+    windowed = read_series(files(*series(range(6), WindowCenter=100, WindowWidth=50)))
+    np.testing.assert_array_equal(windowed.voxels, HEAD)
+
+
+def test_sagittal_slices_come_to_stand() -> None:
+    volume = read_series(files(*series(range(6), SAGITTAL)))
+    assert volume.acquisition_plane is Plane.SAGITTAL
+    assert volume.voxels.shape == (48, 48, 6)
+    # The normal of these slices points to the patient's right, so that the last slice is the first column.
+    np.testing.assert_array_equal(volume.voxels[:, 0, 0], HEAD[5][::-1, 0])
+    np.testing.assert_array_equal(volume.voxels[..., 0], HEAD[5][::-1, :])
+
+
+def test_of_several_series_one_must_be_chosen_by_its_name() -> None:
+    both = files(*series(range(6)), *series(range(4), SeriesInstanceUID="1.2.3"))
+    with pytest.raises(UnreadableScanError, match=r"several series; choose one with `--series NAME`") as caught:
+        read_series(both)
+    names = [word for word in str(caught.value).replace(",", " ").split() if len(word) == 8 and word.isalnum()]
+    lengths = {len(read_series(both, name).voxels) for name in names if all(c in "0123456789abcdef" for c in name)}
+    assert lengths == {4, 6}
+    assert "1.2.3" not in str(caught.value)
+    with pytest.raises(UnreadableScanError, match="0 series of the name 'zz'"):
+        read_series(both, "zz")
+
+
+def test_echoes_are_refused_unless_the_first_will_do() -> None:
+    echoes = [each for number in (1, 2) for each in series(range(6), InstanceNumber=number)]
+    with pytest.raises(UnreadableScanError, match=r"12 pictures of 6 places .*--first-volume"):
+        read_series(files(*echoes))
+    np.testing.assert_array_equal(read_series(files(*echoes), first=True).voxels, HEAD)
+
+
+def enhanced(order: list[int]) -> Dataset:
+    """One file of many frames in an order of its own."""
+    made = image(HEAD[order])
+    shared, measures, plane = Dataset(), Dataset(), Dataset()
+    measures.PixelSpacing, plane.ImageOrientationPatient = [1.0, 1.0], list(AXIAL)
+    shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = Sequence([measures]), Sequence([plane])
+    made.SharedFunctionalGroupsSequence = Sequence([shared])
+    groups = []
+    for height in order:
+        group, position = Dataset(), Dataset()
+        position.ImagePositionPatient = [0.0, 0.0, 2.0 * height]
+        group.PlanePositionSequence = Sequence([position])
+        groups.append(group)
+    made.PerFrameFunctionalGroupsSequence = Sequence(groups)
+    return made
+
+
+@pytest.mark.parametrize("syntax", [None, "1.2.840.10008.1.2.5"])
+def test_frames_of_one_file_lie_in_the_order_of_their_places(syntax: str | None) -> None:
+    made = enhanced([3, 0, 5, 1, 4, 2])
+    data = compressed(made, syntax) if syntax else written(made)
+    np.testing.assert_array_equal(read_series(files(data)).voxels, HEAD)
+
+
+def test_slices_without_a_place_are_no_series() -> None:
+    with pytest.raises(UnreadableScanError, match="no series of 3 or more"):
+        read_series(files(*(written(image(each)) for each in HEAD)))
+
+
+def test_a_damaged_slice_is_named() -> None:
+    good = series(range(6))
+    with pytest.raises(UnreadableScanError, match="IM2: the DICOM file is damaged"):
+        read_series(files(*good[:2], good[2][:-100], *good[3:]))
+
+
+def test_a_series_that_would_fill_the_memory_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("brainslice.scan.dicom.series.MOST_VOXELS", HEAD.size - 1)
+    with pytest.raises(UnreadableScanError, match="at most"):
+        read_series(files(*series(range(6))))
+
+
+def test_what_other_devices_made_is_refused_by_the_name_of_its_file() -> None:
+    scout = slice_at(HEAD[0], 90.0, Modality="CT")
+    with pytest.raises(UnreadableScanError, match=r"^IM6: must be of magnetic resonance, got CT"):
+        read_series(files(*series(range(6)), scout))
+    with pytest.raises(UnreadableScanError, match=r"^must be of magnetic resonance, got CT"):
+        read_series(files(scout))
+
+
+def test_what_only_accompanies_a_series_is_passed_over() -> None:
+    outline = slice_at(HEAD[0], 90.0, Modality="SEG")
+    np.testing.assert_array_equal(read_series(files(*series(range(6)), outline)).voxels, HEAD)
+    with pytest.raises(UnreadableScanError, match=r"^must be a scan, got SEG"):
+        read_series(files(outline))

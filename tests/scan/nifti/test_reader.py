@@ -1,0 +1,107 @@
+from __future__ import annotations
+
+import gzip
+import struct
+import tracemalloc
+
+import nibabel as nib
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan import Plane
+from brainslice.scan.nifti.reader import read_header, read_nifti
+from hospital import PATIENT, nifti
+
+VOXELS = np.random.default_rng(0).integers(0, 128, (3, 4, 5)).astype(np.int16)
+
+
+@given(order=st.permutations("RAS"), flips=st.tuples(*[st.booleans()] * 3), second=st.booleans())
+def test_voxels_stand_as_nibabel_would_turn_them(order: list[str], flips: tuple[bool, ...], *, second: bool) -> None:
+    affine = np.zeros((4, 4))
+    affine[3, 3] = 1
+    for axis, (letter, flip) in enumerate(zip(order, flips, strict=True)):
+        affine["RAS".index(letter), axis] = (-1 if flip else 1) * (axis + 1)
+    data = nifti(VOXELS, affine, second=second)
+    volume = read_nifti(data, "0")
+    start = nib.orientations.io_orientation(affine)
+    turn = nib.orientations.ornt_transform(start, nib.orientations.axcodes2ornt("SPL"))
+    np.testing.assert_array_equal(volume.voxels, nib.orientations.apply_orientation(VOXELS, turn))
+    assert sorted(volume.spacing) == [1.0, 2.0, 3.0]
+
+
+@pytest.mark.parametrize(
+    "kind", [np.uint8, np.int16, np.int32, np.float32, np.float64, np.dtype(">i2"), np.dtype(">f4")]
+)
+def test_every_kind_of_number_keeps_its_values(kind: type) -> None:
+    np.testing.assert_array_equal(
+        np.sort(read_nifti(nifti(VOXELS.astype(kind)), "0").voxels, axis=None), np.sort(VOXELS, axis=None)
+    )
+
+
+def test_slope_and_intercept_are_applied() -> None:
+    data = bytearray(nifti(VOXELS))
+    struct.pack_into("<ff", data, 112, 2.0, -3.0)
+    plain = read_nifti(nifti(VOXELS), "0").voxels
+    np.testing.assert_array_equal(read_nifti(bytes(data), "0").voxels, plain * 2 - 3)
+
+
+def test_a_compressed_file_gives_the_same() -> None:
+    np.testing.assert_array_equal(
+        read_nifti(gzip.compress(nifti(VOXELS)), "0").voxels, read_nifti(nifti(VOXELS), "0").voxels
+    )
+
+
+def test_a_file_of_several_volumes_is_refused_unless_the_first_will_do() -> None:
+    several = np.stack([VOXELS, VOXELS + 1], axis=3)
+    with pytest.raises(UnreadableScanError, match=r"2 volumes .*--first-volume"):
+        read_nifti(nifti(several), "0")
+    first = read_nifti(nifti(several), "0", first=True)
+    np.testing.assert_array_equal(first.voxels, read_nifti(nifti(VOXELS), "0").voxels)
+
+
+def test_a_small_file_that_claims_gigabytes_takes_no_memory() -> None:
+    data = bytearray(nifti(VOXELS))
+    struct.pack_into("<8h", data, 40, 3, 2000, 2000, 1000, 1, 1, 1, 1)
+    bomb = gzip.compress(bytes(data) + bytes(50_000_000))
+    tracemalloc.start()
+    with pytest.raises(UnreadableScanError, match="at most 100,000,000 voxels"):
+        read_nifti(bomb, "0")
+    assert tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
+
+
+def test_a_file_cut_short_is_refused() -> None:
+    data = nifti(VOXELS)
+    for packed in (data[:-1], gzip.compress(data[:-1])):
+        with pytest.raises(UnreadableScanError, match="as its header says"):
+            read_nifti(packed, "0")
+    with pytest.raises(UnreadableScanError, match="within its header"):
+        read_header(data[:200])
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf])
+def test_one_voxel_that_is_no_number_spoils_the_volume(value: float) -> None:
+    spoilt = VOXELS.astype(np.float32)
+    spoilt[1, 2, 3] = value
+    with pytest.raises(UnreadableScanError, match="finite"):
+        read_nifti(nifti(spoilt), "0")
+
+
+def test_colours_and_complex_numbers_are_refused() -> None:
+    colours = np.zeros((3, 4, 5), [("R", "u1"), ("G", "u1"), ("B", "u1")])
+    for voxels in (colours, VOXELS.astype(np.complex64)):
+        with pytest.raises(UnreadableScanError, match="whole or real"):
+            read_nifti(nifti(voxels), "0")
+
+
+def test_the_longest_step_tells_the_plane() -> None:
+    assert read_nifti(nifti(VOXELS, np.diag([1.0, 1.0, 5.0, 1.0])), "0").acquisition_plane is Plane.AXIAL
+    assert read_nifti(nifti(VOXELS, np.diag([5.0, 1.0, 1.0, 1.0])), "0").acquisition_plane is Plane.SAGITTAL
+
+
+def test_the_header_s_texts_reach_no_value() -> None:
+    assert PATIENT.encode() in nifti(VOXELS)
+    assert PATIENT not in repr(read_nifti(nifti(VOXELS), "0"))

@@ -1,0 +1,57 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan import Plane, Volume
+from brainslice.scan.input_problem import InputProblem, InputProblemError
+from brainslice.scan.read import decode_scan
+from brainslice.scan.volume.reader import decode_volume
+from hospital import SAGITTAL, head, image, nifti, slice_at, written
+
+HEAD = head(6)
+FLAT = Volume(np.ones((3, 8, 8), np.float32), (1.0, 1.0, 6.0), Plane.SAGITTAL, 0.0, evenly_spaced=True, digest="d" * 64)
+
+
+def placed(heights: list[float], **elements: object) -> dict[str, bytes]:
+    return {str(at): slice_at(HEAD[3], height, **elements) for at, height in enumerate(heights)}
+
+
+@pytest.mark.parametrize(
+    ("code", "read"),
+    [
+        (InputProblem.SEVERAL_FRAMES, lambda: decode_scan(written(image(HEAD)), "x")),
+        (InputProblem.SEVERAL_FRAMES, lambda: decode_scan(nifti(HEAD), "x")),
+        (InputProblem.SEVERAL_VOLUMES, lambda: decode_volume(placed([0, 2, 4, 4]), "x")),
+        (InputProblem.SEVERAL_VOLUMES, lambda: decode_volume({"a": nifti(np.stack([HEAD, HEAD], 3))}, "x")),
+        (InputProblem.NO_SERIES, lambda: decode_volume(placed([0, 2]), "x")),
+        (InputProblem.NOT_AXIAL, lambda: next(FLAT.axial_slices())),
+        (InputProblem.NO_VOLUME, lambda: decode_volume({"a": b"GIF89a"}, "x")),
+    ],
+)
+def test_what_stands_in_the_way_is_told_by_a_code(code: InputProblem, read: Callable[[], object]) -> None:
+    with pytest.raises(UnreadableScanError) as caught:
+        read()
+    found = caught.value if isinstance(caught.value, InputProblemError) else caught.value.__cause__
+    assert isinstance(found, InputProblemError)
+    assert found.code is code
+    assert str(found).startswith(f"{found.fault}; ")
+    assert "brainslice" not in found.fault
+    assert "--" not in found.fault
+
+
+def test_series_to_choose_from_are_told_without_the_names_that_hospitals_gave_them() -> None:
+    axial, sagittal = placed([0, 2, 4, 6]), placed([0, 2, 4], directions=SAGITTAL)
+    files = axial | {f"other {name}": data for name, data in sagittal.items()}
+    with pytest.raises(UnreadableScanError) as caught:
+        decode_volume(files, "x")
+    found = caught.value.__cause__
+    assert isinstance(found, InputProblemError)
+    assert found.code is InputProblem.SEVERAL_SERIES
+    first, second = found.facts["series"]
+    assert (first["slices"], first["plane"]) == (4, "axial")
+    assert (second["slices"], second["plane"]) == (3, "sagittal")
+    assert len(decode_volume(files, "x", series=first["name"]).voxels) == 4

@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from brainslice import Predictor
+from brainslice.decision.verdict import Reason
+from brainslice.inference.prediction import format_percent
+from browser import Visit
+
+GATE = (Reason.FLAT, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.OUT_OF_DISTRIBUTION)
+
+
+def refer(visit: Visit, *reasons: Reason) -> None:
+    listed = [{"code": reason.value, "words": reason.message} for reason in reasons]
+    visit.change_predictions(verdict="refer", reasons=listed)
+
+
+def test_the_verdict_and_every_bar_are_those_of_the_predictor(visit: Visit, tumour: Path, served_bundle: Path) -> None:
+    answer = Predictor.open(served_bundle).predict(tumour)
+    visit.choose(tumour)
+    said = visit.words("#verdict")
+    assert said.startswith(f"Tumour The probability of a tumour is {format_percent(answer.tumour_probability)}")
+    shown = [" ".join(words.split()) for words in visit.page.locator("#bars .figure").all_inner_texts()]
+    assert shown == [format_percent(each) for each in (*answer.probabilities.values(), answer.tumour_probability)]
+
+
+def test_a_bar_is_as_long_as_its_probability(visit: Visit, tumour: Path, served_bundle: Path) -> None:
+    answer = Predictor.open(served_bundle).predict(tumour)
+    visit.choose(tumour)
+    code = "bars => bars.map(bar => bar.firstChild.getBoundingClientRect().width / bar.getBoundingClientRect().width)"
+    visit.page.emulate_media(reduced_motion="reduce")
+    lengths = visit.page.eval_on_selector_all("#bars .track", code)
+    assert lengths == pytest.approx([*answer.probabilities.values(), answer.tumour_probability], abs=0.01)
+
+
+@pytest.mark.parametrize(
+    "share", [0.0, 0.004, 0.005, 0.015, 0.025, 0.125, 0.375, 0.5, 0.745, 0.985, 0.994, 0.995, 0.9999, 1.0]
+)
+def test_a_probability_is_written_as_python_writes_it_and_never_100(visit: Visit, share: float) -> None:
+    written = visit.page.evaluate("async share => (await import('/words.js')).percent(share)", share)
+    assert written.replace("\u00a0", " ") == format_percent(share)
+
+
+def test_no_probability_is_shown_as_100_or_0(visit: Visit, tumour: Path) -> None:
+    shares = {"glioma": 0.99999, "meningioma": 0.00001, "no_tumor": 0.0, "pituitary": 0.0}
+    visit.change_predictions(probabilities=shares, tumour_probability=1.0)
+    visit.choose(tumour)
+    assert visit.words("#bars").split(" ")[1:3] == [">", "99"]
+    assert "100 %" not in visit.words("#result").replace(visit.words("#threshold-part"), "")
+
+
+def test_the_prediction_set_is_said_with_its_coverage(visit: Visit, tumour: Path) -> None:
+    visit.change_predictions(prediction_set=["glioma", "meningioma"], coverage=0.9)
+    visit.choose(tumour)
+    assert visit.words("#set").startswith("At 90 % coverage, still possible: glioma or meningioma.")
+    assert visit.page.locator("#bars .possible dt").all_inner_texts() == ["glioma", "meningioma"]
+
+
+def test_an_empty_set_and_a_model_without_sets_are_told_apart(visit: Visit, tumour: Path) -> None:
+    visit.change_predictions(prediction_set=[], coverage=0.9)
+    visit.choose(tumour)
+    assert "no class remains possible" in visit.words("#set")
+    visit.change_predictions(prediction_set=[], coverage=None)
+    visit.choose(tumour, rows=2)
+    visit.select(2)
+    assert visit.words("#set") == "This model makes no prediction sets."
+
+
+def test_a_referral_says_why_and_keeps_the_probabilities(visit: Visit, tumour: Path) -> None:
+    refer(visit, Reason.UNDECIDED, Reason.NEAR_THRESHOLD)
+    visit.choose(tumour)
+    assert visit.words("#verdict .verdict-word") == "Refer to a person"
+    assert visit.page.locator("#verdict li").all_inner_texts() == [
+        "At the promised coverage both tumour and no tumour remain possible.",
+        "The probability of a tumour is too close to the threshold.",
+    ]
+    assert visit.shown("#bars")
+
+
+@pytest.mark.parametrize("reason", GATE)
+def test_no_class_is_shown_for_what_may_be_no_brain(visit: Visit, tumour: Path, reason: Reason) -> None:
+    refer(visit, reason)
+    visit.choose(tumour)
+    assert "This may be no brain MRI slice" in visit.words("#warnings")
+    for hidden in ("#bars", "#map", "#threshold"):
+        assert not visit.shown(hidden)
+    shown = visit.words("#result").casefold()
+    assert not [name for name in ("glioma", "meningioma", "pituitary") if name in shown]
+
+
+def test_the_page_knows_every_reason_of_the_gate_and_no_other(visit: Visit) -> None:
+    outside = visit.page.evaluate("async () => [...(await import('/verdict.js')).OUTSIDE]")
+    assert sorted(outside) == sorted(reason.value for reason in GATE)
+
+
+def test_the_warning_stands_above_the_verdict_and_is_read_aloud(visit: Visit, tumour: Path) -> None:
+    refer(visit, Reason.OUT_OF_DISTRIBUTION)
+    visit.choose(tumour)
+    warning, verdict = (visit.page.locator(f"#{name}").bounding_box() for name in ("warnings", "verdict"))
+    assert warning["y"] + warning["height"] <= verdict["y"]
+    assert visit.page.get_attribute("#announcements", "aria-live") == "polite"
+    said = visit.words("#announcements")
+    assert "first.png: Refer to a person." in said
+    assert "This may be no brain MRI slice" in said
+
+
+def test_marks_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path) -> None:
+    visit.change_predictions(marks=["leaky", "phantom", "made up"])
+    visit.choose(tumour)
+    warnings = visit.words("#warnings")
+    assert "Leaky: scans of the same patients" in warnings
+    assert "Phantom: this model learnt from drawn heads" in warnings
+    assert "Mark: made up." in warnings
+
+
+def test_a_reason_that_the_page_does_not_know_is_said_in_the_words_of_the_service(visit: Visit, tumour: Path) -> None:
+    listed = [{"code": "brand_new", "words": "something new speaks against it"}]
+    visit.change_predictions(verdict="refer", reasons=listed)
+    visit.choose(tumour)
+    assert "something new speaks against it" in visit.words("#verdict")
+
+
+def test_choosing_another_row_shows_its_answer(visit: Visit, tumour: Path, healthy: Path) -> None:
+    visit.choose(tumour, healthy)
+    assert visit.words("#verdict .verdict-word") == "Tumour"
+    visit.select(2)
+    assert visit.words("#verdict .verdict-word") == "No tumour"
+    assert visit.words("#result-title") == "second.png"
+
+
+def test_the_model_is_named_with_its_digest(visit: Visit, served_bundle: Path) -> None:
+    info = Predictor.open(served_bundle).bundle.info
+    assert info.digest[:12] in visit.words("#model")
+    visit.page.click("#card summary")
+    facts = visit.words("#facts")
+    assert info.digest in facts
+    assert "1,200 scans of 230 groups" in facts

@@ -1,0 +1,100 @@
+from __future__ import annotations
+
+import asyncio
+import threading
+
+import pytest
+
+from brainslice.service.concurrency_limit import ConcurrencyLimit, in_time, within
+from brainslice.service.problems import ErrorCode, ProblemError
+from brainslice.service.settings import Limits
+
+
+def fault_of(caught: pytest.ExceptionInfo[ProblemError]) -> ErrorCode:
+    return caught.value.fault
+
+
+def test_as_many_requests_as_may_be_come_in_and_the_next_when_one_left() -> None:
+    admission = ConcurrencyLimit(Limits(requests=2))
+    first, _ = admission.enter(), admission.enter()
+    with pytest.raises(ProblemError) as caught:
+        admission.enter()
+    assert fault_of(caught) is ErrorCode.BUSY
+    first.leave()
+    first.leave()
+    admission.enter()
+    assert admission.requests == 2
+
+
+def test_a_request_that_left_gives_its_bytes_back() -> None:
+    admission = ConcurrencyLimit(Limits(request_bytes=10, memory_bytes=15))
+    first, second = admission.enter(), admission.enter()
+    first.hold(10)
+    with pytest.raises(ProblemError) as caught:
+        second.hold(6)
+    assert fault_of(caught) is ErrorCode.NO_ROOM
+    first.leave()
+    second.hold(6)
+    assert admission.held_bytes == 6
+
+
+def test_one_request_may_not_hold_more_than_its_share() -> None:
+    ticket = ConcurrencyLimit(Limits(request_bytes=10)).enter()
+    ticket.hold(10)
+    with pytest.raises(ProblemError) as caught:
+        ticket.hold(1)
+    assert fault_of(caught) is ErrorCode.TOO_LARGE
+
+
+def test_nobody_comes_in_while_the_service_ends() -> None:
+    admission = ConcurrencyLimit(Limits())
+    admission.draining = True
+    with pytest.raises(ProblemError) as caught:
+        admission.enter()
+    assert fault_of(caught) is ErrorCode.DRAINING
+
+
+async def _empty(admission: ConcurrencyLimit) -> None:
+    while admission.requests:  # noqa: ASYNC110 - nobody is told when it is empty
+        await asyncio.sleep(0.001)
+
+
+def test_what_takes_too_long_keeps_its_place_until_it_has_ended() -> None:
+    admission, go_on = ConcurrencyLimit(Limits()), threading.Event()
+
+    async def scene() -> None:
+        ticket = admission.enter()
+        ticket.hold(5)
+        with pytest.raises(ProblemError) as caught:
+            await within(0.01, ticket, asyncio.to_thread(go_on.wait, 30))
+        assert fault_of(caught) is ErrorCode.OUT_OF_TIME
+        assert (admission.requests, admission.held_bytes) == (1, 5)
+        go_on.set()
+        await asyncio.wait_for(_empty(admission), 30)
+        assert admission.held_bytes == 0
+
+    asyncio.run(scene())
+
+
+def test_an_answer_or_its_fault_is_passed_on_and_the_place_given_back() -> None:
+    admission = ConcurrencyLimit(Limits())
+
+    async def fail() -> None:
+        msg = "as it is"
+        raise TimeoutError(msg)
+
+    async def scene() -> None:
+        assert await within(5.0, admission.enter(), asyncio.sleep(0, "answer")) == "answer"
+        with pytest.raises(TimeoutError, match="as it is"):
+            await within(5.0, admission.enter(), fail())
+        await asyncio.sleep(0)
+        assert admission.requests == 0
+
+    asyncio.run(scene())
+
+
+def test_what_can_be_stopped_is_stopped_in_time() -> None:
+    late = ProblemError(ErrorCode.SLOW_UPLOAD, "too slow")
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(in_time(0.01, asyncio.sleep(30), late))
+    assert caught.value is late

@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Mapping
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.service.concurrency_limit import ConcurrencyLimit
+from brainslice.service.problems import ErrorCode, ProblemError
+from brainslice.service.settings import Limits
+from brainslice.service.uploads.archive import unpacked
+from brainslice.service.uploads.multipart import UploadedFile
+
+SMALL = Limits(file_bytes=100_000, request_bytes=200_000, study_files=5)
+
+
+def packed(files: Mapping[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> bytes:
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", kind) as archive:
+        for name, data in files.items():
+            archive.writestr(name, data)
+    return stream.getvalue()
+
+
+def unpack(data: bytes, limits: Limits = SMALL) -> list[UploadedFile]:
+    return unpacked([UploadedFile("study.zip", data)], limits, ConcurrencyLimit(limits).enter().hold)
+
+
+def fault(data: bytes) -> ErrorCode:
+    with pytest.raises(ProblemError) as caught:
+        unpack(data)
+    assert len(caught.value.detail.splitlines()) == 1
+    return caught.value.fault
+
+
+@given(st.lists(st.binary(max_size=200).filter(lambda data: not data.startswith(b"PK")), min_size=1, max_size=5))
+def test_files_of_an_archive_come_out_as_they_went_in(files: list[bytes]) -> None:
+    found = unpack(packed({f"study/{place}.dcm": data for place, data in enumerate(files)}))
+    assert [file.data for file in found] == files
+    assert [file.name for file in found] == [f"{place}.dcm" for place in range(len(files))]
+
+
+def test_files_that_are_no_archive_stay_as_they_are() -> None:
+    files = [UploadedFile("1.dcm", b"one"), UploadedFile("study.zip", packed({"2.dcm": b"two"}))]
+    found = unpacked(files, SMALL, ConcurrencyLimit(SMALL).enter().hold)
+    assert [file.data for file in found] == [b"one", b"two"]
+
+
+def test_folders_and_what_systems_leave_behind_are_passed_over() -> None:
+    names = ("study/", "study/.DS_Store", "__MACOSX/study/._1.dcm", "study/DICOMDIR", "study/1.dcm")
+    assert [file.name for file in unpack(packed(dict.fromkeys(names, b"x")))] == ["1.dcm"]
+
+
+def test_a_bomb_is_refused_while_it_grows() -> None:
+    assert fault(packed({"1.dcm": bytes(5_000_000)})) is ErrorCode.TOO_LARGE
+    assert fault(packed({f"{place}.dcm": bytes(90_000) for place in range(4)})) is ErrorCode.TOO_LARGE
+
+
+def test_too_many_files_are_refused() -> None:
+    assert fault(packed({f"{place}.dcm": b"x" for place in range(6)})) is ErrorCode.TOO_LARGE
+
+
+def test_an_archive_in_an_archive_is_refused() -> None:
+    assert fault(packed({"inner.zip": packed({"1.dcm": b"x"})})) is ErrorCode.UNREADABLE_SCAN
+
+
+def test_an_empty_archive_is_refused() -> None:
+    assert fault(packed({})) is ErrorCode.UNREADABLE_SCAN
+    assert fault(packed({"study/": b""})) is ErrorCode.UNREADABLE_SCAN
+
+
+@pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
+def test_compressions_that_ask_for_memory_in_advance_are_refused(kind: int) -> None:
+    assert fault(packed({"1.dcm": b"x"}, kind)) is ErrorCode.UNREADABLE_SCAN
+
+
+def test_an_encrypted_archive_is_refused() -> None:
+    data = bytearray(packed({"1.dcm": b"x"}))
+    central = data.index(b"PK\x01\x02")
+    data[6] |= 1
+    data[central + 8] |= 1
+    assert fault(bytes(data)) is ErrorCode.UNREADABLE_SCAN
+
+
+@given(st.integers(0, 300), st.integers(0, 255))
+def test_a_damaged_archive_gives_files_or_one_problem(place: int, value: int) -> None:
+    data = bytearray(packed({"study/1.dcm": b"one" * 30, "study/2.dcm": b"two" * 30}))
+    data[4 + place % (len(data) - 4)] = value
+    try:
+        assert unpack(bytes(data))
+    except ProblemError as error:
+        outcome = error.fault
+    else:
+        outcome = None
+    assert outcome in {None, ErrorCode.UNREADABLE_SCAN, ErrorCode.TOO_LARGE}

@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from starlette.requests import Request
+from starlette.types import Message
+
+from brainslice.service.concurrency_limit import ConcurrencyLimit
+from brainslice.service.problems import ErrorCode, ProblemError
+from brainslice.service.settings import Limits
+from brainslice.service.uploads.multipart import UploadedFile, plain_name, receive_files
+
+BOUNDARY = "b0undary"
+SMALL = Limits(file_bytes=100, request_bytes=2000)
+
+
+def part(data: bytes, name: str = "files", filename: str | None = "a.png") -> bytes:
+    told = "" if filename is None else f'; filename="{filename}"'
+    return f'--{BOUNDARY}\r\nContent-Disposition: form-data; name="{name}"{told}\r\n\r\n'.encode() + data + b"\r\n"
+
+
+def whole(*parts: bytes) -> bytes:
+    return b"".join(parts) + f"--{BOUNDARY}--\r\n".encode()
+
+
+def receive(
+    chunks: Sequence[bytes],
+    limits: Limits = SMALL,
+    *,
+    most: int = 3,
+    kind: str = f"multipart/form-data; boundary={BOUNDARY}",
+) -> list[UploadedFile]:
+    messages: list[Message] = [{"type": "http.request", "body": chunk, "more_body": True} for chunk in chunks]
+    messages[-1]["more_body"] = False
+
+    async def next_message() -> Message:
+        return messages.pop(0) if messages else {"type": "http.disconnect"}
+
+    scope = {"type": "http", "method": "POST", "path": "/", "headers": [(b"content-type", kind.encode())]}
+    request = Request(scope, next_message)
+    return asyncio.run(receive_files(request, "files", most, limits, ConcurrencyLimit(limits).enter()))
+
+
+def fault(chunks: Sequence[bytes], **options: str) -> ErrorCode:
+    with pytest.raises(ProblemError) as caught:
+        receive(chunks, **options)
+    return caught.value.fault
+
+
+@given(st.lists(st.binary(max_size=80), min_size=1, max_size=3), st.integers(1, 40))
+def test_files_come_out_as_they_went_in_however_the_stream_is_cut(files: list[bytes], step: int) -> None:
+    body = whole(*(part(data, filename=f"{place}.png") for place, data in enumerate(files)))
+    found = receive([body[start : start + step] for start in range(0, len(body), step)])
+    assert [file.data for file in found] == files
+    assert [file.name for file in found] == [f"{place}.png" for place in range(len(files))]
+
+
+@given(st.binary(max_size=300))
+def test_whatever_is_sent_ends_in_files_or_one_problem(body: bytes) -> None:
+    for sent in (body, whole(body), part(body) + body, b"--" + BOUNDARY.encode() + b"\r\n" + body):
+        try:
+            assert all(isinstance(file, UploadedFile) for file in receive([sent]))
+        except ProblemError as error:
+            outcome = error.fault
+        else:
+            outcome = None
+        assert outcome in {None, ErrorCode.BAD_UPLOAD, ErrorCode.BAD_VALUE, ErrorCode.TOO_LARGE}
+
+
+def test_fields_of_other_names_are_passed_over() -> None:
+    (file,) = receive([whole(part(b"x" * 500, name="other"), part(b"scan"), part(b"1", name="class", filename=None))])
+    assert file.data == b"scan"
+
+
+def test_a_file_without_a_name_gets_one() -> None:
+    assert [file.name for file in receive([whole(part(b"x", filename=None), part(b"y", filename=""))])] == [
+        "file 1",
+        "file 2",
+    ]
+
+
+@pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=b0undary"])
+def test_a_body_that_is_no_form_is_of_the_wrong_type(kind: str) -> None:
+    assert fault([whole(part(b"x"))], kind=kind) is ErrorCode.WRONG_TYPE
+
+
+def test_a_form_that_is_cut_short_is_refused() -> None:
+    body = whole(part(b"x" * 50))
+    assert {fault([body[:end]]) for end in (1, 20, 90, len(body) - 6)} == {ErrorCode.BAD_UPLOAD}
+
+
+def test_a_file_a_request_and_a_number_of_files_beyond_their_limits_are_refused() -> None:
+    assert fault([whole(part(b"x" * 101))]) is ErrorCode.TOO_LARGE
+    assert fault([whole(*[part(b"x")] * 4)]) is ErrorCode.TOO_LARGE
+    assert fault([whole(part(b"x" * 2000, name="other"))]) is ErrorCode.TOO_LARGE
+
+
+def test_a_length_told_in_advance_is_refused_before_anything_is_read() -> None:
+    async def never() -> Message:
+        msg = "nothing must be read"
+        raise AssertionError(msg)
+
+    headers = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode()), (b"content-length", b"2001")]
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, never)
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(receive_files(request, "files", 3, SMALL, ConcurrencyLimit(SMALL).enter()))
+    assert caught.value.fault is ErrorCode.TOO_LARGE
+
+
+def test_a_slow_upload_is_given_up() -> None:
+    async def slow() -> Message:
+        await asyncio.sleep(30)
+        return {"type": "http.disconnect"}
+
+    limits = Limits(upload_seconds=0.01)
+    headers = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())]
+    request = Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, slow)
+    with pytest.raises(ProblemError) as caught:
+        asyncio.run(receive_files(request, "files", 3, limits, ConcurrencyLimit(limits).enter()))
+    assert caught.value.fault is ErrorCode.SLOW_UPLOAD
+
+
+@pytest.mark.parametrize(
+    ("told", "kept"),
+    [
+        (b"a.png", "a.png"),
+        (b"/x/../a.png", "a.png"),
+        (b"C:\\x\\a.png", "a.png"),
+        (b"a\nb.png", "a\ufffdb.png"),
+        (b"\xff", "\ufffd"),
+    ],
+)
+def test_of_a_name_only_what_fits_on_a_line_is_kept(told: bytes, kept: str) -> None:
+    assert plain_name(told) == kept
+
+
+@given(st.text())
+def test_a_name_is_short_and_prints_whatever_it_was(text: str) -> None:
+    name = plain_name(text)
+    assert len(name) <= 200
+    assert name.isprintable()
+    assert not {"/", "\\"} & set(name)
+
+
+def test_neither_name_nor_pixels_show_when_an_upload_is_printed() -> None:
+    assert "Doe" not in repr(UploadedFile("Doe.png", b"pixels"))
+    assert "pixels" not in repr(UploadedFile("Doe.png", b"pixels"))

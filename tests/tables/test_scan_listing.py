@@ -1,0 +1,120 @@
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from brainslice.errors import UsageError
+from brainslice.tables.scan_listing import ListedScan, display_path, fingerprint, list_paths, list_scans
+
+
+def touch(path: Path, data: bytes = b"") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(data)
+    return path
+
+
+def test_a_folder_is_searched_to_any_depth_in_the_order_of_names(tmp_path: Path) -> None:
+    names = ["b.png", "a/z.JPG", "a/y/x.tif", "c/d.webp", "a.png", "c/e.IMA"]
+    paths = [touch(tmp_path / name) for name in names]
+    assert list(list_scans([tmp_path])) == sorted(paths)
+
+
+def test_only_what_may_be_a_scan_is_taken_from_a_folder(tmp_path: Path) -> None:
+    scan = touch(tmp_path / "scan.png")
+    dicom = touch(tmp_path / "IM0001", bytes(128) + b"DICM")
+    numbered = touch(tmp_path / "1.2.840.10008", bytes(128) + b"DICM")
+    bare = touch(tmp_path / "old", b"\x08\x00\x05\x00CS\x0a\x00ISO_IR 100" + bytes(200))
+    for name in ("notes.txt", "README", ".hidden.png", "._scan.png", ".cache/scan.png"):
+        touch(tmp_path / name, b"x" * 200)
+    assert list(list_scans([tmp_path])) == [numbered, dicom, bare, scan]
+
+
+def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+    paths = [touch(tmp_path / "notes.txt"), tmp_path / "gone"]
+    assert list(list_scans(paths)) == paths
+
+
+def test_a_name_that_no_system_takes_does_not_stop_the_rest(tmp_path: Path) -> None:
+    scan, unheard = touch(tmp_path / "a.png"), tmp_path / ("x" * 300 + ".png")
+    assert list(list_scans([unheard, scan])) == [unheard, scan]
+
+
+def test_a_scan_that_is_named_twice_is_given_once(tmp_path: Path) -> None:
+    first, second = touch(tmp_path / "a.png"), touch(tmp_path / "b.png")
+    assert list(list_scans([second, tmp_path, tmp_path, first])) == [second, first]
+
+
+def test_a_folder_without_scans_says_what_it_looked_for(tmp_path: Path) -> None:
+    touch(tmp_path / "notes.txt")
+    with pytest.raises(UsageError, match=r"holds no scans; endings looked for are .*\.png"):
+        list(list_scans([tmp_path]))
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="links to folders need a right of their own on Windows")
+def test_a_link_to_a_folder_cannot_make_the_search_endless(tmp_path: Path) -> None:
+    scan = touch(tmp_path / "scan.png")
+    (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
+    (tmp_path / "linked.png").symlink_to(scan)
+    assert list(list_scans([tmp_path])) == [tmp_path / "linked.png", scan]
+
+
+def test_a_folder_that_cannot_be_opened_stands_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shut, scan = tmp_path / "shut", touch(tmp_path / "tree" / "scan.png")
+    (tmp_path / "tree" / "closed").mkdir()
+    listing = os.scandir
+
+    def scandir(path: Path) -> object:
+        if path.name == "closed":
+            raise PermissionError(13, "Permission denied", str(shut))
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert list(list_scans([tmp_path / "tree"])) == [tmp_path / "tree" / "closed", scan]
+
+
+def test_a_folder_is_searched_no_further_than_its_scans_are_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("a/1.png", "b/2.png", "c/3.png"):
+        touch(tmp_path / name)
+    opened: list[str] = []
+    listing = os.scandir
+
+    def scandir(path: Path) -> object:
+        opened.append(path.name)
+        return listing(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    assert next(list_scans([tmp_path])) == tmp_path / "a" / "1.png"
+    assert opened == [tmp_path.name, "a"]
+
+
+def test_a_list_can_be_gone_through_again(tmp_path: Path) -> None:
+    listed = ListedScan(touch(tmp_path / "list.txt", b"a.png\r\n\nfolder/b c.png\n"))
+    assert [*listed] == [*listed] == [Path("a.png"), Path("folder/b c.png")]
+
+
+def test_a_list_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"cannot be read .*; give a text file with a path on each line"):
+        list(ListedScan(tmp_path / "gone.txt"))
+
+
+def test_lines_from_a_pipe_are_paths() -> None:
+    assert list(list_paths(iter(["a.png\n", "\n", "b.png"]))) == [Path("a.png"), Path("b.png")]
+
+
+@given(st.text(alphabet=st.characters(blacklist_characters="\0/", blacklist_categories=()), min_size=1))
+def test_any_name_is_spelled_on_one_line_of_utf_8(name: str) -> None:
+    text = display_path(Path(name))
+    assert text.encode("utf-8")
+    assert len(text.splitlines()) <= 1
+    assert len(fingerprint(text)) == 12
+
+
+def test_a_plain_name_is_spelled_as_it_is() -> None:
+    assert display_path(Path("scans/Größe 1.png")) == str(Path("scans/Größe 1.png"))

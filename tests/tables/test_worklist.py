@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.decision.out_of_distribution import OutOfDistributionDetector
+from brainslice.errors import UsageError
+from brainslice.inference.predictor import Predictor
+from brainslice.paths import ProjectPaths
+from brainslice.tables.worklist import worklist
+from stand_in import config, copy_project, prepare_project, write_bundle_for
+
+
+@pytest.fixture(scope="module")
+def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return copy_project(
+        prepare_project(tmp_path_factory.mktemp("prepared") / "project"),
+        tmp_path_factory.mktemp("worklist") / "project",
+    )
+
+
+@pytest.fixture(scope="module")
+def predictor(root: Path) -> Predictor:
+    return Predictor.open(write_bundle_for(ProjectPaths.of(root, config()), config()).folder, threads=1)
+
+
+def test_the_most_doubtful_scans_come_first_and_the_share_of_the_budget_is_marked(
+    predictor: Predictor, root: Path
+) -> None:
+    cases = worklist(predictor, [root / "source" / "Testing"], 0.25)
+    doubts = [case.doubt for case in cases]
+    assert len(cases) >= 8
+    assert doubts == sorted(doubts, reverse=True)
+    assert [case.review for case in cases] == sorted((case.review for case in cases), reverse=True)
+    assert sum(case.review for case in cases) == -(-len(cases) // 4)
+
+
+def test_what_cannot_be_read_heads_the_list_beyond_the_budget(predictor: Predictor, root: Path, tmp_path: Path) -> None:
+    (tmp_path / "broken.png").write_bytes(b"no picture")
+    cases = worklist(predictor, [root / "source" / "Testing" / "glioma", tmp_path / "broken.png"], 0.0)
+    assert [case.review for case in cases] == [True] + [False] * (len(cases) - 1)
+    assert cases[0].doubt is None
+    assert "broken.png" in cases[0].row["refused"]
+
+
+class EveryOther(OutOfDistributionDetector):
+    """A gate that finds every other scan strange."""
+
+    def ood_score(self, features: np.ndarray) -> np.ndarray:
+        return np.where(np.arange(len(features)) % 2, 3.0, 0.5)
+
+
+def test_strange_scans_come_before_all_others(predictor: Predictor, root: Path) -> None:
+    gate = EveryOther(np.ones(1, np.float32), np.zeros((1, 0), np.float32), 0.5)
+    strange = replace(predictor, verdict_rules=replace(predictor.verdict_rules, ood_detector=gate))
+    cases = worklist(strange, [root / "source" / "Testing" / "glioma"], 0.0)
+    is_strange = [case.row["ood_score"] > 1 for case in cases]
+    assert len(set(is_strange)) == 2
+    assert is_strange == sorted(is_strange, reverse=True)
+    assert is_strange == [case.doubt is not None and case.doubt > 1 for case in cases]
+    assert {case.row["verdict"] for case in cases if case.row["ood_score"] > 1} == {"refer"}
+
+
+def test_a_case_is_told_in_plain_types(predictor: Predictor, root: Path) -> None:
+    for case in worklist(predictor, [root / "source" / "Testing" / "glioma"], 0.5):
+        told = json.loads(json.dumps(case.told))
+        assert told == case.told
+        assert told["verdict"] in {"tumour", "no tumour", "refer"}
+
+
+def test_a_budget_that_is_no_share_is_refused_before_anything_is_read(predictor: Predictor, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match="review budget"):
+        worklist(predictor, [tmp_path / "none.png"], 1.5)

@@ -1,0 +1,66 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from brainslice.models.build import HEAD, Network
+from brainslice.training.recipes.full import fit_full
+from brainslice.training.task import TrainingTask
+from small_training import StoppedError, Witness, arrays_of, changed, stopping
+
+MakeTask = Callable[..., TrainingTask]
+
+
+def paths(network: Network, *layers: str) -> set[str]:
+    return {weight.path for name in layers for weight in network.model.get_layer(name).weights}
+
+
+def witnessed(make_task: MakeTask, *words: str, pretrained: bool) -> tuple[Network, set[str]]:
+    """Train, and tell which arrays the second stage had moved, whether or not it was better for it."""
+    witness = Witness("training the all")
+    task = make_task(*words, pretrained=pretrained, progress=witness)
+    witness.network = task.network
+    before = arrays_of(task.network)
+    assert [epoch.stage for epoch in fit_full(task)] == ["head", "all", "all"]
+    return task.network, changed(before, witness.arrays)
+
+
+def test_trains_the_head_first_then_everything_but_pretrained_normalisation(make_task: MakeTask) -> None:
+    network, moved = witnessed(make_task, pretrained=True)
+    assert moved == set(arrays_of(network)) - paths(network, "below", "above")
+
+
+def test_a_network_from_chance_learns_its_normalisation_too(make_task: MakeTask) -> None:
+    network, moved = witnessed(make_task, pretrained=False)
+    assert moved == set(arrays_of(network))
+
+
+def test_the_head_s_stage_changes_the_head_alone(make_task: MakeTask) -> None:
+    task = make_task("train.freeze_backbone_epochs=3")
+    before = arrays_of(task.network)
+    assert {epoch.stage for epoch in fit_full(task)} == {"head"}
+    assert changed(before, arrays_of(task.network)) == paths(task.network, HEAD)
+
+
+def test_never_trains_longer_than_told(make_task: MakeTask) -> None:
+    assert len(fit_full(make_task("train.epochs=2", "train.freeze_backbone_epochs=5"))) == 2
+
+
+def test_without_frozen_epochs_everything_trains_at_once(make_task: MakeTask) -> None:
+    epochs = fit_full(make_task("train.epochs=1", "train.freeze_backbone_epochs=0"))
+    assert [epoch.stage for epoch in epochs] == ["all"]
+
+
+@pytest.mark.slow
+def test_however_often_interrupted_it_ends_with_the_weights_of_an_uninterrupted_training(make_task: MakeTask) -> None:
+    words = ("train.batch_size=4", "train.freeze_backbone_epochs=2", "train.epochs=4")
+    straight = make_task(*words, name="straight", pretrained=False)
+    whole = fit_full(straight)
+    for step, done in (("training the head", 5), ("training the all", 5)):
+        broken = make_task(*words, name="broken", pretrained=False, progress=stopping(step, done))
+        with pytest.raises(StoppedError):
+            fit_full(broken)
+    resumed = make_task(*words, name="broken", pretrained=False)
+    assert fit_full(resumed) == whole
+    assert not changed(arrays_of(straight.network), arrays_of(resumed.network))

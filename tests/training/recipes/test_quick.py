@@ -1,0 +1,101 @@
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.models.build import HEAD, Network
+from brainslice.training.recipes.quick import fit_quick
+from brainslice.training.task import TrainingTask
+from small_training import StoppedError, Witness, arrays_of, changed, keras_trunk, stopping
+
+MakeTask = Callable[..., TrainingTask]
+
+
+def never(_: np.ndarray) -> np.ndarray:
+    raise AssertionError
+
+
+def witnessed(make_task: MakeTask, step: str, *, pretrained: bool = True) -> tuple[Network, set[str]]:
+    """Train, and tell which arrays had moved at a step's end, whether or not it was better for it."""
+    witness = Witness(step)
+    task = make_task(pretrained=pretrained, progress=witness)
+    witness.network = task.network
+    before = arrays_of(task.network)
+    epochs = fit_quick(task, keras_trunk(task.network))
+    assert [epoch.stage for epoch in epochs] == ["head", "head", "tail", "tail"]
+    return task.network, changed(before, witness.arrays)
+
+
+def paths(network: Network, *layers: str) -> set[str]:
+    return {weight.path for name in layers for weight in network.model.get_layer(name).weights}
+
+
+@pytest.mark.parametrize("pretrained", [True, False])
+def test_training_from_activations_changes_neither_the_trunk_nor_any_normalisation(
+    make_task: MakeTask,
+    pretrained: bool,  # noqa: FBT001 - a case
+) -> None:
+    network, moved = witnessed(make_task, "training the tail", pretrained=pretrained)
+    assert moved == paths(network, "last", HEAD)
+
+
+def test_the_tail_on_cached_activations_equals_the_whole_network_within_half_precision(make_task: MakeTask) -> None:
+    task = make_task()
+    fit_quick(task, keras_trunk(task.network))
+    pictures = task.inputs[task.split.validation, ..., np.newaxis].astype(np.float32)
+    cached = keras_trunk(task.network)(pictures).astype(np.float16).astype(np.float32)
+    whole, tail = task.network.model.predict_on_batch(pictures), task.network.trainable_part.predict_on_batch(cached)
+    assert np.ptp(whole["logits"]) > 0
+    for name, expected in whole.items():
+        np.testing.assert_allclose(tail[name], expected, atol=2e-3 * np.abs(expected).max())
+
+
+def test_the_head_s_stage_changes_the_head_alone(make_task: MakeTask) -> None:
+    network, moved = witnessed(make_task, "training the head")
+    assert moved == paths(network, HEAD)
+
+
+@pytest.mark.slow
+def test_however_often_interrupted_it_ends_with_the_weights_of_an_uninterrupted_training(make_task: MakeTask) -> None:
+    words = ("train.batch_size=4", "train.ema=true")
+    straight = make_task(*words, name="straight")
+    whole = fit_quick(straight, keras_trunk(straight.network))
+    shutil.rmtree(straight.cache)
+    for step, done in (("computing activations", 1), ("training the head", 5), ("training the tail", 5)):
+        broken = make_task(*words, name="broken", progress=stopping(step, done))
+        with pytest.raises(StoppedError):
+            fit_quick(broken, keras_trunk(broken.network))
+    resumed = make_task(*words, name="broken")
+    assert fit_quick(resumed, keras_trunk(resumed.network)) == whole
+    assert not changed(arrays_of(straight.network), arrays_of(resumed.network))
+
+
+def look(make_task: MakeTask, *words: str, trunk: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
+    """Compute the activations a training needs, and go no further."""
+    task = make_task(*words, progress=stopping("pooling features", 1))
+    with pytest.raises(StoppedError):
+        fit_quick(task, trunk or keras_trunk(task.network))
+
+
+def test_a_second_training_computes_no_activation_again(make_task: MakeTask) -> None:
+    look(make_task)
+    look(make_task, "train.quick.lr=0.01", "data.test_fold=0", trunk=never)
+
+
+def test_there_are_as_many_views_as_wanted_and_none_without_augmentation(make_task: MakeTask, tmp_path: Path) -> None:
+    for word, expected in (("augment.enabled=false", 1), ("train.quick.views=2", 3)):
+        look(make_task, word)
+        assert len(list((tmp_path / "cache").glob("*.npy"))) == expected
+
+
+def test_another_seed_draws_other_views_of_the_same_scans(make_task: MakeTask, tmp_path: Path) -> None:
+    same = keras_trunk(make_task().network)
+    for seed in (1, 2):
+        look(make_task, f"seed={seed}", trunk=same)
+    files = list((tmp_path / "cache").glob("*.npy"))
+    assert len(files) == 4
+    assert len({np.load(path).tobytes() for path in files}) == 3

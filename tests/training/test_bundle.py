@@ -1,0 +1,145 @@
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.bundle.store import open_bundle
+from brainslice.dataset.manifest import Manifest
+from brainslice.decision.temperature import Temperature, fit_temperature
+from brainslice.errors import ParityError
+from brainslice.files import sha256_of
+from brainslice.models.build import HEAD, Network
+from brainslice.models.export import export_onnx, predict_network
+from brainslice.models.weights import load_arrays
+from brainslice.paths import ProjectPaths
+from brainslice.preprocessing.recipe import Recipe
+from brainslice.training import bundle as finishing
+from brainslice.training.bundle import KERAS_FILE, BundleResult, make_bundle
+from brainslice.training.task import TrainingTask
+from small_training import arrays_of, changed
+from stand_in import SIZE, config
+
+MakeTask = Callable[..., TrainingTask]
+
+
+def places(root: Path) -> ProjectPaths:
+    return ProjectPaths.of(root, config())
+
+
+def export_another(network: Network, path: Path) -> None:
+    """Write a graph whose logits are off by a thousandth."""
+    head = network.model.get_layer(HEAD)
+    kernel, bias = head.get_weights()
+    head.set_weights([kernel, bias + 1e-3])
+    export_onnx(network, path)
+    head.set_weights([kernel, bias])
+
+
+def always_in_the_set(finished: BundleResult) -> list[str]:
+    """Name the classes that too few validation scans are of."""
+    info = finished.bundle.info
+    assert info.conformal is not None
+    stored = zip(info.labels.names, info.conformal.quantiles, strict=True)
+    return [name for name, quantile in stored if quantile is None]
+
+
+def told_of(notes: Sequence[str]) -> list[str]:
+    """Name the classes that notes call always in the set; a note of anything else stays whole."""
+    return [note.split(" is in every prediction set: ")[0] for note in notes]
+
+
+@pytest.fixture
+def end(manifest: Manifest, tmp_path: Path) -> Callable[[TrainingTask], BundleResult]:
+    return lambda task: make_bundle(task, manifest, Recipe(size=SIZE), places(tmp_path))
+
+
+def test_the_bundle_says_what_was_trained(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path
+) -> None:
+    task = make_task()
+    end(task)
+    info = open_bundle(tmp_path / "models" / "bundle").info
+    origin = info.provenance
+    assert (origin.split_digest, origin.phantom, origin.leaky) == (task.split.digest, True, False)
+    assert (origin.train_images, origin.validation_images) == (len(task.split.train), len(task.split.validation))
+    assert info.warnings == ("phantom",)
+    assert info.class_map_bias == tuple(task.network.bias.tolist())
+    assert info.parity.n == len(task.split.validation)
+    assert info.parity.logits < 1e-4
+
+
+def test_the_temperature_is_that_of_the_validation_scans(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]
+) -> None:
+    task = make_task()
+    held_out = task.split.validation
+    logits, _ = predict_network(task.network, task.inputs[held_out])
+    labels = logits.argmax(axis=1)
+    labels[: len(labels) // 3] = logits.argmin(axis=1)[: len(labels) // 3]
+    known = task.labels.copy()
+    known[held_out] = labels
+    finished = end(replace(task, labels=known))
+    expected = fit_temperature(logits, labels)
+    assert finished.bundle.info.temperature == pytest.approx(expected.value, rel=1e-3)
+    assert finished.bundle.info.validation.accuracy == pytest.approx(1 - len(labels) // 3 / len(labels))
+    assert told_of(finished.notes) == always_in_the_set(finished)
+    likelihoods = expected.probabilities(logits)[np.arange(len(labels)), labels]
+    assert finished.bundle.info.validation.nll == pytest.approx(-np.log(likelihoods).mean(), rel=1e-3)
+
+
+def test_where_no_temperature_can_be_fitted_a_note_says_so(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]
+) -> None:
+    task = make_task()
+    held_out = task.split.validation
+    known = task.labels.copy()
+    known[held_out] = predict_network(task.network, task.inputs[held_out])[0].argmax(axis=1)
+    finished = end(replace(task, labels=known))
+    assert finished.bundle.info.temperature == 1.0
+    note, *others = finished.notes
+    assert "1 is used" in note
+    assert "judged rightly" in note
+    assert told_of(others) == always_in_the_set(finished)
+
+
+def test_without_calibration_probabilities_are_the_network_s_and_a_note_says_so(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]
+) -> None:
+    finished = end(make_task("calibration.temperature=false"))
+    assert finished.bundle.info.temperature == Temperature(1.0).value
+    assert "calibration.temperature" in finished.notes[0]
+
+
+def test_what_keras_reads_is_the_network_and_lies_beside_the_bundle_too(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path
+) -> None:
+    task, other = make_task(), make_task("seed=5")
+    finished = end(task)
+    assert sha256_of(places(tmp_path).best) == sha256_of(finished.bundle.path(KERAS_FILE))
+    assert changed(arrays_of(task.network), arrays_of(other.network))
+    load_arrays(other.network.model, places(tmp_path).best)
+    assert not changed(arrays_of(task.network), arrays_of(other.network))
+
+
+def test_a_graph_that_disagrees_leaves_no_bundle(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(finishing, "export_onnx", export_another)
+    with pytest.raises(ParityError, match="must equal the network"):
+        end(make_task())
+    assert list((tmp_path / "models").iterdir()) == []
+
+
+def test_a_graph_that_disagrees_leaves_the_older_bundle(
+    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    older = end(make_task()).bundle.info
+    monkeypatch.setattr(finishing, "export_onnx", export_another)
+    with pytest.raises(ParityError):
+        end(make_task("seed=5"))
+    assert open_bundle(tmp_path / "models" / "bundle").info == older
+    assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["best.keras", "bundle"]

@@ -1,0 +1,259 @@
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.bundle.store import open_bundle, write_bundle
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft
+from brainslice.config import Config
+from brainslice.dataset.manifest import Manifest
+from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
+from brainslice.decision.temperature import fit_temperature
+from brainslice.errors import BundleError, DatasetError, LeakError, UsageError
+from brainslice.evaluation.scoring import evaluate_test_set
+from brainslice.inference.predictor import Predictor
+from brainslice.paths import ProjectPaths
+from brainslice.phantom import write_phantoms
+from brainslice.progress import Progress
+from brainslice.scan.read import read_scan
+from brainslice.scan.types import Slice
+from brainslice.training import fold
+from brainslice.training.ensemble import EnsembleResult, build_ensemble, train_members
+from stand_in import BIAS, config, copy_project, write_bundle_for
+
+# Slopes with which the mean grey value tells something about the class, so that a temperature fits.
+SLOPES = (-0.03, 0.03, -0.01, 0.01)
+OTHER = (-0.04, 0.05, -0.01, 0.02)
+
+
+def write_member(
+    project: Path,
+    name: str,
+    slopes: tuple[float, ...],
+    *,
+    test: int = 0,
+    choose: int = 1,
+    settings: Config | None = None,
+) -> Path:
+    settings = settings or config(f"data.test_fold={test}")
+    places = replace(ProjectPaths.of(project, settings), models=project / "models" / name)
+    return write_bundle_for(places, settings, assign_split(Manifest.read(places.data), settings, choose), slopes).folder
+
+
+def amended(bundle: Path, **changes: object) -> Path:
+    """Write the same files under another description."""
+    opened = open_bundle(bundle)
+    fields = {name: getattr(opened.info, name) for name in BundleDraft.model_fields} | changes
+    place = bundle.with_name("amended")
+    return write_bundle(place, BundleDraft(**fields), {name: opened.path(name) for name in opened.info.files}).folder
+
+
+def join(project: Path, *members: Path, overrides: tuple[str, ...] = ()) -> EnsembleResult:
+    settings = config(*overrides)
+    return build_ensemble(members, project / "models" / "ensemble", ProjectPaths.of(project, settings), settings)
+
+
+@dataclass(frozen=True)
+class Made:
+    project: Path
+    members: tuple[Path, Path]
+    joined: EnsembleResult
+
+
+@pytest.fixture(scope="module")
+def same_split(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two networks that chose on the same fold."""
+    project = copy_project(prepared, tmp_path_factory.mktemp("same") / "project")
+    members = (write_member(project, "one", SLOPES), write_member(project, "other", OTHER))
+    return Made(project, members, join(project, *members))
+
+
+@pytest.fixture(scope="module")
+def two_folds(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
+    """Two networks that keep one fold for testing and chose on different ones."""
+    project = copy_project(prepared, tmp_path_factory.mktemp("folds") / "project")
+    members = (write_member(project, "one", SLOPES, choose=1), write_member(project, "other", OTHER, choose=2))
+    return Made(project, members, join(project, *members))
+
+
+def test_the_ensemble_is_a_bundle_that_answers_with_the_mean(same_split: Made) -> None:
+    predictors = [Predictor.open(member) for member in same_split.members]
+    together = Predictor.open(same_split.joined.bundle.folder)
+    manifest = same_split.joined.assignment.manifest
+    scans = np.stack([together.recipe(scan) for scan in _scans(manifest)])
+    alone = [predictor.score(scans) for predictor in predictors]
+    output = together.score(scans)
+    assert output.logits == pytest.approx(np.mean([one.logits for one in alone], axis=0), abs=1e-5)
+    assert output.member_logits is not None
+    assert output.member_logits[:, 1] == pytest.approx(alone[1].logits, abs=1e-5)
+    assert together.bundle.info.class_map_bias == pytest.approx(BIAS)
+
+
+def _scans(manifest: Manifest) -> list[Slice]:
+    return [read_scan(path) for path in manifest.paths[:6]]
+
+
+def test_its_temperature_is_that_of_its_own_logits_where_a_fold_trained_nobody(same_split: Made) -> None:
+    joined = same_split.joined
+    manifest, split = joined.assignment.manifest, joined.assignment.split
+    predictor = Predictor.open(joined.bundle.folder)
+    inputs = np.stack([predictor.recipe(read_scan(manifest.paths[row])) for row in split.validation])
+    fitted = fit_temperature(predictor.score(inputs).logits, manifest.label_indices[split.validation])
+    assert joined.bundle.info.temperature == pytest.approx(fitted.value, rel=1e-4)
+    assert joined.bundle.info.ensemble is not None
+    assert joined.bundle.info.ensemble.members_per_scan == 2
+    assert not [note for note in joined.notes if "approximation" in note]
+
+
+def test_it_says_whom_it_is_made_of_and_what_they_have_seen(two_folds: Made) -> None:
+    info = two_folds.joined.bundle.info
+    infos = [open_bundle(member).info for member in two_folds.members]
+    assert info.ensemble is not None
+    assert [member.digest for member in info.ensemble.members] == [own.digest for own in infos]
+    assert [member.temperature for member in info.ensemble.members] == [1.5, 1.5]
+    split = two_folds.joined.assignment.split
+    assert info.provenance.split_digest == split.digest
+    assert info.provenance.train_images == len(split.train) > max(own.provenance.train_images for own in infos)
+    assert info.backbone == "2 × none"
+    assert info.provenance.phantom
+
+
+def test_an_approximate_temperature_is_owned_up_to(two_folds: Made) -> None:
+    info = two_folds.joined.bundle.info
+    assert info.ensemble is not None
+    assert info.ensemble.members_per_scan == 1
+    assert "1 of 2 members judged each scan" in two_folds.joined.notes[-2]
+    assert "the gate's limit rests on scans" in two_folds.joined.notes[-1]
+    assert "approximation" in two_folds.joined.bundle.path("README.md").read_text(encoding="utf-8")
+
+
+def test_its_sets_and_its_gate_are_its_own(same_split: Made) -> None:
+    info = same_split.joined.bundle.info
+    assert info.conformal is not None
+    assert info.ood_detector is not None
+    assert (
+        sum(info.conformal.counts)
+        == info.ood_detector.validation_scans
+        == len(same_split.joined.assignment.split.validation)
+    )
+    predictor = Predictor.open(same_split.joined.bundle.folder)
+    answer = predictor.predict(same_split.joined.assignment.manifest.paths[0])
+    assert answer.coverage == info.conformal.coverage
+    assert answer.ood_score is not None
+    assert answer.mutual_information is not None
+
+
+def test_it_is_tested_on_scans_that_no_member_has_seen(two_folds: Made) -> None:
+    settings = config()
+    judged = evaluate_test_set(
+        ProjectPaths.of(two_folds.project, settings), settings, bundle=two_folds.joined.bundle.folder
+    )
+    records = [judged.manifest.records[row] for row in judged.split.test]
+    assert {record.fold for record in records} == {0}
+    assert judged.output.member_logits is not None
+    assert judged.test_accesses == 1
+
+
+def test_members_that_between_them_know_every_scan_cannot_be_tested(project: Path) -> None:
+    members = [write_member(project, f"fold{fold}", SLOPES, test=fold, choose=(fold + 1) % 3) for fold in range(3)]
+    joined = join(project, *members)
+    assert joined.bundle.info.ensemble is not None
+    assert joined.bundle.info.ensemble.members_per_scan == 2
+    with pytest.raises(LeakError, match="every scan of phantom trained or chose for some member"):
+        evaluate_test_set(ProjectPaths.of(project, config()), config(), bundle=joined.bundle.folder)
+
+
+def _pair(project: Path) -> tuple[Path, Path]:
+    return write_member(project, "one", SLOPES), write_member(project, "other", OTHER)
+
+
+def test_one_bundle_or_one_twice_is_no_ensemble(project: Path) -> None:
+    one, _ = _pair(project)
+    with pytest.raises(UsageError, match="at least two bundles, got 1"):
+        join(project, one)
+    with pytest.raises(UsageError, match="given twice"):
+        join(project, one, one)
+    assert not (project / "models" / "ensemble").exists()
+
+
+@pytest.mark.parametrize("what", ["classes", "preprocessing and image size", "class maps", "training set"])
+def test_networks_that_cannot_answer_together_are_one_line(project: Path, what: str) -> None:
+    one, other = _pair(project)
+    info = open_bundle(other).info
+    changes: dict[str, object] = {
+        "classes": {"labels": info.labels.model_copy(update={"names": info.labels.names[::-1]})},
+        "preprocessing and image size": {"recipe": {**info.recipe, "size": 96}},
+        "class maps": {"class_map_shape": (5, 5)},
+        "training set": {"provenance": info.provenance.model_copy(update={"manifest_digest": "a" * 64})},
+    }[what]
+    with pytest.raises(UsageError, match=f"amended: must have the same {what} as"):
+        join(project, one, amended(other, **changes))
+
+
+def test_an_ensemble_of_ensembles_is_refused(project: Path) -> None:
+    one, other = _pair(project)
+    joined = join(project, one, other)
+    with pytest.raises(UsageError, match="is an ensemble already"):
+        join(project, one, joined.bundle.folder)
+
+
+def test_networks_of_a_set_that_is_not_prepared_here_are_refused(project: Path) -> None:
+    foreign = []
+    for place in _pair(project):
+        info = open_bundle(place).info
+        foreign.append(amended(place, provenance=info.provenance.model_copy(update={"manifest_digest": "a" * 64})))
+    with pytest.raises(DatasetError, match="trained on another set than the one prepared"):
+        join(project, *foreign)
+
+
+def test_a_damaged_member_is_refused(project: Path) -> None:
+    one, other = _pair(project)
+    (other / GRAPH_FILE).write_bytes(b"")
+    with pytest.raises(BundleError, match="sha256"):
+        join(project, one, other)
+
+
+def test_members_keep_the_test_fold_out_and_each_chooses_on_another_fold(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[SplitAssignment] = []
+
+    def train(places: ProjectPaths, settings: Config, *, division: SplitAssignment, progress: Progress) -> None:
+        progress("training", 1, 1)
+        trained.append(division)
+        write_bundle_for(places, settings, division, tuple(slope * len(trained) for slope in SLOPES))
+
+    monkeypatch.setattr(fold, "train", train)
+    settings = config("data.test_fold=1")
+    bundles = train_members(project, settings)
+    assert [bundle.parent.name for bundle in bundles] == ["fold_1", "fold_1_chosen_on_0"]
+    for division in trained:
+        assert {division.manifest.records[row].fold for row in division.split.test} == {1}
+    chosen = [{division.manifest.records[row].fold for row in division.split.validation} for division in trained]
+    assert chosen == [{2}, {0}]
+    assert train_members(project, settings) == bundles
+    assert len(trained) == 2
+    assert join(project, *bundles).assignment.split.test.tolist() == trained[0].split.test.tolist()
+
+
+def test_scans_from_elsewhere_may_choose_the_temperature(two_folds: Made, tmp_path: Path) -> None:
+    write_phantoms(tmp_path / "other", patients_per_class=4, slices=2, seed=77)
+    settings = config()
+    places = ProjectPaths.of(two_folds.project, settings)
+    joined = build_ensemble(two_folds.members, tmp_path / "joined", places, settings, elsewhere=tmp_path / "other")
+    info = joined.bundle.info
+    assert info.ensemble is not None
+    assert info.ensemble.members_per_scan == 2
+    assert info.temperature != two_folds.joined.bundle.info.temperature
+    assert not [note for note in joined.notes if "approximation" in note]
+
+
+def test_scans_that_made_the_members_are_no_scans_from_elsewhere(two_folds: Made, tmp_path: Path) -> None:
+    settings = config()
+    places = ProjectPaths.of(two_folds.project, settings)
+    with pytest.raises(DatasetError, match="copies of training scans were left out"):
+        build_ensemble(two_folds.members, tmp_path / "joined", places, settings, elsewhere=two_folds.project / "source")
+    assert not (tmp_path / "joined").exists()

@@ -1,0 +1,194 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.config import Config
+from brainslice.dataset.manifest import Manifest
+from brainslice.errors import ConfigError, DatasetError, LeakError, ParityError, UsageError
+from brainslice.inference.predictor import Predictor
+from brainslice.models.build import HEAD, Network, NetworkConfig, build
+from brainslice.models.export import export_onnx
+from brainslice.models.weights import load_arrays
+from brainslice.paths import ProjectPaths
+from brainslice.progress import Progress, silent
+from brainslice.training import bundle as finishing
+from brainslice.training import pipeline
+from brainslice.training.pipeline import TrainingResult, train
+from small_training import SMALL, StoppedError, arrays_of, changed, small_network, stopping
+from stand_in import SIZE, config, copy_project
+
+WORDS = (*SMALL, "train.batch_size=4")
+PLAN = NetworkConfig(size=SIZE, weights=None)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a few layers stand in for the backbone."""
+    monkeypatch.setattr(pipeline, "build", small_network)
+
+
+def train_in(root: Path, *words: str, progress: Progress = silent, accept_leaks: bool = False) -> TrainingResult:
+    chosen = config(*WORDS, *words)
+    return train(ProjectPaths.of(root, chosen), chosen, accept_leaks=accept_leaks, progress=progress)
+
+
+def weights_of(root: Path, network: Network) -> dict[str, np.ndarray]:
+    """Read what a training left; the graph's own bytes hold names that count up with every network of a process."""
+    load_arrays(network.model, root / "models" / "best.keras")
+    return arrays_of(network)
+
+
+def rename(root: Path, name: str) -> None:
+    replace(Manifest.read(root / "data"), name=name).write(root / "data")
+
+
+@pytest.mark.usefixtures("small")
+def test_training_leaves_a_bundle_a_history_and_logs_and_nothing_unfinished(project: Path) -> None:
+    trained = train_in(project)
+    assert Predictor.open(project / "models" / "bundle").bundle.info.digest == trained.bundle.info.digest
+    for name in (
+        "models/best.keras",
+        "reports/training_history.json",
+        "logs/training.csv",
+        "logs/tensorboard",
+    ):
+        assert (project / name).exists(), name
+    assert sorted(path.name for path in (project / "models").iterdir()) == ["best.keras", "bundle"]
+    assert len(trained.epochs) == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_logs_can_be_left_out(project: Path) -> None:
+    train_in(project, "log.csv=false", "log.tensorboard=false", "train.quick.epochs=0")
+    assert not (project / "logs").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_test_scans_change_nothing(project: Path, tmp_path: Path) -> None:
+    other = copy_project(project, tmp_path / "other")
+    manifest = Manifest.read(other / "data")
+    test_labels = [record.label for record in manifest.records if record.fold == 0]
+    turned = iter(test_labels[::-1])
+    records = tuple(replace(record, label=next(turned)) if record.fold == 0 else record for record in manifest.records)
+    replace(manifest, records=records).write(other / "data")
+    one, two = train_in(project), train_in(other)
+    assert one.bundle.info.provenance.manifest_digest != two.bundle.info.provenance.manifest_digest
+    assert [epoch.validation_loss for epoch in one.epochs] == [epoch.validation_loss for epoch in two.epochs]
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("recipe", "step"), [("quick", "training the tail"), ("full", "training the all")])
+def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
+    project: Path, tmp_path: Path, recipe: str, step: str
+) -> None:
+    other, word = copy_project(project, tmp_path / "other"), f"train.recipe={recipe}"
+    whole = train_in(other, word)
+    with pytest.raises(StoppedError):
+        train_in(project, word, progress=stopping(step, 2))
+    assert not (project / "models" / "bundle").exists()
+    assert (project / "models" / "unfinished").is_dir()
+    assert train_in(project, word).epochs == whole.epochs
+    one, two = (weights_of(root, small_network(PLAN)) for root in (project, other))
+    assert not changed(one, two)
+
+
+@pytest.mark.slow
+def test_the_real_backbone_too_goes_on_where_it_was_interrupted(project: Path, tmp_path: Path) -> None:
+    other, words = copy_project(project, tmp_path / "other"), ("train.quick.views=0", "train.quick.head_epochs=1")
+    whole = train_in(other, *words)
+    with pytest.raises(StoppedError):
+        train_in(project, *words, progress=stopping("training the tail", 4))
+    assert train_in(project, *words).epochs == whole.epochs
+    network = build(PLAN)
+    assert not changed(weights_of(project, network), weights_of(other, network))
+
+
+@pytest.mark.usefixtures("small")
+def test_a_graph_that_disagrees_leaves_no_bundle(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def export_another(network: Network, path: Path) -> None:
+        head = network.model.get_layer(HEAD)
+        kernel, bias = head.get_weights()
+        head.set_weights([kernel, bias + np.float32(1e-2)])
+        export_onnx(network, path)
+        head.set_weights([kernel, bias])
+
+    monkeypatch.setattr(finishing, "export_onnx", export_another)
+    with pytest.raises(ParityError):
+        train_in(project, "train.quick.epochs=0")
+    assert not (project / "models" / "bundle").exists()
+    assert not (project / "models" / "best.keras").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_a_stage_that_ended_early_is_told(project: Path) -> None:
+    notes = train_in(project, "train.quick.minutes=0.0000001").notes
+    assert any("trained 1 of 2 epochs" in note for note in notes)
+
+
+@pytest.mark.usefixtures("small")
+def test_our_own_weights_are_refused_on_the_set_that_trained_them(project: Path) -> None:
+    rename(project, "nickparvar")
+    with pytest.raises(LeakError, match="shipped"):
+        train_in(project, "model.weights=shipped")
+    assert not (project / "models").exists()
+
+
+@pytest.mark.usefixtures("small")
+def test_our_own_weights_are_welcome_on_other_sets(project: Path) -> None:
+    assert train_in(project, "model.weights=shipped", "train.quick.epochs=0").bundle.info.warnings == ("phantom",)
+
+
+@pytest.mark.usefixtures("small")
+def test_a_leaky_split_is_refused_and_marked_where_it_was_accepted(project: Path) -> None:
+    words = ("data.protocol=official", "train.quick.epochs=0")
+    with pytest.raises(LeakError, match="--accept-leaks"):
+        train_in(project, *words)
+    assert not (project / "models").exists()
+    assert train_in(project, *words, accept_leaks=True).bundle.info.warnings == ("phantom", "leaky")
+
+
+def test_without_a_prepared_set_the_remedy_is_named(tmp_path: Path) -> None:
+    with pytest.raises(DatasetError, match="run brainslice prepare"):
+        train_in(tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("word", "error", "said"),
+    [
+        ("model.weights=absent.h5", ConfigError, "absent.h5"),
+        ("model.backbone=efficientnet-b9", ConfigError, "efficientnet"),
+        ("data.test_fold=3", UsageError, "test fold"),
+    ],
+)
+def test_a_setting_that_cannot_be_meant_is_refused_before_anything_is_written(
+    project: Path, word: str, error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error, match=said):
+        train_in(project, word)
+    assert not (project / "models").exists()
+
+
+def test_every_word_for_first_weights_means_something(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+    asked = []
+    monkeypatch.setattr(pipeline, "build", lambda plan: asked.append(plan.weights) or small_network(plan))
+    manifest = Manifest.read(prepared / "data")
+    fresh: Callable[[Config, Manifest], Network] = pipeline._fresh_network
+    for word in ("imagenet", "none", "shipped", "folder/own.h5"):
+        fresh(config(f"model.weights={word}"), manifest)
+    assert asked == ["imagenet", None, pipeline.SHIPPED_WEIGHTS, Path("folder/own.h5")]
+
+
+def test_half_precision_is_for_the_full_recipe_alone(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+    asked = []
+    monkeypatch.setattr(pipeline, "build", lambda plan: asked.append(plan.precision) or small_network(plan))
+    for recipe in ("quick", "full"):
+        settings = config("train.mixed_precision=true", f"train.recipe={recipe}")
+        pipeline._fresh_network(settings, Manifest.read(prepared / "data"))
+    assert asked == ["float32", "mixed_float16"]
