@@ -92,3 +92,19 @@ def test_a_value_that_is_no_yaml_is_refused_in_one_line(word: str) -> None:
         read_config(None, (word,))
     assert str(caught.value).startswith(f"--set {word}: ")
     assert "\n" not in str(caught.value)
+
+
+def test_keys_of_earlier_versions_are_accepted(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("trust: {coverage: 0.8, refused: 0.05}\nadapt: {forgetting: 0.1, curve: false}\n", encoding="utf-8")
+    config = read_config(path)
+    assert (config.decision.coverage, config.decision.ood_rejection_rate) == (0.8, 0.05)
+    assert (config.adapt.max_forgetting, config.adapt.learning_curve) == (0.1, False)
+
+
+def test_an_override_under_an_old_name_is_laid_over_the_section_of_the_new_one(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("decision: {coverage: 0.8, ood_rejection_rate: 0.05}\n", encoding="utf-8")
+    config = read_config(path, ("trust.refused=0.1", "trust.method=aps"))
+    decision = config.decision
+    assert (decision.coverage, decision.ood_rejection_rate, decision.method) == (0.8, 0.1, "aps")

@@ -1,6 +1,6 @@
 """What every backbone promises: the smallest of each family always, the largest and the differently centred if slow.
 
-The rest of the family is grown by the same code from the same table, which tests/network/test_backbones.py checks.
+The rest of the family is grown by the same code from the same table, which tests/models/test_backbones.py checks.
 """
 
 from __future__ import annotations

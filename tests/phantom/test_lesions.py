@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from brainslice.phantom.anatomy import BRAINS, Tissues
 from brainslice.phantom.lesions import choose_seat, draw_lesion
-from brainslice.phantom.shapes import GRID, Canvas, Field, Place, Plane, smooth_noise
+from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, smooth_noise
 
 TISSUES = Tissues(fat=0.9, bone=0.05, fluid=0.1, grey=0.4, white=0.6, lesion=1.0)
 
@@ -21,7 +21,7 @@ def canvas_of(plane: Plane) -> Canvas:
     return Canvas(plane, x, y, brain, depth, smooth_noise(rng, 6), smooth_noise(rng, 24))
 
 
-def drawn(kind: str, plane: Plane, seat: Place) -> tuple[Canvas, Field, Field]:
+def drawn(kind: str, plane: Plane, seat: Ellipse) -> tuple[Canvas, Field, Field]:
     canvas = canvas_of(plane)
     picture = np.full((GRID, GRID), TISSUES.white, dtype=np.float32)
     return canvas, picture, draw_lesion(picture, canvas, TISSUES, kind, seat)
@@ -45,7 +45,7 @@ def test_pituitary_tumours_are_small_and_in_the_midline(plane: Plane, seed: int)
 
 @pytest.mark.parametrize("plane", list(Plane))
 def test_a_glioma_is_a_bright_ring_around_a_dark_core(plane: Plane) -> None:
-    _, picture, whole = drawn("glioma", plane, Place(0.3, -0.3, 0.2, 0.2))
+    _, picture, whole = drawn("glioma", plane, Ellipse(0.3, -0.3, 0.2, 0.2))
     inside = picture[whole > 0.9]
     assert np.percentile(inside, 90) > 0.9
     assert np.percentile(inside, 10) < 0.3
@@ -55,7 +55,7 @@ def test_a_glioma_is_a_bright_ring_around_a_dark_core(plane: Plane) -> None:
 
 @pytest.mark.parametrize("plane", list(Plane))
 def test_a_meningioma_is_bright_throughout_and_flat_against_the_skull(plane: Plane) -> None:
-    canvas, picture, whole = drawn("meningioma", plane, Place(0.0, -0.84, 0.2, 0.2))
+    canvas, picture, whole = drawn("meningioma", plane, Ellipse(0.0, -0.84, 0.2, 0.2))
     assert np.median(picture[whole > 0.9]) > 0.85
     assert whole[canvas.depth > 1.1].max() == 0.0
     assert canvas.depth[whole > 0.5].max() > 1.0
@@ -63,7 +63,7 @@ def test_a_meningioma_is_bright_throughout_and_flat_against_the_skull(plane: Pla
 
 def test_a_glioma_is_more_ragged_than_a_pituitary_tumour() -> None:
     def roundness(kind: str) -> float:
-        mask = drawn(kind, Plane.AXIAL, Place(0.0, -0.1, 0.2, 0.2))[2] > 0.5
+        mask = drawn(kind, Plane.AXIAL, Ellipse(0.0, -0.1, 0.2, 0.2))[2] > 0.5
         outline = np.count_nonzero(mask[1:] != mask[:-1]) + np.count_nonzero(mask[:, 1:] != mask[:, :-1])
         return float(mask.sum() / outline**2)
 
@@ -71,6 +71,6 @@ def test_a_glioma_is_more_ragged_than_a_pituitary_tumour() -> None:
 
 
 def test_a_healthy_head_stays_as_it_is() -> None:
-    _, picture, whole = drawn("no_tumor", Plane.AXIAL, Place(0.0, 0.0, 0.2, 0.2))
+    _, picture, whole = drawn("no_tumor", Plane.AXIAL, Ellipse(0.0, 0.0, 0.2, 0.2))
     assert not whole.any()
     assert (picture == np.float32(TISSUES.white)).all()

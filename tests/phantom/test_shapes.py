@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainslice.phantom.shapes import GRID, Canvas, Place, Plane, cover, paint, resized, smooth_noise
+from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Plane, cover, paint, resized, smooth_noise
 
 
-def flat_canvas(brain: Place) -> Canvas:
+def flat_canvas(brain: Ellipse) -> Canvas:
     ticks = np.linspace(-1.0, 1.0, GRID, dtype=np.float32)
     x, y = np.meshgrid(ticks, ticks)
     nothing = np.zeros_like(x)
@@ -17,18 +17,18 @@ def flat_canvas(brain: Place) -> Canvas:
 
 @given(st.floats(-0.5, 0.5), st.floats(-0.5, 0.5), st.floats(0.1, 0.4), st.floats(0.1, 0.4))
 def test_an_oval_covers_the_area_of_its_ellipse(x: float, y: float, across: float, down: float) -> None:
-    covered = flat_canvas(Place(0.0, 0.0, 1.0, 1.0)).oval(Place(x, y, across, down), soft=0.05)
+    covered = flat_canvas(Ellipse(0.0, 0.0, 1.0, 1.0)).oval(Ellipse(x, y, across, down), soft=0.05)
     pixel = (2.0 / (GRID - 1)) ** 2
     assert covered.sum() * pixel == pytest.approx(np.pi * across * down, rel=0.03)
 
 
 def test_what_is_placed_in_the_brain_moves_and_grows_with_it() -> None:
-    brain = Place(0.25, -0.25, 0.5, 0.75)
-    assert flat_canvas(brain).in_brain(1.0, -1.0, 0.5, 0.25) == Place(0.75, -1.0, 0.25, 0.1875)
+    brain = Ellipse(0.25, -0.25, 0.5, 0.75)
+    assert flat_canvas(brain).in_brain(1.0, -1.0, 0.5, 0.25) == Ellipse(0.75, -1.0, 0.25, 0.1875)
 
 
 def test_scaling_a_place_leaves_it_where_it_is() -> None:
-    assert Place(1.0, 2.0, 3.0, 4.0).scaled(0.5) == Place(1.0, 2.0, 1.5, 2.0)
+    assert Ellipse(1.0, 2.0, 3.0, 4.0).scaled(0.5) == Ellipse(1.0, 2.0, 1.5, 2.0)
 
 
 def test_a_cover_is_whole_inside_half_on_the_line_and_nothing_outside() -> None:

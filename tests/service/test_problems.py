@@ -28,7 +28,7 @@ def test_parameters_at_fault_are_listed() -> None:
     response = problem_response(
         ProblemError(ErrorCode.BAD_VALUE, "two", [FieldError("a", "is"), FieldError("b", "was")])
     )
-    assert json.loads(response.body)["errors"] == [{"where": "a", "what": "is"}, {"where": "b", "what": "was"}]
+    assert json.loads(response.body)["errors"] == [{"field": "a", "message": "is"}, {"field": "b", "message": "was"}]
 
 
 def test_a_name_that_is_no_unicode_does_not_break_the_answer() -> None:

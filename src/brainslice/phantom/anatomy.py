@@ -7,12 +7,12 @@ from typing import Final
 
 import numpy as np
 
-from brainslice.phantom.shapes import Canvas, Field, Place, Plane, cover, paint
+from brainslice.phantom.shapes import Canvas, Ellipse, Field, Plane, cover, paint
 
 BRAINS: Final = {
-    Plane.AXIAL: Place(0.0, 0.0, 0.62, 0.76),
-    Plane.CORONAL: Place(0.0, -0.28, 0.58, 0.52),
-    Plane.SAGITTAL: Place(0.05, -0.28, 0.70, 0.53),
+    Plane.AXIAL: Ellipse(0.0, 0.0, 0.62, 0.76),
+    Plane.CORONAL: Ellipse(0.0, -0.28, 0.58, 0.52),
+    Plane.SAGITTAL: Ellipse(0.05, -0.28, 0.70, 0.53),
 }
 """Where the brain lies in each plane, and how large it is, before a patient's own proportions."""
 
@@ -32,15 +32,15 @@ _PROFILES: Final = {
 
 _AIR: Final = {
     Plane.CORONAL: (
-        Place(-0.25, 0.42, 0.13, 0.12),
-        Place(0.25, 0.42, 0.13, 0.12),
-        Place(-0.06, 0.42, 0.03, 0.15),
-        Place(0.06, 0.42, 0.03, 0.15),
+        Ellipse(-0.25, 0.42, 0.13, 0.12),
+        Ellipse(0.25, 0.42, 0.13, 0.12),
+        Ellipse(-0.06, 0.42, 0.03, 0.15),
+        Ellipse(0.06, 0.42, 0.03, 0.15),
     ),
     Plane.SAGITTAL: (
-        Place(-0.38, 0.30, 0.10, 0.07),
-        Place(-0.52, 0.46, 0.20, 0.06),
-        Place(-0.10, 0.72, 0.04, 0.28),
+        Ellipse(-0.38, 0.30, 0.10, 0.07),
+        Ellipse(-0.52, 0.46, 0.20, 0.06),
+        Ellipse(-0.10, 0.72, 0.04, 0.28),
     ),
 }
 
@@ -94,7 +94,7 @@ def _draw_face(picture: Field, canvas: Canvas, tissues: Tissues) -> None:
     for hole in _AIR[canvas.plane]:
         paint(picture, cover(canvas.distance(hole) + 0.12 * canvas.fine - 1.0, 0.4), 0.03)
     if canvas.plane is Plane.SAGITTAL:
-        tongue = Place(-0.42, 0.72, 0.24, 0.16)
+        tongue = Ellipse(-0.42, 0.72, 0.24, 0.16)
         paint(picture, canvas.oval(tongue, soft=0.4), 0.9 * tissues.grey + 0.05 * canvas.fine)
 
 

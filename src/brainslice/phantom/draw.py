@@ -13,7 +13,7 @@ from brainslice.arrays import Mask
 from brainslice.errors import UsageError
 from brainslice.phantom.anatomy import BRAINS, Tissues, draw_head
 from brainslice.phantom.lesions import choose_seat, draw_lesion
-from brainslice.phantom.shapes import GRID, Canvas, Field, Place, Plane, resized, smooth_noise
+from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, resized, smooth_noise
 
 KINDS: Final = ("glioma", "meningioma", "no_tumor", "pituitary")
 """What can be drawn, in the order of the default classes."""
@@ -58,12 +58,12 @@ class _Head:
     """What all slices of one patient share."""
 
     plane: Plane
-    brain: Place
+    brain: Ellipse
     turn: float
     shift: tuple[float, float]
     swelling: float
     tissues: Tissues
-    seat: Place
+    seat: Ellipse
 
 
 def draw_phantom(kind: str, patient: int, slice_number: int, seed: int) -> Phantom:
@@ -114,7 +114,7 @@ def _imagine(kind: str, rng: np.random.Generator) -> _Head:
     sequence = _SEQUENCES[int(rng.choice(len(_SEQUENCES), p=_HOW_OFTEN))]
     return _Head(
         plane=plane,
-        brain=Place(usual.x, usual.y, usual.across * width, usual.down * height),
+        brain=Ellipse(usual.x, usual.y, usual.across * width, usual.down * height),
         turn=float(rng.normal(0.0, 0.07)),
         shift=(float(rng.normal(0.0, 0.03)), float(rng.normal(0.0, 0.03))),
         swelling=float(rng.uniform(0.7, 1.4)),

@@ -8,13 +8,13 @@ from typing import Final
 import numpy as np
 
 from brainslice.phantom.anatomy import Tissues
-from brainslice.phantom.shapes import Canvas, Field, Place, Plane, cover, paint
+from brainslice.phantom.shapes import Canvas, Ellipse, Field, Plane, cover, paint
 
 # Where the pituitary gland lies, in radii of the brain from its middle.
 _SELLAS: Final = {Plane.AXIAL: (0.0, -0.10), Plane.CORONAL: (0.0, 0.88), Plane.SAGITTAL: (-0.24, 0.90)}
 
 
-def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Place:
+def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Ellipse:
     """Choose where a lesion of a kind grows, and how large.
 
     Returns:
@@ -24,16 +24,16 @@ def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Place:
     if kind == "pituitary":
         x, y = _SELLAS[plane]
         radius = 0.09 + 0.05 * size
-        return Place(x, y, radius, 1.25 * radius)
+        return Ellipse(x, y, radius, 1.25 * radius)
     # Below the brain lies a face, except in axial cuts.
     sweep = math.pi if plane is Plane.AXIAL else 0.42 * math.pi
     angle = float(rng.uniform(-sweep, sweep)) - math.pi / 2
     far = 0.84 if kind == "meningioma" else float(rng.uniform(0.34, 0.54))
     radius = 0.15 + 0.10 * size
-    return Place(far * math.cos(angle), far * math.sin(angle), radius * length, radius / length)
+    return Ellipse(far * math.cos(angle), far * math.sin(angle), radius * length, radius / length)
 
 
-def draw_lesion(picture: Field, canvas: Canvas, tissues: Tissues, kind: str, seat: Place) -> Field:
+def draw_lesion(picture: Field, canvas: Canvas, tissues: Tissues, kind: str, seat: Ellipse) -> Field:
     """Draw a lesion over a healthy head, in place.
 
     Args:
@@ -47,7 +47,7 @@ def draw_lesion(picture: Field, canvas: Canvas, tissues: Tissues, kind: str, sea
         The lesion's cover, without the swelling around it.
     """
     brain = canvas.brain
-    place = Place(brain.x + seat.x * brain.across, brain.y + seat.y * brain.down, seat.across, seat.down)
+    place = Ellipse(brain.x + seat.x * brain.across, brain.y + seat.y * brain.down, seat.across, seat.down)
     if kind == "glioma":
         return _draw_ring(picture, canvas, tissues, place)
     if kind == "meningioma":
@@ -57,7 +57,7 @@ def draw_lesion(picture: Field, canvas: Canvas, tissues: Tissues, kind: str, sea
     return np.zeros_like(picture)
 
 
-def _draw_mass(picture: Field, canvas: Canvas, tissues: Tissues, place: Place, room: Field) -> Field:
+def _draw_mass(picture: Field, canvas: Canvas, tissues: Tissues, place: Ellipse, room: Field) -> Field:
     whole: Field = cover(canvas.distance(place) + 0.04 * canvas.coarse - 1.0, 0.12) * room
     rim = cover(canvas.distance(place) - 1.12, 0.15) * room
     paint(picture, rim, 0.6 * tissues.grey)
@@ -65,7 +65,7 @@ def _draw_mass(picture: Field, canvas: Canvas, tissues: Tissues, place: Place, r
     return whole
 
 
-def _draw_ring(picture: Field, canvas: Canvas, tissues: Tissues, place: Place) -> Field:
+def _draw_ring(picture: Field, canvas: Canvas, tissues: Tissues, place: Ellipse) -> Field:
     """Draw swelling, a ragged bright rim and a dead core."""
     ragged = canvas.distance(place) + 0.10 * canvas.fine + 0.14 * canvas.coarse
     inside = cover(canvas.depth - 1.0)

@@ -30,7 +30,7 @@ class Plane(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Place:
+class Ellipse:
     """A point and two radii: of the brain, or of something in it."""
 
     x: float
@@ -38,9 +38,9 @@ class Place:
     across: float
     down: float
 
-    def scaled(self, factor: float) -> Place:
+    def scaled(self, factor: float) -> Ellipse:
         """Keep the point and multiply the radii."""
-        return Place(self.x, self.y, self.across * factor, self.down * factor)
+        return Ellipse(self.x, self.y, self.across * factor, self.down * factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -60,23 +60,23 @@ class Canvas:
     plane: Plane
     x: Field
     y: Field
-    brain: Place
+    brain: Ellipse
     depth: Field
     coarse: Field
     fine: Field
 
-    def distance(self, place: Place) -> Field:
+    def distance(self, place: Ellipse) -> Field:
         """Measure the distance from a place's middle, in its radii."""
         return np.hypot((self.x - place.x) / place.across, (self.y - place.y) / place.down)
 
-    def oval(self, place: Place, soft: float = 0.2) -> Field:
+    def oval(self, place: Ellipse, soft: float = 0.2) -> Field:
         """Cover an ellipse whose edge is ``soft`` radii wide."""
         return cover(self.distance(place) - 1.0, soft)
 
-    def in_brain(self, x: float, y: float, across: float, down: float) -> Place:
+    def in_brain(self, x: float, y: float, across: float, down: float) -> Ellipse:
         """Place something by the brain's radii, so that it moves and grows with the brain."""
         brain = self.brain
-        return Place(
+        return Ellipse(
             brain.x + x * brain.across,
             brain.y + y * brain.down,
             across * brain.across,

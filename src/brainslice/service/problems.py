@@ -100,7 +100,7 @@ def problem_response(error: ProblemError, headers: Mapping[str, str] | None = No
         **error.facts,
     }
     if error.errors:
-        body["errors"] = [{"where": each.field, "what": each.message} for each in error.errors]
+        body["errors"] = [{"field": each.field, "message": each.message} for each in error.errors]
     content = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
     return Response(content, fault.status, {**_headers(fault), **(headers or {})}, PROBLEM_TYPE)
 

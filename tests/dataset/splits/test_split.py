@@ -45,9 +45,9 @@ def both(group: str, split: str, fold: int) -> list[tuple[str, str, str, int]]:
 
 @given(cohorts(), st.integers(2, 5), st.integers(0, 9))
 def test_groups_never_cross_folds_and_no_fold_is_empty(
-    cohort: tuple[np.ndarray, np.ndarray], folds: int, seed: int
+    drawn: tuple[np.ndarray, np.ndarray], folds: int, seed: int
 ) -> None:
-    labels, groups = cohort
+    labels, groups = drawn
     assume(len(np.unique(groups)) >= folds)
     dealt = assign_folds(labels, groups, folds, seed)
     assert all(len(np.unique(dealt[groups == group])) == 1 for group in np.unique(groups))
@@ -84,9 +84,9 @@ def test_folds_that_cannot_be_dealt_are_refused() -> None:
 
 @given(cohorts(), st.floats(0.05, 0.5), st.integers(0, 9))
 def test_carving_divides_no_group_and_strips_no_class(
-    cohort: tuple[np.ndarray, np.ndarray], share: float, seed: int
+    drawn: tuple[np.ndarray, np.ndarray], share: float, seed: int
 ) -> None:
-    labels, groups = cohort
+    labels, groups = drawn
     chosen = split_validation(labels, groups, share, seed)
     assert not set(groups[chosen].tolist()) & set(groups[~chosen].tolist())
     assert set(labels[~chosen].tolist()) == set(labels.tolist())

@@ -117,7 +117,7 @@ def test_a_parameter_that_cannot_be_meant_is_named_and_not_repeated(
     assert answer.status_code == 422
     told = answer.json()
     assert told["code"] == "bad_value"
-    assert [fault["where"] for fault in told["errors"]] == [where]
+    assert [fault["field"] for fault in told["errors"]] == [where]
 
 
 def test_an_explanation_of_what_is_no_scan_is_a_problem(client: TestClient) -> None:
@@ -132,7 +132,7 @@ def test_an_explanation_of_what_is_no_scan_is_a_problem(client: TestClient) -> N
 def test_a_form_without_its_field_says_which(client: TestClient, scans: list[Path], path: str, field: str) -> None:
     told = client.post(path, files=form(scans[:1], "picture")).json()
     assert told["code"] == "bad_value"
-    assert told["errors"] == [{"where": field, "what": "holds no file; send at least one"}]
+    assert told["errors"] == [{"field": field, "message": "holds no file; send at least one"}]
 
 
 def test_more_files_than_may_be_are_refused(make_client: MakeClient, scans: list[Path]) -> None:

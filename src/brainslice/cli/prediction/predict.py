@@ -55,7 +55,7 @@ def predict(
     listed: Listing = None,
     output: Table = None,
     overwrite: Overwrite = False,
-    dicom_out: DicomFolder = None,
+    dicom_folder: DicomFolder = None,
     operating_point: PointName = None,
     views: Views = False,
     dropout: Draws = None,
@@ -75,7 +75,7 @@ def predict(
         asked.of(Predictor.open(bundle or open_bundle_or_default(root), threshold=threshold)), frame=frame
     )
     print_model(predictor)
-    each = _everything([*_overlays(gradcam, output), *_dicom(dicom_out, predictor)])
+    each = _everything([*_overlays(gradcam, output), *_dicom(dicom_folder, predictor)])
     if output is not None:
         rows, refused = _write_table(predictor, places, output, overwrite, each)
     else:
