@@ -147,7 +147,7 @@ def test_a_damaged_fold_is_one_line(trainer: Trainer, again: Path) -> None:
 def test_a_fold_interrupted_before_it_was_scored_is_scored_without_training_it_again(
     trainer: Trainer, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = cross_validation.judge
+    judge = cross_validation.evaluate_test_set
 
     def interrupted(
         places: ProjectPaths, settings: Config, progress: Progress, *, division: SplitAssignment

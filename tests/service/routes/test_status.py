@@ -18,7 +18,7 @@ def test_probes_tell_alive_and_ready(client: TestClient) -> None:
 
 
 def test_a_service_that_ends_lives_but_is_not_ready_and_takes_no_work(client: TestClient, scans: list[Path]) -> None:
-    client.app.state.service.admission.draining = True
+    client.app.state.service.concurrency_limit.draining = True
     assert client.get("/livez").status_code == 200
     refused = [client.get("/readyz"), client.post("/predict", files={"files": scans[0].read_bytes()})]
     assert [answer.status_code for answer in refused] == [503, 503]
@@ -28,7 +28,7 @@ def test_a_service_that_ends_lives_but_is_not_ready_and_takes_no_work(client: Te
 
 def test_probes_are_answered_however_busy_the_service_is(make_client: MakeClient, scans: list[Path]) -> None:
     client = make_client(Settings(limits=Limits(requests=1)))
-    ticket = client.app.state.service.admission.enter()
+    ticket = client.app.state.service.concurrency_limit.enter()
     busy = client.post("/predict", files={"files": scans[0].read_bytes()})
     assert (busy.status_code, busy.json()["code"]) == (429, "busy")
     assert int(busy.headers["retry-after"]) > 0

@@ -99,7 +99,7 @@ def test_an_answer_that_takes_too_long_is_given_up(make_client: MakeClient, head
 
 def test_nothing_of_a_study_is_held_as_upload_once_it_is_answered(client: TestClient, head: bytes) -> None:
     client.post("/volume", files=study(head))
-    admission = client.app.state.service.admission
+    admission = client.app.state.service.concurrency_limit
     assert (admission.requests, admission.held_bytes) == (0, 0)
 
 
