@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import gzip
+import time
 import tracemalloc
 import zlib
 
@@ -23,6 +24,13 @@ def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
     assert len(decompress(bomb, 1000)) == 1000
     assert tracemalloc.get_traced_memory()[1] < 1_000_000
     tracemalloc.stop()
+
+
+def test_the_time_for_empty_members_grows_with_their_number_only() -> None:
+    empty = gzip.compress(b"", mtime=0)
+    start = time.process_time()
+    assert decompress(empty * 100_000 + gzip.compress(b"scan"), 100) == b"scan"
+    assert time.process_time() - start < 5
 
 
 def test_bare_deflated_data_open_too() -> None:

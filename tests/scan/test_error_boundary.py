@@ -20,6 +20,15 @@ def test_whatever_a_reader_raises_is_the_one_error(raised: type[Exception]) -> N
     assert raised.__name__ in str(caught.value)
 
 
+class PanicException(BaseException):
+    """What a Rust extension raises, which no ``except Exception`` catches."""
+
+
+def test_a_panic_of_a_native_decoder_is_the_one_error() -> None:
+    with pytest.raises(UnreadableScanError, match="PanicException"), as_unreadable("the file"):
+        raise PanicException
+
+
 def test_a_full_memory_is_a_refusal_that_says_so() -> None:
     with pytest.raises(UnreadableScanError, match="more memory"), as_unreadable("the file"):
         raise MemoryError

@@ -1,4 +1,4 @@
-"""Compressed bytes, opened no further than is needed: a small file may hold gigabytes of nothing."""
+"""Decompression that stops at a given number of bytes: a small file may expand to gigabytes."""
 
 from __future__ import annotations
 
@@ -9,14 +9,16 @@ GZIP: Final = 31
 """The format of ``.gz`` files, as zlib numbers it."""
 
 DEFLATE: Final = -15
-"""Compressed data alone, as DICOM holds it."""
+"""Deflated data without a header, as DICOM has it."""
+
+_BLOCK: Final = 1 << 14
 
 
-def decompress(data: bytes, most: int, window: int = GZIP) -> bytes:
-    """Inflate at most so many bytes, of several gzip members one after another.
+def decompress(data: bytes, most: int, window: int = GZIP) -> bytes | bytearray:
+    """Decompress at most ``most`` bytes, of several gzip members one after another.
 
     Args:
-        data: What was compressed; it may be cut short.
+        data: The compressed bytes; they may be cut short.
         most: The number of bytes after which to stop.
         window: The format, ``GZIP`` or ``DEFLATE``.
 
@@ -26,12 +28,15 @@ def decompress(data: bytes, most: int, window: int = GZIP) -> bytes:
     Raises:
         zlib.error: The data are damaged.
     """
-    parts: list[bytes] = []
-    missing = most
-    while data and missing > 0:
-        opener = zlib.decompressobj(window)
-        parts.append(opener.decompress(data, missing))
-        missing -= len(parts[-1])
-        # What follows a member is another one, or filling that nobody needs.
-        data = opener.unused_data if opener.unused_data[:2] == b"\x1f\x8b" else b""
-    return b"".join(parts)
+    found, view, at = bytearray(), memoryview(data), 0
+    # In blocks: what follows a member is copied, and a file may hold a million empty ones.
+    opener = zlib.decompressobj(window)
+    while at < len(view) and len(found) < most:
+        block = view[at : at + _BLOCK]
+        found += opener.decompress(block, most - len(found))
+        at += len(block) - len(opener.unused_data)
+        if opener.eof:
+            if data[at : at + 2] != b"\x1f\x8b":  # padding
+                break
+            opener = zlib.decompressobj(window)
+    return found

@@ -1,4 +1,4 @@
-"""What a file is: known by how it begins, and not by how it is called."""
+"""File format detection by content; file names are not used."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from brainslice.scan.decompress import decompress
 from brainslice.scan.files import opening_bytes
 
 OPENING: Final = 1024
-"""So many bytes of a file, or of what it holds compressed, are enough to know it."""
+"""Bytes from the start of a file that are enough to detect its format."""
 
 
 class ScanFormat(StrEnum):
-    """The families of files that become scans."""
+    """Kinds of files that can be read as scans."""
 
     RASTER = "picture"
     DICOM = "DICOM"
@@ -35,19 +35,34 @@ _FOREIGN: Final = (
 _BARE_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
 _VALUE_TYPES: Final = frozenset({b"UL", b"UI", b"CS", b"OB", b"SH", b"LO", b"DA", b"TM"})
 _LONGEST_FIRST_VALUE: Final = 256
+_META: Final = b"\x02\x00"
+_TRANSFER_SYNTAX: Final = b"\x02\x00\x10\x00"
+_LONG_VALUES: Final = frozenset({b"OB", b"OW", b"UN", b"SQ", b"UT"})
+# Implicit and explicit little endian, explicit big endian, or not given; and lossless JPEG, whose decoder is ours.
+_IN_PROCESS: Final = frozenset(
+    {
+        *("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"),
+        *("1.2.840.10008.1.2.4.57", "1.2.840.10008.1.2.4.70"),
+    }
+)
+# TIFF and BigTIFF, GIF, WebP.
+_ISOLATED: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"RIFF")
+_RLE: Final = (b"\1\0\0\0", b"\2\0\0\0")
+# Progressive JPEG files have about ten.
+_USUAL_SCANS: Final = 16
 
 
 def detect_format(data: bytes) -> ScanFormat:
-    """Tell the family of a file.
+    """Detect the format of a file.
 
     Args:
         data: The file's first bytes, ``OPENING`` of them or all.
 
     Returns:
-        The family; what is known for nothing else counts as a picture, and its reader decides.
+        The format; unknown files count as raster images, and their reader decides.
 
     Raises:
-        UnreadableScanError: The file is known for something that holds no scan.
+        UnreadableScanError: The file is of a known format that holds no scan.
     """
     if data[128:132] == b"DICM" or _is_bare_dicom(data):
         return ScanFormat.DICOM
@@ -62,16 +77,47 @@ def detect_format(data: bytes) -> ScanFormat:
 
 
 def is_dicom(path: Path) -> bool:
-    """Tell whether a file is a DICOM file, with a preamble or without; what cannot be opened is none."""
+    """Check for a DICOM file, with a preamble or without; a file that cannot be opened is none."""
     try:
         return detect_format(opening_bytes(path, OPENING)) is ScanFormat.DICOM
     except UnreadableScanError:
         return False
 
 
+def needs_isolation(kind: ScanFormat, data: bytes) -> bool:
+    """Check whether a file has to be decoded in a process of its own.
+
+    These are the files whose decoders may crash, loop, or take time or memory out of proportion to their size.
+
+    Args:
+        kind: Its format.
+        data: The file's bytes, whole.
+    """
+    if kind is ScanFormat.RASTER:
+        is_rle = data[:2] == b"BM" and data[30:34] in _RLE
+        many_scans = data[:2] == b"\xff\xd8" and data.count(b"\xff\xda") > _USUAL_SCANS
+        return data.startswith(_ISOLATED) or is_rle or many_scans or b"acTL" in data[: data.find(b"IDAT")]
+    if kind is ScanFormat.DICOM:
+        return transfer_syntax(data)[1] not in _IN_PROCESS or b"PALETTE" in data
+    return False
+
+
+def transfer_syntax(data: bytes) -> tuple[int, str]:
+    """Find where the data set of a DICOM file begins, and its transfer syntax; empty where the file has none."""
+    at, syntax = (132 if data[128:132] == b"DICM" else 0), ""
+    while data[at : at + 2] == _META:
+        long = data[at + 4 : at + 6] in _LONG_VALUES
+        start = at + (12 if long else 8)
+        end = start + int.from_bytes(data[at + 8 : start] if long else data[at + 6 : start], "little")
+        if data[at : at + 4] == _TRANSFER_SYNTAX:
+            syntax = data[start:end].rstrip(b"\0 ").decode("ascii", "replace")
+        at = end
+    return at, syntax
+
+
 def _inside_gzip(data: bytes) -> ScanFormat:
     try:
-        opening = decompress(data, OPENING)
+        opening = bytes(decompress(data, OPENING))
     except zlib.error:
         opening = b""
     if _is_nifti(opening):

@@ -1,4 +1,4 @@
-"""The one boundary around all readers: whatever they raise is one refusal, and they never talk by themselves."""
+"""One error for whatever readers raise, and no warnings from them."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from typing import Final
 from brainslice.errors import UnreadableScanError
 
 
-class _Quiet:
-    """Warnings are switched off while any thread decodes, and back on after the last one.
+class _WarningSwitch:
+    """Switch warnings off while any thread decodes, and back on after the last one.
 
     ``warnings.catch_warnings`` alone would let two threads restore each other's filters in the wrong order.
     """
@@ -21,44 +21,39 @@ class _Quiet:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._decoding = 0
-        self._kept = contextlib.ExitStack()
+        self._filters = contextlib.ExitStack()
 
-    def begin(self) -> None:
+    def __enter__(self) -> None:
         with self._lock:
             if self._decoding == 0:
-                self._kept.enter_context(warnings.catch_warnings())
+                self._filters.enter_context(warnings.catch_warnings())
                 warnings.simplefilter("ignore")
             self._decoding += 1
 
-    def end(self) -> None:
+    def __exit__(self, *_: object) -> None:
         with self._lock:
             self._decoding -= 1
             if self._decoding == 0:
-                self._kept.close()
+                self._filters.close()
 
 
-_QUIET: Final = _Quiet()
+_WARNINGS_OFF: Final = _WarningSwitch()
 
-# Pillow logs some complaints besides raising them; where nobody has asked for its log they would be printed.
+# Pillow also logs; without a handler, records above WARNING would be printed.
 logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
-@contextlib.contextmanager
-def quietly() -> Iterator[None]:
-    """Let no reader warn: it would say what our one error says anyway, or name what must not be named."""
-    _QUIET.begin()
-    try:
-        yield
-    finally:
-        _QUIET.end()
+def quietly() -> contextlib.AbstractContextManager[None]:
+    """Suppress the warnings of readers: they repeat our one error, and may quote a patient's name."""
+    return _WARNINGS_OFF
 
 
 @contextlib.contextmanager
 def as_unreadable(what: str) -> Iterator[None]:
-    """Turn whatever a reader raises into the one error for files, and keep it from warning.
+    """Turn whatever a reader raises into ``UnreadableScanError``, and suppress its warnings.
 
-    Readers quote what they stumble over, and that may be a patient's name: only the kind of their complaint
-    is passed on, and neither their words nor their traceback.
+    Readers quote the file, and that may be a patient's name: only the type of their exception is kept. Native
+    decoders may raise what is no ``Exception``, such as the panics of Rust extensions.
 
     Args:
         what: What is being read, as in ``the DICOM file``.
@@ -69,11 +64,11 @@ def as_unreadable(what: str) -> Iterator[None]:
     with quietly():
         try:
             yield
-        except UnreadableScanError:
+        except (UnreadableScanError, KeyboardInterrupt, SystemExit, GeneratorExit):
             raise
         except MemoryError:
             msg = f"{what} needs more memory than there is; close other programs, or export one slice alone"
             raise UnreadableScanError(msg) from None
-        except Exception as error:  # noqa: BLE001 - of damaged files each library raises half a dozen types
+        except BaseException as error:  # noqa: BLE001 - each library raises half a dozen types
             msg = f"{what} is damaged or cut short ({type(error).__name__}); export it again"
             raise UnreadableScanError(msg) from None

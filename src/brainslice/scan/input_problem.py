@@ -39,4 +39,9 @@ class InputProblemError(UnreadableScanError):
         super().__init__(f"{fault}; {remedy}")
         self.code = code
         self.fault = fault
+        self._remedy = remedy
         self.facts = dict(facts or {})
+
+    def __reduce__(self) -> tuple[type[InputProblemError], tuple[Any, ...]]:
+        """Pickle it whole, as decoder processes need."""
+        return type(self), (self.code, self.fault, self._remedy, self.facts)

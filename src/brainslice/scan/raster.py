@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 import struct
 from typing import Final
 
@@ -13,7 +14,6 @@ from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.error_boundary import quietly
 from brainslice.scan.frames import frame_index
-from brainslice.scan.libtiff import silence_libtiff
 from brainslice.scan.types import MOST_PIXELS, Slice
 
 LONGEST_SIDE: Final = 65_535
@@ -22,6 +22,13 @@ LONGEST_SIDE: Final = 65_535
 RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
 """Pillow's names of the formats that are opened; all its other readers stay shut."""
 
+MOST_FRAMES: Final = 1_000
+"""Frames or pages that a picture may hold."""
+
+# Pixels of frames that are decoded only to get to a later one.
+_MOST_SKIPPED: Final = 64_000_000
+_MOST_RUN: Final = 128
+_RUN_LENGTHS: Final = (1, 2)
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")
 
 # Pillow stores these modes with more than eight bits; their values are kept as they are.
@@ -69,9 +76,8 @@ def invert_grey(values: Pixels) -> Pixels:
 
 def _decode(data: bytes, frame: int | None) -> Pixels:
     with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
-        if image.format == "TIFF":
-            silence_libtiff()
         _refuse_large(image)
+        _refuse_empty_runs(image, len(data))
         _seek(image, frame)
         # Pages of one file may differ in size.
         _refuse_large(image)
@@ -82,16 +88,51 @@ def _decode(data: bytes, frame: int | None) -> Pixels:
 
 def _seek(image: Image.Image, frame: int | None) -> None:
     # A photograph's second picture is its own preview, and no frame.
-    count = 1 if image.format == "MPO" else getattr(image, "n_frames", 1)
+    count = 1 if image.format == "MPO" else _frame_count(image)
     index = frame_index(frame, count, "frames or pages", volume=False)
+    columns, rows = image.size
+    if index * rows * columns > _MOST_SKIPPED:
+        latest = 1 + _MOST_SKIPPED // (rows * columns)
+        msg = f"frame must be at most {latest} in pictures of this size, got {frame}; save it as a picture of its own"
+        raise UnreadableScanError(msg)
     if index > 0:
         image.seek(index)
+
+
+def _frame_count(image: Image.Image) -> int:
+    count = _page_count(image) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
+    if count > MOST_FRAMES:
+        msg = f"must hold at most {MOST_FRAMES:,} frames or pages, got more; save one as a picture of its own"
+        raise UnreadableScanError(msg)
+    return count
+
+
+def _page_count(image: Image.Image) -> int:
+    # The time that Pillow takes grows with the square of the number, so that it is counted up to the limit only.
+    for page in range(1, MOST_FRAMES + 1):
+        try:
+            image.seek(page)
+        except EOFError:
+            image.seek(0)
+            return page
+    return MOST_FRAMES + 1
 
 
 def _refuse_large(image: Image.Image) -> None:
     columns, rows = image.size
     if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
         raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
+
+
+def _refuse_empty_runs(image: Image.Image, length: int) -> None:
+    # Two bytes hold 255 pixels at most; Pillow takes long to fill in what a file leaves out.
+    if (
+        image.format == "BMP"
+        and image.info.get("compression") in _RUN_LENGTHS
+        and math.prod(image.size) > _MOST_RUN * length
+    ):
+        msg = f"a run-length encoded picture of {length:,} bytes cannot hold {image.size} pixels; export it again"
+        raise UnreadableScanError(msg)
 
 
 def _is_dark_on_bright(image: Image.Image) -> bool:

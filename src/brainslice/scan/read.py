@@ -1,29 +1,33 @@
-"""The one door through which a file becomes a slice."""
+"""Reading one slice from a file of any supported format."""
 
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.detect import ScanFormat, detect_format
+from brainslice.scan.decoder_process import decode_isolated
+from brainslice.scan.detect import ScanFormat, detect_format, needs_isolation
 from brainslice.scan.error_boundary import as_unreadable
 from brainslice.scan.files import file_bytes, of_right_length, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
 
+_Reader: TypeAlias = Callable[[bytes, str, int | None], Slice]
+
 SCAN_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom", ".ima"}
 )
-"""Endings, casefolded, of the files that folders are searched for; reading looks at the content only."""
+"""File name suffixes, casefolded, that folders are searched for; reading looks at the content only."""
 
 
 def read_scan(path: Path, frame: int | None = None) -> Slice:
-    """Read one slice from a file, known by its content and not by its ending.
+    """Read one slice from a file; its format is detected by content.
 
     Args:
-        path: A picture, a DICOM file or a NIfTI file.
+        path: A raster image, a DICOM file or a NIfTI file.
         frame: Which of several frames, pages or axial slices, from 1; None where there must be one only.
 
     Returns:
@@ -41,11 +45,11 @@ def read_scan(path: Path, frame: int | None = None) -> Slice:
 
 
 def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
-    """Read one slice from bytes that are in memory already, as those of an upload are; no file is touched.
+    """Read one slice from bytes in memory, such as an upload; no file is opened.
 
     Args:
         data: The file's bytes, whole.
-        name: What errors call it.
+        name: The name for error messages.
         frame: As of ``read_scan``.
 
     Returns:
@@ -55,23 +59,32 @@ def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
         UnreadableScanError: As of ``read_scan``.
     """
     try:
-        digest = hashlib.sha256(of_right_length(data)).hexdigest()
-        kind = detect_format(data)
-        if kind is ScanFormat.RASTER:
-            return read_raster(data, digest, frame)
-        with as_unreadable(f"the {kind} file"):
-            return _read_hospital_format(kind, data, digest, frame)
+        kind = detect_format(of_right_length(data))
+        reader = _reader(kind)
+        if needs_isolation(kind, data):
+            (found,) = decode_isolated(_decode, data, kind, reader, frame)
+        else:
+            (found,) = _decode(data, kind, reader, frame)
     except UnreadableScanError as error:
         msg = f"{printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
+    return found
 
 
-def _read_hospital_format(kind: ScanFormat, data: bytes, digest: str, frame: int | None) -> Slice:
-    # Their libraries are loaded only when such a file comes.
+def _reader(kind: ScanFormat) -> _Reader:
+    # Imported on first use: pydicom and nibabel take as long to load as a hundred slices to read.
     if kind is ScanFormat.DICOM:
-        from brainslice.scan.dicom.reader import read_dicom  # noqa: PLC0415 - a door to pydicom
+        from brainslice.scan.dicom.reader import read_dicom  # noqa: PLC0415
 
-        return read_dicom(data, digest, frame)
-    from brainslice.scan.nifti.single_slice import read_nifti_slice  # noqa: PLC0415 - a door to nibabel
+        return read_dicom
+    if kind is ScanFormat.NIFTI:
+        from brainslice.scan.nifti.single_slice import read_nifti_slice  # noqa: PLC0415
 
-    return read_nifti_slice(data, digest, frame)
+        return read_nifti_slice
+    return read_raster
+
+
+def _decode(data: bytes, kind: ScanFormat, reader: _Reader, frame: int | None) -> Iterator[Slice]:
+    with as_unreadable(f"the {kind} file"):
+        found = reader(data, hashlib.sha256(data).hexdigest(), frame)
+    yield found

@@ -16,11 +16,11 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.input_problem import InputProblem, InputProblemError
 from brainslice.scan.volume.orientation import Plane
 
-MOST_PIXELS: Final = 64_000_000
+MOST_PIXELS: Final = 32_000_000
 """Larger pictures are refused by their header: no slice of a head comes near."""
 
-MOST_VOXELS: Final = 100_000_000
-"""Larger volumes are refused by their header: 380 slices of 512 x 512 pixels."""
+MOST_VOXELS: Final = 64_000_000
+"""Larger volumes are refused by their header: 244 slices of 512 x 512 pixels."""
 
 _FILL: Final = "put the darkest value in their place, and export it again"
 

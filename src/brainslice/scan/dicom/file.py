@@ -1,10 +1,11 @@
-"""A DICOM file's bytes become the few elements that are needed, and no other is ever looked at."""
+"""Parsing of DICOM files: only the elements that reading pixels needs, with limits on what their headers claim."""
 
 from __future__ import annotations
 
 import io
 from typing import Final
 
+import numpy as np
 from pydicom import Dataset, FileDataset, dcmread
 from pydicom.dataset import FileMetaDataset
 from pydicom.uid import (
@@ -17,12 +18,16 @@ from pydicom.uid import (
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.decompress import DEFLATE, decompress
+from brainslice.scan.detect import transfer_syntax
 
-MOST_INFLATED: Final = 128 * 1024 * 1024
-"""A deflated file may hold so many bytes; half a megabyte of it could hold gigabytes."""
+MOST_INFLATED: Final = 64 * 1024 * 1024
+"""Bytes that a deflated file may expand to."""
 
-# All that is ever read. Names, birth dates, identifiers of persons and comments are not in this list, so they
-# become no value that anything could log; what a file holds besides is skipped by its length.
+MOST_FRAMES: Final = 20_000
+"""Frames that a file may hold."""
+
+# All that is ever read. Names, birth dates, identifiers of persons and comments are not in this list, so that
+# nothing can log them; other elements are skipped by their length.
 _ELEMENTS: Final = (
     *("Modality", "SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
@@ -39,29 +44,30 @@ _ELEMENTS: Final = (
     *("PixelData", "FloatPixelData", "DoubleFloatPixelData"),
 )
 
-_META: Final = b"\x02\x00"
-_TRANSFER_SYNTAX: Final = b"\x02\x00\x10\x00"
-_LONG: Final = frozenset({b"OB", b"OW", b"UN", b"SQ", b"UT"})
+_MOST_ENTRIES: Final = 1 << 16
+_BYTE: Final = 8
+_DISCRETE, _REPEAT = 0, 2
 
 
 def open_dicom(data: bytes, *, pixels: bool = True) -> Dataset:
-    """Take from a DICOM file what pictures need.
+    """Parse the elements of a DICOM file that reading its pixels needs.
 
     Args:
         data: The file's bytes, with a preamble or without.
-        pixels: Whether to take the pictures themselves too.
+        pixels: Whether to read the pixel data too.
 
     Returns:
-        The elements, with the transfer syntax that tells how pictures are compressed.
+        The elements, with the transfer syntax.
 
     Raises:
-        UnreadableScanError: The file inflates to more than ``MOST_INFLATED`` bytes.
+        UnreadableScanError: The file expands to more than ``MOST_INFLATED`` bytes, or its header claims more frames
+            or palette entries than there can be.
         Exception: Whatever pydicom raises of damaged files.
     """
-    body, syntax = _after_meta(data)
+    body, syntax = transfer_syntax(data)
     deflated = syntax == DeflatedExplicitVRLittleEndian
     if deflated:
-        data = decompress(data[body:], MOST_INFLATED + 1, DEFLATE)
+        data = bytes(decompress(data[body:], MOST_INFLATED + 1, DEFLATE))
         if len(data) > MOST_INFLATED:
             msg = f"must hold at most {MOST_INFLATED:,} bytes once inflated, got more; export it uncompressed"
             raise UnreadableScanError(msg)
@@ -69,7 +75,66 @@ def open_dicom(data: bytes, *, pixels: bool = True) -> Dataset:
     if deflated or found.file_meta.get("TransferSyntaxUID") is None:
         found.file_meta = FileMetaDataset()
         found.file_meta.TransferSyntaxUID = UID(_syntax_read(found))
+    _check_frames(found, len(data))
+    _check_palettes(found)
     return found
+
+
+def _check_frames(found: FileDataset, length: int) -> None:
+    frames = int(found.get("NumberOfFrames") or 1)
+    smallest = 1
+    if not found.file_meta.TransferSyntaxUID.is_encapsulated:
+        samples = int(found.get("SamplesPerPixel") or 1) * int(found.get("Rows") or 0) * int(found.get("Columns") or 0)
+        smallest = max(1, samples * int(found.get("BitsAllocated") or 1) // 8)
+    most = max(1, min(MOST_FRAMES, length // smallest))
+    if frames > most:
+        msg = f"a file of {length:,} bytes must hold at most {most:,} frames, got {frames:,}; copy or export it again"
+        raise UnreadableScanError(msg)
+
+
+def _check_palettes(found: FileDataset) -> None:
+    for element in found:
+        if element.keyword.startswith("Segmented"):
+            descriptor = element.keyword.removeprefix("Segmented").removesuffix("Data") + "Descriptor"
+            bits = 16 if found[descriptor].value[2] > _BYTE else _BYTE
+            words = np.frombuffer(element.value, f"<u{bits // 8}", len(element.value) // (bits // 8)).tolist()
+            _count_entries(words, bits, 0, 0, _MOST_ENTRIES)
+
+
+def _count_entries(words: list[int], bits: int, at: int, segments: int, left: int) -> int:
+    """Count the entries of a segmented palette without expanding it; segments may repeat others.
+
+    Args:
+        words: The segments.
+        bits: The size of a word.
+        at: Where the first of them begins.
+        segments: How many to count; 0 counts all.
+        left: How many entries there may be.
+
+    Returns:
+        How many more entries there may be.
+
+    Reference:
+        DICOM PS3.3, C.7.9.2, Segmented Palette Color Lookup Table Data.
+    """
+    while at + 1 < len(words):
+        kind, length = words[at : at + 2]
+        left -= 1 if kind == _REPEAT else max(1, length)
+        if left < 0:
+            msg = f"a palette must have at most {_MOST_ENTRIES:,} entries, got more; export the file again"
+            raise UnreadableScanError(msg)
+        at += 2
+        if kind == _REPEAT:
+            pointer = words[at : at + 32 // bits]
+            start = sum(word << bits * place for place, word in enumerate(pointer))
+            left = _count_entries(words, bits, start, length, left)
+            at += len(pointer)
+        else:
+            at += length if kind == _DISCRETE else 1
+        segments -= 1
+        if segments == 0:
+            break
+    return left
 
 
 def _syntax_read(found: FileDataset) -> str:
@@ -77,16 +142,3 @@ def _syntax_read(found: FileDataset) -> str:
     if implicit:
         return ImplicitVRLittleEndian
     return ExplicitVRLittleEndian if little else ExplicitVRBigEndian
-
-
-def _after_meta(data: bytes) -> tuple[int, str]:
-    """Find where the elements begin that may be deflated, and the transfer syntax, empty where none is told."""
-    at, syntax = (132 if data[128:132] == b"DICM" else 0), ""
-    while data[at : at + 2] == _META:
-        long = data[at + 4 : at + 6] in _LONG
-        start = at + (12 if long else 8)
-        end = start + int.from_bytes(data[at + 8 : start] if long else data[at + 6 : start], "little")
-        if data[at : at + 4] == _TRANSFER_SYNTAX:
-            syntax = data[start:end].rstrip(b"\0 ").decode("ascii", "replace")
-        at = end
-    return at, syntax

@@ -1,6 +1,6 @@
-"""JPEG's lossless process, the most common compression of archives that are older than JPEG 2000.
+"""Decoder of lossless JPEG (process 14), the most common compression of archives older than JPEG 2000.
 
-The decoders that Python has for it are under a licence that this project cannot take, so here is one.
+Other decoders for Python are under the GPL, or take more than 40 MB.
 """
 
 from __future__ import annotations
@@ -15,21 +15,22 @@ from jaxtyping import Int64, UInt16
 
 from brainslice.errors import UnreadableScanError
 
-MOST_PIXELS: Final = 1 << 24
-"""Larger pictures would keep this decoder busy for too long."""
+MOST_PIXELS: Final = 1 << 21
+"""Larger images are refused: this decoder takes a second for a million pixels."""
 
 _LOSSLESS: Final = 0xC3
 _TABLES, _SCAN, _RESTARTS, _END = 0xC4, 0xDA, 0xDD, 0xD9
+_LEFT, _ABOVE, _PLANE = 1, 2, 4
 _WORD: Final = 32
 _PEEK: Final = 16
-# Sixteen extra bits would be this one difference, and none are stored.
+# This size stands for one difference, without further bits.
 _FULL_SIZE: Final = 16
 _FULL_DIFFERENCE: Final = 32768
 
 
 @dataclass(slots=True)
 class _Header:
-    """What the segments before the compressed data say."""
+    """The segments before the compressed data."""
 
     precision: int = 0
     rows: int = 0
@@ -44,23 +45,23 @@ class _Header:
 
 @dataclass(frozen=True, slots=True)
 class _Codes:
-    """For every sixteen bits to come: how long the code is, and how many bits follow it."""
+    """A Huffman table: for all values of the next sixteen bits, the length of the code and the bits that follow it."""
 
     lengths: list[int]
     sizes: list[int]
 
 
 def decode_lossless(stream: bytes) -> UInt16[np.ndarray, "h w"]:
-    """Decode a grey picture of JPEG process 14.
+    """Decode a grey image of JPEG process 14.
 
     Args:
-        stream: The compressed picture.
+        stream: The compressed image.
 
     Returns:
-        Its values as they were stored, without sign.
+        The stored values, unsigned.
 
     Raises:
-        UnreadableScanError: The picture is damaged, coloured, or of another process.
+        UnreadableScanError: The image is damaged, too large, coloured, or of another process.
 
     Reference:
         ITU-T T.81, Digital compression and coding of continuous-tone still images, annex H.
@@ -182,11 +183,16 @@ def _differences(data: bytes, count: int, codes: _Codes) -> Int64[np.ndarray, " 
 
 
 def _undo(differences: Int64[np.ndarray, "h w"], header: _Header) -> Int64[np.ndarray, "h w"]:
-    """Add up what was predicted and how far it was off, modulo 65,536 as the standard has it."""
+    """Add the predictions to the differences, modulo 65,536."""
     differences[0, 0] += 1 << (header.precision - header.shift - 1)
-    if header.predictor == 1:
+    if header.predictor == _LEFT:
         differences[:, 0] = np.cumsum(differences[:, 0])
         return np.cumsum(differences, axis=1) & 0xFFFF
+    if header.predictor == _ABOVE:
+        differences[0] = np.cumsum(differences[0])
+        return np.cumsum(differences, axis=0) & 0xFFFF
+    if header.predictor == _PLANE:
+        return np.cumsum(np.cumsum(differences, axis=0), axis=1) & 0xFFFF
     values = np.zeros_like(differences)
     values[0] = np.cumsum(differences[0]) & 0xFFFF
     for row in range(1, len(values)):
@@ -205,12 +211,8 @@ def _next_row(above: list[int], differences: list[int], predictor: int) -> list[
 
 def _predicted(left: int, above: int, corner: int, predictor: int) -> int:
     match predictor:
-        case 2:
-            return above
         case 3:
             return corner
-        case 4:
-            return left + above - corner
         case 5:
             return left + ((above - corner) >> 1)
         case 6:

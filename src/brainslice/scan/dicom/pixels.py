@@ -44,9 +44,10 @@ def check_pixels(image: Dataset) -> None:
     if not any(name in image for name in _WHOLE) or "Rows" not in image or "Columns" not in image:
         msg = "the DICOM file holds no picture; choose one that does"
         raise UnreadableScanError(msg)
-    rows, columns = int(image.Rows), int(image.Columns)
-    if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE or min(rows, columns) < 1:
-        msg = f"must hold pictures of 1 to {MOST_PIXELS:,} pixels, got {rows:,} x {columns:,}; scale them down"
+    rows, columns, samples = int(image.Rows), int(image.Columns), int(image.get("SamplesPerPixel") or 1)
+    if rows * columns * samples > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE or min(rows, columns) < 1:
+        found = f"{rows:,} x {columns:,}" + f" of {samples} samples" * (samples > 1)
+        msg = f"must hold pictures of 1 to {MOST_PIXELS:,} pixels, got {found}; scale them down"
         raise UnreadableScanError(msg)
 
 

@@ -10,8 +10,10 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from brainslice.arrays import Voxels
+from brainslice.arrays import Pixels, Voxels
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.decoder_process import decode_isolated
+from brainslice.scan.detect import ScanFormat, needs_isolation
 from brainslice.scan.dicom.file import open_dicom
 from brainslice.scan.dicom.intensity import grey_frame
 from brainslice.scan.dicom.pixels import decode_frames
@@ -115,8 +117,15 @@ def _read(stack: SliceStack, files: Files) -> tuple[Voxels, str]:
         data = files[name]()
         digest.update(hashlib.sha256(data).digest())
         with _naming(name, files):
-            image = open_dicom(data)
             wanted = [frame for _, frame in frames]
-            for frame, stored in zip(wanted, decode_frames(image, wanted), strict=True):
-                voxels[at[name, frame]] = grey_frame(stored, image, frame, window=False)
+            isolated = needs_isolation(ScanFormat.DICOM, data)
+            decoded = decode_isolated(_grey_frames, data, wanted) if isolated else _grey_frames(data, wanted)
+            for frame, grey in zip(wanted, decoded, strict=True):
+                voxels[at[name, frame]] = grey
     return voxels, digest.hexdigest()
+
+
+def _grey_frames(data: bytes, wanted: list[int]) -> Iterator[Pixels]:
+    image = open_dicom(data)
+    for frame, stored in zip(wanted, decode_frames(image, wanted), strict=True):
+        yield grey_frame(stored, image, frame, window=False)

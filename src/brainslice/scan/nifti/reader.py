@@ -16,8 +16,8 @@ from brainslice.scan.input_problem import InputProblem, InputProblemError
 from brainslice.scan.types import MOST_VOXELS, Volume
 from brainslice.scan.volume.orientation import Reorientation, reorient, reorientation_for
 
-MOST_INFLATED: Final = 512 * 1024 * 1024
-"""A file may hold so many bytes of voxels; half a megabyte of ``.nii.gz`` could hold gigabytes."""
+MOST_BYTES: Final = 400 * 1024 * 1024
+"""Bytes that the voxels may take, as stored and as single-precision numbers together."""
 
 Header: TypeAlias = Nifti1Header
 
@@ -51,8 +51,9 @@ def read_nifti(data: bytes, digest: str, *, first: bool = False) -> Volume:
     start = max(int(header["vox_offset"]), header.template_dtype.itemsize + 4)
     count = math.prod(shape)
     needed = start + count * kind.itemsize
-    if count > MOST_VOXELS or needed > MOST_INFLATED:
-        msg = f"must hold at most {MOST_VOXELS:,} voxels and {MOST_INFLATED:,} bytes, got {shape}; scale it down"
+    if count > MOST_VOXELS or needed + 4 * count > MOST_BYTES:
+        most = min(MOST_VOXELS, MOST_BYTES // (kind.itemsize + 4))
+        msg = f"must hold at most {most:,} voxels of type {kind}, got {shape}; scale it down"
         raise UnreadableScanError(msg)
     raw = decompress(data, needed) if _is_packed(data) else data
     if len(raw) < needed:
@@ -72,7 +73,7 @@ def read_header(data: bytes) -> Header:
         UnreadableScanError: The file ends before its header does.
         Exception: Whatever nibabel raises of damaged headers.
     """
-    opening = decompress(data, _SECOND_SIZE) if _is_packed(data) else data[:_SECOND_SIZE]
+    opening = bytes(decompress(data, _SECOND_SIZE)) if _is_packed(data) else data[:_SECOND_SIZE]
     second = opening[4:7] == b"n+2"
     size = _SECOND_SIZE if second else _FIRST_SIZE
     if len(opening) < size:

@@ -20,6 +20,9 @@ from brainslice.scan.volume.orientation import Reorientation, reorientation_for
 FEWEST_SLICES: Final = 3
 """Fewer slices are no volume."""
 
+MOST_GEOMETRIES: Final = 200
+"""Orientations and pixel sizes that a series may have; the time to compare them grows with the square."""
+
 # Slices nearer to each other than this, in mm, lie at one place.
 _SAME_PLACE: Final = 0.01
 # Directions, and sizes of pixels in mm, that differ by no more than this belong to one stack: scanners write the last
@@ -68,10 +71,10 @@ class SeriesGeometry:
         return np.cross(self.directions[:3], self.directions[3:])
 
     def includes(self, other: SeriesGeometry) -> bool:
-        """Tell whether pictures of the other kind belong to this stack too."""
-        mine, theirs = (np.array([*kind.directions, *kind.spacing]) for kind in (self, other))
+        """Check whether images of the other geometry belong to this stack too."""
+        mine, theirs = ((*each.directions, *each.spacing) for each in (self, other))
         alike = (self.series, self.size) == (other.series, other.size)
-        return alike and bool((np.abs(mine - theirs) <= _SAME).all())
+        return alike and all(abs(one - another) <= _SAME for one, another in zip(mine, theirs, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,10 +175,23 @@ def slice_positions(image: Dataset, file: str) -> list[tuple[SeriesGeometry, Sli
 
 
 def group_slices(found: list[tuple[SeriesGeometry, SlicePosition]]) -> list[SliceStack]:
-    """Tell stacks apart, the largest first; those of fewer slices than a volume needs are left out."""
+    """Group slices into stacks, the largest first; stacks of fewer slices than a volume needs are left out.
+
+    Raises:
+        UnreadableScanError: A series has more than ``MOST_GEOMETRIES`` orientations and pixel sizes.
+    """
     groups: dict[SeriesGeometry, list[SlicePosition]] = {}
-    for kinship, place in found:
-        known = kinship if kinship in groups else next((each for each in groups if each.includes(kinship)), kinship)
+    geometries: dict[str, list[SeriesGeometry]] = {}
+    for geometry, place in found:
+        known = geometry
+        if geometry not in groups:
+            others = geometries.setdefault(geometry.series, [])
+            known = next((each for each in others if each.includes(geometry)), geometry)
+            if known is geometry:
+                others.append(geometry)
+            if len(others) > MOST_GEOMETRIES:
+                msg = f"a series must have at most {MOST_GEOMETRIES} orientations, got more; remove it from the folder"
+                raise UnreadableScanError(msg)
         groups.setdefault(known, []).append(place)
     stacks = [SliceStack.of(kinship, places) for kinship, places in groups.items()]
     large = [stack for stack in stacks if len(stack.firsts().positions) >= FEWEST_SLICES]
