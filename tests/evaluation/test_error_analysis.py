@@ -12,7 +12,7 @@ from brainslice.bundle.store import update_bundle
 from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
 from brainslice.dataset.splits.known_datasets import known_scans
 from brainslice.evaluation.error_analysis import ErrorAnalysis, analyse_errors
-from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set
+from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.paths import ProjectPaths
 from brainslice.report.mistakes import write_mistakes
 from operating_points import operating_point
@@ -22,7 +22,7 @@ REACHED, MISSED = operating_point("all", 0.0), operating_point("none", 1.0)
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> ScoredTestSet:
     root: Path = prepare_project(tmp_path_factory.mktemp("project"))
     places = ProjectPaths.of(root, config())
     write_bundle_for(places, config())
@@ -31,32 +31,32 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
 
 
 @pytest.fixture(scope="module")
-def analysed(judged: TestEvaluation) -> ErrorAnalysis:
+def analysed(judged: ScoredTestSet) -> ErrorAnalysis:
     return analyse_errors(judged)
 
 
-def test_every_part_of_every_kind_adds_up_to_the_test_set(judged: TestEvaluation, analysed: ErrorAnalysis) -> None:
+def test_every_part_of_every_kind_adds_up_to_the_test_set(judged: ScoredTestSet, analysed: ErrorAnalysis) -> None:
     counted: dict[str, int] = {}
     for row in analysed.rows:
         counted[row.attribute] = counted.get(row.attribute, 0) + row.n
     assert counted == dict.fromkeys(["class", "source", "patient", "longer side", "shape"], judged.evaluation.n)
 
 
-def test_the_accuracy_of_a_class_is_its_recall(judged: TestEvaluation, analysed: ErrorAnalysis) -> None:
+def test_the_accuracy_of_a_class_is_its_recall(judged: ScoredTestSet, analysed: ErrorAnalysis) -> None:
     by_class = {row.value: row.accuracy.value for row in analysed.rows if row.attribute == "class"}
     for own in judged.evaluation.classes:
         if own.support:
             assert by_class[own.name] == own.recall.value
 
 
-def test_known_patients_are_those_of_a_table(judged: TestEvaluation, analysed: ErrorAnalysis) -> None:
+def test_known_patients_are_those_of_a_table(judged: ScoredTestSet, analysed: ErrorAnalysis) -> None:
     values = {row.value for row in analysed.rows if row.attribute == "patient"}
     assert values == {"known"}
     unknown = replace(judged, manifest=replace(judged.manifest, groups_from="audit"))
     assert {row.value for row in analyse_errors(unknown).rows if row.attribute == "patient"} == {"not known"}
 
 
-def test_the_public_set_s_collections_and_patients_are_told_by_its_table(judged: TestEvaluation) -> None:
+def test_the_public_set_s_collections_and_patients_are_told_by_its_table(judged: ScoredTestSet) -> None:
     known = list(known_scans().values())
     traced = next(scan for scan in known if scan.mask and scan.patient_known)
     loose = next(scan for scan in known if not scan.mask and not scan.patient_known)
@@ -73,7 +73,7 @@ def test_the_public_set_s_collections_and_patients_are_told_by_its_table(judged:
 
 
 def test_operating_points_are_held_to_their_word_on_the_test_scans(
-    judged: TestEvaluation, analysed: ErrorAnalysis
+    judged: ScoredTestSet, analysed: ErrorAnalysis
 ) -> None:
     everything, nothing = analysed.points
     assert (everything.sensitivity.value, everything.specificity.value) == (1.0, 0.0)
@@ -91,7 +91,7 @@ def test_is_told_in_plain_types(analysed: ErrorAnalysis) -> None:
     assert [point["target_reached"] for point in told["operating_points"]] == [True, False]
 
 
-def test_scans_of_one_kind_hold_no_operating_point_to_anything(judged: TestEvaluation) -> None:
+def test_scans_of_one_kind_hold_no_operating_point_to_anything(judged: ScoredTestSet) -> None:
     scored = replace(judged.scored, labels=np.zeros_like(judged.scored.labels))
     assert analyse_errors(replace(judged, scored=scored)).points == ()
 

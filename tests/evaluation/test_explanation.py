@@ -11,7 +11,7 @@ from PIL import Image
 
 from brainslice.errors import UnreadableScanError
 from brainslice.evaluation.explanation import explain
-from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set
+from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.heat_map import upsample
 from brainslice.metrics.evaluation import ScoredSet
@@ -21,13 +21,13 @@ from stand_in import BIAS, MAPS, config, copy_project, write_bundle_for
 
 
 @pytest.fixture(scope="session")
-def judged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
+def judged(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> ScoredTestSet:
     root = copy_project(prepared, tmp_path_factory.mktemp("judged") / "project")
     write_bundle_for(ProjectPaths.of(root, config()), config())
     return evaluate_test_set(ProjectPaths.of(root, config()), config())
 
 
-def without(judged: TestEvaluation, label: int, kept: int) -> TestEvaluation:
+def without(judged: ScoredTestSet, label: int, kept: int) -> ScoredTestSet:
     """Leave all but a few test scans of one class out."""
     places = np.flatnonzero(judged.scored.labels == label)[kept:]
     stay = np.setdiff1d(np.arange(len(judged.split.test)), places)
@@ -39,7 +39,7 @@ def without(judged: TestEvaluation, label: int, kept: int) -> TestEvaluation:
     return dataclasses.replace(judged, scored=scored, split=split, output=output)
 
 
-def with_masks(judged: TestEvaluation, folder: Path, *, whole: bool) -> TestEvaluation:
+def with_masks(judged: ScoredTestSet, folder: Path, *, whole: bool) -> ScoredTestSet:
     """Outline the upper half of every head, or the whole picture."""
     folder.mkdir()
     for record in judged.manifest.records:
@@ -51,7 +51,7 @@ def with_masks(judged: TestEvaluation, folder: Path, *, whole: bool) -> TestEval
     return dataclasses.replace(judged, manifest=dataclasses.replace(judged.manifest, masks=str(folder)))
 
 
-def hot(judged: TestEvaluation, rows: slice, columns: slice) -> TestEvaluation:
+def hot(judged: ScoredTestSet, rows: slice, columns: slice) -> ScoredTestSet:
     """Let all heat lie in a part of the class maps."""
     maps = np.tile(np.array(BIAS, np.float32), (*judged.output.class_maps.shape[:3], 1))
     maps[:, rows, columns] += 1
@@ -64,7 +64,7 @@ def classes_of(names: tuple[str, ...]) -> list[str]:
 
 @pytest.mark.parametrize("count", [0, 1, 3, 8, 11])
 def test_draws_as_many_overlays_as_asked_by_turns_from_every_class(
-    judged: TestEvaluation, tmp_path: Path, count: int
+    judged: ScoredTestSet, tmp_path: Path, count: int
 ) -> None:
     explained = explain(judged, tmp_path / "gradcam", count)
     assert sorted(path.name for path in (tmp_path / "gradcam").iterdir()) == sorted(explained.overlays)
@@ -74,13 +74,13 @@ def test_draws_as_many_overlays_as_asked_by_turns_from_every_class(
 
 
 @pytest.mark.parametrize("kept", [0, 1])
-def test_where_a_class_is_rare_the_others_fill_up(judged: TestEvaluation, tmp_path: Path, kept: int) -> None:
+def test_where_a_class_is_rare_the_others_fill_up(judged: ScoredTestSet, tmp_path: Path, kept: int) -> None:
     explained = explain(without(judged, 2, kept), tmp_path / "gradcam", 8)
     assert len(explained.overlays) == 8
     assert classes_of(explained.overlays).count(judged.manifest.labels.names[2]) == kept
 
 
-def test_draws_no_more_scans_than_there_are_and_none_twice(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_draws_no_more_scans_than_there_are_and_none_twice(judged: ScoredTestSet, tmp_path: Path) -> None:
     explained = explain(judged, tmp_path / "gradcam", 1000)
     assert len(explained.overlays) == len(judged.split.test)
     pictures = {path.read_bytes() for path in (tmp_path / "gradcam").iterdir()}
@@ -88,13 +88,13 @@ def test_draws_no_more_scans_than_there_are_and_none_twice(judged: TestEvaluatio
     assert len(pictures) >= len(distinct)
 
 
-def test_overlays_of_an_earlier_evaluation_are_replaced(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_overlays_of_an_earlier_evaluation_are_replaced(judged: ScoredTestSet, tmp_path: Path) -> None:
     explain(judged, tmp_path / "gradcam", 5)
     explained = explain(judged, tmp_path / "gradcam", 2)
     assert sorted(path.name for path in (tmp_path / "gradcam").iterdir()) == sorted(explained.overlays)
 
 
-def test_heat_that_lies_wholly_on_the_tumour_has_a_share_of_one(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_heat_that_lies_wholly_on_the_tumour_has_a_share_of_one(judged: ScoredTestSet, tmp_path: Path) -> None:
     middle = slice(1, MAPS - 1)
     masked = with_masks(judged, tmp_path / "masks", whole=True)
     found = explain(hot(masked, middle, middle), tmp_path / "gradcam", 0).on_mask
@@ -104,7 +104,7 @@ def test_heat_that_lies_wholly_on_the_tumour_has_a_share_of_one(judged: TestEval
     assert (found.n, found.groups) == (len(judged.split.test), len(np.unique(judged.scored.groups)))
 
 
-def test_heat_that_lies_wholly_elsewhere_has_a_share_of_none(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_heat_that_lies_wholly_elsewhere_has_a_share_of_none(judged: ScoredTestSet, tmp_path: Path) -> None:
     masked = with_masks(judged, tmp_path / "masks", whole=False)
     found = explain(hot(masked, slice(MAPS - 1, MAPS), slice(None)), tmp_path / "gradcam", 0).on_mask
     assert found is not None
@@ -112,7 +112,7 @@ def test_heat_that_lies_wholly_elsewhere_has_a_share_of_none(judged: TestEvaluat
     assert 0.3 < found.area < 0.6
 
 
-def test_the_share_is_the_heat_of_the_true_class_inside_the_outline(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_the_share_is_the_heat_of_the_true_class_inside_the_outline(judged: ScoredTestSet, tmp_path: Path) -> None:
     shares = []
     for place, scan in enumerate(judged.split.test):
         record = judged.manifest.records[scan]
@@ -136,12 +136,12 @@ def test_the_share_is_the_heat_of_the_true_class_inside_the_outline(judged: Test
     assert found.to_json()["share_on_mask"] == found.share
 
 
-def test_where_no_outline_is_known_nothing_is_said(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_where_no_outline_is_known_nothing_is_said(judged: ScoredTestSet, tmp_path: Path) -> None:
     bare = dataclasses.replace(judged, manifest=dataclasses.replace(judged.manifest, masks=None))
     assert explain(bare, tmp_path / "gradcam", 1).on_mask is None
 
 
-def test_an_outline_that_cannot_be_read_is_one_line(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_an_outline_that_cannot_be_read_is_one_line(judged: ScoredTestSet, tmp_path: Path) -> None:
     masked = with_masks(judged, tmp_path / "masks", whole=True)
     for path in (tmp_path / "masks").iterdir():
         path.write_bytes(b"no picture")

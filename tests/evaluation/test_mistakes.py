@@ -7,13 +7,13 @@ import numpy as np
 import pytest
 
 from brainslice.evaluation.mistakes import Mistake, MistakeKind, find_mistakes
-from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set
+from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.paths import ProjectPaths
 from stand_in import config, prepare_project, write_bundle_for
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> ScoredTestSet:
     root: Path = prepare_project(tmp_path_factory.mktemp("project"))
     places = ProjectPaths.of(root, config())
     write_bundle_for(places, config())
@@ -21,11 +21,11 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
 
 
 @pytest.fixture(scope="module")
-def mistakes(judged: TestEvaluation) -> tuple[Mistake, ...]:
+def mistakes(judged: ScoredTestSet) -> tuple[Mistake, ...]:
     return find_mistakes(judged)
 
 
-def test_every_scan_called_wrongly_is_listed_once(judged: TestEvaluation, mistakes: tuple[Mistake, ...]) -> None:
+def test_every_scan_called_wrongly_is_listed_once(judged: ScoredTestSet, mistakes: tuple[Mistake, ...]) -> None:
     scored, labels = judged.scored, judged.manifest.labels
     expected = set()
     for place, row in enumerate(scored.probabilities):
@@ -42,7 +42,7 @@ def test_the_surest_mistake_comes_first(mistakes: tuple[Mistake, ...]) -> None:
     assert shares == pytest.approx(sorted(shares), abs=1e-6)
 
 
-def test_each_is_told_by_what_it_costs(judged: TestEvaluation, mistakes: tuple[Mistake, ...]) -> None:
+def test_each_is_told_by_what_it_costs(judged: ScoredTestSet, mistakes: tuple[Mistake, ...]) -> None:
     healthy = judged.manifest.labels.healthy
     for mistake in mistakes:
         if mistake.kind is MistakeKind.MISSED_TUMOUR:
@@ -56,7 +56,7 @@ def test_each_is_told_by_what_it_costs(judged: TestEvaluation, mistakes: tuple[M
             assert mistake.answer.predicted_class != mistake.true
 
 
-def test_the_answer_is_the_one_users_get(judged: TestEvaluation, mistakes: tuple[Mistake, ...]) -> None:
+def test_the_answer_is_the_one_users_get(judged: ScoredTestSet, mistakes: tuple[Mistake, ...]) -> None:
     first = mistakes[0]
     again = judged.predictor.predict(judged.manifest.root / first.path)
     assert again.to_json() == first.answer.to_json()
@@ -71,7 +71,7 @@ def test_is_told_in_plain_types(mistakes: tuple[Mistake, ...]) -> None:
         assert told["kind"] in {"missed tumour", "false alarm", "wrong class"}
 
 
-def test_looking_at_mistakes_opens_the_test_set_no_second_time(judged: TestEvaluation) -> None:
+def test_looking_at_mistakes_opens_the_test_set_no_second_time(judged: ScoredTestSet) -> None:
     ledger = judged.manifest.root.parent / "reports" / "test_ledger.jsonl"
     before = ledger.read_text()
     find_mistakes(judged)

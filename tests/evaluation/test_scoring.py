@@ -10,13 +10,13 @@ import pytest
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.errors import BundleError, DatasetError
-from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set, evaluation_settings
+from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set, evaluation_settings
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
 from stand_in import config, write_bundle_for
 
 
-def judge_in(root: Path, settings: Config) -> TestEvaluation:
+def judge_in(root: Path, settings: Config) -> ScoredTestSet:
     return evaluate_test_set(ProjectPaths.of(root, settings), settings)
 
 

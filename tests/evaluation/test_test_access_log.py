@@ -5,11 +5,11 @@ from pathlib import Path
 import pytest
 
 from brainslice.errors import DatasetError
-from brainslice.evaluation.test_access_log import TestAccessLog
+from brainslice.evaluation.test_access_log import AccessLog
 
 
 def test_counts_the_openings_of_each_split_alone(tmp_path: Path) -> None:
-    ledger = TestAccessLog(tmp_path / "reports" / "ledger.jsonl")
+    ledger = AccessLog(tmp_path / "reports" / "ledger.jsonl")
     assert ledger.record("one", "clean", "a", 10) == 1
     assert ledger.record("other", "official", "a", 20) == 1
     assert ledger.record("one", "clean", "b", 10) == 2
@@ -17,13 +17,13 @@ def test_counts_the_openings_of_each_split_alone(tmp_path: Path) -> None:
 
 
 def test_outlives_the_process(tmp_path: Path) -> None:
-    TestAccessLog(tmp_path / "ledger.jsonl").record("one", "clean", "a", 10)
-    assert TestAccessLog(tmp_path / "ledger.jsonl").record("one", "clean", "a", 10) == 2
+    AccessLog(tmp_path / "ledger.jsonl").record("one", "clean", "a", 10)
+    assert AccessLog(tmp_path / "ledger.jsonl").record("one", "clean", "a", 10) == 2
 
 
 def test_a_damaged_ledger_is_never_taken_for_an_empty_one(tmp_path: Path) -> None:
     path = tmp_path / "ledger.jsonl"
     path.write_text('{"split": "one"}\n')
     with pytest.raises(DatasetError, match="damaged"):
-        TestAccessLog(path).record("one", "clean", "a", 10)
+        AccessLog(path).record("one", "clean", "a", 10)
     assert path.read_text() == '{"split": "one"}\n'

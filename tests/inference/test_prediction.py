@@ -99,7 +99,7 @@ def test_an_answer_survives_being_told_as_json() -> None:
         "threshold": 0.5,
         "tumour": True,
         "verdict": "refer",
-        "reasons": [{"code": "undecided", "words": Reason.UNDECIDED.message}],
+        "reasons": [{"code": "undecided", "message": Reason.UNDECIDED.message}],
         "prediction_set": ["meningioma", "no_tumor"],
         "coverage": 0.9,
         "ood_score": 0.5,

@@ -104,7 +104,7 @@ def test_everything_to_be_said_beside_an_answer_has_a_code(answer: VolumePredict
 
 
 @pytest.mark.parametrize(
-    ("input_problem", "fault"),
+    ("unfit", "fault"),
     [
         (replace(VOLUME, voxels=np.zeros((4, 8, 8), np.float32)), "one grey"),
         (replace(VOLUME, spacing=(1.0, 1.0, 6.0), acquisition_plane=Plane.SAGITTAL), "sagittal"),

@@ -9,7 +9,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from brainslice.evaluation.error_analysis import ErrorAnalysis, analyse_errors
-from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set
+from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.inference.prediction import format_percent
 from brainslice.paths import ProjectPaths
 from brainslice.report.captions import class_title
@@ -19,7 +19,7 @@ from stand_in import config, prepare_project, write_bundle_for
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> ScoredTestSet:
     root = prepare_project(tmp_path_factory.mktemp("project"))
     places = ProjectPaths.of(root, config())
     write_bundle_for(places, config())
@@ -27,12 +27,12 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
 
 
 @pytest.fixture(scope="module")
-def analysed(judged: TestEvaluation) -> ErrorAnalysis:
+def analysed(judged: ScoredTestSet) -> ErrorAnalysis:
     return analyse_errors(judged)
 
 
 def test_all_mistakes_are_written_as_json_and_as_a_table(
-    judged: TestEvaluation, analysed: ErrorAnalysis, tmp_path: Path
+    judged: ScoredTestSet, analysed: ErrorAnalysis, tmp_path: Path
 ) -> None:
     write_mistakes(analysed, judged.evaluation, tmp_path)
     told = json.loads((tmp_path / "errors.json").read_text(encoding="utf-8"))
@@ -45,7 +45,7 @@ def test_all_mistakes_are_written_as_json_and_as_a_table(
     assert (tmp_path / "errors.png").is_file()
 
 
-def test_the_table_tells_n_and_groups_of_every_part(judged: TestEvaluation, analysed: ErrorAnalysis) -> None:
+def test_the_table_tells_n_and_groups_of_every_part(judged: ScoredTestSet, analysed: ErrorAnalysis) -> None:
     table = subgroup_table(analysed.rows, judged.evaluation)
     assert len(table.rows) == len(analysed.rows)
     for row, cells in zip(analysed.rows, table.rows, strict=True):
@@ -56,7 +56,7 @@ def test_the_table_tells_n_and_groups_of_every_part(judged: TestEvaluation, anal
 
 
 def test_the_gallery_shows_scan_called_class_and_truth(
-    judged: TestEvaluation, analysed: ErrorAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    judged: ScoredTestSet, analysed: ErrorAnalysis, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     drawn: dict[str, Figure] = {}
     monkeypatch.setattr(style, "_save", lambda figure, path: drawn.__setitem__(path.name, figure))
@@ -77,7 +77,7 @@ def test_the_gallery_shows_scan_called_class_and_truth(
 
 
 def test_where_nothing_went_wrong_an_older_gallery_goes(
-    judged: TestEvaluation, analysed: ErrorAnalysis, tmp_path: Path
+    judged: ScoredTestSet, analysed: ErrorAnalysis, tmp_path: Path
 ) -> None:
     write_mistakes(analysed, judged.evaluation, tmp_path)
     write_mistakes(replace(analysed, mistakes=()), judged.evaluation, tmp_path)

@@ -8,7 +8,7 @@ import pytest
 
 from brainslice.evaluation.error_analysis import analyse_errors
 from brainslice.evaluation.explanation import Explained, MaskShare
-from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set
+from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.paths import ProjectPaths
 from brainslice.report.documents import protocol_table
 from brainslice.report.writer import build_report, write_reports
@@ -26,7 +26,7 @@ EXPLAINED = Explained(("01.png",), MaskShare(0.4, 0.1, None, 3, 2))
 
 
 @pytest.fixture(scope="module")
-def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
+def judged(tmp_path_factory: pytest.TempPathFactory) -> ScoredTestSet:
     """A stand-in for a trained model, judged on drawn heads."""
     root = prepare_project(tmp_path_factory.mktemp("project"))
     settings = config()
@@ -35,20 +35,20 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> TestEvaluation:
     return evaluate_test_set(places, settings)
 
 
-def test_every_promised_file_is_written(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_every_promised_file_is_written(judged: ScoredTestSet, tmp_path: Path) -> None:
     write_reports(judged, EXPLAINED, tmp_path)
     pictures = {f"{figure}.{kind}" for figure in FIGURES for kind in ("png", "svg")}
     assert {path.name for path in tmp_path.iterdir()} == pictures | DOCUMENTS
 
 
-def test_the_model_card_beside_the_reports_tells_the_test_figures(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_the_model_card_beside_the_reports_tells_the_test_figures(judged: ScoredTestSet, tmp_path: Path) -> None:
     write_reports(judged, EXPLAINED, tmp_path)
     card = (tmp_path / "model_card.md").read_text(encoding="utf-8")
     assert f"accuracy: {judged.evaluation.score('accuracy').text.split()[0]}" in card
     assert "test scans opened once" in card
 
 
-def test_two_writings_differ_in_their_time_alone(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_two_writings_differ_in_their_time_alone(judged: ScoredTestSet, tmp_path: Path) -> None:
     for name in ("one", "other"):
         write_reports(judged, EXPLAINED, tmp_path / name)
     for path in (tmp_path / "one").iterdir():
@@ -60,7 +60,7 @@ def test_two_writings_differ_in_their_time_alone(judged: TestEvaluation, tmp_pat
         assert pair[0] == pair[1], path.name
 
 
-def test_the_report_tells_model_evaluation_explanation_and_openings(judged: TestEvaluation) -> None:
+def test_the_report_tells_model_evaluation_explanation_and_openings(judged: ScoredTestSet) -> None:
     told = build_report(judged, EXPLAINED, datetime(2025, 1, 1, tzinfo=UTC))
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert told["test_openings"] == 1
@@ -71,14 +71,14 @@ def test_the_report_tells_model_evaluation_explanation_and_openings(judged: Test
     assert told["timestamps"]["report_written"].startswith("2025-01-01")
 
 
-def test_the_report_can_be_laid_beside_another(judged: TestEvaluation) -> None:
+def test_the_report_can_be_laid_beside_another(judged: ScoredTestSet) -> None:
     told = build_report(judged, Explained((), None), datetime(2025, 1, 1, tzinfo=UTC))
     table = protocol_table(told, None)
     assert "phantom" in table.text
     assert told["explanation"]["on_tumours"] is None
 
 
-def test_what_lies_behind_the_mean_is_written_and_told(judged: TestEvaluation, tmp_path: Path) -> None:
+def test_what_lies_behind_the_mean_is_written_and_told(judged: ScoredTestSet, tmp_path: Path) -> None:
     analysed = analyse_errors(judged)
     write_reports(judged, EXPLAINED, tmp_path, analysed)
     written = {path.name for path in tmp_path.iterdir()}

@@ -69,7 +69,7 @@ def test_slices_of_another_plane_are_cut_again_where_voxels_are_nearly_cubes() -
 
 
 @pytest.mark.parametrize(
-    ("input_problem", "fault"),
+    ("unfit", "fault"),
     [
         (volume(spacing=(0.9, 0.9, 5.0), acquired=Plane.SAGITTAL), "sagittal.*0.9 x 5 mm"),
         (volume(acquired=Plane.CORONAL, even=False), "coronal.*missing"),

@@ -41,7 +41,7 @@ def test_a_fault_of_ours_tells_nothing_to_the_outside_and_its_place_to_the_log(
     assert (answer.status_code, answer.json()["code"]) == (500, "broken")
     assert answer.headers["content-type"] == "application/problem+json"
     assert "BundleError at " in caplog.text
-    assert "test_watch.py" in caplog.text
+    assert "test_middleware.py" in caplog.text
     assert "Doe" not in caplog.text + answer.text
 
 

@@ -12,7 +12,7 @@ from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split_assignment import SplitAssignment, fold_count
 from brainslice.errors import DatasetError, UsageError
-from brainslice.evaluation.scoring import TestEvaluation
+from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress
 from brainslice.training import cross_validation, fold
@@ -151,7 +151,7 @@ def test_a_fold_interrupted_before_it_was_scored_is_scored_without_training_it_a
 
     def interrupted(
         places: ProjectPaths, settings: Config, progress: Progress, *, division: SplitAssignment
-    ) -> TestEvaluation:
+    ) -> ScoredTestSet:
         if settings.data.test_fold == 1:
             raise KeyboardInterrupt
         return judge(places, settings, progress, division=division)

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
         find_operating_point,
         operating_curve,
     )
-    from brainslice.evaluation.scoring import TestEvaluation, evaluate_test_set, evaluation_settings
+    from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set, evaluation_settings
     from brainslice.evaluation.site_comparison import ComparisonRow, Method, compare_methods
     from brainslice.evaluation.tuning_data import TuningScans, folder_scans, validation_scans
 
@@ -38,7 +38,7 @@ __all__ = [
     "Mistake",
     "OperatingPointRequest",
     "OperatingPointResult",
-    "TestEvaluation",
+    "ScoredTestSet",
     "TuningScans",
     "analyse_errors",
     "compare_methods",
@@ -69,7 +69,7 @@ _HOMES = {
         "find_operating_point",
         "operating_curve",
     ),
-    "scoring": ("TestEvaluation", "evaluate_test_set", "evaluation_settings"),
+    "scoring": ("ScoredTestSet", "evaluate_test_set", "evaluation_settings"),
     "site_comparison": ("ComparisonRow", "Method", "compare_methods"),
     "tuning_data": ("TuningScans", "folder_scans", "validation_scans"),
 }

@@ -15,7 +15,7 @@ from brainslice.decision.operating_point import TARGETS, Criterion, MeasuredRate
 from brainslice.decision.threshold_search import TumourScores
 from brainslice.evaluation.mistakes import Mistake, find_mistakes
 from brainslice.evaluation.operating_points import rates_at
-from brainslice.evaluation.scoring import TestEvaluation
+from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.metrics.subgroups import BinaryPredictions, SubgroupRow, size_bins, subgroup_rows
 from brainslice.progress import Progress, silent
 from brainslice.scan.read import read_scan
@@ -82,7 +82,7 @@ class ErrorAnalysis:
         }
 
 
-def analyse_errors(judged: TestEvaluation, progress: Progress = silent) -> ErrorAnalysis:
+def analyse_errors(judged: ScoredTestSet, progress: Progress = silent) -> ErrorAnalysis:
     """Look behind the mean of one evaluation.
 
     Args:
@@ -117,7 +117,7 @@ def _on_test(point: OperatingPoint, test: TumourScores) -> OperatingPointOnTest:
     return OperatingPointOnTest(point, sensitivity, specificity, kept)
 
 
-def _attributes(judged: TestEvaluation, progress: Progress) -> dict[str, list[str]]:
+def _attributes(judged: ScoredTestSet, progress: Progress) -> dict[str, list[str]]:
     """Say of each test scan what parts it belongs to."""
     manifest = judged.manifest
     records = [manifest.records[place] for place in judged.split.test.tolist()]

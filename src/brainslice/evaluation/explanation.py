@@ -14,7 +14,7 @@ from brainslice.arrays import Mask
 from brainslice.dataset.manifest import Record
 from brainslice.dataset.splits.known_datasets import find_mask
 from brainslice.errors import UnreadableScanError
-from brainslice.evaluation.scoring import TestEvaluation
+from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import atomic_folder
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
 from brainslice.inference.overlay import save_overlay
@@ -66,7 +66,7 @@ class Explained:
     on_mask: MaskShare | None
 
 
-def explain(judged: TestEvaluation, folder: Path, overlays: int, progress: Progress = silent) -> Explained:
+def explain(judged: ScoredTestSet, folder: Path, overlays: int, progress: Progress = silent) -> Explained:
     """Draw overlays of some test scans, as many of each class, and measure the heat on known tumours.
 
     Args:
@@ -86,7 +86,7 @@ def explain(judged: TestEvaluation, folder: Path, overlays: int, progress: Progr
     return Explained(tuple(names), _measure(judged, progress))
 
 
-def _examples(judged: TestEvaluation, count: int) -> Int[np.ndarray, " m"]:
+def _examples(judged: ScoredTestSet, count: int) -> Int[np.ndarray, " m"]:
     """Choose test scans by turns from every class, spread evenly over each; never by how well they look."""
     labels = judged.scored.labels
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
@@ -97,7 +97,7 @@ def _examples(judged: TestEvaluation, count: int) -> Int[np.ndarray, " m"]:
     return np.array([spread[place][turn] for turn, place in taken], int)
 
 
-def _measure(judged: TestEvaluation, progress: Progress) -> MaskShare | None:
+def _measure(judged: ScoredTestSet, progress: Progress) -> MaskShare | None:
     info = judged.predictor.bundle.info
     rows, shares, areas = [], [], []
     for place, scan in enumerate(judged.split.test):
@@ -121,7 +121,7 @@ def _measure(judged: TestEvaluation, progress: Progress) -> MaskShare | None:
     return MaskShare(float(np.mean(shares)), float(np.mean(areas)), interval, len(rows), len(np.unique(groups)))
 
 
-def _mask(judged: TestEvaluation, record: Record) -> Mask | None:
+def _mask(judged: ScoredTestSet, record: Record) -> Mask | None:
     found = find_mask(judged.manifest, record)
     if found is None:
         return None

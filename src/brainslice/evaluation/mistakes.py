@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from brainslice.evaluation.scoring import TestEvaluation
+from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.inference.prediction import Prediction
 from brainslice.progress import Progress, silent
 
@@ -63,7 +63,7 @@ class Mistake:
         }
 
 
-def find_mistakes(judged: TestEvaluation, progress: Progress = silent) -> tuple[Mistake, ...]:
+def find_mistakes(judged: ScoredTestSet, progress: Progress = silent) -> tuple[Mistake, ...]:
     """List the test scans whose class is not the most probable one, or that the threshold gets wrong.
 
     Args:

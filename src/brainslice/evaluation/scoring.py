@@ -16,7 +16,7 @@ from brainslice.decision.temperature import Temperature
 from brainslice.errors import DatasetError
 from brainslice.evaluation.abstention import abstention_inputs
 from brainslice.evaluation.ensemble_gain import joint_split
-from brainslice.evaluation.test_access_log import TestAccessLog
+from brainslice.evaluation.test_access_log import AccessLog
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.predictor import Predictor
 from brainslice.metrics.abstention import AbstentionInputs
@@ -27,7 +27,7 @@ from brainslice.progress import Progress, silent
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TestEvaluation:
+class ScoredTestSet:
     """A bundle, the test scans it met, and what came of it.
 
     Attributes:
@@ -58,7 +58,7 @@ def evaluate_test_set(
     *,
     division: SplitAssignment | None = None,
     bundle: Path | None = None,
-) -> TestEvaluation:
+) -> ScoredTestSet:
     """Score a project's bundle on the test scans of the split it was trained for.
 
     Args:
@@ -78,7 +78,7 @@ def evaluate_test_set(
     split = _split(manifest, config, predictor.bundle) if division is None else division.split
     _refuse_strangers(predictor.bundle, manifest, split)
     opening = (split.digest, split.protocol.value, predictor.bundle.info.digest, len(split.test))
-    openings = TestAccessLog(places.test_access_log).record(*opening)
+    openings = AccessLog(places.test_access_log).record(*opening)
     inputs = decode_scans(manifest, predictor.recipe, places.cache, progress)
     seen = inputs[split.test]
     output = predictor.score(seen, progress)
@@ -98,7 +98,7 @@ def evaluate_test_set(
         threshold=info.threshold,
     )
     caution = abstention_inputs(predictor, output, seen)
-    return TestEvaluation(
+    return ScoredTestSet(
         manifest, split, predictor, output, scored, caution, evaluate(scored, terms, caution), openings
     )
 

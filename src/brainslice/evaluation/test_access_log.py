@@ -12,7 +12,7 @@ from brainslice.files import write_text
 
 
 @dataclass(frozen=True, slots=True)
-class TestAccess:
+class AccessEntry:
     """One scoring of one test set by one model.
 
     Attributes:
@@ -30,14 +30,14 @@ class TestAccess:
     time: str
 
 
-class TestAccessLog:
+class AccessLog:
     """The list of openings in one file, a JSON object a line."""
 
     def __init__(self, path: Path) -> None:
         """Take the file; it need not exist yet."""
         self._path = path
 
-    def accesses(self, split: str) -> tuple[TestAccess, ...]:
+    def accesses(self, split: str) -> tuple[AccessEntry, ...]:
         """List the openings of one split's test scans, oldest first.
 
         Raises:
@@ -52,15 +52,15 @@ class TestAccessLog:
             How often this split's test scans have been scored, this time included.
         """
         now = dt.datetime.now(dt.UTC).isoformat(timespec="seconds")
-        entries = [*self._read(), TestAccess(split, protocol, bundle, scans, now)]
+        entries = [*self._read(), AccessEntry(split, protocol, bundle, scans, now)]
         write_text(self._path, "".join(json.dumps(asdict(entry)) + "\n" for entry in entries))
         return sum(entry.split == split for entry in entries)
 
-    def _read(self) -> list[TestAccess]:
+    def _read(self) -> list[AccessEntry]:
         if not self._path.exists():
             return []
         try:
-            return [TestAccess(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines()]
+            return [AccessEntry(**json.loads(line)) for line in self._path.read_text(encoding="utf-8").splitlines()]
         except (ValueError, TypeError) as error:
             msg = f"{self._path}: the ledger of test openings is damaged; restore a copy, or move it away knowingly"
             raise DatasetError(msg) from error

@@ -141,7 +141,7 @@ def protocol_table(clean: dict[str, Any] | None, official: dict[str, Any] | None
         ("n (test scans)", *(_plain(report, "evaluation", "n") for report in reports)),
         ("groups", *(_plain(report, "evaluation", "groups") for report in reports)),
         ("test scans opened", *(_plain(report, "test_openings") for report in reports)),
-        ("marks", *(_marks(report) for report in reports)),
+        ("warnings", *(_marks(report) for report in reports)),
     ]
     found = [report for report in reports if report is not None]
     names = dict.fromkeys(report["evaluation"]["dataset"] for report in found)

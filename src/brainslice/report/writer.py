@@ -9,7 +9,7 @@ from typing import Any
 from brainslice.bundle.model_card import model_card
 from brainslice.evaluation.error_analysis import ErrorAnalysis
 from brainslice.evaluation.explanation import Explained
-from brainslice.evaluation.scoring import TestEvaluation
+from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import write_json, write_text
 from brainslice.report.documents import (
     FORMAT,
@@ -26,7 +26,7 @@ from brainslice.report.mistakes import write_mistakes
 
 
 def write_reports(
-    judged: TestEvaluation, explained: Explained, folder: Path, analysed: ErrorAnalysis | None = None
+    judged: ScoredTestSet, explained: Explained, folder: Path, analysed: ErrorAnalysis | None = None
 ) -> None:
     """Draw every figure and write every document of one evaluation, each file whole or not at all.
 
@@ -56,7 +56,7 @@ def write_reports(
 
 
 def build_report(
-    judged: TestEvaluation, explained: Explained, written: dt.datetime, analysed: ErrorAnalysis | None = None
+    judged: ScoredTestSet, explained: Explained, written: dt.datetime, analysed: ErrorAnalysis | None = None
 ) -> dict[str, Any]:
     """Tell everything about one evaluation in plain types.
 

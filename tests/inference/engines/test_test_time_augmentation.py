@@ -12,7 +12,7 @@ from brainslice.decision.conformal import ConformalSets, fit_conformal
 from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.engines.test_time_augmentation import (
     VIEWS,
-    TestTimeAugmentationEngine,
+    MultiViewEngine,
     View,
     with_test_time_augmentation,
 )
@@ -97,7 +97,7 @@ def test_mirroring_there_and_back_is_exact(scans: np.ndarray) -> None:
 
 
 def test_the_answer_is_the_mean_over_the_views(scans: np.ndarray) -> None:
-    output = TestTimeAugmentationEngine(MeanGrey(members=True)).run(scans)
+    output = MultiViewEngine(MeanGrey(members=True)).run(scans)
     each = [MeanGrey(members=True).run(view.apply(scans)) for view in VIEWS]
     assert output.logits == pytest.approx(np.mean([one.logits for one in each], axis=0), abs=1e-3)
     assert output.class_maps.mean(axis=(1, 2)) == pytest.approx(output.logits, abs=1e-2)
@@ -111,14 +111,14 @@ def test_the_first_view_is_the_scan_itself(scans: np.ndarray) -> None:
 
 
 def test_the_same_scan_gets_the_same_answer_whenever_and_beside_whatever(scans: np.ndarray) -> None:
-    engine: Engine = TestTimeAugmentationEngine(MeanGrey())
+    engine: Engine = MultiViewEngine(MeanGrey())
     assert isinstance(engine, Engine)
     assert np.array_equal(engine.run(scans).logits, engine.run(scans).logits)
     assert engine.run(scans[1:2]).logits == pytest.approx(engine.run(scans).logits[1:2], rel=1e-6)
 
 
 def test_a_mirrored_scan_gets_nearly_the_same_answer(scans: np.ndarray) -> None:
-    engine = TestTimeAugmentationEngine(MeanGrey(), (VIEWS[0], View("mirrored", mirrored=True)))
+    engine = MultiViewEngine(MeanGrey(), (VIEWS[0], View("mirrored", mirrored=True)))
     assert engine.run(scans[..., ::-1].copy()).logits == pytest.approx(engine.run(scans).logits, rel=1e-5)
 
 
@@ -132,6 +132,6 @@ def test_a_predictor_with_views_makes_no_sets_that_nobody_measured(predictor: Pr
     assert many.temperature == before.temperature
     scan = np.random.default_rng(5).integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
     (answer,) = many.answer(["scan.png"], [scan])
-    logits = TestTimeAugmentationEngine(before.engine).run(scan[np.newaxis]).logits
+    logits = MultiViewEngine(before.engine).run(scan[np.newaxis]).logits
     assert list(answer.probabilities.values()) == pytest.approx(before.temperature.probabilities(logits)[0].tolist())
     assert answer.coverage is None

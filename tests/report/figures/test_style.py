@@ -54,7 +54,7 @@ def test_no_file_tells_when_or_by_what_it_was_made(tmp_path: Path) -> None:
         assert secret not in png + svg
 
 
-@pytest.mark.parametrize("warnings", [("leaky",), ("phantom",), ("phantom", "leaky"), ("unheard-of",)])
+@pytest.mark.parametrize("marks", [("leaky",), ("phantom",), ("phantom", "leaky"), ("unheard-of",)])
 def test_a_mark_is_stamped_in_colour_over_the_figure(tmp_path: Path, marks: tuple[str, ...]) -> None:
     draw(tmp_path / "plain")
     draw(tmp_path / "marked", marks)

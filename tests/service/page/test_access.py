@@ -55,7 +55,7 @@ def test_axe_finds_nothing_wrong(
     visit = visiting(color_scheme=theme, locale={"en": "en-GB", "es": "es-ES"}[language]).open()
     assert visit.page.get_attribute("html", "lang") == language
     assert violations(visit) == []
-    reasons = [{"code": "out_of_distribution", "words": "unlike"}, {"code": "undecided", "words": "open"}]
+    reasons = [{"code": "out_of_distribution", "message": "unlike"}, {"code": "undecided", "message": "open"}]
     visit.choose(tumour, text)
     visit.page.click("#card summary")
     assert violations(visit) == []

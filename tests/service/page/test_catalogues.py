@@ -116,7 +116,7 @@ def test_every_reason_verdict_and_class_has_words(language: str) -> None:
 def test_every_note_obstacle_and_criterion_has_words(language: str) -> None:
     catalogue = CATALOGUES[language]
     assert {f"note.{code.value}" for code in NoteCode} <= set(catalogue)
-    assert {f"unfit.{code.value}" for code in InputProblem} <= set(catalogue)
+    assert {f"input_problem.{code.value}" for code in InputProblem} <= set(catalogue)
     assert {f"point.{criterion.value}" for criterion in Criterion} <= set(catalogue)
     assert {f"plane.{plane.value}" for plane in Plane} <= set(catalogue)
     for code in NoteCode:

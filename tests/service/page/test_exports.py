@@ -76,8 +76,11 @@ def lines_drawn(visit: Visit) -> list[tuple[str, float, bool, float, float]]:
 
 
 def test_long_words_under_the_picture_are_wrapped_and_not_squeezed(visit: Visit, tumour: Path) -> None:
-    reasons = [{"code": "undecided", "words": "open"}, {"code": "brand_new", "words": f"some {'very ' * 60}long words"}]
-    visit.change_predictions(verdict="refer", reasons=[*reasons, {"code": "other", "words": "x" * 300}])
+    reasons = [
+        {"code": "undecided", "message": "open"},
+        {"code": "brand_new", "message": f"some {'very ' * 60}long words"},
+    ]
+    visit.change_predictions(verdict="refer", reasons=[*reasons, {"code": "other", "message": "x" * 300}])
     visit.choose(tumour)
     lines = lines_drawn(visit)
     assert len(lines) > 10
@@ -118,7 +121,7 @@ def test_the_pictures_in_it_are_those_on_the_page(visit: Visit, tumour: Path) ->
     text = save(visit, "html")[1].decode("utf-8")
     encoded = re.findall(r'src="data:image/png;base64,([^"]+)"', text)[1]
     picture = np.asarray(Image.open(io.BytesIO(base64.b64decode(encoded))).convert("RGBA"))
-    assert picture.ravel().tolist() == visit.pixels("network_input")
+    assert picture.ravel().tolist() == visit.pixels("seen")
 
 
 def test_a_result_is_saved_in_the_language_of_the_page(visit: Visit, tumour: Path) -> None:
@@ -131,7 +134,7 @@ def test_a_result_is_saved_in_the_language_of_the_page(visit: Visit, tumour: Pat
 
 
 def test_what_may_be_no_brain_is_saved_without_a_class(visit: Visit, tumour: Path) -> None:
-    reasons = [{"code": "out_of_distribution", "words": "unlike"}]
+    reasons = [{"code": "out_of_distribution", "message": "unlike"}]
     visit.change_predictions(verdict="refer", reasons=reasons)
     visit.choose(tumour)
     name, data = save(visit, "html")

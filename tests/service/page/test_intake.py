@@ -95,7 +95,7 @@ def test_clear_empties_the_page(visit: Visit, tumour: Path) -> None:
     assert visit.rows() == []
     assert not visit.shown("#result")
     assert "Nothing was kept" in visit.words("#status")
-    assert visit.pixels("network_input") == [0, 0, 0, 0]
+    assert visit.pixels("seen") == [0, 0, 0, 0]
 
 
 def test_a_file_may_be_chosen_again_after_clear(visit: Visit, tumour: Path) -> None:

@@ -21,7 +21,7 @@ def test_what_the_model_saw_is_shown_pixel_for_pixel(visit: Visit, tumour: Path,
     visit.choose(tumour)
     visit.slide("#opacity", 0)
     seen = Predictor.open(served_bundle).predict(tumour).network_input
-    picture = shown(visit, "network_input")
+    picture = shown(visit, "seen")
     assert (picture[..., 3] == 255).all()
     assert (picture[..., :3] == seen[..., np.newaxis]).all()
 
@@ -29,7 +29,7 @@ def test_what_the_model_saw_is_shown_pixel_for_pixel(visit: Visit, tumour: Path,
 def test_the_original_is_shown_beside_it_in_its_own_size(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
     assert shown(visit, "original").shape == (240, 200, 4)
-    left, right = (visit.page.locator(f"#{name}").bounding_box() for name in ("original", "network_input"))
+    left, right = (visit.page.locator(f"#{name}").bounding_box() for name in ("original", "seen"))
     assert left["x"] + left["width"] <= right["x"]
     assert left["y"] == right["y"]
 
@@ -39,11 +39,11 @@ def test_switching_the_map_off_is_the_same_as_opacity_0(visit: Visit, tumour: Pa
     # The one class for which the stand-in finds any evidence.
     visit.page.select_option("#map-class", "no_tumor")
     visit.page.uncheck("#map-on")
-    off = visit.pixels("network_input")
+    off = visit.pixels("seen")
     visit.page.check("#map-on")
-    assert visit.pixels("network_input") != off
+    assert visit.pixels("seen") != off
     visit.slide("#opacity", 0)
-    assert visit.pixels("network_input") == off
+    assert visit.pixels("seen") == off
 
 
 @pytest.mark.parametrize("percent", [10, 65, 100])
@@ -56,7 +56,7 @@ def test_the_overlay_is_that_of_the_command_line(
     visit.page.select_option("#map-class", name)
     visit.slide("#opacity", percent)
     drawn = draw_overlay(answer.network_input, answer.heat_map_for(name), percent / 100)
-    distance = np.abs(shown(visit, "network_input")[..., :3].astype(int) - drawn)
+    distance = np.abs(shown(visit, "seen")[..., :3].astype(int) - drawn)
     # The service rounds maps to six digits, which may turn a half the other way.
     assert distance.max() <= 1
 

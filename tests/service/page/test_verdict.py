@@ -13,7 +13,7 @@ GATE = (Reason.FLAT, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.OUT_OF_DISTRIB
 
 
 def refer(visit: Visit, *reasons: Reason) -> None:
-    listed = [{"code": reason.value, "words": reason.message} for reason in reasons]
+    listed = [{"code": reason.value, "message": reason.message} for reason in reasons]
     visit.change_predictions(verdict="refer", reasons=listed)
 
 
@@ -116,7 +116,7 @@ def test_marks_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path)
 
 
 def test_a_reason_that_the_page_does_not_know_is_said_in_the_words_of_the_service(visit: Visit, tumour: Path) -> None:
-    listed = [{"code": "brand_new", "words": "something new speaks against it"}]
+    listed = [{"code": "brand_new", "message": "something new speaks against it"}]
     visit.change_predictions(verdict="refer", reasons=listed)
     visit.choose(tumour)
     assert "something new speaks against it" in visit.words("#verdict")

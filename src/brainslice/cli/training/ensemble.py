@@ -16,7 +16,7 @@ from brainslice.progress import Progress
 
 if TYPE_CHECKING:
     from brainslice.evaluation.ensemble_gain import EnsembleGain
-    from brainslice.evaluation.scoring import TestEvaluation
+    from brainslice.evaluation.scoring import ScoredTestSet
     from brainslice.training.ensemble import EnsembleResult
 
 _OVERLAYS = 8
@@ -97,7 +97,7 @@ def _test(joined: EnsembleResult, places: ProjectPaths, config: Config, progress
     print_line(f"reports: {places.reports}")
 
 
-def _show(judged: TestEvaluation, gains: tuple[EnsembleGain, ...]) -> None:
+def _show(judged: ScoredTestSet, gains: tuple[EnsembleGain, ...]) -> None:
     for line in judged.evaluation.summary_lines():
         print_line(line)
     count = max((len(gain.members) for gain in gains), default=0)

@@ -79,7 +79,7 @@ VIEWS: Final = (
 """Every view that is taken, the scan itself first; each lies well within what training varied."""
 
 
-class TestTimeAugmentationEngine:
+class MultiViewEngine:
     """An engine that looks at every scan in each view and gives the mean of the answers."""
 
     def __init__(self, engine: Engine, views: tuple[View, ...] = VIEWS) -> None:
@@ -116,7 +116,7 @@ def with_test_time_augmentation(predictor: Predictor) -> Predictor:
         One that takes as many times as long as there are views, and gives the same answer every time.
     """
     plain = replace(predictor.verdict_rules, conformal_sets=None)
-    return replace(predictor, engine=TestTimeAugmentationEngine(predictor.engine), verdict_rules=plain)
+    return replace(predictor, engine=MultiViewEngine(predictor.engine), verdict_rules=plain)
 
 
 def _resampling(size: int, scale: float, shift: float, *, hold_edge: bool) -> Float32[np.ndarray, "size size"]:

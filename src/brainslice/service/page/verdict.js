@@ -16,8 +16,8 @@ export function isOutside(prediction) {
 }
 
 /** A reason in the page's language, or in the service's own words where the page has none. */
-export function reasonWords({ code, words }) {
-  return knows(`reason.${code}`) ? say(`reason.${code}`) : words;
+export function reasonWords({ code, message }) {
+  return knows(`reason.${code}`) ? say(`reason.${code}`) : message;
 }
 
 function markWords(mark) {
@@ -96,8 +96,8 @@ export function setWords(prediction) {
 
 /** What must be said beside the answer to a volume, in the page's language where it knows the sentence. */
 export function volumeNotes({ remarks }) {
-  return [say("volume.single"), ...remarks.map(({ code, words, value }) =>
-    (knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : words))];
+  return [say("volume.single"), ...remarks.map(({ code, message, value }) =>
+    (knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : message))];
 }
 
 export function doubtWords(prediction) {
