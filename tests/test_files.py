@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import signal
+import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -10,7 +13,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import ResourceError
-from brainslice.files import atomic_file, atomic_folder, sha256_of, write_json, write_text
+from brainslice.files import (
+    atomic_file,
+    atomic_folder,
+    clear_leftovers,
+    replaced_folder,
+    sha256_of,
+    write_json,
+    write_text,
+)
 
 
 def fail(code: int) -> None:
@@ -87,3 +98,41 @@ def test_hashes_like_hashlib(content: bytes) -> None:
         path = Path(folder) / "x"
         path.write_bytes(content)
         assert sha256_of(path) == hashlib.sha256(content).hexdigest()
+
+
+def test_what_killed_runs_left_is_removed_and_a_folder_moved_aside_comes_back(tmp_path: Path) -> None:
+    aside, newer = tmp_path / ".bundle.old-abcdefgh", tmp_path / ".card.old-abcdefgh"
+    for folder in (aside, newer, tmp_path / ".bundle.tmp-abcdefgh", tmp_path / "card"):
+        folder.mkdir()
+        (folder / "name.txt").write_text(folder.name, encoding="utf-8")
+    (tmp_path / ".model.tmp-12345678.keras").write_bytes(b"half")
+    (tmp_path / ".hidden").write_bytes(b"not ours")
+    assert replaced_folder(tmp_path / "bundle") == aside
+    assert replaced_folder(tmp_path / "card") is None
+    clear_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden", "bundle", "card"]
+    assert (tmp_path / "bundle" / "name.txt").read_text(encoding="utf-8") == aside.name
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs SIGKILL")
+@pytest.mark.parametrize("inside", ["staging", "renames"])
+def test_a_killed_folder_write_is_undone_by_the_next_command(tmp_path: Path, inside: str) -> None:
+    (tmp_path / "bundle").mkdir()
+    (tmp_path / "bundle" / "model").write_bytes(b"before")
+    code = """
+import os, pathlib, signal, sys
+from brainslice.files import atomic_folder
+target, inside = pathlib.Path(sys.argv[1]), sys.argv[2]
+def kill(*_): os.kill(os.getpid(), signal.SIGKILL)
+with atomic_folder(target) as staging:
+    (staging / "model").write_bytes(b"after")
+    if inside == "staging": kill()
+    rename = pathlib.Path.rename
+    pathlib.Path.rename = lambda path, to: kill() if path == staging else rename(path, to)
+"""
+    done = subprocess.run([sys.executable, "-c", code, str(tmp_path / "bundle"), inside], check=False)
+    assert done.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    clear_leftovers(tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["bundle"]
+    assert (tmp_path / "bundle" / "model").read_bytes() == b"before"

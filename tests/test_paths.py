@@ -1,9 +1,11 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 from brainslice.config import Config
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, project_lock, writes_project
 
 
 def test_protocols_share_data_and_ledger_and_nothing_they_produce() -> None:
@@ -17,3 +19,27 @@ def test_the_clean_results_lie_where_everyone_looks() -> None:
     places = ProjectPaths.of(Path("here"), Config())
     assert places.best == Path("here/models/best.keras")
     assert places.reports == Path("here/reports")
+
+
+def test_one_command_at_a_time_writes_in_a_project(tmp_path: Path) -> None:
+    take = f"with project_lock(Path({str(tmp_path)!r}), 'preparing'): pass"
+    code = f"from pathlib import Path\nfrom brainslice.paths import project_lock\n{take}"
+    with project_lock(tmp_path, "training"):
+        second = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+        assert second.returncode != 0
+        assert "is training since" in second.stderr
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_a_command_inside_another_shares_its_lock_and_clears_nothing_of_it(tmp_path: Path) -> None:
+    @writes_project("training")
+    def train(root: Path, extra: int) -> int:
+        assert (root / "models" / ".best.tmp-12345678.keras").exists()
+        return extra
+
+    with project_lock(tmp_path, "running"):
+        (tmp_path / "models").mkdir()
+        (tmp_path / "models" / ".best.tmp-12345678.keras").touch()
+        assert train(tmp_path, extra=3) == 3
+    with project_lock(tmp_path, "running"):
+        assert not list((tmp_path / "models").iterdir())

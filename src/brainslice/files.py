@@ -7,6 +7,7 @@ import errno
 import hashlib
 import json
 import os
+import re
 import shutil
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from brainslice.errors import ResourceError
+
+_TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-\w{8}(?:\.\w+)?")
+"""Names of files and folders that are written before they take their place, or that were replaced."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
 _BLOCK = 1 << 20
@@ -50,7 +54,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
         ResourceError: The disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=f".{path.stem}-", suffix=path.suffix, dir=path.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{path.stem}.tmp-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
     temporary = Path(name)
     try:
@@ -71,8 +75,8 @@ def atomic_folder(path: Path) -> Iterator[Path]:
         ResourceError: The disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}-", dir=path.parent))
-    retired = staging.with_name(staging.name + ".old")
+    staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.tmp-", dir=path.parent))
+    retired = staging.with_name(staging.name.replace(".tmp-", ".old-"))
     try:
         with full_disk_error(path):
             yield staging
@@ -87,6 +91,36 @@ def atomic_folder(path: Path) -> Iterator[Path]:
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         shutil.rmtree(retired, ignore_errors=True)
+
+
+def replaced_folder(path: Path) -> Path | None:
+    """Find the folder that ``atomic_folder`` moved aside when it was killed before the new one took its place.
+
+    Returns:
+        The newest of them; None where ``path`` exists or there is none.
+    """
+    if path.exists() or not path.parent.is_dir():
+        return None
+    aside = [found for found in path.parent.glob(f".{path.name}.old-*") if found.is_dir()]
+    return max(aside, key=lambda found: found.stat().st_mtime, default=None)
+
+
+def clear_leftovers(folder: Path) -> None:
+    """Remove what killed runs left in a folder, and put back what they had moved aside.
+
+    Call it only while nobody else writes there.
+    """
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
+        found = _TEMPORARY.fullmatch(entry.name)
+        if found is None:
+            continue
+        target = folder / found["name"]
+        if found["kind"] == "old" and replaced_folder(target) == entry:
+            entry.rename(target)
+        elif entry.is_dir() and not entry.is_symlink():
+            shutil.rmtree(entry, ignore_errors=True)
+        else:
+            entry.unlink(missing_ok=True)
 
 
 def write_text(path: Path, text: str) -> None:

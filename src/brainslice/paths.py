@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import wraps
 from pathlib import Path
+from typing import Final, ParamSpec, TypeVar
 
 from brainslice.config import Config
+from brainslice.files import clear_leftovers
+from brainslice.lock import exclusive_lock
+
+LOCK_FILE: Final = ".brainslice.lock"
+"""Held in a project's folder by the command that writes there."""
+
+_Arguments = ParamSpec("_Arguments")
+_Result = TypeVar("_Result")
+
+_HELD: set[Path] = set()
+"""Projects that this process has locked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,3 +82,61 @@ class ProjectPaths:
     def workspace(self) -> Path:
         """Checkpoints of a training that is under way."""
         return self.models / "unfinished"
+
+
+@contextmanager
+def project_lock(root: Path, doing: str) -> Iterator[None]:
+    """Let one command at a time write in a project, and clear what killed commands left there.
+
+    A command that runs others inside, such as ``run``, holds the lock once for all of them.
+
+    Args:
+        root: The project's folder.
+        doing: What the command does, such as ``training``; a second command names it in its error.
+
+    Raises:
+        UsageError: Another process writes in this project.
+    """
+    place = root.resolve()
+    if place in _HELD:
+        yield
+        return
+    with exclusive_lock(place / LOCK_FILE, doing):
+        _HELD.add(place)
+        try:
+            for folder in (
+                place,
+                place / "data",
+                place / "data" / "cache",
+                *_folders(place, "models", "reports", "logs"),
+            ):
+                clear_leftovers(folder)
+            yield
+        finally:
+            _HELD.discard(place)
+
+
+def writes_project(doing: str) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
+    """Make a function hold ``project_lock`` while it runs; its first argument is a project or a project's folder."""
+
+    def decorate(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+        @wraps(function)
+        def locked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
+            place = args[0]
+            root = place.root if isinstance(place, ProjectPaths) else Path(str(place))
+            with project_lock(root, doing):
+                return function(*args, **kwargs)
+
+        return locked
+
+    return decorate
+
+
+def _folders(root: Path, *names: str) -> Iterator[Path]:
+    """Give folders and all folders in them, parents first."""
+    for name in names:
+        if (root / name).is_dir():
+            yield root / name
+            yield from sorted(
+                path for path in (root / name).rglob("*") if path.is_dir() and not path.name.startswith(".")
+            )

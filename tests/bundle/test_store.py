@@ -283,7 +283,7 @@ def test_an_interruption_at_the_last_step_leaves_the_older_bundle(
     rename = Path.rename
 
     def interrupted(path: Path, target: Path) -> Path:
-        if target == bundle.folder and not path.name.endswith(".old"):
+        if target == bundle.folder and ".old-" not in path.name:
             raise KeyboardInterrupt
         return rename(path, target)
 
@@ -375,7 +375,7 @@ def test_a_process_that_dies_between_the_two_renames_leaves_a_line_that_finds_th
     )
     assert status == 9
     line = fault_of(bundle.folder)
-    (retired,) = bundle.folder.parent.glob(".bundle-*.old")
+    (retired,) = bundle.folder.parent.glob(".bundle.old-*")
     assert str(retired) in line
     retired.rename(bundle.folder)
     assert open_bundle(bundle.folder) == bundle

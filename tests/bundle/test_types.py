@@ -35,7 +35,7 @@ def altered(info: BundleInfo, *path: str, value: object) -> str:
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
-    temperature=st.floats(1e-6, 1e6),
+    temperature=st.floats(0.05, 20.0),
     threshold=st.floats(0, 1),
     bias=st.lists(finite, min_size=4, max_size=4),
     name=st.text("aé漢 -_'\"\\", min_size=1),

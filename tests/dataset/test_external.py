@@ -6,9 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from brainslice.dataset.external import LOCK_FILE, prepare_external
+from brainslice.dataset.external import prepare_external
 from brainslice.errors import DatasetError, UsageError
 from brainslice.lock import exclusive_lock
+from brainslice.paths import LOCK_FILE
 
 
 @pytest.fixture

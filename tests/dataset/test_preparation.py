@@ -11,7 +11,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from brainslice.dataset.external import LOCK_FILE
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
 from brainslice.dataset.splits.known_datasets import find_mask, known_scans
@@ -19,6 +18,7 @@ from brainslice.dataset.splits.split import Protocol, make_split
 from brainslice.errors import DatasetError, ResourceError, UsageError
 from brainslice.labels import LabelSet
 from brainslice.lock import exclusive_lock
+from brainslice.paths import LOCK_FILE
 
 pytestmark = pytest.mark.usefixtures("looking_for_copies_once")
 

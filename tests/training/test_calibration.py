@@ -31,6 +31,12 @@ def test_where_none_fits_it_is_one_and_why_is_said() -> None:
     assert "no temperature could be fitted, 1 is used" in notes[0]
 
 
+def test_a_temperature_out_of_range_is_bounded_and_that_is_said() -> None:
+    temperature, notes = calibrate(LOGITS * 1e4, LABELS, CalibrationConfig())
+    assert temperature.value == 20.0
+    assert "is outside 0.05 to 20; 20 is used" in notes[0]
+
+
 def test_the_summary_is_of_the_probabilities_after_the_temperature() -> None:
     found = validation_of(LOGITS, LABELS, Temperature(2.0), 15)
     probabilities = Temperature(2.0).probabilities(LOGITS)

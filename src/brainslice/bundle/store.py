@@ -16,7 +16,7 @@ from brainslice.bundle.migration import is_sealed, migrate_description
 from brainslice.bundle.model_card import CARD_FILE, updated_card
 from brainslice.bundle.types import FORMAT, INFO_FILE, BundleDraft, BundleInfo
 from brainslice.errors import BundleError
-from brainslice.files import atomic_folder, sha256_of, write_text
+from brainslice.files import atomic_folder, replaced_folder, sha256_of, write_text
 from brainslice.labels import LabelSet
 
 _LARGEST_INFO = 1 << 20
@@ -221,9 +221,9 @@ def _refuse_to_replace(place: Path) -> None:
 
 
 def _remedy_for_missing(folder: Path) -> str:
-    retired = sorted(folder.parent.glob(f".{folder.name}-*.old")) if folder.name and folder.parent.is_dir() else []
-    if retired:
-        return f"the one before it lies in {retired[-1]}, rename that one to {folder}"
+    retired = replaced_folder(folder) if folder.name else None
+    if retired is not None:
+        return f"the one before it is {retired}, rename that one to {folder}"
     return "give the folder that training wrote"
 
 

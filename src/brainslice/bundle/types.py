@@ -16,6 +16,7 @@ from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.ensemble import Ensemble
 from brainslice.bundle.fields import Fraction, Line, NotNegative, PlainName, Sha256, StoredModel
 from brainslice.decision.operating_point import OperatingPoint
+from brainslice.decision.temperature import COLDEST, HOTTEST
 from brainslice.labels import LabelSet
 
 FORMAT: Final = 2
@@ -151,7 +152,7 @@ class BundleDraft(StoredModel):
         created: When training ended, with a time zone.
         labels: The classes, in the order of the graph's outputs.
         recipe: The preprocessing, as ``Recipe.to_json`` tells it.
-        temperature: What logits are divided by before the softmax.
+        temperature: What logits are divided by before the softmax, 0.05 to 20.
         threshold: The probability of any tumour from which a scan is called one.
         backbone: The network's family name, such as ``efficientnetv2-b0``.
         class_map_shape: Rows and columns of a class map.
@@ -170,7 +171,7 @@ class BundleDraft(StoredModel):
     created: AwareDatetime
     labels: Classes
     recipe: dict[str, JsonValue]
-    temperature: Annotated[float, Field(gt=0.0)]
+    temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST)]
     threshold: Fraction = 0.5
     backbone: Line
     class_map_shape: tuple[PositiveInt, PositiveInt]

@@ -13,11 +13,8 @@ from brainslice.dataset.duplicates.overlap import BINARY_LABELS
 from brainslice.dataset.splits.groups import hash_scan
 from brainslice.errors import DatasetError
 from brainslice.files import atomic_folder
-from brainslice.lock import exclusive_lock
+from brainslice.paths import project_lock
 from brainslice.progress import Progress, silent
-
-LOCK_FILE: Final = ".prepare.lock"
-"""Held in a project while its data are prepared: two runs would put their halves into one place."""
 
 _PLACE: Final = ("data", "external_navoneel")
 
@@ -63,7 +60,7 @@ def prepare_external(
         UsageError: Another run is preparing the same project.
         ResourceError: The disk is full.
     """
-    with exclusive_lock(project_root / LOCK_FILE, "preparing data"):
+    with project_lock(project_root, "preparing data"):
         return _prepare(source, project_root, progress, copy=copy)
 
 

@@ -13,7 +13,6 @@ import numpy as np
 
 from brainslice.dataset.discovery.folders import ScanFolder, find_scans
 from brainslice.dataset.discovery.install import install_scan, open_source, refuse_overlap, replace_folders, unused_name
-from brainslice.dataset.external import LOCK_FILE
 from brainslice.dataset.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Manifest, Record
 from brainslice.dataset.splits.excluded import EXCLUDED_FILE
 from brainslice.dataset.splits.groups import Grouping, HashedScan, group_scans, hash_scan
@@ -21,7 +20,7 @@ from brainslice.dataset.splits.known_datasets import NICKPARVAR, find_masks
 from brainslice.dataset.splits.split import Protocol, automatic_split, make_split, split_validation
 from brainslice.errors import DatasetError, UsageError
 from brainslice.labels import LabelSet
-from brainslice.lock import exclusive_lock
+from brainslice.paths import project_lock
 from brainslice.progress import Progress, silent
 
 DATA_FOLDER: Final = "data"
@@ -113,7 +112,7 @@ def prepare_dataset(
         UsageError: Another run is preparing the same project.
         ResourceError: The disk is full.
     """
-    with exclusive_lock(project_root / LOCK_FILE, "preparing data"):
+    with project_lock(project_root, "preparing data"):
         return _prepare(source, project_root, options or PreparationOptions(), progress)
 
 

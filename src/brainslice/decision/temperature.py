@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
@@ -12,6 +13,11 @@ from brainslice.errors import CalibrationError
 
 _TINY_STEP = 1e-9
 _REMEDY = "calibrate on more held-out scans, or keep the probabilities as they are (temperature 1)"
+
+
+COLDEST: Final = 0.05
+HOTTEST: Final = 20.0
+"""The range of temperatures that a bundle may store; others come from faulty logits or a tampered file."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -58,7 +58,7 @@ def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, places: 
     """
     held_out = task.split.validation
     places.models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export-", dir=places.models) as folder:
+    with tempfile.TemporaryDirectory(prefix=".export.tmp-", dir=places.models) as folder:
         files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, DETECTOR_FILE, CARD_FILE)}
         save_network(task.network, files[KERAS_FILE])
         extract_head(task.network).save(files[HEAD_FILE])

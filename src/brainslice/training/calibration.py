@@ -5,7 +5,7 @@ from __future__ import annotations
 from brainslice.arrays import Labels, Logits
 from brainslice.bundle.types import Validation
 from brainslice.config import CalibrationConfig
-from brainslice.decision.temperature import Temperature, fit_temperature
+from brainslice.decision.temperature import COLDEST, HOTTEST, Temperature, fit_temperature
 from brainslice.errors import CalibrationError
 from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 
@@ -21,9 +21,15 @@ def calibrate(logits: Logits, labels: Labels, config: CalibrationConfig) -> tupl
     if not config.temperature:
         return Temperature(1.0), ("calibration.temperature is off: probabilities are as the network gives them",)
     try:
-        return fit_temperature(logits, labels), ()
+        found = fit_temperature(logits, labels)
     except CalibrationError as error:
         return Temperature(1.0), (f"no temperature could be fitted, 1 is used: {error}",)
+    if COLDEST <= found.value <= HOTTEST:
+        return found, ()
+    bounded = Temperature(min(max(found.value, COLDEST), HOTTEST))
+    return bounded, (
+        f"the fitted temperature {found.value:.3g} is outside {COLDEST:g} to {HOTTEST:g}, the bound is used",
+    )
 
 
 def validation_of(logits: Logits, labels: Labels, temperature: Temperature, bins: int) -> Validation:

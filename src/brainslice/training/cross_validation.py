@@ -19,7 +19,7 @@ from brainslice.evaluation.scoring import evaluate_test_set, evaluation_settings
 from brainslice.files import write_json
 from brainslice.metrics.abstention import AbstentionInputs
 from brainslice.metrics.evaluation import Evaluation, ScoredSet, evaluate
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 from brainslice.training.checkpoint import save_arrays
 from brainslice.training.fold import FoldRun, plan_fold, train_once
@@ -70,6 +70,7 @@ class _Outcome:
     openings: int
 
 
+@writes_project("cross-validating")
 def cross_validate(root: Path, config: Config, progress: Progress = silent) -> CrossValidation:
     """Train and test once a fold, by group, and save all of it in ``reports/crossval/``.
 

@@ -27,7 +27,7 @@ from brainslice.errors import DatasetError, UsageError
 from brainslice.evaluation.ensemble_gain import member_split
 from brainslice.files import write_text
 from brainslice.models.ensemble import pack_graphs
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.abstention import detector_scans, fit_detector, fit_prediction_sets
@@ -54,6 +54,7 @@ class EnsembleResult:
     notes: tuple[str, ...]
 
 
+@writes_project("training an ensemble")
 def train_members(root: Path, config: Config, progress: Progress = silent) -> tuple[Path, ...]:
     """Train a network for each fold but the test fold: that fold chooses, all others train, and the test fold waits.
 

@@ -19,7 +19,7 @@ from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_s
 from brainslice.errors import LeakError
 from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.weights import SHIPPED_WEIGHTS
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
@@ -45,6 +45,7 @@ class TrainingResult:
     notes: tuple[str, ...]
 
 
+@writes_project("training")
 def train(
     places: ProjectPaths,
     config: Config,

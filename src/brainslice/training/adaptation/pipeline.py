@@ -21,7 +21,7 @@ from brainslice.errors import ForgettingError
 from brainslice.evaluation.site_comparison import ComparisonRow, Method, compare_methods
 from brainslice.metrics.binary import BinaryScores, binary_scores
 from brainslice.models.weights import weights_digest
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 from brainslice.training.adaptation.baselines import (
     FineTuning,
@@ -86,6 +86,7 @@ class AdaptationResult:
     outcome: Outcome
 
 
+@writes_project("adapting")
 def adapt(
     places: ProjectPaths,
     config: Config,

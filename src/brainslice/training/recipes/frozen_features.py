@@ -25,7 +25,7 @@ def fast_frozen_part(network: Network, scratch: Path) -> Trunk:
     if keras.config.backend() != "tensorflow":
         return lambda views: _keras_trunk(network, views)
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".trunk-", dir=scratch) as folder:
+    with tempfile.TemporaryDirectory(prefix=".trunk.tmp-", dir=scratch) as folder:
         path = Path(folder) / "trunk.onnx"
         export_frozen_part(network, path)
         graph = OnnxSession(path)
