@@ -27,9 +27,8 @@ def calibrate(logits: Logits, labels: Labels, config: CalibrationConfig) -> tupl
     if COLDEST <= found.value <= HOTTEST:
         return found, ()
     bounded = Temperature(min(max(found.value, COLDEST), HOTTEST))
-    return bounded, (
-        f"the fitted temperature {found.value:.3g} is outside {COLDEST:g} to {HOTTEST:g}, the bound is used",
-    )
+    why = f"the fitted temperature {found.value:.3g} is outside {COLDEST:g} to {HOTTEST:g}; {bounded.value:g} is used"
+    return bounded, (why,)
 
 
 def validation_of(logits: Logits, labels: Labels, temperature: Temperature, bins: int) -> Validation:
