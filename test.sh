@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Every check of the project, in its own .venv. All steps run; the exit code is that of the first that failed.
-# Arguments go to pytest: ./test.sh tests/scan -k palette
+# Arguments go to pytest: ./test.sh tests/scan -k palette; ./test.sh --slow runs the tests marked slow_only too.
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 

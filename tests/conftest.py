@@ -29,6 +29,19 @@ settings.load_profile("house")
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Add the option ``--slow``."""
+    parser.addoption("--slow", action="store_true", help="run the tests marked slow_only too")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Skip the tests marked slow_only, unless they are asked for."""
+    if not config.getoption("--slow"):
+        for item in items:
+            if "slow_only" in item.keywords:
+                item.add_marker(pytest.mark.skip(reason="takes long; ./test.sh --slow runs it"))
+
+
 @pytest.fixture(scope="session")
 def real_scans() -> Path:
     """The folder of real scans that lies beside the project on the machines that have it."""

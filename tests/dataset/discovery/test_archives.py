@@ -7,6 +7,7 @@ import io
 import stat
 import struct
 import tarfile
+import time
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -111,6 +112,59 @@ def test_names_that_lead_outside_refuse_the_whole_archive(
     refused(make(tmp_path / "archive", FILES | {name: b"evil"}), "leads outside")
 
 
+@pytest.mark.parametrize(
+    "name", ["CON", "set/nul.png", "aux.tar.gz", "com1", "LPT9.txt", "a /b", "set/scan.", "set/a:b", "set/what?.png"]
+)
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_names_that_windows_reserves_refuse_the_whole_archive(
+    tmp_path: Path, make: Callable[[Path, dict[str, bytes]], Path], name: str
+) -> None:
+    refused(make(tmp_path / "archive", FILES | {name: b"evil"}), "Windows reserves")
+
+
+@pytest.mark.parametrize("name", ["SET/yes/A.jpg", "set\\no\\b.png", "Set/Yes", "set/no/B.png/c", "set/yes/A.JPG/"])
+@pytest.mark.parametrize("make", [make_zip, make_tar])
+def test_names_that_are_one_file_on_some_system_refuse_the_whole_archive(
+    tmp_path: Path, make: Callable[[Path, dict[str, bytes]], Path], name: str
+) -> None:
+    refused(make(tmp_path / "archive", FILES | {name: b""}), "differ in case only")
+
+
+def test_composed_and_decomposed_letters_are_one_name(tmp_path: Path) -> None:
+    refused(make_zip(tmp_path / "a.zip", {"caf\u00e9.png": b"1", "cafe\u0301.png": b"2"}), "differ in case only")
+
+
+def test_backslashes_between_folders_are_read_as_slashes(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as archive:
+        archive.writestr("set\\", b"")
+        archive.writestr("set\\yes\\a.png", b"a")
+    unpack(tmp_path / "a.zip", tmp_path / "target")
+    assert contents(tmp_path / "target") == {"set/yes/a.png": b"a"}
+
+
+@pytest.mark.parametrize("zip64", [False, True])
+def test_two_hundred_thousand_entries_are_refused_before_they_are_listed(tmp_path: Path, *, zip64: bool) -> None:
+    count, at = 200_000, 30
+    entry = b"PK\1\2" + bytes(24) + struct.pack("<H", 6) + bytes(16) + b"a/%04d"
+    directory = b"".join(entry % (number % 10_000) for number in range(count))
+    end = b"PK\5\6" + struct.pack("<4H2IH", 0, 0, *[count & 0xFFFF] * 2, len(directory), at, 0)
+    if zip64:
+        record = b"PK\6\6" + struct.pack("<Q2H2I4Q", 44, 45, 45, 0, 0, count, count, len(directory), at)
+        locator = b"PK\6\7" + struct.pack("<IQI", 0, at + len(directory), 1)
+        end = record + locator + b"PK\5\6" + struct.pack("<4H2IH", 0, 0, 0xFFFF, 0xFFFF, 0xFFFFFFFF, 0xFFFFFFFF, 0)
+    (tmp_path / "a.zip").write_bytes(b"PK\3\4" + bytes(26) + directory + end)
+    start = time.process_time()
+    refused(tmp_path / "a.zip", "more than 100,000 entries")
+    assert time.process_time() - start < 1
+
+
+@pytest.mark.real
+def test_real_twins_by_case_refuse_the_archive(real_scans: Path, tmp_path: Path) -> None:
+    path = tmp_path / "z_case.zip"
+    path.write_bytes((real_scans / "outsiders" / "attack" / "z_case.zip").read_bytes())
+    refused(path, "differ in case only|Windows reserves")
+
+
 @given(st.lists(st.sampled_from(["..", ".", "a", "b.png", "", "C:", "\\", "~"]), min_size=1, max_size=5).map("/".join))
 def test_no_name_writes_outside_the_folder(tmp_path_factory: pytest.TempPathFactory, name: str) -> None:
     root = tmp_path_factory.mktemp("box")
@@ -200,7 +254,7 @@ def test_a_file_that_is_there_twice_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_file_below_a_file_is_refused(tmp_path: Path) -> None:
-    refused(make_tar(tmp_path / "a.tar", {"a": b"file", "a/b": b"below it"}), "cannot be unpacked")
+    refused(make_tar(tmp_path / "a.tar", {"a": b"file", "a/b": b"below it"}), "a file and a folder")
 
 
 @pytest.mark.parametrize("content", [b"", b"no archive at all" * 99, b"PK\x03\x04torn", b"\x1f\x8btorn", b"BZh9torn"])

@@ -1,12 +1,16 @@
-"""Archives unpacked whole or refused whole: what one member hides is a reason to trust none of them."""
+"""Zip and tar archives: unpacked whole, or refused whole when one member is unsafe."""
 
 from __future__ import annotations
 
 import bz2
 import gzip
 import io
+import os
+import re
 import stat
+import struct
 import tarfile
+import unicodedata
 import zipfile
 import zlib
 from collections.abc import Iterator
@@ -18,16 +22,25 @@ from brainslice.errors import DatasetError
 from brainslice.files import atomic_folder
 
 ARCHIVE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
-"""Endings of archives, casefolded; unpacking looks at the content only."""
+"""File name suffixes of archives, casefolded; unpacking looks at the content only."""
 
-_MOST_MEMBERS: Final = 500_000
+_MOST_MEMBERS: Final = 100_000
+_MOST_DIRECTORY: Final = 32 << 20
 _MOST_BYTES: Final = 64 << 30
-# Pictures hardly shrink: what unpacks to a hundred times its size is no archive of scans.
+# Images hardly shrink: what expands to a hundred times its size is no archive of scans.
 _MOST_RATIO: Final = 100
 _UNSUSPICIOUS: Final = 256 << 20
 _MOST_HEADER: Final = 1 << 20
 _BLOCK: Final = 1 << 18
 _ENCRYPTED: Final = 0x1
+# The records at the end of a zip archive and their fields for the size of the directory.
+_ENTRY, _END, _END_64 = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06"
+_LONGEST_END: Final = 22 + 0xFFFF + 20 + 56
+# Device names and characters that Windows has no files for, and endings that it drops.
+_RESERVED: Final = re.compile(
+    r'(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?|.*[. ]|.*[<>:"|?*\x00-\x1f].*',
+    re.DOTALL | re.IGNORECASE,
+)
 _BY_HAND: Final = "unpack it by hand, look at what is in it, and give the folder"
 _AGAIN: Final = "download it again"
 # What the standard library raises on damaged archives, beside system errors without a number.
@@ -49,22 +62,22 @@ class _Readable(Protocol):
 
 
 def is_archive(path: Path) -> bool:
-    """Tell whether a file's name is that of an archive."""
+    """Check whether a file has the name of an archive."""
     return path.name.casefold().endswith(ARCHIVE_SUFFIXES)
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive into a folder that takes its place only when everything went well.
+    """Unpack a zip or tar archive into a folder, which appears only when everything went well.
 
-    Archives inside the archive stay the files they are; the rights that members ask for are not given.
+    Archives inside the archive are not unpacked; permissions of members are ignored.
 
     Args:
-        archive: A ``.zip``, ``.tar``, ``.tar.gz`` or ``.tar.bz2`` file, known by its content.
-        folder: What to make; an older one is replaced.
+        archive: A ``.zip``, ``.tar``, ``.tar.gz`` or ``.tar.bz2`` file, detected by content.
+        folder: The folder to make; an older one is replaced.
 
     Raises:
-        DatasetError: A member's name leads outside, a member is a link, a device, encrypted, damaged or there
-            twice, or the whole would grow out of proportion. Nothing is left behind.
+        DatasetError: A member's name leads outside, is reserved on Windows or equal to another but for case; a
+            member is a link, a device, encrypted or damaged; or there is too much of it. Nothing is left behind.
         ResourceError: The disk is full.
     """
     with _in_one_line(archive):
@@ -80,25 +93,29 @@ def unpack(archive: Path, folder: Path) -> None:
 
 
 class _Writer:
-    """Writes members below one folder, and keeps count of them."""
+    """Writer of members below one folder, with a budget."""
 
     def __init__(self, archive: Path, staging: Path, budget: int) -> None:
         self.archive = archive
         self.staging = staging
-        self.files: set[PurePosixPath] = set()
+        self.files: set[str] = set()
+        self._folders: set[str] = set()
         self._members = 0
         self._left = budget
 
     def make_folder(self, name: str) -> None:
         """Make one folder, unless it is there."""
-        (self.staging / self._claim(name, 0)).mkdir(parents=True, exist_ok=True)
+        path = self._claim(name, 0)
+        self._refuse_twins(name, self.files.intersection(self._add_folders(path / "any")))
+        (self.staging / path).mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, size: int, content: _Readable) -> None:
-        """Write one file, exactly as long as it says it is."""
+        """Write one file of exactly the size that the archive gives."""
         path = self._claim(name, size)
-        if path in self.files:
-            _refuse(self.archive, f"holds {name!r} twice", _BY_HAND)
-        self.files.add(path)
+        key = _key(path)
+        parents = self._add_folders(path)
+        self._refuse_twins(name, ({key} & (self.files | self._folders)) | self.files.intersection(parents))
+        self.files.add(key)
         target, written = self.staging / path, 0
         target.parent.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as stream:
@@ -106,7 +123,20 @@ class _Writer:
                 written += len(block)
                 stream.write(block)
         if written != size:
-            _refuse(self.archive, f"holds {name!r} in another length than it says", _AGAIN)
+            _refuse(self.archive, f"holds {name!r} in another length than its entry says", _AGAIN)
+
+    def _add_folders(self, path: PurePosixPath) -> list[str]:
+        keys = [_key(parent) for parent in path.parents[:-1]]
+        self._folders.update(keys)
+        return keys
+
+    def _refuse_twins(self, name: str, found: set[str]) -> None:
+        if found:
+            _refuse(
+                self.archive,
+                f"holds {name!r} twice, as a file and a folder, or under names that differ in case only",
+                _BY_HAND,
+            )
 
     def _claim(self, name: str, size: int) -> PurePosixPath:
         path = _inside(self.archive, name)
@@ -118,7 +148,7 @@ class _Writer:
 
 
 class _Bounded(io.BufferedIOBase):
-    """The inflated bytes of a tar archive; refuses headers long enough to fill the memory."""
+    """Stream of a decompressed tar archive that refuses headers long enough to fill the memory."""
 
     def __init__(self, archive: Path, stream: io.BufferedIOBase, budget: int) -> None:
         self._archive = archive
@@ -126,7 +156,7 @@ class _Bounded(io.BufferedIOBase):
         self._left = 2 * budget
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read as asked, within reason."""
+        """Read, up to the longest header."""
         asked = -1 if size is None else size
         self._left -= asked
         if not 0 <= asked <= _MOST_HEADER or self._left < 0:
@@ -134,11 +164,11 @@ class _Bounded(io.BufferedIOBase):
         return self._stream.read(asked)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
-        """Go to a place."""
+        """Set the position."""
         return self._stream.seek(offset, whence)
 
     def tell(self) -> int:
-        """Tell the place."""
+        """Get the position."""
         return self._stream.tell()
 
 
@@ -149,25 +179,42 @@ def _is_zip(archive: Path) -> bool:
     return not tar and zipfile.is_zipfile(archive)
 
 
+def _refuse_many_entries(archive: Path) -> None:
+    """Count the entries of a zip archive before an object is made of each."""
+    with archive.open("rb") as stream:
+        start = max(0, stream.seek(0, os.SEEK_END) - _LONGEST_END)
+        stream.seek(start)
+        tail = stream.read()
+        end, end_64 = tail.rfind(_END), tail.rfind(_END_64)
+        (size,) = struct.unpack_from("<I", tail, end + 12)
+        if end_64 >= 0:
+            (size,), end = struct.unpack_from("<Q", tail, end_64 + 40), end_64
+        size = min(size, start + end)
+        stream.seek(start + end - size)
+        if size > _MOST_DIRECTORY or stream.read(size).count(_ENTRY) > _MOST_MEMBERS:
+            _refuse(archive, f"holds more than {_MOST_MEMBERS:,} entries", _BY_HAND)
+
+
 def _unzip(archive: Path, writer: _Writer) -> None:
+    _refuse_many_entries(archive)
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
             _refuse_odd_member(archive, member)
         for member in opened.infolist():
-            if member.is_dir():
-                writer.make_folder(member.filename)
+            if member.orig_filename.endswith(("/", "\\")):
+                writer.make_folder(member.orig_filename)
                 continue
             with opened.open(member) as content:
-                writer.write(member.filename, member.file_size, content)
+                writer.write(member.orig_filename, member.file_size, content)
 
 
 def _refuse_odd_member(archive: Path, member: zipfile.ZipInfo) -> None:
-    # The library cuts a name at a zero byte and turns slashes on some systems: judge what was written.
+    # The library cuts a name at a zero byte, and turns backslashes on Windows only.
     name = member.orig_filename
     _inside(archive, name)
     if member.flag_bits & _ENCRYPTED:
         _refuse(archive, f"holds {name!r} encrypted", _BY_HAND)
-    # Other methods inflate without a bound on what one read may take.
+    # Other methods have no limit on what one read may allocate.
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
         _refuse(archive, f"packs {name!r} by a method that is not read here", _BY_HAND)
     if stat.S_IFMT(member.external_attr >> 16) not in {0, stat.S_IFREG, stat.S_IFDIR}:
@@ -200,12 +247,20 @@ def _inflated(archive: Path) -> io.BufferedIOBase:
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
-    """Read a member's name, or refuse one that leads out of the folder on some system."""
-    path, windows = PurePosixPath(name), PureWindowsPath(name)
+    """Check a member's name: it must lie inside the folder, and be possible, on every system."""
+    # Some programs for Windows write backslashes between folders.
+    path, windows = PurePosixPath(name.replace("\\", "/")), PureWindowsPath(name)
     outside = path.is_absolute() or ".." in windows.parts or windows.drive or windows.root
-    if not name or outside or "\\" in name or "\0" in name:
+    if not name or outside or "\0" in name:
         _refuse(archive, f"holds a name that leads outside, {name!r}", _BY_HAND)
+    if any(_RESERVED.fullmatch(part) for part in path.parts):
+        _refuse(archive, f"holds a name that Windows reserves, {name!r}", _BY_HAND)
     return path
+
+
+def _key(path: PurePosixPath) -> str:
+    """Make names equal that are one file on some system: in another case, or composed otherwise."""
+    return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 @contextmanager

@@ -1,0 +1,101 @@
+"""Damaged input: every mutant of a file of every format gives a scan or one refusal, and nothing else."""
+
+from __future__ import annotations
+
+import gzip
+import io
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan import Slice, Volume, decode_scan, decode_volume
+from hospital import COMPRESSED, PATIENT, SERIES, big_endian, compressed, image, nifti, slice_at, written
+
+GREY = np.random.default_rng(6).integers(0, 4000, (36, 40)).astype(np.uint16)
+FEW, MANY = 100, 2_000
+
+
+def picture(encoding: str, frames: int = 1, **options: object) -> bytes:
+    buffer = io.BytesIO()
+    pages = [Image.fromarray((GREY >> 4).astype(np.uint8) + page) for page in range(frames)]
+    pages[0].save(buffer, encoding, **({"save_all": True, "append_images": pages[1:]} if frames > 1 else {}), **options)
+    return buffer.getvalue()
+
+
+FORMATS: dict[str, bytes] = {
+    **{encoding: picture(encoding) for encoding in ("PNG", "JPEG", "TIFF", "BMP", "GIF", "WEBP")},
+    "animated PNG": picture("PNG", 3),
+    "animated GIF": picture("GIF", 3),
+    "TIFF, LZW": picture("TIFF", 2, compression="tiff_lzw"),
+    "progressive JPEG": picture("JPEG", progressive=True),
+    "DICOM": slice_at(GREY, 1.0, WindowCenter=2000, WindowWidth=4000),
+    "DICOM, big endian": big_endian(image(GREY)),
+    "DICOM, frames": written(image(np.stack([GREY, GREY + 1, GREY + 2]))),
+    **{f"DICOM, {syntax.name}": compressed(image(GREY), syntax) for syntax in COMPRESSED},
+    "NIfTI": nifti(np.stack([GREY] * 4, axis=-1).astype(np.int16)),
+    "NIfTI-2, compressed": gzip.compress(nifti(GREY[..., None].astype(np.int16), second=True), mtime=0),
+}
+
+
+def mutant(data: bytes, rng: np.random.Generator) -> bytes:
+    """Flip, set, cut, repeat, remove or swap in numbers that readers trust, one to four times."""
+    changed = bytearray(data)
+    for _ in range(rng.integers(1, 5)):
+        # Headers are short: half of the changes go there.
+        at = int(rng.integers(0, len(changed) if rng.random() < 0.5 else min(len(changed), 600)))
+        length = int(rng.integers(1, 64))
+        match rng.integers(0, 6):
+            case 0:
+                changed[at] ^= 1 << int(rng.integers(0, 8))
+            case 1:
+                changed[at] = int(rng.choice([0, 1, 0x7F, 0x80, 0xFE, 0xFF]))
+            case 2:
+                changed[at : at + 4] = rng.choice(
+                    [b"\xff\xff\xff\xff", b"\0\0\0\0", b"\xff\xff\xff\x7f", b"\0\0\0\x80"]
+                )
+            case 3:
+                changed[at:at] = changed[at : at + length] * int(rng.integers(1, 20))
+            case 4:
+                del changed[at : at + length]
+            case _:
+                changed = changed[: max(1, at)] if rng.random() < 0.3 else changed
+        changed = changed or bytearray(b"\0")
+    return bytes(changed)
+
+
+def outcome(read: Callable[[], Slice | Volume]) -> str:
+    try:
+        found = read()
+    except UnreadableScanError as error:
+        return str(error)
+    assert np.isfinite(found.pixels if isinstance(found, Slice) else found.voxels).all()
+    return f"mutant: {found.digest}; read"
+
+
+def check(name: str, count: int) -> None:
+    rng = np.random.default_rng(len(name))
+    for _ in range(count):
+        data = mutant(FORMATS[name], rng)
+        for message in (
+            outcome(lambda data=data: decode_scan(data, "mutant")),
+            outcome(lambda data=data: decode_volume({"mutant": data}, "mutant", first=True)),
+        ):
+            assert message.startswith("mutant: ")
+            assert "; " in message
+            assert len(message.splitlines()) == 1
+            assert not any(secret in message for secret in (PATIENT, SERIES, "4711", "19700101"))
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_a_hundred_mutants_of_each_format_give_a_scan_or_one_refusal(name: str) -> None:
+    check(name, FEW)
+
+
+@pytest.mark.slow_only
+@pytest.mark.timeout(3600)
+@pytest.mark.parametrize("name", FORMATS)
+def test_two_thousand_mutants_of_each_format_give_a_scan_or_one_refusal(name: str) -> None:
+    check(name, MANY)
