@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import io
-import math
 import struct
 from typing import Final
 
@@ -14,7 +13,7 @@ from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.error_boundary import quietly
 from brainslice.scan.frames import frame_index
-from brainslice.scan.types import MOST_PIXELS, Slice
+from brainslice.scan.types import MOST_PIXELS, Slice, refuse_sparse
 
 LONGEST_SIDE: Final = 65_535
 """Longer strips are refused: resizing them would take memory in proportion to their length."""
@@ -27,8 +26,6 @@ MOST_FRAMES: Final = 1_000
 
 # Pixels of frames that are decoded only to get to a later one.
 _MOST_SKIPPED: Final = 64_000_000
-_MOST_RUN: Final = 128
-_RUN_LENGTHS: Final = (1, 2)
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")
 
 # Pillow stores these modes with more than eight bits; their values are kept as they are.
@@ -76,11 +73,10 @@ def invert_grey(values: Pixels) -> Pixels:
 
 def _decode(data: bytes, frame: int | None) -> Pixels:
     with Image.open(io.BytesIO(data), formats=RASTER_FORMATS) as image:
-        _refuse_large(image)
-        _refuse_empty_runs(image, len(data))
+        _refuse_large(image, len(data))
         _seek(image, frame)
         # Pages of one file may differ in size.
-        _refuse_large(image)
+        _refuse_large(image, len(data))
         image.load()
         values = np.array(_grey(_upright(image)), dtype=np.float32)
         return invert_grey(values) if _is_dark_on_bright(image) else values
@@ -118,21 +114,11 @@ def _page_count(image: Image.Image) -> int:
     return MOST_FRAMES + 1
 
 
-def _refuse_large(image: Image.Image) -> None:
+def _refuse_large(image: Image.Image, length: int) -> None:
     columns, rows = image.size
+    refuse_sparse(rows * columns, length)
     if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
         raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
-
-
-def _refuse_empty_runs(image: Image.Image, length: int) -> None:
-    # Two bytes hold 255 pixels at most; Pillow takes long to fill in what a file leaves out.
-    if (
-        image.format == "BMP"
-        and image.info.get("compression") in _RUN_LENGTHS
-        and math.prod(image.size) > _MOST_RUN * length
-    ):
-        msg = f"a run-length encoded picture of {length:,} bytes cannot hold {image.size} pixels; export it again"
-        raise UnreadableScanError(msg)
 
 
 def _is_dark_on_bright(image: Image.Image) -> bool:

@@ -22,6 +22,9 @@ MOST_PIXELS: Final = 32_000_000
 MOST_VOXELS: Final = 64_000_000
 """Larger volumes are refused by their header: 244 slices of 512 x 512 pixels."""
 
+# Images hold no more pixels than this, and so many a byte; larger blank images are no scans.
+_BLANK_PIXELS, _PIXELS_PER_BYTE = 1 << 21, 128
+
 _FILL: Final = "put the darkest value in their place, and export it again"
 
 # Slices of another plane are cut from a volume when its voxels are this nearly cubes.
@@ -30,6 +33,18 @@ _MOST_STRETCHED: Final = 1.5
 _MOST_TILTED: Final = 30.0
 # Pixels this near to squares are left as they are.
 _SQUARE: Final = 1.02
+
+
+def refuse_sparse(pixels: int, length: int) -> None:
+    """Check the number of pixels in a header against the bytes there are.
+
+    Raises:
+        UnreadableScanError: So few bytes hold no such image.
+    """
+    most = _BLANK_PIXELS + _PIXELS_PER_BYTE * length
+    if most < pixels <= MOST_PIXELS:
+        msg = f"must hold at most {most:,} pixels in {length:,} bytes, got {pixels:,}; export it again"
+        raise UnreadableScanError(msg)
 
 
 @dataclass(frozen=True, slots=True)

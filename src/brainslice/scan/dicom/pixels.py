@@ -15,7 +15,7 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.dicom.codestream import declared_size
 from brainslice.scan.dicom.jpeg_lossless import decode_lossless
 from brainslice.scan.raster import LONGEST_SIDE
-from brainslice.scan.types import MOST_PIXELS
+from brainslice.scan.types import MOST_PIXELS, refuse_sparse
 
 _OURS: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
 _GREY_BITS: Final = 8
@@ -49,6 +49,7 @@ def check_pixels(image: Dataset) -> None:
         found = f"{rows:,} x {columns:,}" + f" of {samples} samples" * (samples > 1)
         msg = f"must hold pictures of 1 to {MOST_PIXELS:,} pixels, got {found}; scale them down"
         raise UnreadableScanError(msg)
+    refuse_sparse(rows * columns * samples, len(image.get("PixelData") or b"") or MOST_PIXELS)
 
 
 def decode_frames(image: Dataset, frames: Sequence[int]) -> Iterator[np.ndarray]:
