@@ -118,3 +118,8 @@ def test_any_name_is_spelled_on_one_line_of_utf_8(name: str) -> None:
 
 def test_a_plain_name_is_spelled_as_it_is() -> None:
     assert display_path(Path("scans/Größe 1.png")) == str(Path("scans/Größe 1.png"))
+
+
+def test_a_link_that_leads_nowhere_is_listed_so_that_it_becomes_a_row(tmp_path: Path) -> None:
+    (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
+    assert list(list_scans([tmp_path])) == [tmp_path / "gone.png"]

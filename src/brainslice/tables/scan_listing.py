@@ -117,6 +117,7 @@ def _named(entry: os.DirEntry[str]) -> tuple[str, bool]:
 def _looks_like_a_scan(path: Path) -> bool:
     name = path.name.casefold()
     if name.endswith(tuple(SCAN_SUFFIXES)):
-        return path.is_file()
+        # Links that lead nowhere, and what may not be looked at, become rows with a reason.
+        return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 - these never raise
     ending = path.suffix[1:]
     return (not ending or ending.isdigit()) and path.is_file() and is_dicom(path)
