@@ -28,8 +28,8 @@ def test_sets_that_cannot_be_meant_are_refused(field: str, value: object) -> Non
         StoredConformalSets.model_validate(whole | {field: value})
 
 
-@pytest.mark.parametrize(("field", "value"), [("limit", 0.0), ("refused", 1.5), ("directions", -1)])
+@pytest.mark.parametrize(("field", "value"), [("limit", 0.0), ("rejection_rate", 1.5), ("components", -1)])
 def test_a_gate_that_cannot_be_meant_is_refused(field: str, value: object) -> None:
-    whole = {"limit": 0.02, "directions": 128, "training": 2000, "held_out": 500, "refused": 0.02}
+    whole = {"limit": 0.02, "components": 128, "training_scans": 2000, "validation_scans": 500, "rejection_rate": 0.02}
     with pytest.raises(ValidationError, match=field):
         StoredOodDetector.model_validate(whole | {field: value})

@@ -36,9 +36,9 @@ def test_a_network_alone_says_nothing_of_members(draft: BundleDraft) -> None:
 @pytest.mark.parametrize(
     "fields",
     [
-        {"members": (member(),), "heard": 1},
-        {"members": (member(), member()), "heard": 0},
-        {"members": (member(), member()), "heard": 3},
+        {"members": (member(),), "members_per_scan": 1},
+        {"members": (member(), member()), "members_per_scan": 0},
+        {"members": (member(), member()), "members_per_scan": 3},
     ],
 )
 def test_what_is_no_ensemble_is_refused(fields: dict[str, object]) -> None:

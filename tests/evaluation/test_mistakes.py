@@ -67,7 +67,7 @@ def test_is_told_in_plain_types(mistakes: tuple[Mistake, ...]) -> None:
     for mistake in mistakes:
         told = mistake.to_json()
         assert json.loads(json.dumps(told, allow_nan=False)) == told
-        assert told["called"] == mistake.answer.predicted_class
+        assert told["predicted"] == mistake.answer.predicted_class
         assert told["kind"] in {"missed tumour", "false alarm", "wrong class"}
 
 

@@ -15,7 +15,7 @@ from brainslice.paths import ProjectPaths
 AcceptForgetting: TypeAlias = Annotated[
     bool,
     typer.Option(
-        "--accept-forgetting", help="Write the bundle although it forgets more of its source than adapt.forgetting."
+        "--accept-forgetting", help="Write the bundle although it forgets more of its source than adapt.max_forgetting."
     ),
 ]
 

@@ -111,7 +111,7 @@ def adapt(
         progress: Hears how far it is.
 
     Raises:
-        ForgettingError: Macro F1 on the source's validation scans falls by more than ``adapt.forgetting``.
+        ForgettingError: Macro F1 on the source's validation scans falls by more than ``adapt.max_forgetting``.
         DatasetError: The site's folder or the prepared set is of no use.
         BundleError: The bundle is damaged.
         ResourceError: The disk is full.
@@ -159,7 +159,11 @@ def _base(ground: AdaptationData) -> SourceModel:
 def _fingerprint(ground: AdaptationData, config: Config) -> str:
     """Digest everything that a fine-tuning depends on, but for its scans and its rate."""
     settings = config.model_dump(mode="json", include={"seed", "adapt", "augment"})
-    kept = {key: value for key, value in settings["adapt"].items() if key not in {"curve", "folds", "forgetting"}}
+    kept = {
+        key: value
+        for key, value in settings["adapt"].items()
+        if key not in {"learning_curve", "folds", "max_forgetting"}
+    }
     scans = [[scan.pixel_hash, scan.label] for scan in ground.site.scans]
     parts = [settings["seed"], settings["augment"], kept, scans, ground.bundle.info.digest]
     parts += [weights_digest(ground.network.model), keras.__version__, keras.config.backend()]
