@@ -59,7 +59,7 @@ def test_all_ways_are_compared_on_the_same_scans_and_a_bundle_is_left(
 
 
 def test_the_bundle_remembers_an_out_of_fold_answer_for_each_scan(adaptable: Path) -> None:
-    found = adapt_in(adaptable, "adapt.curve=false")
+    found = adapt_in(adaptable, "adapt.learning_curve=false")
     stored = read_adaptation(open_bundle(found.bundle.folder))
     assert stored is not None
     assert (stored.site, stored.scans, len(stored.out_of_fold)) == ("elsewhere", 18, 18)
@@ -70,7 +70,7 @@ def test_the_bundle_remembers_an_out_of_fold_answer_for_each_scan(adaptable: Pat
 
 
 def test_the_gate_is_learnt_anew_and_knows_the_scans_that_taught_it(adaptable: Path) -> None:
-    found = adapt_in(adaptable, "adapt.curve=false")
+    found = adapt_in(adaptable, "adapt.learning_curve=false")
     info = found.bundle.info
     assert info.ood_detector is not None
     assert info.ood_detector.training_scans == 12 + 18
@@ -86,7 +86,7 @@ def test_the_gate_is_learnt_anew_and_knows_the_scans_that_taught_it(adaptable: P
 
 
 def test_the_graph_the_keras_file_and_the_figures_are_of_one_network(adaptable: Path) -> None:
-    found = adapt_in(adaptable, "adapt.curve=false")
+    found = adapt_in(adaptable, "adapt.learning_curve=false")
     network = rebuilt_network(NetworkConfig(size=SIZE, weights=found.network))
     scans = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
     ours = network.model.predict_on_batch(scans[..., np.newaxis].astype(np.float32))["logits"]
@@ -97,10 +97,10 @@ def test_the_graph_the_keras_file_and_the_figures_are_of_one_network(adaptable: 
 
 def test_the_same_seed_gives_the_same_and_an_interrupted_run_goes_on(adaptable: Path, tmp_path: Path) -> None:
     other = copy_project(adaptable, tmp_path / "other")
-    straight = adapt_in(adaptable, "adapt.curve=false")
+    straight = adapt_in(adaptable, "adapt.learning_curve=false")
     with pytest.raises(StoppedError):
-        adapt_in(other, "adapt.curve=false", progress=stopping("fine-tuning the tail", 2))
-    resumed = adapt_in(other, "adapt.curve=false")
+        adapt_in(other, "adapt.learning_curve=false", progress=stopping("fine-tuning the tail", 2))
+    resumed = adapt_in(other, "adapt.learning_curve=false")
     assert resumed.bundle.info.provenance.weights_digest == straight.bundle.info.provenance.weights_digest
     assert [entry.scores for entry in resumed.entries] == [entry.scores for entry in straight.entries]
 
@@ -115,8 +115,8 @@ def test_who_forgets_more_than_allowed_is_refused_and_nothing_is_written(
 
     monkeypatch.setattr(adapting, "_final", forgetting)
     with pytest.raises(ForgettingError, match=r"falls by 0\.100, from 0\.900 to 0\.800"):
-        adapt_in(adaptable, "adapt.curve=false", accept=False)
+        adapt_in(adaptable, "adapt.learning_curve=false", accept=False)
     assert not (adaptable / "models" / "adapted_elsewhere").exists()
-    stored = read_adaptation(adapt_in(adaptable, "adapt.curve=false", accept=True).bundle)
+    stored = read_adaptation(adapt_in(adaptable, "adapt.learning_curve=false", accept=True).bundle)
     assert stored is not None
     assert stored.forgetting_accepted
