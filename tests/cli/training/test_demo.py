@@ -26,7 +26,7 @@ def test_draws_heads_marked_phantom_and_runs_everything_on_them(
     assert json.loads((asked["source"] / "dataset.json").read_text()) == {"name": "phantom"}
     assert (asked["root"], asked["seed"]) == (tmp_path, 5)
     assert "model.weights=shipped" in asked["overrides"]
-    assert {folder.name for folder in asked["validate"].iterdir()} == {"yes", "no"}
+    assert {folder.name for folder in asked["external"].iterdir()} == {"yes", "no"}
     assert "phantoms" in capsys.readouterr().err
 
 

@@ -69,7 +69,7 @@ def _show(result: CrossValidation) -> None:
     if pooled.baseline is not None:
         floor = pooled.baseline
         accuracy = next(score.value for score in floor.scores if score.name == "accuracy")
-        print_line(f"floor (grey levels only): accuracy {_number(accuracy)}; McNemar p = {floor.test.p_value:.2g}")
+        print_line(f"baseline (grey levels only): accuracy {_number(accuracy)}; McNemar p = {floor.test.p_value:.2g}")
     for line in pooled.abstention.summary_lines() if pooled.abstention else ():
         print_line(line)
 
