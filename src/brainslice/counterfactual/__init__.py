@@ -1,0 +1,68 @@
+"""Counterfactual pictures: the same head with and without its lesion, and shams.
+
+Public names are loaded on first use.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from brainslice.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from brainslice.counterfactual.mirror import (
+        LEAST_SYMMETRY,
+        Midline,
+        MirrorTwins,
+        feathered,
+        find_midline,
+        mirror_region,
+        mirror_twins,
+        opposite,
+        widened,
+    )
+    from brainslice.counterfactual.patches import (
+        Patch,
+        Pictures,
+        find_lesion,
+        find_tissue,
+        lies_on_head,
+        paste,
+        rim,
+    )
+
+__all__ = [
+    "LEAST_SYMMETRY",
+    "Midline",
+    "MirrorTwins",
+    "Patch",
+    "Pictures",
+    "feathered",
+    "find_lesion",
+    "find_midline",
+    "find_tissue",
+    "lies_on_head",
+    "mirror_region",
+    "mirror_twins",
+    "opposite",
+    "paste",
+    "rim",
+    "widened",
+]
+
+_HOMES = {
+    "mirror": (
+        "LEAST_SYMMETRY",
+        "Midline",
+        "MirrorTwins",
+        "feathered",
+        "find_midline",
+        "mirror_region",
+        "mirror_twins",
+        "opposite",
+        "widened",
+    ),
+    "patches": ("Patch", "Pictures", "find_lesion", "find_tissue", "lies_on_head", "paste", "rim"),
+}
+
+__getattr__ = lazy_names(__name__, _HOMES)
