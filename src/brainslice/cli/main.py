@@ -13,7 +13,7 @@ import brainslice
 from brainslice.cli import original_commands
 from brainslice.cli.data import audit, download, prepare
 from brainslice.cli.errors import DEBUG, one_line_errors
-from brainslice.cli.evaluation import evaluate, summary, threshold, validate
+from brainslice.cli.evaluation import evaluate, lesion_test, summary, threshold, validate
 from brainslice.cli.prediction import predict, predict_volume, serve, worklist
 from brainslice.cli.training import adapt, crossval, demo, ensemble, run, train
 
@@ -57,6 +57,7 @@ _verb("audit", audit.audit)
 _verb("train", train.train)
 _verb("evaluate", evaluate.evaluate)
 _verb("crossval", crossval.crossval)
+_verb("lesion-test", lesion_test.lesion_test)
 _verb("ensemble", ensemble.ensemble)
 _verb("predict", predict.predict)
 _verb("predict-volume", predict_volume.predict_volume)

@@ -8,12 +8,8 @@ from typing import Any
 
 import numpy as np
 from jaxtyping import Int
-from PIL import Image
 
-from brainslice.arrays import Mask
-from brainslice.dataset.manifest import Record
-from brainslice.dataset.splits.known_datasets import find_mask
-from brainslice.errors import UnreadableScanError
+from brainslice.evaluation.masks import tumour_mask
 from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import atomic_folder
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
@@ -21,7 +17,6 @@ from brainslice.inference.overlay import save_overlay
 from brainslice.metrics.intervals.asymptotic import Interval
 from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
 from brainslice.progress import Progress, silent
-from brainslice.scan.read import read_scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +97,7 @@ def _measure(judged: ScoredTestSet, progress: Progress) -> MaskShare | None:
     rows, shares, areas = [], [], []
     for place, scan in enumerate(judged.split.test):
         record = judged.manifest.records[scan]
-        mask = _mask(judged, record)
+        mask = tumour_mask(judged.manifest, record, judged.predictor.recipe)
         progress("measuring heat on tumours", place + 1, len(judged.split.test))
         if mask is None or not mask.any():
             continue
@@ -119,23 +114,3 @@ def _measure(judged: ScoredTestSet, progress: Progress) -> MaskShare | None:
     draws = resample(groups, judged.evaluation.settings.seed)
     interval = clustered_bootstrap(lambda sums: sums[:, 0] / sums[:, 1], parts, draws)
     return MaskShare(float(np.mean(shares)), float(np.mean(areas)), interval, len(rows), len(np.unique(groups)))
-
-
-def _mask(judged: ScoredTestSet, record: Record) -> Mask | None:
-    found = find_mask(judged.manifest, record)
-    if found is None:
-        return None
-    path, mirrored = found
-    scan = read_scan(judged.manifest.root / record.path)
-    rows, columns = scan.pixels.shape
-    try:
-        with Image.open(path) as picture:
-            sized = picture.convert("L").resize((columns, rows), Image.Resampling.NEAREST)
-    except OSError as error:
-        msg = (
-            f"{path}: the outline cannot be read ({error}); remove the masks folder from dataset.json to go on without"
-        )
-        raise UnreadableScanError(msg) from error
-    outline = np.asarray(sized, np.float32)
-    upright = np.ascontiguousarray(outline[:, ::-1]) if mirrored else outline
-    return judged.predictor.recipe.frame(scan).warp(upright, nearest=True) > 0
