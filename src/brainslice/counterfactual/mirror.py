@@ -230,11 +230,12 @@ def _rotated(picture: Grey, angle: float) -> Grey:
 
 
 def _rotated_mask(mask: Mask, angle: float) -> Mask:
-    return np.asarray(Image.fromarray(mask.astype(np.uint8)).rotate(angle, Image.Resampling.NEAREST)) > 0
+    rotated = Image.fromarray(mask.astype(np.uint8)).rotate(angle, Image.Resampling.NEAREST)
+    return np.asarray(rotated) > 0
 
 
 def _rounded(grey: Grey) -> NetworkInput:
-    return np.rint(np.clip(grey, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(grey, 0, 255)), np.uint8)
 
 
 def _restored(upright: Grey, picture: NetworkInput, angle: float) -> NetworkInput:

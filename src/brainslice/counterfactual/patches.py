@@ -69,7 +69,7 @@ class Patch:
 
 def rim(region: Mask) -> Mask:
     """Compute the ring of pixels around a region on which a patch is matched."""
-    return widened(region, _OUTER) & ~widened(region, _INNER)
+    return np.asarray(widened(region, _OUTER) & ~widened(region, _INNER))
 
 
 def lies_on_head(picture: NetworkInput, region: Mask) -> bool:
@@ -137,7 +137,7 @@ def paste(target: NetworkInput, patch: Patch) -> NetworkInput:
     if ring.any():
         contrast = (below[ring].std() + _STEADY) / (above[ring].std() + _STEADY)
         above = (above - above[ring].mean()) * np.clip(contrast, *_CONTRAST) + below[ring].mean()
-    return np.rint(np.clip(below + (above - below) * weight, 0, 255)).astype(np.uint8)
+    return np.asarray(np.rint(np.clip(below + (above - below) * weight, 0, 255)), np.uint8)
 
 
 def _best(found: Iterable[Patch]) -> Patch | None:
