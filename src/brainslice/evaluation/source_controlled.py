@@ -240,7 +240,7 @@ def _energy(
         head = max(int(((inputs[row] > _HEAD) | mask).sum()), 1)
         shares.append(share)
         ratios.append(share / (float(mask.sum()) / head))
-        owners.append(patients[row])
+        owners.append(int(patients[row]))
     names = ("energy_inside_mask", "energy_per_share_of_head")
     return tuple(_mean(name, values, owners) for name, values in zip(names, (shares, ratios), strict=True) if values)
 
