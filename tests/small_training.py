@@ -9,11 +9,13 @@ import keras
 import numpy as np
 
 from brainslice.models.backbones import get_backbone
-from brainslice.models.build import FEATURES, HEAD, Network, NetworkConfig, set_trainable
+from brainslice.models.build import Network, NetworkConfig, set_trainable
+from brainslice.models.head import TOP, attach_head
 from brainslice.models.weights import load_arrays
 from brainslice.progress import Progress
 
 SMALL = (
+    "model.head=linear",
     "train.batch_size=8",
     "train.epochs=3",
     "train.freeze_backbone_epochs=1",
@@ -61,10 +63,8 @@ def small_network(plan: NetworkConfig) -> Network:
     cut = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name=get_backbone(plan.backbone).cut)(values)
     values = keras.layers.Conv2D(8, 3, 2, padding="same", name="last")(cut)
     values = keras.layers.BatchNormalization(name="above")(values)
-    top = keras.layers.Activation("relu")(values)
-    features = keras.layers.SpatialDropout2D(plan.dropout, seed=plan.seed, name=FEATURES)(top)
-    maps = keras.layers.Dense(plan.classes, name=HEAD)(features)
-    outputs = {"logits": keras.layers.GlobalAveragePooling2D(name="logits")(maps), "class_maps": maps}
+    top = keras.layers.Activation("relu", name=TOP)(values)
+    outputs = attach_head(plan, cut, keras.Model(scan, top))
     network = Network(
         config=plan,
         model=keras.Model(scan, outputs, name="whole"),

@@ -14,7 +14,8 @@ import numpy as np
 
 from brainslice.bundle.store import open_bundle
 from brainslice.files import atomic_file
-from brainslice.models.build import HEAD, NetworkConfig, build
+from brainslice.models.build import NetworkConfig, build
+from brainslice.models.head import HEAD
 
 
 def main(bundle: Path, out: Path) -> None:

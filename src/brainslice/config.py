@@ -66,6 +66,14 @@ class QuickConfig(_Section):
     minutes: Positive = 20.0
 
 
+class LesionConfig(_Section):
+    """How lesions' outlines are used in training, where they are known."""
+
+    weight: Annotated[float, Field(ge=0)] = 1.0
+    twins: bool = True
+    patches: Share = 0.4
+
+
 class TrainConfig(_Section):
     """How the weights are found."""
 
@@ -90,6 +98,7 @@ class TrainConfig(_Section):
     early_stopping: bool = True
     early_stopping_patience: Annotated[int, Field(ge=1)] = 8
     quick: QuickConfig = QuickConfig()
+    lesion: LesionConfig = LesionConfig()
 
 
 class AugmentConfig(_Section):
@@ -102,7 +111,12 @@ class AugmentConfig(_Section):
     translation: Share = 0.06
     brightness: Share = 0.15
     contrast: Share = 0.25
-    mixup: bool = True
+    gamma: Annotated[float, Field(ge=0, lt=1)] = 0.6
+    bias_field: Share = 0.2
+    noise: Share = 0.05
+    blur: Annotated[float, Field(ge=0, lt=1)] = 0.9
+    inversion: Share = 0.05
+    mixup: bool = False
     mixup_alpha: Positive = 0.2
     mixup_beta: Positive = 0.2
 
@@ -114,6 +128,7 @@ class ModelConfig(_Section):
     weights: str = "imagenet"
     dropout: Share = 0.3
     multi_level: bool = False
+    head: Literal["pyramid", "linear"] = "pyramid"
 
 
 class CalibrationConfig(_Section):

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 
 from brainslice.models.backbones import get_backbone
-from brainslice.models.build import HEAD, Network, NetworkConfig, build, set_trainable
+from brainslice.models.build import Network, NetworkConfig, build, set_trainable
 from brainslice.models.export import predict_network
 from brainslice.models.gradcam import gradcam, gradcam_from_class_maps
+from brainslice.models.head import HEAD
 
 QUICK = ("efficientnetv2-b0", "efficientnet-b0")
 SLOW = ("efficientnetv2-s", "efficientnetv2-l", "efficientnet-b7")

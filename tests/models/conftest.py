@@ -8,7 +8,8 @@ import keras
 import numpy as np
 import pytest
 
-from brainslice.models.build import FEATURES, HEAD, Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.head import FEATURES, HEAD
 
 if TYPE_CHECKING:
     from collections.abc import Callable

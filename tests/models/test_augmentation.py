@@ -114,3 +114,63 @@ def test_the_training_model_bears_the_precision_by_which_the_loss_is_scaled(tiny
     model.compile("adam", CrossEntropyLoss())
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert keras.config.dtype_policy().name == "float32"
+
+
+def outlined(scans: np.ndarray = SCANS) -> np.ndarray:
+    """Give scans whose second channel is 0 or 255, and 255 exactly where the scan is above 128."""
+    grey = np.kron(np.random.default_rng(3).random((len(scans), 3, 3)) < 0.5, np.ones((8, 8)))[..., np.newaxis] * 255.0
+    return np.concatenate([grey, grey], axis=-1).astype(np.float32)
+
+
+MOVES = dataclasses.replace(NOTHING, flip=True, rotation=0.1, zoom=0.2, translation=0.2)
+
+
+def test_an_outline_moves_with_its_scan() -> None:
+    found = changed(MOVES, outlined())[0]
+    assert not np.array_equal(found, outlined())
+    np.testing.assert_allclose(found[..., 0], found[..., 1], atol=1e-3)
+
+
+@pytest.mark.parametrize("name", ["brightness", "contrast", "gamma", "bias_field", "noise", "blur", "inversion"])
+def test_a_change_of_grey_values_leaves_the_outline_alone(name: str) -> None:
+    scans = np.concatenate([SCANS, outlined()[..., 1:]], axis=-1)
+    found = changed(dataclasses.replace(NOTHING, **{name: 0.4}), scans)[0]
+    np.testing.assert_array_equal(found[..., 1:], scans[..., 1:])
+    assert not np.array_equal(found[..., :1], scans[..., :1])
+
+
+SCANNER = dataclasses.replace(NOTHING, gamma=0.6, bias_field=0.3, noise=0.05, blur=0.9, inversion=0.5)
+
+
+def test_scanner_variation_depends_on_the_seed_alone_and_stays_in_range() -> None:
+    first, again, other = changed(SCANNER), changed(SCANNER), changed(SCANNER, seed=6)
+    np.testing.assert_array_equal(first, again)
+    assert not np.array_equal(first, other)
+    assert first.min() >= 0
+    assert first.max() <= 255
+    assert np.isfinite(first).all()
+
+
+def test_scanner_variation_changes_nothing_in_inference() -> None:
+    found = augmentation(SCANNER, 5)(outlined(), training=False)
+    np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), outlined())
+
+
+def test_inversion_leaves_the_air_around_the_head_black() -> None:
+    scans = SCANS * (np.arange(24) > 11)[:, np.newaxis]
+    found = changed(dataclasses.replace(NOTHING, inversion=0.999), scans)[0]
+    assert not found[:, :, :12].any()
+    bright = scans > 0.03 * 255
+    np.testing.assert_allclose(found[bright], 255 - scans[bright], atol=1e-3)
+
+
+def test_with_outlines_the_training_model_gives_logits_and_positions(tiny: Network) -> None:
+    model = train_ready(tiny, augmentation(MOVES, 5), outlines=True)
+    scans = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 2)).astype(np.float32)
+    scans[..., 1] = np.where(scans[..., 1] > 128, 255, 0)
+    found, expected = model(scans, training=False), tiny.model(scans[..., :1])
+    np.testing.assert_allclose(found["logits"], expected["logits"], atol=1e-5)
+    np.testing.assert_allclose(found["positions"][..., :-1], expected["class_maps"], atol=1e-5)
+    rows, columns = tiny.map_shape
+    cells = scans[..., 1].reshape(3, rows, 32 // rows, columns, 32 // columns).mean(axis=(2, 4)) / 255
+    np.testing.assert_allclose(found["positions"][..., -1], cells, atol=1e-5)

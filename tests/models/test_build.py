@@ -12,8 +12,6 @@ import pytest
 from brainslice.errors import ConfigError, DownloadError
 from brainslice.models.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from brainslice.models.build import (
-    FEATURES,
-    HEAD,
     Network,
     NetworkConfig,
     build,
@@ -21,6 +19,7 @@ from brainslice.models.build import (
     pooled_features,
     set_trainable,
 )
+from brainslice.models.head import FEATURES, HEAD
 from brainslice.models.weights import weights_digest
 
 

@@ -10,9 +10,10 @@ from onnx import helper
 from brainslice.errors import BundleError
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.models.build import HEAD, NetworkConfig
+from brainslice.models.build import NetworkConfig
 from brainslice.models.ensemble import pack_graphs
 from brainslice.models.export import export_onnx, predict_network
+from brainslice.models.head import HEAD
 from small_training import small_network
 from stand_in import SIZE, SLOPES, write_graph
 

@@ -12,7 +12,7 @@ from PIL import Image
 
 from brainslice.errors import ConfigError, ParityError, ResourceError
 from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.models.build import FEATURES, HEAD, Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.export import (
     ParityReport,
     export_frozen_part,
@@ -21,6 +21,7 @@ from brainslice.models.export import (
     predict_network,
     save_network,
 )
+from brainslice.models.head import FEATURES, HEAD
 from brainslice.models.weights import load_arrays, weights_digest
 
 SMALL = np.random.default_rng(2).integers(0, 256, (5, 32, 32), dtype=np.uint8)

@@ -17,6 +17,7 @@ from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training import pipeline
 from brainslice.training.adaptation import data
+from brainslice.training.lesions import TrainingPictures
 from brainslice.training.task import TrainingTask
 from small_training import SMALL, keras_trunk, rebuilt_network, small_network
 from stand_in import SIZE, config, copy_project, prepare_project
@@ -55,12 +56,19 @@ def make_task(manifest: Manifest, scans: np.ndarray, tmp_path: Path) -> MakeTask
     def make(*overrides: str, name: str = "one", progress: Progress = silent, pretrained: bool = True) -> TrainingTask:
         settings = config(*SMALL, *overrides)
         first = Path("pretrained.h5") if pretrained else None
-        plan = NetworkConfig(size=SIZE, dropout=settings.model.dropout, weights=first, seed=settings.seed)
+        plan = NetworkConfig(
+            size=SIZE,
+            dropout=settings.model.dropout,
+            weights=first,
+            seed=settings.seed,
+            head=settings.model.head,
+            healthy=manifest.labels.healthy_index,
+        )
+        split = make_split(manifest, Protocol.CLEAN)
         task = TrainingTask(
             network=small_network(plan),
-            inputs=scans,
-            labels=manifest.label_indices,
-            split=make_split(manifest, Protocol.CLEAN),
+            pictures=TrainingPictures.plain(scans, manifest.label_indices, split.train),
+            split=split,
             config=settings,
             content="the drawn scans",
             cache=tmp_path / "cache",

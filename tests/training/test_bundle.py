@@ -12,8 +12,9 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.decision.temperature import Temperature, fit_temperature
 from brainslice.errors import ParityError
 from brainslice.files import sha256_of
-from brainslice.models.build import HEAD, Network
+from brainslice.models.build import Network
 from brainslice.models.export import export_onnx, predict_network
+from brainslice.models.head import HEAD
 from brainslice.models.weights import load_arrays
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing.recipe import Recipe

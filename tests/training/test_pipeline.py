@@ -11,8 +11,9 @@ from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.errors import ConfigError, DatasetError, LeakError, ParityError, UsageError
 from brainslice.inference.predictor import Predictor
-from brainslice.models.build import HEAD, Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.export import export_onnx
+from brainslice.models.head import HEAD
 from brainslice.models.weights import load_arrays
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent

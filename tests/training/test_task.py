@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.models.build import HEAD
+from brainslice.models.head import HEAD
 from brainslice.training.task import TrainingTask
 
 MakeTask = Callable[..., TrainingTask]
@@ -49,7 +49,7 @@ def test_degrees_become_turns(make_task: MakeTask) -> None:
 
 
 def test_mixing_is_as_configured(make_task: MakeTask) -> None:
-    assert make_task("augment.mixup_alpha=0.4").shuffle.mixing == (0.4, 0.2)
+    assert make_task("augment.mixup=true", "augment.mixup_alpha=0.4").shuffle.mixing == (0.4, 0.2)
     assert make_task("augment.mixup=false").shuffle.mixing is None
 
 

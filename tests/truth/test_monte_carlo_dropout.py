@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 from scipy.stats import ks_2samp
 
-from brainslice.models.build import FEATURES, HEAD, Network, NetworkConfig
+from brainslice.models.build import Network, NetworkConfig
 from brainslice.models.export import extract_head
+from brainslice.models.head import FEATURES, HEAD
 from small_training import arrays_of, changed, small_network
 
 DRAWS = 3000

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from brainslice.counterfactual.generation import Counterfactual, OutlinedScans, make_counterfactuals
     from brainslice.counterfactual.mirror import (
         LEAST_SYMMETRY,
         Midline,
@@ -33,8 +34,10 @@ if TYPE_CHECKING:
 
 __all__ = [
     "LEAST_SYMMETRY",
+    "Counterfactual",
     "Midline",
     "MirrorTwins",
+    "OutlinedScans",
     "Patch",
     "Pictures",
     "feathered",
@@ -42,6 +45,7 @@ __all__ = [
     "find_midline",
     "find_tissue",
     "lies_on_head",
+    "make_counterfactuals",
     "mirror_region",
     "mirror_twins",
     "opposite",
@@ -51,6 +55,7 @@ __all__ = [
 ]
 
 _HOMES = {
+    "generation": ("Counterfactual", "OutlinedScans", "make_counterfactuals"),
     "mirror": (
         "LEAST_SYMMETRY",
         "Midline",

@@ -11,7 +11,7 @@ from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
     from brainslice.dataset.audit.audit import AuditReport, audit_folder
-    from brainslice.dataset.cache import decode_scans, scan_statistics
+    from brainslice.dataset.cache import decode_outlines, decode_scans, scan_statistics
     from brainslice.dataset.discovery.archives import is_archive, unpack
     from brainslice.dataset.discovery.install import unused_name
     from brainslice.dataset.discovery.sources import SOURCES, download
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from brainslice.dataset.external import ExternalSet, prepare_external
     from brainslice.dataset.external_site import ExternalSite, SourceData, read_external_site, site_inputs
     from brainslice.dataset.manifest import Manifest, Record
+    from brainslice.dataset.masks import read_mask, tumour_mask
     from brainslice.dataset.preparation import PreparationOptions, PreparedDataset, prepare_dataset
     from brainslice.dataset.splits.known_datasets import NICKPARVAR, find_mask, known_scan, recognise_dataset
     from brainslice.dataset.splits.split import (
@@ -68,6 +69,7 @@ __all__ = [
     "automatic_split",
     "check_leaks",
     "connected_groups",
+    "decode_outlines",
     "decode_scans",
     "download",
     "draw_pairs",
@@ -84,18 +86,20 @@ __all__ = [
     "prepare_dataset",
     "prepare_external",
     "read_external_site",
+    "read_mask",
     "reassign_split",
     "recognise_dataset",
     "scan_statistics",
     "site_inputs",
     "split_validation",
+    "tumour_mask",
     "unpack",
     "unused_name",
 ]
 
 _HOMES = {
     "audit.audit": ("AuditReport", "audit_folder"),
-    "cache": ("decode_scans", "scan_statistics"),
+    "cache": ("decode_outlines", "decode_scans", "scan_statistics"),
     "discovery.archives": ("is_archive", "unpack"),
     "discovery.install": ("unused_name",),
     "discovery.sources": ("SOURCES", "download"),
@@ -105,6 +109,7 @@ _HOMES = {
     "external": ("ExternalSet", "prepare_external"),
     "external_site": ("ExternalSite", "SourceData", "read_external_site", "site_inputs"),
     "manifest": ("Manifest", "Record"),
+    "masks": ("read_mask", "tumour_mask"),
     "preparation": ("PreparationOptions", "PreparedDataset", "prepare_dataset"),
     "splits.known_datasets": ("NICKPARVAR", "find_mask", "known_scan", "recognise_dataset"),
     "splits.split": (

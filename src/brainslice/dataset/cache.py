@@ -10,10 +10,12 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Shaped
+from jaxtyping import Float32, Shaped, UInt8
 
 from brainslice.arrays import InputBatch
 from brainslice.dataset.manifest import Manifest, Record
+from brainslice.dataset.masks import tumour_mask
+from brainslice.dataset.splits.known_datasets import find_mask
 from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.files import atomic_file
 from brainslice.preprocessing.intensity import grey_statistics
@@ -52,6 +54,39 @@ def decode_scans(manifest: Manifest, recipe: Recipe, cache: Path, progress: Prog
     path = cache / f"scans-{_key(manifest, recipe.digest)}.npy"
     shape = (len(manifest.records), recipe.size, recipe.size)
     return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, recipe, progress))
+
+
+def decode_outlines(
+    manifest: Manifest, recipe: Recipe, cache: Path, progress: Progress = silent
+) -> UInt8[np.ndarray, "n h w8"]:
+    """Bring the outline of every lesion into the network's frame, or find that this has been done before.
+
+    Args:
+        manifest: The scans; ``find_mask`` says where their outlines are.
+        recipe: How a scan becomes network input.
+        cache: The folder that keeps the arrays.
+        progress: Called with the number of scans done.
+
+    Returns:
+        Pixels of the lesions ``(n, size, size / 8)``, eight a byte along the last axis; zero where none is known.
+
+    Raises:
+        UnreadableScanError: An outline is damaged.
+        ResourceError: The disk is full.
+    """
+    masks = [found for record in manifest.records if (found := find_mask(manifest, record)) is not None]
+    method = f"{recipe.digest} {[(path.name, path.stat().st_size, mirrored) for path, mirrored in masks]}"
+    path = cache / f"outlines-{_key(manifest, method)}.npy"
+
+    def rows() -> Iterator[_Row]:
+        for number, record in enumerate(manifest.records):
+            progress("reading outlines", number + 1, len(manifest.records))
+            outline = tumour_mask(manifest, record, recipe)
+            empty = np.zeros((recipe.size, recipe.size // 8), np.uint8)
+            yield empty if outline is None else np.packbits(outline, axis=-1)
+
+    shape = (len(manifest.records), recipe.size, recipe.size // 8)
+    return _kept(path, shape, np.dtype(np.uint8), rows)
 
 
 def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent) -> Float32[np.ndarray, "n features"]:

@@ -11,17 +11,19 @@ from __future__ import annotations
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32
+from jaxtyping import Float, Float32
 
-from brainslice.arrays import Features, Logits, MemberLogits
+from brainslice.arrays import Logits, MemberLogits
 from brainslice.errors import BundleError, UsageError
 from brainslice.files import atomic_file
 
 HEAD_FILE: Final = "head.npz"
 """The head's arrays in a bundle."""
+
+HeadInput: TypeAlias = Float[np.ndarray, "n f"] | Float[np.ndarray, "n h w f"]
 
 _PARTS: Final = ("kernel", "bias", "rate")
 
@@ -34,11 +36,14 @@ class LinearHead:
         kernel: What each feature's mean adds to each logit ``(f, k)``.
         bias: What each logit holds without any feature ``(k,)``.
         rate: The share of draws in which each feature is left out ``(f,)``, from 0 to below 1.
+        by_position: Whether the head acts at every position and pools by log-mean-exp, as the pyramid head does. It
+            then takes features ``(n, h, w, f)`` where it would take their means ``(n, f)``.
     """
 
     kernel: Float32[np.ndarray, "f k"]
     bias: Float32[np.ndarray, " k"]
     rate: Float32[np.ndarray, " f"]
+    by_position: bool = False
 
     def __post_init__(self) -> None:
         """Refuse arrays that do not belong together, or are no numbers to work with."""
@@ -51,23 +56,23 @@ class LinearHead:
             msg = f"dropout rates must be in [0, 1), got {self.rate.min():g} to {self.rate.max():g}"
             raise UsageError(msg)
 
-    def logits(self, features: Features) -> Logits:
+    def logits(self, features: HeadInput) -> Logits:
         """Give the logits of the whole network, nothing left out.
 
         Args:
-            features: Each feature's spatial mean ``(n, f)``.
+            features: Each feature's spatial mean ``(n, f)``, or all positions ``(n, h, w, f)`` where ``by_position``.
         """
         whole: Logits = features @ self.kernel + self.bias
-        return whole
+        return _log_mean_exp(whole) if self.by_position else whole
 
-    def draw(self, features: Features, draws: int = 100, seed: int = 0) -> MemberLogits:
+    def draw(self, features: HeadInput, draws: int = 100, seed: int = 0) -> MemberLogits:
         """Give the logits of networks that dropout has thinned.
 
         Every scan is asked of the same thinned networks, so its draws depend neither on what lies beside it nor on when
         it is asked: the same seed gives the same numbers.
 
         Args:
-            features: Each feature's spatial mean ``(n, f)``.
+            features: Each feature's spatial mean ``(n, f)``, or all positions ``(n, h, w, f)`` where ``by_position``.
             draws: How many networks.
             seed: Which networks.
 
@@ -82,15 +87,16 @@ class LinearHead:
             Localization Using Convolutional Networks, CVPR 2015, for leaving out whole channels.
         """
         count, classes = self.kernel.shape
-        if draws < 1 or features.shape[1] != count:
-            msg = f"at least 1 draw over {count} features must be asked for, got {draws} over {features.shape[1]}"
+        if draws < 1 or features.shape[-1] != count or features.ndim != (4 if self.by_position else 2):
+            wanted = f"(n, h, w, {count})" if self.by_position else f"(n, {count})"
+            msg = f"dropout needs at least 1 draw and features {wanted}, got {draws} and {features.shape}"
             raise UsageError(msg)
         kept = np.random.default_rng(seed).random((draws, count)) >= self.rate
         # What is kept is scaled up, so that the mean over all draws is the whole network's answer.
         thinned = (kept / (1.0 - self.rate))[..., np.newaxis] * self.kernel
         flat = thinned.transpose(1, 0, 2).reshape(count, draws * classes).astype(np.float32)
-        drawn = (features.astype(np.float32) @ flat).reshape(len(features), draws, classes) + self.bias
-        return np.asarray(drawn)
+        drawn = (features.astype(np.float32) @ flat).reshape(*features.shape[:-1], draws, classes) + self.bias
+        return np.asarray(_log_mean_exp(drawn) if self.by_position else drawn)
 
     def save(self, path: Path) -> None:
         """Write the arrays, whole or not at all.
@@ -99,7 +105,7 @@ class LinearHead:
             ResourceError: The disk is full.
         """
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, kernel=self.kernel, bias=self.bias, rate=self.rate)
+            np.savez(stream, kernel=self.kernel, bias=self.bias, rate=self.rate, by_position=self.by_position)
 
     @classmethod
     def read(cls, path: Path) -> LinearHead:
@@ -111,10 +117,17 @@ class LinearHead:
         try:
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 kernel, bias, rate = (arrays[name] for name in _PARTS)
-            return cls(kernel, bias, rate)
+                by_position = bool(arrays["by_position"]) if "by_position" in arrays else False
+            return cls(kernel, bias, rate, by_position)
         except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, UsageError) as error:
             msg = f"{path}: must hold a head's {', '.join(_PARTS)} ({error}); copy the bundle again or train a new one"
             raise BundleError(msg) from error
 
     def _arrays(self) -> tuple[np.ndarray, ...]:
         return (self.kernel, self.bias, self.rate)
+
+
+def _log_mean_exp(maps: Float[np.ndarray, "n h w ..."]) -> Float[np.ndarray, "n ..."]:
+    highest = maps.max(axis=(1, 2), keepdims=True)
+    means = np.log(np.exp(maps - highest).mean(axis=(1, 2), keepdims=True)) + highest
+    return np.asarray(means[:, 0, 0])

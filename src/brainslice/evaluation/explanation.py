@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from jaxtyping import Int
 
-from brainslice.evaluation.masks import tumour_mask
+from brainslice.dataset.masks import tumour_mask
 from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import atomic_folder
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample

@@ -12,9 +12,9 @@ import numpy as np
 
 from brainslice.arrays import Decisions, Groups, Logits, Mask, NetworkInput, Scores
 from brainslice.counterfactual import MirrorTwins, mirror_region, mirror_twins, opposite, widened
+from brainslice.dataset.masks import read_mask, tumour_mask
 from brainslice.decision.verdict import Verdict
 from brainslice.errors import DatasetError
-from brainslice.evaluation.masks import read_mask, tumour_mask
 from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample

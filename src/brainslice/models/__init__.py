@@ -14,7 +14,7 @@ from brainslice.lazy import lazy_names
 if TYPE_CHECKING:
     from brainslice.models.adaptation_loss import AdaptationLoss, adaptation_targets, tumour_or_healthy
     from brainslice.models.augmentation import AugmentationConfig, reseed, train_ready
-    from brainslice.models.build import HEAD, Network, NetworkConfig, Stage, pooled_features, set_trainable
+    from brainslice.models.build import Network, NetworkConfig, Stage, pooled_features, set_trainable
     from brainslice.models.ensemble import pack_graphs
     from brainslice.models.export import (
         ParityReport,
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
         parity,
         save_network,
     )
+    from brainslice.models.head import HEAD
     from brainslice.models.losses import LossConfig, Tensor, class_weights, mixup, one_hot, sample_weights
     from brainslice.models.weights import SHIPPED_WEIGHTS, weights_digest
 
@@ -60,9 +61,10 @@ __all__ = [
 _HOMES = {
     "adaptation_loss": ("AdaptationLoss", "adaptation_targets", "tumour_or_healthy"),
     "augmentation": ("AugmentationConfig", "reseed", "train_ready"),
-    "build": ("HEAD", "Network", "NetworkConfig", "Stage", "pooled_features", "set_trainable"),
+    "build": ("Network", "NetworkConfig", "Stage", "pooled_features", "set_trainable"),
     "ensemble": ("pack_graphs",),
     "export": ("ParityReport", "export_frozen_part", "export_onnx", "extract_head", "parity", "save_network"),
+    "head": ("HEAD",),
     "losses": ("LossConfig", "Tensor", "class_weights", "mixup", "one_hot", "sample_weights"),
     "weights": ("SHIPPED_WEIGHTS", "weights_digest"),
 }

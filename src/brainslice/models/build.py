@@ -1,7 +1,8 @@
-"""From a plan to a network whose logits explain themselves.
+"""EfficientNet with a head that returns logits and class maps from one pass.
 
-Average pooling and a dense layer commute: the same dense layer on the unpooled features gives one map a class
-whose spatial mean is the logit. So the network returns both from one pass.
+The head applies one dense layer to the unpooled features, which gives one map a class, and pools each map to a logit. A
+pooling under which adding a constant to a map adds it to the logit has gradients that sum to one over the positions.
+So gradient Grad-CAM at these features is ``relu(map - bias) / (h·w)`` exactly, for the mean and for log-mean-exp alike.
 """
 
 from __future__ import annotations
@@ -19,13 +20,8 @@ from jaxtyping import Float32
 
 from brainslice.errors import ConfigError, DownloadError
 from brainslice.models.backbones import Backbone, get_backbone
+from brainslice.models.head import attach_head, head_bias, is_head_layer, pooled_layer
 from brainslice.models.weights import check_file, load_arrays
-
-FEATURES = "features"
-"""The layer whose output the head sees: what gradient Grad-CAM is asked about by default."""
-
-HEAD = "class_maps"
-"""The one dense layer: from features to class maps."""
 
 Stage: TypeAlias = Literal["head", "tail", "all"]
 """What training may change: the head alone, the last blocks and the head, or everything."""
@@ -45,7 +41,12 @@ class NetworkConfig:
         weights: ``imagenet`` to download them, a local file, or None to start from chance. A ``.keras`` file
             of a whole network of this plan brings its head along; any other file holds the backbone alone.
         seed: Where every random draw of the building and of the dropout starts.
-        multi_level: Whether the head also sees the activations at the cut and at the end of the last block.
+        multi_level: Whether the linear head also sees the activations at the cut and at the end of the last block.
+        head: ``linear``: a dense layer on the last features, class maps averaged to logits. ``pyramid``: the last
+            features are upsampled and joined with those at the cut, which gives class maps of twice the resolution.
+        healthy: Index of the healthy class, or None. With the pyramid head each class map is the difference to that
+            of the healthy class, pooled by log-mean-exp, so that a small lesion decides; without a healthy class
+            maps are averaged.
         precision: The number format of the backbone; the head is always float32.
     """
 
@@ -56,6 +57,8 @@ class NetworkConfig:
     weights: Path | str | None = "imagenet"
     seed: int = 42
     multi_level: bool = False
+    head: Literal["linear", "pyramid"] = "linear"
+    healthy: int | None = None
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
 
     def __post_init__(self) -> None:
@@ -69,6 +72,12 @@ class NetworkConfig:
             raise ConfigError(msg)
         if not 0 <= self.dropout < 1:
             msg = f"dropout must be in [0, 1), got {self.dropout}"
+            raise ConfigError(msg)
+        if self.healthy is not None and not 0 <= self.healthy < self.classes:
+            msg = f"healthy must be the index of a class, 0 to {self.classes - 1}, got {self.healthy}"
+            raise ConfigError(msg)
+        if self.head == "pyramid" and self.multi_level:
+            msg = "multi_level must be false with head pyramid, which joins two levels already"
             raise ConfigError(msg)
         if isinstance(self.weights, str) and self.weights != "imagenet":
             msg = f"weights must be 'imagenet', a file or none, got {self.weights!r}"
@@ -101,8 +110,7 @@ class Network:
     @property
     def bias(self) -> Float32[np.ndarray, " k"]:
         """What the head adds to every class map, whatever the scan."""
-        values: Float32[np.ndarray, " k"] = keras.ops.convert_to_numpy(self.model.get_layer(HEAD).bias)
-        return values
+        return head_bias(self.model)
 
 
 def build(plan: NetworkConfig) -> Network:
@@ -120,9 +128,8 @@ def build(plan: NetworkConfig) -> Network:
     backbone = get_backbone(plan.backbone)
     with _repeatable(plan.seed), precision(plan.precision):
         grown = _grow(backbone, plan)
-        cut, top = grown.get_layer(backbone.cut).output, grown.output
-        levels = _levels(plan, cut, grown.get_layer("top_conv").input, top) if plan.multi_level else top
-        outputs = _head(plan, levels)
+        cut = grown.get_layer(backbone.cut).output
+        outputs = attach_head(plan, cut, grown)
         network = Network(
             config=plan,
             model=keras.Model(grown.inputs[0], outputs, name="whole"),
@@ -148,18 +155,20 @@ def set_trainable(network: Network, stage: Stage) -> None:
     tail = {layer.name for layer in network.trainable_part.layers}
     from_chance = stage == "all" and network.config.weights is None
     for layer in network.model.layers:
-        wanted = stage == "all" or layer.name == HEAD or (stage == "tail" and layer.name in tail)
+        wanted = stage == "all" or is_head_layer(layer.name) or (stage == "tail" and layer.name in tail)
         layer.trainable = wanted and (from_chance or not isinstance(layer, keras.layers.BatchNormalization))
 
 
 def pooled_features(network: Network) -> keras.Model:
-    """Give the part from the activations at the cut to each feature's spatial mean ``(n, c)``, sharing its layers.
+    """Give the part from the activations at the cut to the spatial means ``(n, c)`` of what the head starts from.
 
-    The head is linear and its logits are means over positions, so it needs no more of the features than their means.
+    The linear head needs no more than these: its logits are means over positions. The gate against scans of another
+    kind is fitted on them.
     """
+    layer = pooled_layer(network.config.head)
     cut = network.model.get_layer(get_backbone(network.config.backbone).cut).output
-    features = network.model.get_layer(FEATURES).output
-    return keras.Model(cut, keras.layers.GlobalAveragePooling2D(dtype="float32")(features), name="pooled")
+    means = keras.layers.GlobalAveragePooling2D(name="features_mean", dtype="float32")
+    return keras.Model(cut, means(network.model.get_layer(layer).output), name="pooled")
 
 
 def in_float32(network: Network) -> Network:
@@ -218,27 +227,6 @@ def _with_ours(backbone: Backbone, layer: keras.layers.Layer) -> keras.layers.La
     if isinstance(layer, keras.layers.Rescaling):
         return keras.layers.Identity(name=layer.name, dtype="float32")
     return type(layer).from_config(layer.get_config())
-
-
-def _levels(
-    plan: NetworkConfig, cut: keras.KerasTensor, last: keras.KerasTensor, top: keras.KerasTensor
-) -> keras.KerasTensor:
-    """Join three depths at the resolution of the last; average pooling keeps their global means."""
-    step, rest = divmod(cut.shape[1], top.shape[1])
-    if rest:
-        msg = f"image_size must be a multiple of 32 for multi-level features, got {plan.size}"
-        raise ConfigError(msg)
-    pooled = keras.layers.AveragePooling2D(step, name="pooled_cut", dtype="float32")(cut)
-    return keras.layers.Concatenate(name="levels", dtype="float32")([pooled, last, top])
-
-
-def _head(plan: NetworkConfig, features: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-    kept = keras.layers.SpatialDropout2D(plan.dropout, seed=plan.seed, name=FEATURES, dtype="float32")(features)
-    maps = keras.layers.Dense(plan.classes, name=HEAD, dtype="float32")(kept)
-    return {
-        "logits": keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(maps),
-        "class_maps": maps,
-    }
 
 
 @contextmanager

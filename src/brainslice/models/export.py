@@ -19,10 +19,14 @@ from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.decision.mc_dropout import LinearHead
 from brainslice.errors import ConfigError, ParityError
 from brainslice.files import atomic_file
-from brainslice.models.build import FEATURES, HEAD, Network, in_float32
+from brainslice.models.build import Network, in_float32
+from brainslice.models.head import FEATURES, HEAD, pooled_layer
 
 _OUTPUTS = ("logits", "class_maps")
 _EXPORTED = (*_OUTPUTS, "features")
+_OPTIONAL = "feature_maps"
+"""What the pyramid head's dense layer sees at every position, for Monte Carlo dropout."""
+
 _BATCH = 32
 
 
@@ -152,9 +156,13 @@ def save_network(network: Network, path: Path) -> None:
 
 def extract_head(network: Network) -> LinearHead:
     """Give the head's arrays, and how often training left each feature out."""
-    kernel, bias = (keras.ops.convert_to_numpy(array) for array in network.model.get_layer(HEAD).weights)
+    kernel = keras.ops.convert_to_numpy(network.model.get_layer(HEAD).kernel).astype(np.float32)
+    config = network.config
+    by_difference = config.head == "pyramid" and config.healthy is not None
+    if by_difference:
+        kernel = kernel - kernel[:, config.healthy, np.newaxis]
     rate = np.full(len(kernel), network.model.get_layer(FEATURES).rate, np.float32)
-    return LinearHead(kernel.astype(np.float32), bias.astype(np.float32), rate)
+    return LinearHead(kernel, network.bias.astype(np.float32), rate, by_position=by_difference)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:
@@ -162,9 +170,12 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _with_features(network: Network) -> keras.Model:
-    """Let the network also tell what its head sees of a scan, which is enough to know a strange one by."""
+    """Add the feature means, for out-of-distribution detection, and for the pyramid head the features themselves."""
     pool = keras.layers.GlobalAveragePooling2D(name="features_mean", dtype="float32")
-    outputs = {**network.model.output, "features": pool(network.model.get_layer(FEATURES).output)}
+    layer = network.model.get_layer
+    outputs = {**network.model.output, "features": pool(layer(pooled_layer(network.config.head)).output)}
+    if network.config.head == "pyramid":
+        outputs[_OPTIONAL] = layer(FEATURES).output
     return keras.Model(network.model.inputs[0], outputs, name="exported")
 
 
@@ -173,7 +184,7 @@ def _check_ends(graph: onnx.GraphProto) -> None:
     constants = {tensor.name for tensor in graph.initializer}
     inputs = sorted(value.name for value in graph.input if value.name not in constants)
     outputs = sorted(value.name for value in graph.output)
-    if inputs != ["scan"] or outputs != sorted(_EXPORTED):
+    if inputs != ["scan"] or sorted({*outputs} - {_OPTIONAL}) != sorted(_EXPORTED):
         msg = (
             f"the exported graph must turn scan into {', '.join(sorted(_EXPORTED))}, got "
             f"{', '.join(inputs)} into {', '.join(outputs)}; install the library versions of requirements.txt"
@@ -184,8 +195,14 @@ def _check_ends(graph: onnx.GraphProto) -> None:
 def _name_dimensions(graph: onnx.GraphProto, network: Network) -> None:
     """Write down the shapes we know: any number of scans, and maps of one size."""
     maps = (*network.map_shape, network.config.classes)
-    channels = network.model.get_layer(FEATURES).output.shape[-1]
-    known = {"scan": (), "logits": (network.config.classes,), "class_maps": maps, "features": (channels,)}
+    layer = network.model.get_layer
+    known = {
+        "scan": (),
+        "logits": (network.config.classes,),
+        "class_maps": maps,
+        "features": (layer(pooled_layer(network.config.head)).output.shape[-1],),
+        _OPTIONAL: layer(FEATURES).output.shape[1:],
+    }
     for value in (*graph.input, *graph.output):
         batch, *rest = value.type.tensor_type.shape.dim
         batch.dim_param = "n"

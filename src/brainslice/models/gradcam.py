@@ -17,7 +17,8 @@ from jaxtyping import Float, Float32
 
 from brainslice.arrays import ClassMaps, InputBatch, Labels
 from brainslice.errors import ConfigError
-from brainslice.models.build import FEATURES, Network
+from brainslice.models.build import Network
+from brainslice.models.head import FEATURES
 
 Tensor: TypeAlias = Any
 """What the backend computes with."""

@@ -101,15 +101,7 @@ class FocalLoss(CrossEntropyLoss):
         self.gamma = gamma
 
     def call(self, targets: Tensor, logits: Tensor) -> Tensor:
-        """Give one loss a scan.
-
-        Args:
-            targets: One-hot or blended labels ``(n, k)``.
-            logits: Raw scores ``(n, k)``.
-
-        Returns:
-            The losses ``(n,)``, in nats.
-        """
+        """Compute the loss of each scan ``(n,)``, in nats, as ``CrossEntropyLoss.call`` does."""
         logs = _log_probabilities(logits)
         # Off zero, where a power below one has no slope.
         doubt = keras.ops.maximum(-keras.ops.expm1(logs), _LEAST_DOUBT)
@@ -144,15 +136,7 @@ class RecallWeightedLoss(CrossEntropyLoss):
         self.weights = tuple(float(weight) for weight in weights)
 
     def call(self, targets: Tensor, logits: Tensor) -> Tensor:
-        """Give one loss a scan.
-
-        Args:
-            targets: One-hot or blended labels ``(n, k)``.
-            logits: Raw scores ``(n, k)``.
-
-        Returns:
-            The losses ``(n,)``, in nats.
-        """
+        """Compute the loss of each scan ``(n,)``, in nats, as ``CrossEntropyLoss.call`` does."""
         mean = sum(self.weights) / len(self.weights)
         shares = keras.ops.convert_to_tensor([weight / mean for weight in self.weights], dtype="float32")
         weight = keras.ops.sum(keras.ops.cast(targets, "float32") * shares, axis=-1)
@@ -161,6 +145,47 @@ class RecallWeightedLoss(CrossEntropyLoss):
     def get_config(self) -> dict[str, object]:
         """Give what is needed to make the same loss again."""
         return {**super().get_config(), "weights": list(self.weights)}
+
+
+@keras.saving.register_keras_serializable(package="brainslice")
+class PositionLoss(keras.losses.Loss):
+    """Cross-entropy at every position of the class maps, where a lesion's outline is known.
+
+    A position is of the scan's class by the share of its cell that the lesion covers, and of the healthy class by the
+    rest. Positions inside and outside weigh one half each, or the outside all where there is no lesion.
+    """
+
+    def __init__(self, healthy: int, **kwargs: object) -> None:
+        """Set the index of the healthy class."""
+        super().__init__(**kwargs)
+        self.healthy = healthy
+
+    def call(self, targets: Tensor, positions: Tensor) -> Tensor:
+        """Give one loss a scan.
+
+        Args:
+            targets: One-hot labels, then 1 where the outline is known and 0 elsewhere ``(n, k + 1)``.
+            positions: Class maps, then the coverage of each cell ``(n, mh, mw, k + 1)``.
+
+        Returns:
+            The losses ``(n,)``, in nats; 0 where the outline is not known.
+        """
+        ops = keras.ops
+        targets, positions = ops.cast(targets, "float32"), ops.cast(positions, "float32")
+        inside = positions[..., -1]
+        outside = 1 - inside
+        logs = ops.log_softmax(positions[..., :-1], axis=-1)
+        of_class = ops.sum(logs * targets[:, None, None, :-1], axis=-1)
+        losses = -(inside * of_class + outside * logs[..., self.healthy])
+        area = ops.sum(inside, axis=(1, 2))
+        half = 0.5 * ops.cast(area > 0, "float32")
+        weights = (half / ops.maximum(area, 0.5))[:, None, None] * inside
+        weights += ((1 - half) / ops.maximum(ops.sum(outside, axis=(1, 2)), 0.5))[:, None, None] * outside
+        return targets[:, -1] * ops.sum(losses * weights, axis=(1, 2))
+
+    def get_config(self) -> dict[str, object]:
+        """Give what is needed to make the same loss again."""
+        return {**super().get_config(), "healthy": self.healthy}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Int
+from jaxtyping import Bool, Float32, Int
 
 from brainslice.arrays import Labels
 from brainslice.errors import UsageError
@@ -16,7 +16,11 @@ from brainslice.models.losses import class_weights, mixup, one_hot, sample_weigh
 Rows: TypeAlias = Int[np.ndarray, " _"]
 Inputs: TypeAlias = Float32[np.ndarray, "_ ..."]
 Fetch: TypeAlias = Callable[[Rows, np.random.Generator], Inputs]
-Batch: TypeAlias = tuple[Inputs, Float32[np.ndarray, "b k"], Float32[np.ndarray, " b"]]
+Targets: TypeAlias = Float32[np.ndarray, "b k"] | dict[str, Float32[np.ndarray, "b _"]]
+"""One-hot labels; with outlines ``logits``, and ``positions`` with a column more, as ``PositionLoss`` takes them."""
+
+Weights: TypeAlias = Float32[np.ndarray, " b"] | dict[str, Float32[np.ndarray, " b"]]
+Batch: TypeAlias = tuple[Inputs, Targets, Weights]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,11 +31,13 @@ class TrainingData:
         rows: Which scans train ``(n,)``; a row may stand more than once.
         targets: One-hot classes ``(n, k)``.
         weights: How much a scan of each class counts ``(k,)``.
+        known: For which scans the class of every position is known ``(n,)``; None without outlines.
     """
 
     rows: Int[np.ndarray, " n"]
     targets: Float32[np.ndarray, "n k"]
     weights: Float32[np.ndarray, " k"]
+    known: Bool[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse an empty lesson."""
@@ -113,4 +119,9 @@ class BatchSequence:
         if self._shuffle.mixing is not None:
             mixed = mixup(inputs, targets, self._shuffle.mixing, generator)
             inputs, targets = mixed.images, mixed.targets
-        return inputs, targets, sample_weights(targets, self._lesson.weights)
+        weights = sample_weights(targets, self._lesson.weights)
+        if self._lesson.known is None:
+            return inputs, targets, weights
+        known = self._lesson.known[chosen, np.newaxis].astype(np.float32)
+        both = {"logits": targets, "positions": np.concatenate([targets, known], axis=1)}
+        return inputs, both, dict.fromkeys(both, weights)

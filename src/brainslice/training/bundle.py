@@ -101,6 +101,7 @@ def _draft(task: TrainingTask, manifest: Manifest, described: _Described) -> Bun
         temperature=described.temperature.value,
         threshold=task.config.inference.threshold,
         backbone=task.config.model.backbone,
+        head=task.network.config.head,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=_provenance(task, manifest),

@@ -11,12 +11,13 @@ import keras
 
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config, ModelConfig
-from brainslice.dataset.cache import decode_scans
+from brainslice.counterfactual import OutlinedScans
+from brainslice.dataset.cache import decode_outlines, decode_scans
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.known_datasets import NICKPARVAR
 from brainslice.dataset.splits.split import check_leaks
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
-from brainslice.errors import LeakError
+from brainslice.errors import ConfigError, LeakError
 from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.weights import SHIPPED_WEIGHTS
 from brainslice.paths import ProjectPaths, writes_project
@@ -24,6 +25,7 @@ from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
 from brainslice.training.history import Epoch, write_events, write_history, write_log
+from brainslice.training.lesions import TrainingPictures, add_counterfactuals
 from brainslice.training.recipes.frozen_features import fast_frozen_part
 from brainslice.training.recipes.full import fit_full
 from brainslice.training.recipes.quick import fit_quick
@@ -80,8 +82,7 @@ def train(
     network = _fresh_network(config, manifest)
     task = TrainingTask(
         network=network,
-        inputs=decode_scans(manifest, recipe, places.cache, progress),
-        labels=manifest.label_indices,
+        pictures=_training_pictures(division, recipe, config, places, progress),
         split=split,
         config=config,
         content=content_digest(manifest, recipe),
@@ -94,6 +95,25 @@ def train(
     finished: BundleResult = make_bundle(task, manifest, recipe, places)
     shutil.rmtree(places.workspace, ignore_errors=True)
     return TrainingResult(finished.bundle, epochs, (*_cut_short(config, epochs), *finished.notes))
+
+
+def _training_pictures(
+    division: SplitAssignment, recipe: Recipe, config: Config, places: ProjectPaths, progress: Progress
+) -> TrainingPictures:
+    """Give the scans, and counterfactual pictures of them where outlines are known and wanted."""
+    manifest, train = division.manifest, division.split.train
+    labels, healthy = manifest.label_indices, manifest.labels.healthy_index
+    settings = config.train.lesion
+    outlined = bool(settings.weight) and manifest.masks is not None
+    if outlined and config.augment.enabled and config.augment.mixup:
+        msg = "augment.mixup must be false for a set with outlines, got true; or set train.lesion.weight to 0"
+        raise ConfigError(msg)
+    inputs = decode_scans(manifest, recipe, places.cache, progress)
+    if not outlined:
+        return TrainingPictures.plain(inputs, labels, train)
+    outlines = decode_outlines(manifest, recipe, places.cache, progress)
+    scans = OutlinedScans(inputs, outlines, labels, healthy, train)
+    return add_counterfactuals(scans, settings, config.seed, places.cache, progress)
 
 
 def content_digest(manifest: Manifest, recipe: Recipe) -> str:
@@ -117,6 +137,8 @@ def _fresh_network(config: Config, manifest: Manifest) -> Network:
             weights=_first_weights(model),
             seed=config.seed,
             multi_level=model.multi_level,
+            head=model.head,
+            healthy=manifest.labels.healthy_index,
             precision="mixed_float16" if half else "float32",
         )
     )

@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from brainslice.arrays import Labels, Logits
 from brainslice.decision.temperature import Temperature, fit_temperature
 from brainslice.errors import CalibrationError
 from brainslice.metrics.calibration import negative_log_likelihood
-from brainslice.models.losses import LossConfig
+from brainslice.models.losses import LossConfig, PositionLoss
 from brainslice.progress import Progress
 from brainslice.training import checkpoint
 from brainslice.training.batches import BatchSequence
@@ -42,6 +42,8 @@ class StageConfig:
         ema_momentum: Judge and keep a moving average of the weights; None keeps the weights themselves.
         patience: Stop after this many epochs without a better validation score; None never stops early.
         minutes: Start no epoch after this long; None sets no limit.
+        position_weight: How much ``PositionLoss`` counts beside the loss of the logits.
+        healthy: Index of the healthy class, which ``PositionLoss`` needs.
     """
 
     name: str
@@ -55,6 +57,8 @@ class StageConfig:
     ema_momentum: float | None = None
     patience: int | None = None
     minutes: float | None = None
+    position_weight: float = 0.0
+    healthy: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -87,11 +91,18 @@ class ValidationScorer:
 
 def compile_model(model: keras.Model, plan: StageConfig, steps: int) -> None:
     """Give a model the stage's loss and optimizer; ``steps`` is the number of batches of an epoch."""
+    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
+    learnt: dict[str, Any] = {"loss": plan.loss.loss(), "weighted_metrics": [accuracy]}
+    if isinstance(model.output, dict) and plan.healthy is not None:
+        learnt = {
+            "loss": {"logits": learnt["loss"], "positions": PositionLoss(plan.healthy)},
+            "loss_weights": {"logits": 1.0, "positions": plan.position_weight},
+            "weighted_metrics": {"logits": [accuracy]},
+        }
     model.compile(
+        **learnt,
         optimizer=_optimizer(plan, steps),
-        loss=plan.loss.loss(),
         metrics=[],
-        weighted_metrics=[keras.metrics.CategoricalAccuracy(name="accuracy")],
         # TensorFlow's compiler needs minutes for what a laptop's processor then runs no faster.
         jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
     )
@@ -191,7 +202,8 @@ def _one_epoch(
         inputs, targets, weights = feed[step]
         model.reset_metrics()
         logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
-        steps.append((float(logs["loss"]), float(logs["accuracy"])))
+        accuracy = logs["logits_accuracy"] if isinstance(targets, dict) else logs["accuracy"]
+        steps.append((float(logs["loss"]), float(accuracy)))
         progress(f"training the {plan.name}", number * len(feed) + step + 1, plan.epochs * len(feed))
     loss, accuracy = np.mean(steps, axis=0)
     return float(loss), float(accuracy)

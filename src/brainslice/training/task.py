@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -18,6 +18,7 @@ from brainslice.models.losses import LossConfig
 from brainslice.models.weights import weights_digest
 from brainslice.progress import Progress
 from brainslice.training.batches import Shuffle, TrainingData, make_training_data
+from brainslice.training.lesions import TrainingPictures
 from brainslice.training.stage import StageConfig
 
 
@@ -27,8 +28,7 @@ class TrainingTask:
 
     Attributes:
         network: Fresh, with its first weights.
-        inputs: All scans of the set as the network sees them ``(n, h, w)``.
-        labels: Their classes ``(n,)``.
+        pictures: All scans of the set as the network sees them, and what is added to them for training.
         split: Which of them train and which validate.
         config: All settings.
         content: Digest of the scans in their order and of how they were made network input.
@@ -38,8 +38,7 @@ class TrainingTask:
     """
 
     network: Network
-    inputs: InputBatch
-    labels: Labels
+    pictures: TrainingPictures
     split: Split
     config: Config
     content: str
@@ -47,11 +46,27 @@ class TrainingTask:
     workspace: Path
     progress: Progress
 
+    @property
+    def inputs(self) -> InputBatch:
+        """All scans of the set as the network sees them ``(n, h, w)``."""
+        return self.pictures.inputs
+
+    @property
+    def labels(self) -> Labels:
+        """Their classes ``(n,)``."""
+        return self.pictures.labels[: len(self.pictures.inputs)]
+
+    @property
+    def outlines(self) -> bool:
+        """Whether the class maps are supervised position by position."""
+        return self.pictures.outlines is not None
+
     def fingerprint(self) -> str:
         """Digest of everything the result depends on; call it before training."""
         settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
         classes = hashlib.sha256(self.labels.tobytes()).hexdigest()
-        parts = [settings, self.content, classes, self.split.digest, weights_digest(self.network.model)]
+        parts = [settings, self.content, self.pictures.digest, classes, self.split.digest]
+        parts += [weights_digest(self.network.model)]
         parts += [keras.__version__, keras.config.backend()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
@@ -69,15 +84,16 @@ class TrainingTask:
 
     def training_data(self) -> TrainingData:
         """Set up what is to be learnt from the split's training scans."""
-        train = self.config.train
-        return make_training_data(
-            self.split.train,
-            self.labels,
+        train, pictures = self.config.train, self.pictures
+        data = make_training_data(
+            pictures.rows,
+            pictures.labels,
             self.network.config.classes,
             weighted=train.class_weights,
             oversampled=train.oversampling,
             seed=self.config.seed,
         )
+        return replace(data, known=pictures.known[data.rows]) if self.outlines else data
 
     def stage(self, name: str, epochs: int, lr: float, minutes: float | None = None) -> StageConfig:
         """Plan one stage after the configuration."""
@@ -94,6 +110,8 @@ class TrainingTask:
             ema_momentum=train.ema_momentum if train.ema else None,
             patience=train.early_stopping_patience if train.early_stopping else None,
             minutes=minutes,
+            position_weight=train.lesion.weight,
+            healthy=self.network.config.healthy if self.outlines else None,
         )
 
 
@@ -109,4 +127,9 @@ def augmentation_config(config: Config) -> AugmentationConfig:
         translation=augment.translation,
         brightness=augment.brightness,
         contrast=augment.contrast,
+        gamma=augment.gamma,
+        bias_field=augment.bias_field,
+        noise=augment.noise,
+        blur=augment.blur,
+        inversion=augment.inversion,
     )

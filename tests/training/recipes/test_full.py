@@ -4,7 +4,8 @@ from collections.abc import Callable
 
 import pytest
 
-from brainslice.models.build import HEAD, Network
+from brainslice.models.build import Network
+from brainslice.models.head import HEAD
 from brainslice.training.recipes.full import fit_full
 from brainslice.training.task import TrainingTask
 from small_training import StoppedError, Witness, arrays_of, changed, stopping

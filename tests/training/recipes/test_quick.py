@@ -7,7 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.models.build import HEAD, Network
+from brainslice.models.build import Network
+from brainslice.models.head import HEAD
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
 from small_training import StoppedError, Witness, arrays_of, changed, keras_trunk, stopping

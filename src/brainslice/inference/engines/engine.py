@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
+from jaxtyping import Float
 
 from brainslice.arrays import ClassMaps, Features, InputBatch, Logits, MemberLogits
 from brainslice.errors import BundleError
@@ -18,8 +19,9 @@ class EngineOutput:
 
     Attributes:
         logits: Raw class scores ``(n, k)``.
-        class_maps: What each position adds to each logit ``(n, mh, mw, k)``; the spatial mean is the logit.
+        class_maps: The score of each class at each position ``(n, mh, mw, k)``, which the head pools to logits.
         features: What the head saw ``(n, f)``, the members' side by side; ``f`` is 0 where the graph does not tell.
+        feature_maps: What the pyramid head sees at every position ``(n, mh, mw, f)``; only where it was asked for.
         member_logits: The logits of each member of an ensemble ``(n, m, k)``, whose mean are ``logits``; None where
             there is one network alone.
     """
@@ -28,6 +30,7 @@ class EngineOutput:
     class_maps: ClassMaps
     features: Features
     member_logits: MemberLogits | None = None
+    feature_maps: Float[np.ndarray, "n mh mw f"] | None = None
 
     def __post_init__(self) -> None:
         """Refuse numbers that nothing can be concluded from."""

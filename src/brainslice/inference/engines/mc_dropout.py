@@ -8,6 +8,7 @@ from brainslice.arrays import InputBatch
 from brainslice.decision.mc_dropout import HEAD_FILE, LinearHead
 from brainslice.errors import UsageError
 from brainslice.inference.engines.engine import Engine, EngineOutput
+from brainslice.inference.engines.onnx_engine import OnnxEngine
 from brainslice.inference.predictor import Predictor
 
 _LEAST = 2
@@ -28,7 +29,8 @@ class McDropoutEngine:
     def run(self, batch: InputBatch) -> EngineOutput:
         """Answer for several scans at once; see ``Engine.run``."""
         output = self._engine.run(batch)
-        return replace(output, member_logits=self._head.draw(output.features, self._draws))
+        features = output.features if output.feature_maps is None else output.feature_maps
+        return replace(output, member_logits=self._head.draw(features, self._draws), feature_maps=None)
 
 
 def with_mc_dropout(predictor: Predictor, draws: int) -> Predictor:
@@ -57,4 +59,7 @@ def with_mc_dropout(predictor: Predictor, draws: int) -> Predictor:
         msg = f"{bundle.folder}: holds no {HEAD_FILE}, so dropout cannot be drawn; train a new bundle"
         raise UsageError(msg)
     head = LinearHead.read(bundle.path(HEAD_FILE))
-    return replace(predictor, engine=McDropoutEngine(predictor.engine, head, draws))
+    engine = predictor.engine
+    if head.by_position and isinstance(engine, OnnxEngine):
+        engine = engine.with_feature_maps()
+    return replace(predictor, engine=McDropoutEngine(engine, head, draws))

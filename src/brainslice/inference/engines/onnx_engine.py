@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from copy import copy
 from pathlib import Path
 from typing import Final
 
@@ -21,6 +22,9 @@ OUTPUTS: Final = ("logits", "class_maps")
 
 FEATURES: Final = "features"
 """The output with what the head sees; graphs of older bundles lack it."""
+
+FEATURE_MAPS: Final = "feature_maps"
+"""The output of the pyramid head's features at every position."""
 
 MEMBER_LOGITS: Final = "member_logits"
 """The output that ensembles have besides: the logits of each member."""
@@ -48,6 +52,19 @@ class OnnxEngine:
             msg = f"{path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
         self._wanted = [*OUTPUTS, *(name for name in (FEATURES, MEMBER_LOGITS) if name in self._graph.output_names)]
+
+    def with_feature_maps(self) -> OnnxEngine:
+        """Give an engine on the same session that also returns the features at every position.
+
+        Raises:
+            BundleError: The graph has no such output.
+        """
+        if FEATURE_MAPS not in self._graph.output_names:
+            msg = f"{self._graph.path}: the graph must have the output {FEATURE_MAPS}; {_REMEDY}"
+            raise BundleError(msg)
+        other = copy(self)
+        other.__dict__["_wanted"] = [*self._wanted, FEATURE_MAPS]
+        return other
 
     def run(self, batch: InputBatch) -> EngineOutput:
         """Answer for several scans at once; see ``Engine.run``."""

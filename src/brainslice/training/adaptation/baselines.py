@@ -19,7 +19,8 @@ from brainslice.decision.threshold_search import TumourScores, search_threshold
 from brainslice.evaluation.site_comparison import Method
 from brainslice.metrics.classification import confusion, macro_f1
 from brainslice.models.adaptation_loss import adaptation_targets, tumour_or_healthy
-from brainslice.models.build import HEAD, pooled_features, set_trainable
+from brainslice.models.build import pooled_features, set_trainable
+from brainslice.models.head import HEAD
 from brainslice.models.losses import one_hot
 from brainslice.progress import Progress
 from brainslice.training.adaptation.batchnorm import adapt_batchnorm
@@ -202,6 +203,8 @@ def _as_they_are(inputs: Inputs) -> Inputs:
 
 
 def _head(ground: AdaptationData) -> tuple[keras.Model, _Carry]:
+    if ground.network.config.head == "pyramid":
+        return trainable_part_of(ground), _as_they_are
     pooled = pooled_features(ground.network)
     head = ground.network.model.get_layer(HEAD)
     features = keras.Input(pooled.output.shape[1:])

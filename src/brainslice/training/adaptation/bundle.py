@@ -164,7 +164,7 @@ def _draft(
     moved: AdaptedModel, outcome: Outcome, config: Config, checked: GraphParity, gate: StoredOodDetector
 ) -> BundleDraft:
     ground, info = moved.data, moved.data.bundle.info
-    kept = ("labels", "recipe", "backbone", "class_map_shape")
+    kept = ("labels", "recipe", "backbone", "head", "class_map_shape")
     told = {"weights_digest": weights_digest(ground.network.model)}
     return BundleDraft(
         **{name: getattr(info, name) for name in kept},

@@ -27,7 +27,14 @@ from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress
 from brainslice.training.bundle import KERAS_FILE
 from brainslice.training.pipeline import content_digest
-from brainslice.training.recipes.feature_cache import CachedFeatures, FrozenFeatures, Trunk, Views, cache_features
+from brainslice.training.recipes.feature_cache import (
+    CachedFeatures,
+    FrozenFeatures,
+    Trunk,
+    Views,
+    cache_features,
+    grey_pictures,
+)
 from brainslice.training.recipes.frozen_features import fast_frozen_part
 from brainslice.training.task import augmentation_config
 
@@ -102,7 +109,7 @@ def load_adaptation_data(
     shelf = _shelf(places, network, (content_digest(origin.manifest, recipe),))
     rows = np.sort(np.concatenate([replay, held_out]))
     decoded = decode_scans(origin.manifest, recipe, places.cache, progress)
-    known = cache_features(shelf, decoded, rows, lambda scans, _: scans, trunk, progress)
+    known = cache_features(shelf, grey_pictures(decoded), rows, lambda scans, _: scans, trunk, progress)
     return AdaptationData(
         bundle=opened,
         recipe=recipe,
@@ -143,7 +150,9 @@ def _network(bundle: ModelBundle, config: Config, recipe: Recipe) -> Network:
         dropout=config.model.dropout,
         weights=bundle.path(KERAS_FILE),
         seed=config.seed,
-        multi_level=config.model.multi_level,
+        multi_level=info.head == "linear" and config.model.multi_level,
+        head=info.head,
+        healthy=bundle.labels.healthy_index,
     )
     return build(plan)
 
@@ -174,7 +183,9 @@ def _views(inputs: InputBatch, looking: _Looking) -> tuple[FrozenFeatures, ...]:
             return np.asarray(chance(scans, training=True))
 
         rows = np.arange(len(inputs))
-        views.append(np.array(cache_features(shelf, inputs, rows, look, looking.trunk, looking.progress)))
+        views.append(
+            np.array(cache_features(shelf, grey_pictures(inputs), rows, look, looking.trunk, looking.progress))
+        )
     return tuple(views)
 
 

@@ -22,10 +22,11 @@ from brainslice.errors import ResourceError
 from brainslice.files import full_disk_error, write_text
 from brainslice.progress import Progress
 
-Views: TypeAlias = Float32[np.ndarray, "b h w 1"]
+Views: TypeAlias = Float32[np.ndarray, "b h w channels"]
 FrozenFeatures: TypeAlias = Float16[np.ndarray, "n ah aw c"]
 Augment: TypeAlias = Callable[[Views, int], Views]
 Trunk: TypeAlias = Callable[[Views], Float32[np.ndarray, "b ah aw c"]]
+Pictures: TypeAlias = Callable[[Int[np.ndarray, " b"]], Views]
 
 _BLOCK = 32
 
@@ -59,9 +60,14 @@ class CachedFeatures:
         return self.folder / f"{self._stem}.done"
 
 
+def grey_pictures(inputs: InputBatch) -> tuple[int, Pictures]:
+    """Give scans ``(n, h, w)`` in the form that ``cache_features`` takes."""
+    return len(inputs), lambda rows: inputs[rows].astype(np.float32)[..., np.newaxis]
+
+
 def cache_features(
     shelf: CachedFeatures,
-    inputs: InputBatch,
+    pictures: tuple[int, Pictures],
     rows: Int[np.ndarray, " m"],
     look: Augment,
     trunk: Trunk,
@@ -74,7 +80,7 @@ def cache_features(
 
     Args:
         shelf: Where to keep them.
-        inputs: All scans of the set ``(n, h, w)``.
+        pictures: How many there are, and what gives some of them ``(b, h, w, c)``.
         rows: Which of them are wanted.
         look: Makes a block's view; it is told the block's number to draw from.
         trunk: The frozen part of the network.
@@ -87,14 +93,15 @@ def cache_features(
         ResourceError: The disk is full.
     """
     shelf.folder.mkdir(parents=True, exist_ok=True)
+    count, give = pictures
     with full_disk_error(shelf.arrays):
-        arrays, done = _open(shelf, len(inputs))
-        wanted = np.zeros(len(inputs), bool)
+        arrays, done = _open(shelf, count)
+        wanted = np.zeros(count, bool)
         wanted[rows] = True
-        for block in range(0, len(inputs), _BLOCK):
+        for block in range(0, count, _BLOCK):
             missing = (wanted & ~done)[block : block + _BLOCK]
             if missing.any():
-                views = look(inputs[block : block + _BLOCK].astype(np.float32)[..., np.newaxis], block // _BLOCK)
+                views = look(give(np.arange(block, min(block + _BLOCK, count))), block // _BLOCK)
                 places = block + np.flatnonzero(missing)
                 arrays[places] = trunk(views[missing])
                 done[places] = True

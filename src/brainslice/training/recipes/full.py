@@ -24,14 +24,15 @@ def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
         What happened in each epoch.
     """
     train = task.config.train
-    model = train_ready(task.network, augmentation(task.augmentation_config, task.config.seed))
+    layers = augmentation(task.augmentation_config, task.config.seed)
+    model = train_ready(task.network, layers, outlines=task.outlines)
     lesson = task.training_data()
 
     def fetch(rows: Rows, _: np.random.Generator) -> Inputs:
-        return np.asarray(task.inputs[rows, ..., np.newaxis], np.float32)
+        return task.pictures.batch(rows)
 
     feed = BatchSequence(lesson, fetch, task.shuffle)
-    held_out = fetch(task.split.validation, np.random.default_rng(0))
+    held_out = task.pictures.batch(task.split.validation)[..., :1]
     examine = ValidationScorer(
         lambda: np.asarray(task.network.model.predict(held_out, batch_size=_SCORING_BATCH, verbose=0)["logits"]),
         task.labels[task.split.validation],

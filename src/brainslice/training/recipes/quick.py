@@ -1,22 +1,25 @@
 """The recipe ``quick``: train above the cut only, from activations that were computed once.
 
-The trunk never changes, so its activations of every scan and of a few augmented views of it are cached. First the head
-learns from pooled features, then the last blocks and the head together. MixUp blends activations at the cut, where it
-would blend pictures in the recipe ``full`` (manifold MixUp).
+The frozen part never changes, so its activations of every picture and of a few augmented views are cached. A
+linear head first learns from pooled features, then the last blocks and the head together; the pyramid head skips that.
+Where outlines are known, the share of each cell that the lesion covers is one more channel of the activations. MixUp
+blends activations at the cut, where it would blend pictures in the recipe ``full`` (manifold MixUp).
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 import numpy as np
 from jaxtyping import Float32
 
 from brainslice.arrays import Logits
-from brainslice.models.augmentation import augmentation, reseed
-from brainslice.models.build import HEAD, pooled_features, set_trainable
+from brainslice.models.augmentation import augmentation, reseed, with_positions
+from brainslice.models.build import pooled_features, set_trainable
+from brainslice.models.head import HEAD
 from brainslice.models.weights import weights_digest
 from brainslice.training.batches import BatchSequence, Inputs, Rows
 from brainslice.training.history import Epoch
@@ -45,7 +48,9 @@ def fit_quick(task: TrainingTask, trunk: Trunk) -> tuple[Epoch, ...]:
     """
     fingerprint = task.fingerprint()
     seen = _Seen(task, _all_views(task, trunk))
-    epochs = _train_head(task, seen, StageContext(fingerprint, task.workspace / "head.npz", (), task.progress))
+    epochs: tuple[Epoch, ...] = ()
+    if task.config.model.head == "linear":
+        epochs = _train_head(task, seen, StageContext(fingerprint, task.workspace / "head.npz", (), task.progress))
     if task.config.train.quick.epochs < 1:
         return epochs
     return _train_tail(task, seen, StageContext(fingerprint, task.workspace / "tail.npz", epochs, task.progress))
@@ -63,19 +68,24 @@ class _Seen:
         return _gather(self.views, chosen, rows)
 
     def held_out(self) -> Inputs:
-        return np.asarray(self.views[0][self.task.split.validation], np.float32)
+        channels = self.task.network.frozen_part.output.shape[-1]
+        return np.asarray(self.views[0][self.task.split.validation][..., :channels], np.float32)
 
 
 def _all_views(task: TrainingTask, trunk: Trunk) -> tuple[FrozenFeatures, ...]:
     config, network = task.config, task.network
-    shape = tuple(network.frozen_part.output.shape[1:])
+    *cells, channels = network.frozen_part.output.shape[1:]
+    shape = (*cells, channels + 1) if task.outlines else (*cells, channels)
+    run = partial(_with_coverage, trunk) if task.outlines else trunk
+    pictures = task.pictures
     chance = augmentation(task.augmentation_config, config.seed)
     frozen = weights_digest(network.frozen_part)
     views = []
     for number in range(1 + (config.train.quick.views if config.augment.enabled else 0)):
         drawn = (config.seed, number, repr(task.augmentation_config)) if number else ()
-        shelf = CachedFeatures(task.cache, (task.content, frozen, network.config.backbone, *drawn), shape)
-        rows = task.split.train if number else np.concatenate([task.split.train, task.split.validation])
+        key = (task.content, *([pictures.digest] if task.outlines else []), frozen, network.config.backbone, *drawn)
+        shelf = CachedFeatures(task.cache, key, shape)
+        rows = pictures.rows if number else np.concatenate([pictures.rows, task.split.validation])
 
         def look(scans: Views, block: int, number: int = number) -> Views:
             if number == 0:
@@ -83,10 +93,19 @@ def _all_views(task: TrainingTask, trunk: Trunk) -> tuple[FrozenFeatures, ...]:
             reseed(chance, (config.seed, number, block))
             return np.asarray(chance(scans, training=True))
 
-        views.append(cache_features(shelf, task.inputs, rows, look, trunk, task.progress))
+        views.append(cache_features(shelf, (len(pictures), pictures.batch), rows, look, run, task.progress))
     if sum(view.nbytes for view in views) <= _KEPT_IN_MEMORY:
         return tuple(np.array(view) for view in views)
     return tuple(views)
+
+
+def _with_coverage(trunk: Trunk, views: Views) -> Float32[np.ndarray, "b ah aw c"]:
+    """Give the activations of the scans, then the share of each cell that the second channel covers."""
+    activations = trunk(views[..., :1])
+    rows, columns = activations.shape[1:3]
+    count, height, width, _ = views.shape
+    cells = views[..., 1].reshape(count, rows, height // rows, columns, width // columns).mean(axis=(2, 4)) / 255
+    return np.concatenate([activations, cells[..., np.newaxis].astype(np.float32)], axis=-1)
 
 
 def _train_head(task: TrainingTask, seen: _Seen, course: StageContext) -> tuple[Epoch, ...]:
@@ -110,10 +129,15 @@ def _train_head(task: TrainingTask, seen: _Seen, course: StageContext) -> tuple[
 
 def _train_tail(task: TrainingTask, seen: _Seen, course: StageContext) -> tuple[Epoch, ...]:
     tail = task.network.trainable_part
-    model = keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
+    scoring = model = keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
+    if task.outlines:
+        *cells, channels = tail.inputs[0].shape[1:]
+        seen_by_network = keras.Input((*cells, channels + 1))
+        outputs = with_positions(tail(seen_by_network[..., :-1]), seen_by_network[..., -1:])
+        model = keras.Model(seen_by_network, outputs, name="tail_positions")
     set_trainable(task.network, "tail")
     held_out = seen.held_out()
-    examine = ValidationScorer(lambda: _predict(model, held_out), task.labels[task.split.validation])
+    examine = ValidationScorer(lambda: _predict(scoring, held_out), task.labels[task.split.validation])
     quick = task.config.train.quick
     plan = task.stage("tail", quick.epochs, quick.lr, quick.minutes)
     return run_stage(model, BatchSequence(task.training_data(), seen.fetch, task.shuffle), examine, plan, course)

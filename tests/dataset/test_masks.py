@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from brainslice.dataset.masks import read_mask
 from brainslice.errors import UnreadableScanError
-from brainslice.evaluation.masks import read_mask
 from brainslice.preprocessing import Recipe
 from brainslice.scan.read import read_scan
 from drawn_heads import symmetric_head, with_lesion

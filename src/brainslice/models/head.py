@@ -1,0 +1,117 @@
+"""The head of a network: from the backbone's features to class maps and logits."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Final
+
+import keras
+import numpy as np
+from jaxtyping import Float32
+
+from brainslice.errors import ConfigError
+from brainslice.models.losses import Tensor
+
+if TYPE_CHECKING:
+    from brainslice.models.build import NetworkConfig
+
+FEATURES: Final = "features"
+"""The layer whose output the dense layer sees: what gradient Grad-CAM is asked about by default."""
+
+HEAD: Final = "class_maps"
+"""The one dense layer: from features to class maps."""
+
+TOP: Final = "top_activation"
+"""The last layer of every backbone."""
+
+_PYRAMID: Final = "pyramid"
+"""Prefix of the layers between backbone and dense layer in the pyramid head."""
+
+_CHANNELS: Final = 128
+
+
+def attach_head(config: NetworkConfig, cut: keras.KerasTensor, backbone: keras.Model) -> dict[str, keras.KerasTensor]:
+    """Give the outputs ``logits`` ``(n, k)`` and ``class_maps`` ``(n, mh, mw, k)`` of a network.
+
+    Args:
+        config: Which head, how many classes, how much dropout.
+        cut: The activations at the cut.
+        backbone: From scans to its last activations.
+
+    Raises:
+        ConfigError: The levels' sizes are no multiples of each other at this input size.
+    """
+    if config.head == "pyramid":
+        features = _pyramid(config, cut, backbone.output)
+    elif config.multi_level:
+        features = _levels(config, cut, backbone.get_layer("top_conv").input, backbone.output)
+    else:
+        features = backbone.output
+    kept = keras.layers.SpatialDropout2D(config.dropout, seed=config.seed, name=FEATURES, dtype="float32")(features)
+    healthy = config.healthy if config.head == "pyramid" else None
+    maps = keras.layers.Dense(config.classes, use_bias=healthy is None, name=HEAD, dtype="float32")(kept)
+    if healthy is None:
+        logits = keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(maps)
+        return {"logits": logits, "class_maps": maps}
+    differences = maps - maps[..., healthy : healthy + 1]
+    return {"logits": log_mean_exp(differences), "class_maps": differences}
+
+
+def log_mean_exp(maps: Tensor) -> Tensor:
+    """Pool maps ``(n, mh, mw, k)`` to ``log(mean(exp(map)))`` ``(n, k)``, near the maximum of a map with a peak.
+
+    Reference:
+        Pinheiro and Collobert, From Image-level to Pixel-level Labeling with Convolutional Networks, CVPR 2015,
+        equation 5, with ``r = 1``.
+    """
+    return keras.ops.logsumexp(maps, axis=(1, 2)) - math.log(maps.shape[1] * maps.shape[2])
+
+
+def pooled_layer(head: str) -> str:
+    """Name the layer whose spatial means stand for a scan: what the linear head sees, or the backbone's last layer."""
+    return TOP if head == "pyramid" else FEATURES
+
+
+def is_head_layer(name: str) -> bool:
+    """Tell by its name whether a layer belongs to the head rather than to the backbone."""
+    return name == HEAD or name.startswith(_PYRAMID)
+
+
+def head_bias(model: keras.Model) -> Float32[np.ndarray, " k"]:
+    """Give what the head adds to every class map, whatever the scan."""
+    head = model.get_layer(HEAD)
+    if not head.use_bias:
+        return np.zeros(head.units, np.float32)
+    values: Float32[np.ndarray, " k"] = keras.ops.convert_to_numpy(head.bias)
+    return values
+
+
+def _pyramid(config: NetworkConfig, cut: keras.KerasTensor, top: keras.KerasTensor) -> keras.KerasTensor:
+    """Join the last activations, upsampled, with those at the cut, which have twice their resolution.
+
+    Reference:
+        Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017.
+    """
+    step, rest = divmod(cut.shape[1], top.shape[1])
+    if rest:
+        msg = f"image_size must be a multiple of 32 for the pyramid head, got {config.size}"
+        raise ConfigError(msg)
+    layers = keras.layers
+    kept = layers.SpatialDropout2D(config.dropout, seed=config.seed + 1, name=f"{_PYRAMID}_dropout")(top)
+    above = layers.Conv2D(_CHANNELS, 1, name=f"{_PYRAMID}_top")(kept)
+    above = layers.UpSampling2D(step, interpolation="bilinear", name=f"{_PYRAMID}_up")(above)
+    beside = layers.Conv2D(_CHANNELS, 1, name=f"{_PYRAMID}_cut")(cut)
+    joined = layers.Activation("silu", name=f"{_PYRAMID}_join")(above + beside)
+    return layers.Conv2D(_CHANNELS, 3, padding="same", activation="silu", name=f"{_PYRAMID}_mix")(joined)
+
+
+def _levels(
+    config: NetworkConfig, cut: keras.KerasTensor, last: keras.KerasTensor, top: keras.KerasTensor
+) -> keras.KerasTensor:
+    """Join three depths at the resolution of the last; average pooling keeps their global means."""
+    step, rest = divmod(cut.shape[1], top.shape[1])
+    if rest:
+        msg = f"image_size must be a multiple of 32 for multi-level features, got {config.size}"
+        raise ConfigError(msg)
+    pooled = keras.layers.AveragePooling2D(step, name="pooled_cut", dtype="float32")(cut)
+    return keras.layers.Concatenate(name="levels", dtype="float32")([pooled, last, top])
