@@ -24,7 +24,7 @@ def scans() -> OutlinedScans:
     for label, kind in enumerate(KINDS):
         for patient in range(12):
             phantom = draw_phantom(kind, patient, 3, 5)
-            picture = Slice(phantom.pixels, "0" * 64)
+            picture = Slice(phantom.pixels.astype(np.float32), "0" * 64)
             inputs.append(recipe(picture))
             mask = recipe.frame(picture).warp(phantom.mask.astype(np.float32), nearest=True) > 0
             outlines.append(np.packbits(mask, axis=-1))

@@ -83,7 +83,7 @@ def test_the_temperature_is_that_of_the_validation_scans(
     labels[: len(labels) // 3] = logits.argmin(axis=1)[: len(labels) // 3]
     known = task.labels.copy()
     known[held_out] = labels
-    finished = end(replace(task, labels=known))
+    finished = end(replace(task, pictures=replace(task.pictures, labels=known)))
     expected = fit_temperature(logits, labels)
     assert finished.bundle.info.temperature == pytest.approx(expected.value, rel=1e-3)
     assert finished.bundle.info.validation.accuracy == pytest.approx(1 - len(labels) // 3 / len(labels))
@@ -99,7 +99,7 @@ def test_where_no_temperature_can_be_fitted_a_note_says_so(
     held_out = task.split.validation
     known = task.labels.copy()
     known[held_out] = predict_network(task.network, task.inputs[held_out])[0].argmax(axis=1)
-    finished = end(replace(task, labels=known))
+    finished = end(replace(task, pictures=replace(task.pictures, labels=known)))
     assert finished.bundle.info.temperature == 1.0
     note, *others = finished.notes
     assert "1 is used" in note

@@ -9,7 +9,7 @@ blends activations at the cut, where it would blend pictures in the recipe ``ful
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import keras
@@ -124,7 +124,8 @@ def _train_head(task: TrainingTask, seen: _Seen, course: StageContext) -> tuple[
     examine = ValidationScorer(lambda: _predict(model, held_out), task.labels[task.split.validation])
     quick = task.config.train.quick
     plan = task.stage("head", quick.head_epochs, quick.head_lr)
-    return run_stage(model, BatchSequence(task.training_data(), fetch, task.shuffle), examine, plan, course)
+    data = replace(task.training_data(), known=None)
+    return run_stage(model, BatchSequence(data, fetch, task.shuffle), examine, plan, course)
 
 
 def _train_tail(task: TrainingTask, seen: _Seen, course: StageContext) -> tuple[Epoch, ...]:
@@ -145,11 +146,12 @@ def _train_tail(task: TrainingTask, seen: _Seen, course: StageContext) -> tuple[
 
 def _pool(task: TrainingTask, view: FrozenFeatures) -> Float32[np.ndarray, "n features"]:
     model = pooled_features(task.network)
-    rows = np.concatenate([task.split.train, task.split.validation])
+    channels = task.network.frozen_part.output.shape[-1]
+    rows = np.concatenate([task.pictures.rows, task.split.validation])
     pooled = np.zeros((len(view), model.output.shape[-1]), np.float32)
     for start in range(0, len(rows), _SCORING_BATCH):
         some = rows[start : start + _SCORING_BATCH]
-        pooled[some] = np.asarray(model.predict_on_batch(view[some].astype(np.float32)))
+        pooled[some] = np.asarray(model.predict_on_batch(view[some][..., :channels].astype(np.float32)))
         task.progress("pooling features", start + len(some), len(rows))
     return pooled
 
