@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 import numpy as np
-from PIL import ExifTags, Image, ImageChops, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageFile, UnidentifiedImageError
 
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
@@ -30,6 +30,15 @@ _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM",
 
 # Pillow stores these modes with more than eight bits; their values are kept as they are.
 _DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+
+# Pillow's raw modes of 16-bit PNG colours, and those that read their upper and lower bytes.
+_DEEP_COLOURS: Final = {
+    "RGB;16B": ("RGB;16B", "RGB;16L"),
+    "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
+    "LA;16B": ("RGBA",),
+}
+_LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
+_COLOURS: Final = 3
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -77,8 +86,10 @@ def _decode(data: bytes, frame: int | None) -> Pixels:
         _seek(image, frame)
         # Pages of one file may differ in size.
         _refuse_large(image, len(data))
+        deep = _deep_colours(image, data)
         image.load()
-        values = np.array(_grey(_upright(image)), dtype=np.float32)
+        shown = _grey(image) if deep is None else Image.fromarray(deep)
+        values = np.array(_upright(image, shown), dtype=np.float32)
         return invert_grey(values) if _is_dark_on_bright(image) else values
 
 
@@ -133,14 +144,36 @@ def _too_large(found: str) -> str:
     )
 
 
-def _upright(image: Image.Image) -> Image.Image:
+def _upright(image: Image.Image, shown: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except (ValueError, TypeError, KeyError, OSError, SyntaxError, OverflowError, struct.error):
         # A photograph album's damage is no reason to refuse the picture.
-        return image
+        return shown
     turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
-    return image if turn is None else image.transpose(turn)
+    return shown if turn is None else shown.transpose(turn)
+
+
+def _deep_colours(image: ImageFile.ImageFile, data: bytes) -> Pixels | None:
+    """Read 16-bit PNG colours as grey ``(h, w)``; Pillow itself keeps the upper 8 bits only."""
+    modes = _DEEP_COLOURS.get(str(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    if modes is None:
+        return None
+    halves = []
+    for mode in modes:
+        with Image.open(io.BytesIO(data), formats=("PNG",)) as half:
+            half.tile = [tile._replace(args=mode) for tile in half.tile]
+            halves.append(np.asarray(half).astype(np.uint16))
+    # Grey with alpha has four bytes a pixel: those of the grey value, then those of alpha.
+    high, low = halves if len(halves) > 1 else (halves[0][..., ::2], halves[0][..., 1::2])
+    values = (high << 8 | low).astype(np.float32)
+    colours = values[..., : 3 if values.shape[2] >= _COLOURS else 1]
+    grey = colours @ _LUMINANCE if colours.shape[2] == _COLOURS else colours[..., 0]
+    if values.shape[2] > colours.shape[2]:
+        grey = grey * (values[..., -1] / np.float32(65535))
+    elif (key := image.info.get("transparency")) is not None:
+        grey = np.where((colours == np.asarray(key, dtype=np.float32)).all(axis=-1), np.float32(0), grey)
+    return grey.astype(np.float32, copy=False)
 
 
 def _grey(image: Image.Image) -> Image.Image:

@@ -36,3 +36,9 @@ def test_a_volume_is_refused_unless_a_slice_is_chosen() -> None:
         np.testing.assert_array_equal(read_nifti_slice(nifti(VOXELS), "0", frame).pixels, volume.voxels[frame - 1])
     with pytest.raises(UnreadableScanError, match="frame must be 1 to 5"):
         read_nifti_slice(nifti(VOXELS), "0", 6)
+
+
+def test_the_refusal_counts_axial_slices_after_reorientation() -> None:
+    sagittal = np.array([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+    with pytest.raises(UnreadableScanError, match=r"holds 4 slices|\b4 slices"):
+        read_nifti_slice(nifti(VOXELS, sagittal), "0")

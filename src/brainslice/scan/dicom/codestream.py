@@ -7,7 +7,7 @@ picture. A few bytes can claim gigabytes, so the two must agree first.
 from __future__ import annotations
 
 import struct
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 from brainslice.errors import UnreadableScanError
@@ -23,11 +23,12 @@ _BOXES_END: Final = 512
 
 @dataclass(frozen=True, slots=True)
 class DeclaredSize:
-    """What a compressed picture says it is: its rows, columns and samples a pixel."""
+    """Rows, columns, samples per pixel and bits per sample in the header of a compressed frame."""
 
     rows: int
     columns: int
     samples: int
+    bits: int = field(default=0, compare=False, repr=False)
 
 
 def declared_size(stream: bytes) -> DeclaredSize:
@@ -57,8 +58,8 @@ def _jpeg_claim(stream: bytes) -> DeclaredSize | None:
             at += 1
             continue
         if marker in _FRAME_MARKERS:
-            rows, columns, samples = struct.unpack_from(">HHB", stream, at + 5)
-            return DeclaredSize(rows, columns, samples)
+            bits, rows, columns, samples = struct.unpack_from(">BHHB", stream, at + 4)
+            return DeclaredSize(rows, columns, samples, bits)
         at += 2 + int.from_bytes(stream[at + 2 : at + 4], "big")
     return None
 
@@ -68,5 +69,5 @@ def _jpeg_2000_claim(stream: bytes) -> DeclaredSize | None:
     if at < 0 or len(stream) < at + 44:
         return None
     right, bottom, left, top = struct.unpack_from(">IIII", stream, at + 8)
-    (samples,) = struct.unpack_from(">H", stream, at + 40)
-    return DeclaredSize(bottom - top, right - left, samples)
+    samples, depth = struct.unpack_from(">HB", stream, at + 40)
+    return DeclaredSize(bottom - top, right - left, samples, (depth & 0x7F) + 1)

@@ -74,7 +74,9 @@ def _fill_padding(values: Pixels, stored: np.ndarray, image: Dataset, *, bright:
     padding = image.get("PixelPaddingValue")
     if not isinstance(padding, int):
         return
-    padded = stored == padding
+    limit = image.get("PixelPaddingRangeLimit")
+    low, high = sorted((padding, limit if isinstance(limit, int) else padding))
+    padded = (stored >= low) & (stored <= high)
     if padded.any() and not padded.all():
         seen = values[~padded]
         values[padded] = seen.max() if bright else seen.min()

@@ -72,15 +72,21 @@ def decode_frames(image: Dataset, frames: Sequence[int]) -> Iterator[np.ndarray]
         msg = f"pictures compressed as {_name_of(syntax)} cannot be read here; export the file without compression"
         raise UnreadableScanError(msg)
     if not syntax.is_encapsulated:
-        yield from (array for array, _ in get_decoder(syntax).iter_array(image, indices=list(frames)))
+        yield from (_stored_values(array, image) for array, _ in _decoded(image, frames))
         return
     streams = _streams(image, frames)
     if syntax in _OURS:
-        yield from (_signed(decode_lossless(stream), image) for stream in streams)
+        yield from (_stored_values(decode_lossless(stream), image, declared_size(stream).bits) for stream in streams)
         return
-    for _ in streams:  # every header is looked at before the first picture is decoded
-        pass
-    yield from (array for array, _ in get_decoder(syntax).iter_array(image, indices=list(frames)))
+    # Check every header before the first frame is decoded.
+    bits = [0 if syntax == RLELossless else declared_size(stream).bits for stream in streams]
+    for (array, _), depth in zip(_decoded(image, frames), bits, strict=True):
+        yield _stored_values(array, image, depth)
+
+
+def _decoded(image: Dataset, frames: Sequence[int]) -> Iterator[tuple[np.ndarray, object]]:
+    decoder = get_decoder(image.file_meta.TransferSyntaxUID)
+    return decoder.iter_array(image, indices=list(frames), correct_unused_bits=False)
 
 
 def _streams(image: Dataset, frames: Iterable[int]) -> Iterator[bytes]:
@@ -98,12 +104,39 @@ def _streams(image: Dataset, frames: Iterable[int]) -> Iterator[bytes]:
         yield stream
 
 
-def _signed(values: np.ndarray, image: Dataset) -> np.ndarray:
-    bits = int(image.BitsStored)
-    values = values.astype(np.int32) & ((1 << bits) - 1)
-    if int(image.PixelRepresentation) == 1:
-        values -= (values >> (bits - 1)) << bits
-    return values
+def _stored_values(values: np.ndarray, image: Dataset, depth: int = 0) -> np.ndarray:
+    """Keep the stored bits of a grey frame, whatever its transfer syntax: shift, mask and extend the sign.
+
+    Args:
+        values: The decoded frame.
+        image: The file's elements.
+        depth: Bits per sample of the codestream; 0 where there is none, and whole words are stored.
+    """
+    if values.ndim != 2 or values.dtype.kind not in "iu":  # noqa: PLR2004 - rows, columns
+        return values
+    bits, allocated = int(image.BitsStored), int(image.BitsAllocated)
+    if not 1 <= bits <= allocated:
+        msg = f"BitsStored must be 1 to BitsAllocated ({allocated}), got {bits}; export the file again"
+        raise UnreadableScanError(msg)
+    shift = int(image.get("HighBit", bits - 1)) + 1 - bits
+    if not 0 < shift <= allocated - bits or 0 < depth <= bits:
+        shift = 0
+    kept = (values.astype(np.int64) >> shift) & ((1 << bits) - 1)
+    if int(image.get("PixelRepresentation") or 0) == 1:
+        kept -= (kept >> (bits - 1)) << bits
+    _restore_padding(kept, values, image)
+    return kept
+
+
+def _restore_padding(kept: np.ndarray, words: np.ndarray, image: Dataset) -> None:
+    """Write a padding value that BitsStored cannot hold where the whole word was it, as masking would hide it."""
+    padding, bits = image.get("PixelPaddingValue"), int(image.BitsStored)
+    if not isinstance(padding, int) or not str(image.get("PhotometricInterpretation")).startswith("MONOCHROME"):
+        return
+    lowest = -(1 << (bits - 1)) if int(image.get("PixelRepresentation") or 0) == 1 else 0
+    if not lowest <= padding < lowest + (1 << bits):
+        word = (1 << int(image.BitsAllocated)) - 1
+        kept[(words.astype(np.int64) & word) == padding & word] = padding
 
 
 def _can_read(syntax: UID, bits: int) -> bool:

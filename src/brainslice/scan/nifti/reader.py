@@ -59,8 +59,7 @@ def read_nifti(data: bytes, digest: str, *, first: bool = False) -> Volume:
     if len(raw) < needed:
         msg = f"must hold {needed:,} bytes as its header says, got {len(raw):,}; copy it again"
         raise UnreadableScanError(msg)
-    affine = np.asarray(header.get_best_affine(), dtype=np.float64)
-    turn = reorientation_for(affine[:3, :3].T * _LEFT_POSTERIOR)
+    affine, turn = _orientation(header)
     stored = np.frombuffer(raw, kind, count, start).reshape(shape, order="F")
     acquired = turn.plane_of(_slice_axis(header, affine))
     return Volume(_scaled(stored, turn, header), turn.spacing, acquired, turn.tilt, evenly_spaced=True, digest=digest)
@@ -104,6 +103,20 @@ def volume_shape(header: Header, *, first: bool = False) -> tuple[int, int, int]
         raise InputProblemError(InputProblem.SEVERAL_VOLUMES, fault, remedy)
     rows, columns, slices = (*sizes, 1, 1)[:3]
     return rows, columns, slices
+
+
+def axial_count(header: Header) -> int:
+    """Count the axial slices of a volume after reorientation.
+
+    Raises:
+        UnreadableScanError: The shape or the orientation is invalid.
+    """
+    return volume_shape(header)[_orientation(header)[1].order[0]]
+
+
+def _orientation(header: Header) -> tuple[np.ndarray, Reorientation]:
+    affine = np.asarray(header.get_best_affine(), dtype=np.float64)
+    return affine, reorientation_for(affine[:3, :3].T * _LEFT_POSTERIOR)
 
 
 def _kind_of_numbers(header: Header) -> np.dtype[np.generic]:

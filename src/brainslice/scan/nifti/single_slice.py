@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import math
-
 import numpy as np
 
 from brainslice.scan.frames import frame_index
-from brainslice.scan.nifti.reader import read_header, read_nifti, volume_shape
+from brainslice.scan.nifti.reader import axial_count, read_header, read_nifti, volume_shape
 from brainslice.scan.types import Slice, Spacing
 
 
@@ -26,11 +24,12 @@ def read_nifti_slice(data: bytes, digest: str, frame: int | None = None) -> Slic
         UnreadableScanError: There are several slices and none was chosen, or there is no such slice.
         Exception: Whatever nibabel raises of damaged files.
     """
-    shape = volume_shape(read_header(data))
+    header = read_header(data)
+    shape = volume_shape(header)
     flat = min(shape) == 1
     if not flat and frame is None:
         # Refused by the header: the voxels are not even inflated.
-        frame_index(None, math.prod(shape), "voxels in three dimensions")
+        frame_index(None, axial_count(header), f"slices ({' x '.join(map(str, shape))} voxels)")
     volume = read_nifti(data, digest)
     if not flat:
         index = frame_index(frame, len(volume.voxels), "slices")
