@@ -13,6 +13,7 @@ import os
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from pathlib import Path
@@ -113,9 +114,13 @@ def make_counterfactuals(
         for name in ("inputs", "outlines", "labels", "train"):
             np.save(Path(folder) / f"{name}.npy", getattr(scans, name))
         context = multiprocessing.get_context("spawn")
-        with ProcessPoolExecutor(workers, context) as pool:
-            make = partial(_make, folder, scans.healthy, seed)
-            return _collect(pool.map(make, jobs, chunksize=_CHUNK), len(jobs), progress)
+        make = partial(_make, folder, scans.healthy, seed)
+        try:
+            with ProcessPoolExecutor(workers, context) as pool:
+                return _collect(pool.map(make, jobs, chunksize=_CHUNK), len(jobs), progress)
+        except BrokenProcessPool:
+            # A script without a __main__ guard cannot start worker processes.
+            return _collect(map(donors.make, jobs), len(jobs), progress)
 
 
 def _collect(found: Iterator[list[Counterfactual]], total: int, progress: Progress) -> list[Counterfactual]:
