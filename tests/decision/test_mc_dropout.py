@@ -102,5 +102,5 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
 
 @pytest.mark.parametrize(("draws", "features"), [(0, 12), (5, 11)])
 def test_draws_that_cannot_be_made_are_refused(draws: int, features: int) -> None:
-    with pytest.raises(UsageError, match="at least 1 draw over 12 features"):
+    with pytest.raises(UsageError, match=r"at least 1 draw and features \(n, 12\)"):
         make_head().draw(np.ones((1, features), np.float32), draws)

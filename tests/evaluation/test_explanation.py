@@ -145,6 +145,6 @@ def test_an_outline_that_cannot_be_read_is_one_line(judged: ScoredTestSet, tmp_p
     masked = with_masks(judged, tmp_path / "masks", whole=True)
     for path in (tmp_path / "masks").iterdir():
         path.write_bytes(b"no picture")
-    with pytest.raises(UnreadableScanError, match="the outline cannot be read") as caught:
+    with pytest.raises(UnreadableScanError, match="the mask cannot be read") as caught:
         explain(masked, tmp_path / "gradcam", 0)
     assert "\n" not in str(caught.value)

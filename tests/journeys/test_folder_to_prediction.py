@@ -194,7 +194,8 @@ def test_the_original_commands_run(phantom_project: Project, tmp_path: Path) -> 
 
     config = root / "config.yaml"
     config.write_text(
-        "data: {image_size: 96}\ntrain: {quick: {views: 0, head_epochs: 2, epochs: 0}}\nmodel: {weights: shipped}\n"
+        "data: {image_size: 96}\ntrain: {quick: {views: 0, head_epochs: 2, epochs: 0}, lesion: {weight: 0}}\n"
+        "model: {weights: shipped, head: linear}\n"
     )
     for script, words in (
         (

@@ -30,7 +30,7 @@ GRAPH_FILE = "model.onnx"
 
 _UNSIGNED = "0" * 64
 
-OPTIONAL: Final = frozenset({"conformal", "ood_detector", "operating_points", "ensemble", "half_precision"})
+OPTIONAL: Final = frozenset({"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision"})
 """Parts that a description leaves out where the bundle lacks them, so that older bundles keep their digests."""
 
 
@@ -155,7 +155,7 @@ class BundleDraft(StoredModel):
         temperature: What logits are divided by before the softmax, 0.05 to 20.
         threshold: The probability of any tumour from which a scan is called one.
         backbone: The network's family name, such as ``efficientnetv2-b0``.
-        head: How class maps become logits: ``linear`` averages them, ``pyramid`` pools them by log-mean-exp.
+        head: ``pyramid`` where class maps are pooled by log-mean-exp; None where the logits are their means.
         class_map_shape: Rows and columns of a class map.
         class_map_bias: What each class map holds where the features say nothing; one number a class.
         provenance: Where the model comes from.
@@ -175,7 +175,7 @@ class BundleDraft(StoredModel):
     temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST)]
     threshold: Fraction = 0.5
     backbone: Line
-    head: Literal["linear", "pyramid"] = "linear"
+    head: Literal["pyramid"] | None = None
     class_map_shape: tuple[PositiveInt, PositiveInt]
     class_map_bias: tuple[float, ...]
     provenance: Provenance

@@ -101,7 +101,7 @@ def _draft(task: TrainingTask, manifest: Manifest, described: _Described) -> Bun
         temperature=described.temperature.value,
         threshold=task.config.inference.threshold,
         backbone=task.config.model.backbone,
-        head=task.network.config.head,
+        head="pyramid" if task.network.config.head == "pyramid" else None,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=_provenance(task, manifest),

@@ -29,6 +29,7 @@ def demo(
         write_phantoms(drawn, patients_per_class=patients, seed=seed, progress=progress)
         write_external_site(other, heads_per_kind=max(patients, FEWEST_HEADS), seed=seed, progress=progress)
     settings = ["data.image_size=128", "train.quick.views=2", "train.quick.epochs=3", "model.weights=shipped"]
+    settings += ["model.head=linear", "train.lesion.weight=0"]
     settings += ["adapt.folds=3", "adapt.steps=20", "adapt.checks=2", "adapt.views=1", "adapt.replay=120"]
     run(source=drawn, external=other, root=root, overrides=[*settings, "adapt.learning_curve=false"], seed=seed)
     print_note(f"this was a demonstration on phantoms, drawn pictures and no scans; all of it lies in {root}")

@@ -150,8 +150,8 @@ def _network(bundle: ModelBundle, config: Config, recipe: Recipe) -> Network:
         dropout=config.model.dropout,
         weights=bundle.path(KERAS_FILE),
         seed=config.seed,
-        multi_level=info.head == "linear" and config.model.multi_level,
-        head=info.head,
+        multi_level=info.head is None and config.model.multi_level,
+        head=info.head or "linear",
         healthy=bundle.labels.healthy_index,
     )
     return build(plan)
