@@ -8,6 +8,8 @@ from pathlib import Path
 QUICK = (
     "model.head=linear",
     "train.lesion.weight=0",
+    "augment.mixup=true",
+    *(f"augment.{name}=0" for name in ("gamma", "bias_field", "noise", "blur", "inversion")),
     "data.image_size=96",
     "train.quick.views=1",
     "train.quick.head_epochs=10",
