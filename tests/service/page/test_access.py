@@ -61,7 +61,7 @@ def test_axe_finds_nothing_wrong(
     assert violations(visit) == []
     visit.select(2)
     assert violations(visit) == []
-    visit.change_predictions(verdict="refer", reasons=reasons, marks=["leaky"])
+    visit.change_predictions(verdict="refer", reasons=reasons, warnings=["leaky"])
     visit.choose(tumour, rows=3)
     visit.select(3)
     assert violations(visit) == []

@@ -106,8 +106,8 @@ def test_the_warning_stands_above_the_verdict_and_is_read_aloud(visit: Visit, tu
     assert "This may be no brain MRI slice" in said
 
 
-def test_marks_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path) -> None:
-    visit.change_predictions(marks=["leaky", "phantom", "made up"])
+def test_warnings_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path) -> None:
+    visit.change_predictions(warnings=["leaky", "phantom", "made up"])
     visit.choose(tumour)
     warnings = visit.words("#warnings")
     assert "Leaky: scans of the same patients" in warnings
