@@ -12,6 +12,7 @@ from brainslice.counterfactual import (
     feathered,
     find_midline,
     mirror_region,
+    mirror_sham,
     mirror_twins,
     opposite,
     widened,
@@ -159,3 +160,16 @@ def test_a_known_share_of_real_tumours_makes_twins(real_scans: Path) -> None:
     # Of all 3,008 outlined glioma and meningioma scans 891 make twins.
     assert 0.2 < len(made) / looked < 0.4
     assert min(made) > LEAST_SYMMETRY - 0.1
+
+
+def test_a_sham_changes_neither_the_lesion_nor_its_mirror_image() -> None:
+    picture, lesion = with_lesion(symmetric_head(2))
+    picture = np.clip(picture + np.random.default_rng(0).integers(0, 20, picture.shape), 0, 255).astype(np.uint8)
+    twins = mirror_twins(picture, lesion)
+    assert twins is not None
+    changed = mirror_sham(picture, lesion, twins.midline, np.random.default_rng(1))
+    assert changed is not None
+    differs = changed != picture
+    assert differs.any()
+    assert not (differs & (lesion | opposite(lesion, twins.midline))).any()
+    assert differs.sum() < 3 * (feathered(lesion) > 0).sum()

@@ -1,16 +1,17 @@
 from __future__ import annotations
 
 import csv
+import dataclasses
 from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from brainslice.counterfactual import feathered, mirror_twins, opposite
+from brainslice.counterfactual import OutlinedScans
 from brainslice.errors import DatasetError
 from brainslice.evaluation.scoring import evaluate_test_set
-from brainslice.evaluation.source_controlled import log_odds, read_slices, score_mirror_twins, score_slices, sham
+from brainslice.evaluation.source_controlled import log_odds, read_slices, score_mirror_twins, score_slices
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
 from brainslice.scan.read import read_scan
@@ -55,7 +56,7 @@ def test_a_folder_of_slices_is_scored_by_patient(tmp_path: Path, predictor: Pred
     assert 0 < (scores["energy_inside_mask"].value or 0) < 1
     assert (scores["energy_per_share_of_head"].value or 0) > 0
     assert found.to_json()["scores"]["auc"]["n"] == 6
-    assert any("auc_within_patients: " in line for line in found.summary_lines())
+    assert any("auc within patients: " in line for line in found.summary_lines())
 
 
 @pytest.mark.parametrize(
@@ -86,24 +87,39 @@ def test_log_odds_follow_p_tumour_without_saturating() -> None:
     assert found[1] < found[2]
 
 
-def test_a_sham_changes_neither_the_lesion_nor_its_mirror_image() -> None:
-    picture, lesion = with_lesion(symmetric_head(2))
-    picture = np.clip(picture + np.random.default_rng(0).integers(0, 20, picture.shape), 0, 255).astype(np.uint8)
-    twins = mirror_twins(picture, lesion)
-    assert twins is not None
-    changed = sham(picture, lesion, twins, np.random.default_rng(1))
-    assert changed is not None
-    differs = changed != picture
-    assert differs.any()
-    assert not (differs & (lesion | opposite(lesion, twins.midline))).any()
-    assert differs.sum() < 3 * (feathered(lesion) > 0).sum()
+def shrunk(picture: np.ndarray, size: int) -> np.ndarray:
+    return np.asarray(Image.fromarray(picture.astype(np.uint8)).resize((size, size), Image.Resampling.NEAREST))
 
 
-def test_without_masks_there_are_no_twins(project: Path) -> None:
+def test_twins_of_test_scans_are_scored_pair_by_pair(predictor: Predictor) -> None:
+    heads = [symmetric_head(number) for number in range(3)]
+    pictures = [with_lesion(head) for head in heads[:2]] + [(heads[2], np.zeros(heads[2].shape, np.bool_))]
+    size = predictor.recipe.size
+    inputs, lesions = (np.stack([shrunk(pair[part], size) for pair in pictures]) for part in (0, 1))
+    outlines = np.packbits(lesions > 0, axis=-1)
+    scans = OutlinedScans(inputs, outlines, np.array([0, 0, 2]), 2, np.array([0, 1, 2]))
+    found = score_mirror_twins(predictor, scans, np.array([7, 8, 9]))
+    assert found is not None
+    assert found.patients.tolist() == [7, 8]
+    assert found.scores.shape == found.called.shape == (2, 2)
+    assert set(found.sham) <= {-1, 0, 1}
+
+
+def test_scans_without_outlines_make_no_twins(predictor: Predictor) -> None:
+    size = predictor.recipe.size
+    nothing = np.zeros((2, size, size // 8), np.uint8)
+    scans = OutlinedScans(np.zeros((2, size, size), np.uint8), nothing, np.array([0, 2]), 2, np.arange(2))
+    assert score_mirror_twins(predictor, scans, np.arange(2)) is None
+
+
+def test_an_evaluation_states_the_source_controlled_test_first(project: Path, tmp_path: Path) -> None:
     settings = config()
     places = ProjectPaths.of(project, settings)
     write_bundle_for(places, settings)
-    judged = evaluate_test_set(places, settings)
-    assert judged.manifest.masks is None or score_mirror_twins(judged) is not None
-    if judged.manifest.masks is None:
-        assert score_mirror_twins(judged) is None
+    found = evaluate_test_set(places, settings, slices=[slices_folder(tmp_path / "slices")]).evaluation
+    lines = found.summary_lines()
+    assert lines[1].startswith("mirror twins, twin auc: ")
+    assert any(line.startswith("slices, auc: ") for line in lines)
+    assert [test["name"] for test in found.to_json()["source_controlled"]] == ["mirror twins", "slices"]
+    without = dataclasses.replace(found, source_controlled=())
+    assert without.summary_lines()[1].startswith("source-controlled test: not run")

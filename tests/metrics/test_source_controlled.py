@@ -1,11 +1,19 @@
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 from sklearn.metrics import roc_auc_score
 
 from brainslice.metrics.scoring import Score
-from brainslice.metrics.source_controlled import ScoredSlices, area_within_patients, slice_scores, twin_scores
+from brainslice.metrics.source_controlled import (
+    ScoredSlices,
+    ScoredTwins,
+    area_within_patients,
+    score_twins,
+    slice_scores,
+)
 
 
 def slices_of(effect: float, patients: int = 30, each: int = 10, source: float = 0.0) -> ScoredSlices:
@@ -59,12 +67,31 @@ def test_slices_of_one_kind_leave_areas_undefined() -> None:
     assert found["specificity"].value == 0.0
 
 
+def twins_of() -> ScoredTwins:
+    return ScoredTwins(
+        patients=np.array([0, 0, 1, 2]),
+        scores=np.array([[0.0, 0.5], [1.0, 0.5], [2.0, 2.5], [3.0, 3.5]]),
+        called=np.array([[False, True], [False, True], [True, True], [True, True]]),
+        sham=np.array([1, 0, -1, 0]),
+    )
+
+
 def test_twins_are_compared_pair_by_pair() -> None:
-    groups, no = np.array([0, 0, 1, 2]), np.zeros(4, np.bool_)
-    healthy = ScoredSlices(no, np.array([0.0, 1.0, 2.0, 3.0]), np.array([False, False, True, True]), groups)
-    lesion = ScoredSlices(~no, np.array([0.5, 0.5, 2.5, 3.5]), ~no, groups)
-    found = named(twin_scores(healthy, lesion))
+    found = named(score_twins(twins_of()).scores)
     assert found["lesion_twin_scores_higher"].value == 0.75
     assert found["healthy_twin_specificity"].value == 0.5
     assert found["lesion_twin_sensitivity"].value == 1.0
     assert (found["lesion_twin_scores_higher"].n, found["lesion_twin_scores_higher"].groups) == (4, 3)
+    assert found["twin_auc"].value == roc_auc_score([0, 0, 0, 0, 1, 1, 1, 1], [0, 1, 2, 3, 0.5, 0.5, 2.5, 3.5])
+    assert (found["sham_changes_answer"].value, found["sham_changes_answer"].n) == (pytest.approx(1 / 3), 3)
+
+
+def test_twins_without_shams_have_no_score_of_shams() -> None:
+    bare = dataclasses.replace(twins_of(), sham=np.full(4, -1))
+    assert "sham_changes_answer" not in named(score_twins(bare).scores)
+
+
+def test_twins_of_several_folds_are_put_together() -> None:
+    joined = score_twins(ScoredTwins.join([twins_of(), twins_of()]))
+    assert joined.counts == {"pairs": 8}
+    assert joined.to_json()["scores"]["lesion_twin_scores_higher"]["value"] == 0.75

@@ -47,6 +47,12 @@ ExcludeOverlap: TypeAlias = Annotated[
         help="Another site's folder: its pictures and all their relatives neither train nor validate.",
     ),
 ]
+Slices: TypeAlias = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--slices", help="A folder with slices.csv (path, patient, tumour, mask); may be given several times."
+    ),
+]
 RecipeName: TypeAlias = Annotated[
     str | None,
     typer.Option("--recipe", help="quick (a laptop, from cached activations) or full (the whole network)."),

@@ -10,7 +10,12 @@ from typing import TYPE_CHECKING
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from brainslice.counterfactual.generation import Counterfactual, OutlinedScans, make_counterfactuals
+    from brainslice.counterfactual.generation import (
+        Counterfactual,
+        OutlinedScans,
+        make_counterfactuals,
+        make_test_twins,
+    )
     from brainslice.counterfactual.mirror import (
         LEAST_SYMMETRY,
         Midline,
@@ -18,6 +23,7 @@ if TYPE_CHECKING:
         feathered,
         find_midline,
         mirror_region,
+        mirror_sham,
         mirror_twins,
         opposite,
         widened,
@@ -46,7 +52,9 @@ __all__ = [
     "find_tissue",
     "lies_on_head",
     "make_counterfactuals",
+    "make_test_twins",
     "mirror_region",
+    "mirror_sham",
     "mirror_twins",
     "opposite",
     "paste",
@@ -55,7 +63,7 @@ __all__ = [
 ]
 
 _HOMES = {
-    "generation": ("Counterfactual", "OutlinedScans", "make_counterfactuals"),
+    "generation": ("Counterfactual", "OutlinedScans", "make_counterfactuals", "make_test_twins"),
     "mirror": (
         "LEAST_SYMMETRY",
         "Midline",
@@ -63,6 +71,7 @@ _HOMES = {
         "feathered",
         "find_midline",
         "mirror_region",
+        "mirror_sham",
         "mirror_twins",
         "opposite",
         "widened",

@@ -24,7 +24,7 @@ from jaxtyping import Bool, Int, UInt8
 
 from brainslice.arrays import InputBatch, Labels, Mask, NetworkInput
 from brainslice.config import LesionConfig
-from brainslice.counterfactual.mirror import mirror_twins
+from brainslice.counterfactual.mirror import MirrorTwins, mirror_sham, mirror_twins
 from brainslice.counterfactual.patches import Pictures, find_lesion, find_tissue, lies_on_head, paste
 from brainslice.progress import Progress
 
@@ -106,28 +106,57 @@ def make_counterfactuals(
         The pictures, in the order of their kinds and rows.
     """
     donors = _Donors.of(scans, seed)
-    jobs = list(donors.jobs(settings))
+    found = _run(donors, list(donors.jobs(settings)), "making counterfactual pictures", progress, workers)
+    return [picture for pictures in found for picture in pictures]
+
+
+def make_test_twins(
+    scans: OutlinedScans, seed: int, progress: Progress, workers: int | None = None
+) -> list[tuple[Counterfactual, ...]]:
+    """Make the twins of scans that test a model, with a sham where one fits.
+
+    Args:
+        scans: The scans; ``train`` lists the rows to use.
+        seed: Seed of the shams' places.
+        progress: Called with the number of scans done.
+        workers: Number of processes, by default one for each core; the result does not depend on it.
+
+    Returns:
+        For each scan that makes twins: the healthy twin, the lesion twin, and where it fits the sham, which is the
+        scan itself with another region of the head mirrored.
+    """
+    donors = _Donors.of(scans, seed)
+    jobs = [("twins_with_sham", row) for row in donors.outlined.tolist()]
+    return [tuple(made) for made in _run(donors, jobs, "making mirror twins", progress, workers) if made]
+
+
+def _run(
+    donors: _Donors, jobs: list[tuple[str, int]], step: str, progress: Progress, workers: int | None
+) -> list[list[Counterfactual]]:
     workers = min(workers or os.cpu_count() or 1, -(-len(jobs) // _CHUNK))
     if workers < 2:  # noqa: PLR2004 - one process is this one
-        return _collect(map(donors.make, jobs), len(jobs), progress)
+        return _collect(map(donors.make, jobs), len(jobs), step, progress)
+    scans = donors.scans
     with tempfile.TemporaryDirectory() as folder:
         for name in ("inputs", "outlines", "labels", "train"):
             np.save(Path(folder) / f"{name}.npy", getattr(scans, name))
         context = multiprocessing.get_context("spawn")
-        make = partial(_make, folder, scans.healthy, seed)
+        make = partial(_make, folder, scans.healthy, donors.seed)
         try:
             with ProcessPoolExecutor(workers, context) as pool:
-                return _collect(pool.map(make, jobs, chunksize=_CHUNK), len(jobs), progress)
+                return _collect(pool.map(make, jobs, chunksize=_CHUNK), len(jobs), step, progress)
         except BrokenProcessPool:
             # A script without a __main__ guard cannot start worker processes.
-            return _collect(map(donors.make, jobs), len(jobs), progress)
+            return _collect(map(donors.make, jobs), len(jobs), step, progress)
 
 
-def _collect(found: Iterator[list[Counterfactual]], total: int, progress: Progress) -> list[Counterfactual]:
-    made: list[Counterfactual] = []
+def _collect(
+    found: Iterator[list[Counterfactual]], total: int, step: str, progress: Progress
+) -> list[list[Counterfactual]]:
+    made = []
     for done, pictures in enumerate(found, start=1):
-        made += pictures
-        progress("making counterfactual pictures", done, total)
+        made.append(pictures)
+        progress(step, done, total)
     return made
 
 
@@ -178,6 +207,7 @@ class _Donors:
         kind, row = job
         methods = {
             "twins": self._twins,
+            "twins_with_sham": self._twins_with_sham,
             "without_lesion": self._without_lesion,
             "sham_beside_lesion": self._sham_beside_lesion,
             "sham_on_healthy": self._sham_on_healthy,
@@ -187,8 +217,18 @@ class _Donors:
 
     def _twins(self, row: int) -> list[Counterfactual]:
         found = mirror_twins(self.scans.inputs[row], self.scans.lesion(row))
+        return [] if found is None else self._pair(found, row)
+
+    def _twins_with_sham(self, row: int) -> list[Counterfactual]:
+        picture, lesion = self.scans.inputs[row], self.scans.lesion(row)
+        found = mirror_twins(picture, lesion)
         if found is None:
             return []
+        sham = mirror_sham(picture, lesion, found.midline, np.random.default_rng([self.seed, 16, row]))
+        shams = [] if sham is None else [Counterfactual(sham, lesion, int(self.scans.labels[row]), (row,))]
+        return [*self._pair(found, row), *shams]
+
+    def _pair(self, found: MirrorTwins, row: int) -> list[Counterfactual]:
         nothing = np.zeros_like(found.outline)
         return [
             Counterfactual(found.healthy, nothing, self.scans.healthy, (row,)),

@@ -37,6 +37,12 @@ _CLEARANCE: Final = 4.0
 _FEATHER: Final = 3.0
 """Width in pixels of the blend along the midline."""
 
+_ON_HEAD: Final = 0.95
+"""Minimum share of a sham's region that lies on the head."""
+
+_TRIES: Final = 30
+"""Places tried for a sham."""
+
 _FEWEST: Final = 50
 """Minimum number of pixels for a correlation."""
 
@@ -152,6 +158,35 @@ def mirror_region(picture: NetworkInput, region: Mask, midline: Midline) -> Netw
     mirrored, inside = _mirrored(upright, midline.columns)
     whole = _restored(np.where(inside, mirrored, upright), picture, midline.angle)
     return _rounded(picture + (whole.astype(np.float32) - picture) * weight)
+
+
+def mirror_sham(
+    picture: NetworkInput, lesion: Mask, midline: Midline, generator: np.random.Generator
+) -> NetworkInput | None:
+    """Mirror a region of the lesion's shape elsewhere on the head, as the twins are mirrored.
+
+    Args:
+        picture: Grey values ``(size, size)``.
+        lesion: Lesion pixels ``(size, size)``.
+        midline: Symmetry axis of the head.
+        generator: Chooses the place.
+
+    Returns:
+        The picture ``(size, size)``; None where the shape fits nowhere clear of the lesion and its mirror image.
+    """
+    taken = widened(lesion, 8) | widened(opposite(lesion, midline), 8)
+    rows, columns = np.nonzero(lesion)
+    centre = np.array([round(rows.mean()), round(columns.mean())])
+    candidates = np.argwhere(picture > _BACKGROUND)
+    for candidate in generator.choice(candidates, min(_TRIES, len(candidates)), replace=False):
+        down, across = rows + (candidate - centre)[0], columns + (candidate - centre)[1]
+        if not ((down >= 0) & (down < len(picture)) & (across >= 0) & (across < picture.shape[1])).all():
+            continue
+        region = np.zeros_like(lesion)
+        region[down, across] = True
+        if (picture[region] > _BACKGROUND).mean() >= _ON_HEAD and not (region & taken).any():
+            return mirror_region(picture, region, midline)
+    return None
 
 
 def opposite(region: Mask, midline: Midline) -> Mask:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -18,9 +18,11 @@ from brainslice.decision.operating_point import Criterion, Target
 from brainslice.decision.threshold_search import search_threshold
 from brainslice.errors import CalibrationError, DatasetError, LeakError, UsageError
 from brainslice.evaluation.site_comparison import ComparisonRow, Method, compare_methods
+from brainslice.evaluation.source_controlled import score_slices
 from brainslice.evaluation.tuning_data import split_of, tumour_scores, validation_scans
 from brainslice.inference.predictor import Predictor
 from brainslice.metrics.classification import accuracy, confusion, macro_f1
+from brainslice.metrics.source_controlled import SourceControlled
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 
@@ -36,6 +38,7 @@ class ExternalValidation:
         specificity: What the threshold fixed on source data reaches there.
         classes: Accuracy and macro F1 over the classes, by bundle, where the site's folders tell classes.
         bundles: The bundles' digests, by name.
+        source_controlled: Results on the folders of slices, by bundle.
     """
 
     site: ExternalSite
@@ -44,6 +47,7 @@ class ExternalValidation:
     specificity: float
     classes: dict[str, dict[str, float]]
     bundles: dict[str, str]
+    source_controlled: dict[str, tuple[SourceControlled, ...]] = field(default_factory=dict)
 
     def to_json(self) -> dict[str, Any]:
         """Write everything in plain types."""
@@ -61,6 +65,9 @@ class ExternalValidation:
             "warnings": list(self.warnings),
             "source_specificity": self.specificity,
             "bundles": self.bundles,
+            "source_controlled": {
+                name: [test.to_json() for test in tests] for name, tests in self.source_controlled.items()
+            },
             "entries": [entry.to_json() for entry in self.entries],
             "classes": self.classes,
         }
@@ -74,7 +81,12 @@ class _Bundle:
 
 
 def validate_external(
-    bundles: Sequence[Path], folder: Path, places: ProjectPaths, config: Config, progress: Progress = silent
+    bundles: Sequence[Path],
+    folder: Path,
+    places: ProjectPaths,
+    config: Config,
+    progress: Progress = silent,
+    slices: Sequence[Path] = (),
 ) -> ExternalValidation:
     """Score bundles on another site's pictures that none of them was made from.
 
@@ -85,7 +97,8 @@ def validate_external(
         folder: The site's scans.
         places: The project whose prepared set the bundles were made from.
         config: ``adapt.specificity`` is what the threshold fixed on source data reaches there.
-        progress: Hears how far it is.
+        progress: Called with the step and how far it is.
+        slices: Folders with ``slices.csv`` for the source-controlled test.
 
     Raises:
         BundleError: A bundle is damaged.
@@ -110,7 +123,10 @@ def validate_external(
     marks = dict.fromkeys(mark for each in opened for mark in each.predictor.bundle.info.warnings)
     digests = {each.name: each.predictor.bundle.info.digest for each in opened}
     entries = compare_methods(site.tumours, site.groups, contestants)
-    return ExternalValidation(site, entries, tuple(marks), config.adapt.specificity, classes, digests)
+    controlled = {
+        each.name: tuple(score_slices(one, each.predictor, progress) for one in slices) for each in opened if slices
+    }
+    return ExternalValidation(site, entries, tuple(marks), config.adapt.specificity, classes, digests, controlled)
 
 
 def _open(path: Path) -> _Bundle:

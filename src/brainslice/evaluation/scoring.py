@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from brainslice.arrays import Probabilities
+from brainslice.arrays import InputBatch, Probabilities
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config
-from brainslice.dataset.cache import decode_scans, scan_statistics
+from brainslice.counterfactual import OutlinedScans
+from brainslice.dataset.cache import decode_outlines, decode_scans, scan_statistics
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Split
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
@@ -16,12 +18,14 @@ from brainslice.decision.temperature import Temperature
 from brainslice.errors import DatasetError
 from brainslice.evaluation.abstention import abstention_inputs
 from brainslice.evaluation.ensemble_gain import joint_split
+from brainslice.evaluation.source_controlled import score_mirror_twins, score_slices
 from brainslice.evaluation.test_access_log import AccessLog
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.predictor import Predictor
 from brainslice.metrics.abstention import AbstentionInputs
 from brainslice.metrics.baseline import fit_baseline
 from brainslice.metrics.evaluation import Evaluation, EvaluationSettings, ScoredSet, evaluate
+from brainslice.metrics.source_controlled import ScoredTwins, score_twins
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 
@@ -39,6 +43,7 @@ class ScoredTestSet:
         abstention_inputs: What was said about each of them besides.
         evaluation: Everything said about them.
         test_accesses: How often these test scans have been scored, this time included.
+        twins: Answers to mirror twins of the test scans; None where the set has no outlines.
     """
 
     manifest: Manifest
@@ -49,6 +54,7 @@ class ScoredTestSet:
     abstention_inputs: AbstentionInputs
     evaluation: Evaluation
     test_accesses: int
+    twins: ScoredTwins | None = None
 
 
 def evaluate_test_set(
@@ -58,6 +64,7 @@ def evaluate_test_set(
     *,
     division: SplitAssignment | None = None,
     bundle: Path | None = None,
+    slices: Sequence[Path] = (),
 ) -> ScoredTestSet:
     """Score a project's bundle on the test scans of the split it was trained for.
 
@@ -67,6 +74,7 @@ def evaluate_test_set(
         progress: Hears how far it is.
         division: Scans and split to score on instead; they lie where the prepared set does.
         bundle: The bundle's folder; the project's own unless told.
+        slices: Folders with ``slices.csv`` for the source-controlled test.
 
     Raises:
         BundleError: There is no bundle, or it was altered.
@@ -98,9 +106,13 @@ def evaluate_test_set(
         threshold=info.threshold,
     )
     caution = abstention_inputs(predictor, output, seen)
-    return ScoredTestSet(
-        manifest, split, predictor, output, scored, caution, evaluate(scored, terms, caution), openings
+    twins = _score_twins(predictor, manifest, split, inputs, places.cache, progress)
+    controlled = (
+        *([score_twins(twins)] if twins else []),
+        *(score_slices(each, predictor, progress) for each in slices),
     )
+    evaluation = replace(evaluate(scored, terms, caution), source_controlled=controlled)
+    return ScoredTestSet(manifest, split, predictor, output, scored, caution, evaluation, openings, twins)
 
 
 def evaluation_settings(manifest: Manifest, config: Config) -> EvaluationSettings:
@@ -118,6 +130,17 @@ def evaluation_settings(manifest: Manifest, config: Config) -> EvaluationSetting
 
 def _split(manifest: Manifest, config: Config, bundle: ModelBundle) -> Split:
     return assign_split(manifest, config).split if bundle.info.ensemble is None else joint_split(bundle, manifest)
+
+
+def _score_twins(
+    predictor: Predictor, manifest: Manifest, split: Split, inputs: InputBatch, cache: Path, progress: Progress
+) -> ScoredTwins | None:
+    """Score mirror twins of the test scans, where the set has outlines; the places of shams do not depend on seeds."""
+    if manifest.masks is None:
+        return None
+    outlines = decode_outlines(manifest, predictor.recipe, cache, progress)
+    scans = OutlinedScans(inputs, outlines, manifest.label_indices, manifest.labels.healthy_index, split.test)
+    return score_mirror_twins(predictor, scans, manifest.group_indices, progress)
 
 
 def _floor(manifest: Manifest, split: Split, places: ProjectPaths, seed: int, progress: Progress) -> Probabilities:

@@ -6,23 +6,21 @@ import csv
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 
-from brainslice.arrays import Decisions, Groups, Logits, Mask, NetworkInput, Scores
-from brainslice.counterfactual import MirrorTwins, mirror_region, mirror_twins, opposite, widened
-from brainslice.dataset.masks import read_mask, tumour_mask
+from brainslice.arrays import Decisions, Groups, InputBatch, Logits, Mask, NetworkInput, Scores
+from brainslice.counterfactual import OutlinedScans, make_test_twins
+from brainslice.dataset.masks import read_mask
 from brainslice.decision.verdict import Verdict
 from brainslice.errors import DatasetError
-from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
 from brainslice.inference.predictor import Predictor
-from brainslice.metrics.intervals.asymptotic import LEVEL
 from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
-from brainslice.metrics.scoring import Score, proportion
-from brainslice.metrics.source_controlled import ScoredSlices, slice_scores, twin_scores
+from brainslice.metrics.scoring import Score
+from brainslice.metrics.source_controlled import ScoredSlices, ScoredTwins, SourceControlled, slice_scores
 from brainslice.progress import Progress, silent
 from brainslice.scan.read import read_scan
 
@@ -32,40 +30,11 @@ _LARGE: Final = 0.01
 """Share of the picture above which a tumour is large."""
 
 _CONFIDENT: Final = 0.95
+_TWINS: Final = 2
+_SEED: Final = 0
+"""Seed of the places of shams, the same for all models so that they are compared on the same pictures."""
+
 _HEAD: Final = 12
-_ON_HEAD: Final = 0.95
-_TRIES: Final = 30
-
-
-@dataclass(frozen=True, slots=True)
-class SourceControlled:
-    """Result of one source-controlled test.
-
-    Attributes:
-        name: The data.
-        scores: What was measured, each with n, patients and interval by patient.
-        counts: Counts that are no shares, such as ``confident_misses``.
-    """
-
-    name: str
-    scores: tuple[Score, ...]
-    counts: dict[str, int]
-
-    def summary_lines(self) -> tuple[str, ...]:
-        """Spell the scores, a line each."""
-        lines = [
-            f"{self.name}, {score.name}: {score.text}, n = {score.n}, patients = {score.groups}"
-            for score in self.scores
-        ]
-        return (*lines, *(f"{self.name}, {name}: {count}" for name, count in self.counts.items()))
-
-    def to_json(self) -> dict[str, Any]:
-        """Write the result in plain types."""
-        return {
-            "name": self.name,
-            "scores": {score.name: score.to_json() for score in self.scores},
-            "counts": dict(self.counts),
-        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,91 +97,50 @@ def score_slices(folder: Path, predictor: Predictor, progress: Progress = silent
         progress(f"read {folder.name}", number + 1, len(rows))
     output = predictor.score(np.stack(inputs), progress)
     patients = np.unique([row.patient for row in rows], return_inverse=True)[1]
-    slices = _scored(predictor, output.logits, np.array([row.tumour for row in rows]), patients)
+    slices = ScoredSlices(np.array([row.tumour for row in rows]), *_called(predictor, output.logits), patients)
     scores = (*slice_scores(slices), *_energy(predictor, output, inputs, masks, patients))
     return SourceControlled(folder.name, scores, _confident_misses(predictor, output, inputs, masks))
 
 
-def score_mirror_twins(judged: ScoredTestSet, progress: Progress = silent) -> SourceControlled | None:
-    """Score mirror twins and shams of the test scans whose masks are known.
+def score_mirror_twins(
+    predictor: Predictor, scans: OutlinedScans, patients: Groups, progress: Progress = silent
+) -> ScoredTwins | None:
+    """Score mirror twins and shams of test scans whose outlines are known.
 
     Args:
-        judged: An evaluated bundle.
+        predictor: The model.
+        scans: The set; ``train`` lists the test scans.
+        patients: A number for the patient of each scan of the set ``(n,)``.
         progress: Called with the step and how far it is.
 
     Returns:
-        The result; None where no test scan makes twins.
+        The answers; None where no test scan makes twins.
     """
-    predictor, manifest = judged.predictor, judged.manifest
-    made: list[tuple[MirrorTwins, NetworkInput, NetworkInput | None, int]] = []
-    rng = np.random.default_rng(judged.evaluation.settings.seed)
-    for place, scan in enumerate(judged.split.test):
-        record = manifest.records[scan]
-        progress("mirror twins", place + 1, len(judged.split.test))
-        mask = tumour_mask(manifest, record, predictor.recipe)
-        if mask is None or not mask.any():
-            continue
-        picture = predictor.recipe(read_scan(manifest.root / record.path))
-        twins = mirror_twins(picture, mask)
-        if twins is not None:
-            made.append((twins, picture, sham(picture, mask, twins, rng), int(judged.scored.groups[place])))
-    return _score_twins(predictor, made, progress) if made else None
+    made = make_test_twins(scans, _SEED, progress)
+    if not made:
+        return None
+    rows = np.array([healthy.sources[0] for healthy, *_ in made])
+    pairs = [picture.picture for pair in made for picture in pair[:_TWINS]]
+    scores, called = (each.reshape(-1, _TWINS) for each in _answers(predictor, np.stack(pairs), progress))
+    sham = np.full(len(made), -1)
+    shams = {number: pictures[-1].picture for number, pictures in enumerate(made) if len(pictures) > _TWINS}
+    if shams:
+        present = np.array(list(shams))
+        _, before = _answers(predictor, scans.inputs[rows[present]], progress)
+        _, after = _answers(predictor, np.stack(list(shams.values())), progress)
+        sham[present] = before != after
+    return ScoredTwins(patients[rows], scores, called, sham)
 
 
-def sham(picture: NetworkInput, lesion: Mask, twins: MirrorTwins, rng: np.random.Generator) -> NetworkInput | None:
-    """Mirror a region of the lesion's shape elsewhere on the head, as the twins are mirrored.
-
-    Args:
-        picture: Grey values ``(size, size)``.
-        lesion: Lesion pixels ``(size, size)``.
-        twins: The picture's twins, for their midline.
-        rng: Chooses the place.
-
-    Returns:
-        The picture ``(size, size)``; None where the shape fits nowhere clear of the lesion and its mirror image.
-    """
-    taken = widened(lesion, 8) | widened(opposite(lesion, twins.midline), 8)
-    rows, columns = np.nonzero(lesion)
-    places = np.argwhere(picture > _HEAD)
-    middle = np.array([round(rows.mean()), round(columns.mean())])
-    for place in rng.choice(places, min(_TRIES, len(places)), replace=False):
-        down, across = place - middle
-        kept = (rows + down >= 0) & (rows + down < len(picture)) & (columns + across >= 0)
-        kept &= columns + across < picture.shape[1]
-        region = np.zeros_like(lesion)
-        region[rows[kept] + down, columns[kept] + across] = True
-        on_head = float((picture[region] > _HEAD).mean()) if kept.all() else 0.0
-        if on_head >= _ON_HEAD and not (region & taken).any():
-            return mirror_region(picture, region, twins.midline)
-    return None
+def _answers(predictor: Predictor, inputs: InputBatch, progress: Progress) -> tuple[Scores, Decisions]:
+    return _called(predictor, predictor.score(inputs, progress).logits)
 
 
-def _score_twins(
-    predictor: Predictor,
-    made: Sequence[tuple[MirrorTwins, NetworkInput, NetworkInput | None, int]],
-    progress: Progress,
-) -> SourceControlled:
-    def scored(pictures: Sequence[NetworkInput], patients: Sequence[int], *, tumour: bool) -> ScoredSlices:
-        logits = predictor.score(np.stack(pictures), progress).logits
-        return _scored(predictor, logits, np.full(len(pictures), tumour), np.array(patients))
-
-    patients = [patient for *_, patient in made]
-    healthy = scored([twins.healthy for twins, *_ in made], patients, tumour=False)
-    lesion = scored([twins.lesion for twins, *_ in made], patients, tumour=True)
-    scores = list(twin_scores(healthy, lesion))
-    changed = [(picture, other, patient) for _, picture, other, patient in made if other is not None]
-    if changed:
-        owners = [patient for *_, patient in changed]
-        before = scored([picture for picture, *_ in changed], owners, tumour=True)
-        after = scored([other for _, other, _ in changed], owners, tumour=True)
-        scores.append(proportion("sham_changes_answer", before.called != after.called, before.patients, LEVEL))
-    return SourceControlled("mirror twins", tuple(scores), {"pairs": len(made)})
-
-
-def _scored(predictor: Predictor, logits: Logits, tumour: Decisions, patients: Groups) -> ScoredSlices:
+def _called(predictor: Predictor, logits: Logits) -> tuple[Scores, Decisions]:
+    """Compute the log odds of a tumour, and whether it is called at the bundle's threshold."""
     healthy = predictor.bundle.labels.healthy_index
     called = 1 - predictor.temperature.probabilities(logits)[:, healthy] >= predictor.threshold
-    return ScoredSlices(tumour, log_odds(logits / predictor.temperature.value, healthy), called, patients)
+    return log_odds(logits / predictor.temperature.value, healthy), called
 
 
 def log_odds(logits: Logits, healthy: int) -> Scores:

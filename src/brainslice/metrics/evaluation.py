@@ -18,9 +18,12 @@ from brainslice.metrics.intervals.asymptotic import LEVEL
 from brainslice.metrics.intervals.bootstrap import DRAWS, Resampling, resample
 from brainslice.metrics.per_class import ClassRow, class_rows
 from brainslice.metrics.scoring import TITLES, Score, ScoringInputs, calibration_scores, decision_scores, tumour_scores
+from brainslice.metrics.source_controlled import SourceControlled
 
 HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "sensitivity", "specificity", "ece")
-"""The scores that are said first."""
+"""The scores that are printed first."""
+
+NO_SOURCE_CONTROL = "source-controlled test: not run, the set has no outlines; give folders of slices with --slices"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,7 @@ class Evaluation:
         curves: ROC and precision-recall curves of each class that some, but not all scans have.
         baseline: The shortcut floor on the same scans, where it was fitted.
         abstention: What is left to a person, where the model was asked.
+        source_controlled: What remains where tumour and tumour-free pictures have the same source.
     """
 
     settings: EvaluationSettings
@@ -104,6 +108,7 @@ class Evaluation:
     curves: tuple[ClassCurves, ...]
     baseline: BaselineComparison | None
     abstention: Abstention | None = None
+    source_controlled: tuple[SourceControlled, ...] = ()
 
     def score(self, name: str) -> Score:
         """Find a score, after the temperature, by its name.
@@ -123,6 +128,7 @@ class Evaluation:
         marks = f" [{', '.join(terms.warnings)}]" if terms.warnings else ""
         counted = f"n = {self.n} scans of {self.groups} groups; intervals at {terms.level:.0%}"
         lines = [f"{terms.dataset}, {terms.protocol} protocol, {terms.split}{marks}: {counted}"]
+        lines += [line for test in self.source_controlled for line in test.summary_lines()] or [NO_SOURCE_CONTROL]
         lines += [f"{TITLES[name]}: {self.score(name).text}" for name in HEADLINES]
         before = {score.name: score for score in self.scores_before}["ece"]
         lines.append(f"ECE before the temperature of {terms.temperature:.3f}: {before.text}; {terms.bins} bins")
@@ -148,6 +154,7 @@ class Evaluation:
             "threshold": terms.threshold,
             "bins": terms.bins,
             "resampling": {"seed": terms.seed, "draws": terms.draws, "level": terms.level},
+            "source_controlled": [test.to_json() for test in self.source_controlled],
             "scores": {score.name: score.to_json() for score in self.scores},
             "before_temperature": {score.name: score.to_json() for score in self.scores_before},
             "per_class": {row.name: row.to_json() for row in self.classes},

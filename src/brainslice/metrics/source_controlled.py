@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+from jaxtyping import Bool, Float64, Int
 
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.metrics.curves.ranking import area_under_roc
@@ -15,6 +17,9 @@ from brainslice.metrics.scoring import Score, proportion
 
 SENSITIVITY: Final = 0.85
 """Sensitivity at which specificity is reported beside that at the bundle's threshold."""
+
+TWINS: Final = "mirror twins"
+"""Name of the test on mirror twins."""
 
 _NO_INTERVAL: Final = "no interval: the value does not vary between patients"
 
@@ -34,6 +39,64 @@ class ScoredSlices:
     scores: Scores
     called: Decisions
     patients: Groups
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ScoredTwins:
+    """Mirror twins and shams, and what a model made of them; one row a pair.
+
+    Attributes:
+        patients: A number for each pair's patient ``(n,)``.
+        scores: Log odds of a tumour of the healthy and of the lesion twin ``(n, 2)``.
+        called: Whether each twin is called a tumour at the bundle's threshold ``(n, 2)``.
+        sham: 1 where the sham changed the answer, 0 where it did not, -1 where there is none ``(n,)``.
+    """
+
+    patients: Groups
+    scores: Float64[np.ndarray, "n 2"]
+    called: Bool[np.ndarray, "n 2"]
+    sham: Int[np.ndarray, " n"]
+
+    @classmethod
+    def join(cls, parts: Sequence[ScoredTwins]) -> ScoredTwins:
+        """Put the pairs of several folds together."""
+        arrays = [part.to_arrays() for part in parts]
+        return cls(**{name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]})
+
+    def to_arrays(self) -> dict[str, np.ndarray]:
+        """Give the fields by name."""
+        return {"patients": self.patients, "scores": self.scores, "called": self.called, "sham": self.sham}
+
+
+@dataclass(frozen=True, slots=True)
+class SourceControlled:
+    """Result of one source-controlled test.
+
+    Attributes:
+        name: The data.
+        scores: What was measured, each with n, patients and interval by patient.
+        counts: Counts that are no shares, such as ``confident_misses``.
+    """
+
+    name: str
+    scores: tuple[Score, ...]
+    counts: dict[str, int]
+
+    def summary_lines(self) -> tuple[str, ...]:
+        """Write the scores, a line each."""
+        lines = [
+            f"{self.name}, {score.name.replace('_', ' ')}: {score.text}, n = {score.n}, patients = {score.groups}"
+            for score in self.scores
+        ]
+        return (*lines, *(f"{self.name}, {name.replace('_', ' ')}: {count}" for name, count in self.counts.items()))
+
+    def to_json(self) -> dict[str, Any]:
+        """Write the result in plain types."""
+        return {
+            "name": self.name,
+            "scores": {score.name: score.to_json() for score in self.scores},
+            "counts": dict(self.counts),
+        }
 
 
 def slice_scores(slices: ScoredSlices, seed: int = 0) -> tuple[Score, ...]:
@@ -63,16 +126,20 @@ def slice_scores(slices: ScoredSlices, seed: int = 0) -> tuple[Score, ...]:
     )
 
 
-def twin_scores(healthy: ScoredSlices, lesion: ScoredSlices) -> tuple[Score, ...]:
-    """Score pairs of healthy and lesion twins, row by row of the same picture."""
-    both = np.concatenate([healthy.scores, lesion.scores])
-    tumour = np.repeat([False, True], len(healthy.scores))
-    return (
-        area("twin_auc", tumour, both, np.concatenate([healthy.patients, lesion.patients])),
-        proportion("lesion_twin_scores_higher", lesion.scores > healthy.scores, lesion.patients, LEVEL),
-        proportion("healthy_twin_specificity", ~healthy.called, healthy.patients, LEVEL),
-        proportion("lesion_twin_sensitivity", lesion.called, lesion.patients, LEVEL),
-    )
+def score_twins(twins: ScoredTwins) -> SourceControlled:
+    """Score pairs of healthy and lesion twins, and how often a sham changes the answer."""
+    (healthy, lesion), patients = twins.scores.T, twins.patients
+    both, tumour = np.concatenate([healthy, lesion]), np.repeat([False, True], len(patients))
+    shams = twins.sham >= 0
+    scores = [
+        area("twin_auc", tumour, both, np.concatenate([patients, patients])),
+        proportion("lesion_twin_scores_higher", lesion > healthy, patients, LEVEL),
+        proportion("healthy_twin_specificity", ~twins.called[:, 0], patients, LEVEL),
+        proportion("lesion_twin_sensitivity", twins.called[:, 1], patients, LEVEL),
+    ]
+    if shams.any():
+        scores.append(proportion("sham_changes_answer", twins.sham[shams] > 0, patients[shams], LEVEL))
+    return SourceControlled(TWINS, tuple(scores), {"pairs": len(patients)})
 
 
 def area(name: str, tumour: Decisions, scores: Scores, patients: Groups) -> Score:

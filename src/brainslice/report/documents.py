@@ -10,6 +10,7 @@ from brainslice.errors import DatasetError
 from brainslice.metrics.comparison import format_p_value
 from brainslice.metrics.evaluation import HEADLINES, Evaluation
 from brainslice.metrics.scoring import TITLES
+from brainslice.metrics.source_controlled import TWINS
 from brainslice.report.captions import class_title, warning_stamp
 
 FORMAT = 1
@@ -17,6 +18,11 @@ FORMAT = 1
 
 _METRICS = {"ece": "ECE", "mce": "MCE", "brier": "BrierScore", "nll": "NLL", "classwise_ece": "ClasswiseECE"}
 _COMPARED = ("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "ece")
+_TWIN_SCORES = {
+    "lesion_twin_scores_higher": "mirror twins: lesion twin scores higher",
+    "twin_auc": "mirror twins: AUC",
+    "sham_changes_answer": "mirror twins: sham changes the answer",
+}
 _NOT_RUN = "not run"
 _DASH = "–"
 
@@ -115,6 +121,7 @@ def summary(evaluation: Evaluation, openings: int) -> dict[str, Any]:
         "threshold": evaluation.settings.threshold,
         **_circumstances(evaluation),
         "test_openings": openings,
+        "source_controlled": [test.to_json() for test in evaluation.source_controlled],
         "scores": {name: evaluation.score(name).to_json() for name in HEADLINES},
         "baseline": None if floor is None else floor.to_json(),
     }
@@ -133,7 +140,12 @@ def protocol_table(clean: dict[str, Any] | None, official: dict[str, Any] | None
     reports = (official, clean)
     for report, protocol in zip(reports, ("official", "clean"), strict=True):
         _refuse_strangers(report, protocol)
-    rows = [(TITLES[name], *(_cell(report, "scores", name) for report in reports)) for name in _COMPARED]
+    rows = [
+        (title, *(_twins_cell(report, name) for report in reports))
+        for name, title in _TWIN_SCORES.items()
+        if any(_twin_scores(report) for report in reports)
+    ]
+    rows += [(TITLES[name], *(_cell(report, "scores", name) for report in reports)) for name in _COMPARED]
     rows += [
         ("floor accuracy", *(_cell(report, "baseline", "scores", "accuracy") for report in reports)),
         ("McNemar, model and floor", *(_p_value(report, "p_value") for report in reports)),
@@ -205,6 +217,18 @@ def format_score(score: Mapping[str, Any]) -> str:
         return _DASH
     bounds = score["interval"]
     return f"{score['value']:.3f} " + (f"[{bounds['low']:.3f}, {bounds['high']:.3f}]" if bounds else "[no interval]")
+
+
+def _twin_scores(report: dict[str, Any] | None) -> dict[str, Any]:
+    tests = [] if report is None else report["evaluation"].get("source_controlled", [])
+    return next((test["scores"] for test in tests if test["name"] == TWINS), {})
+
+
+def _twins_cell(report: dict[str, Any] | None, name: str) -> str:
+    if report is None:
+        return _NOT_RUN
+    score = _twin_scores(report).get(name)
+    return _DASH if score is None else format_score(score)
 
 
 def _p_value(report: dict[str, Any] | None, name: str) -> str:

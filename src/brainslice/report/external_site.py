@@ -11,6 +11,7 @@ from brainslice.evaluation.site_comparison import ComparisonRow
 from brainslice.files import write_json, write_text
 from brainslice.metrics.binary import BinaryScores
 from brainslice.metrics.comparison import format_p_value
+from brainslice.metrics.source_controlled import SourceControlled
 from brainslice.report.captions import warning_stamp
 from brainslice.report.documents import Table, format_score
 
@@ -56,7 +57,24 @@ def external_tables(found: ExternalValidation) -> tuple[Table, ...]:
     notes = [*(warning_stamp(mark) for mark in found.warnings), *found.site.summary_lines()]
     for name, scores in found.classes.items():
         notes.append(f"{name}, by class: accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}.")
-    return (comparison_table(f"Scans of another site: {found.site.name}", found.entries, notes),)
+    comparison = comparison_table(f"Scans of another site: {found.site.name}", found.entries, notes)
+    controlled = [_source_controlled_table(name, tests) for name, tests in found.source_controlled.items()]
+    return (*controlled, comparison)
+
+
+def _source_controlled_table(name: str, tests: Sequence[SourceControlled]) -> Table:
+    rows = tuple(
+        (test.name, score.name.replace("_", " "), score.text, str(score.n), str(score.groups))
+        for test in tests
+        for score in test.scores
+    )
+    counts = [
+        f"{test.name}, {count.replace('_', ' ')}: {value}." for test in tests for count, value in test.counts.items()
+    ]
+    title = f"Source-controlled test of {name}: slices with and without tumour of the same patients"
+    return Table(
+        title, ("data", "score", "value", "n", "patients"), rows, (*counts, "Brackets: 95 % intervals by patient.")
+    )
 
 
 def site_table(told: Mapping[str, Any]) -> Table:

@@ -19,6 +19,7 @@ from brainslice.evaluation.scoring import evaluate_test_set, evaluation_settings
 from brainslice.files import write_json
 from brainslice.metrics.abstention import AbstentionInputs
 from brainslice.metrics.evaluation import Evaluation, ScoredSet, evaluate
+from brainslice.metrics.source_controlled import ScoredTwins, score_twins
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 from brainslice.training.checkpoint import save_arrays
@@ -68,6 +69,7 @@ class _Outcome:
     caution: AbstentionInputs
     temperature: float
     openings: int
+    twins: ScoredTwins | None
 
 
 @writes_project("cross-validating")
@@ -103,9 +105,8 @@ def _outcome(fold: FoldRun, progress: Progress) -> _Outcome:
         return scored
     train_once(fold, progress)
     judged = evaluate_test_set(fold.paths, fold.config, progress, division=fold.assignment)
-    outcome = _Outcome(
-        judged.scored, judged.abstention_inputs, judged.evaluation.settings.temperature, judged.test_accesses
-    )
+    temperature = judged.evaluation.settings.temperature
+    outcome = _Outcome(judged.scored, judged.abstention_inputs, temperature, judged.test_accesses, judged.twins)
     _write(kept, fold.fingerprint, outcome)
     return outcome
 
@@ -117,6 +118,8 @@ def _write(path: Path, fingerprint: str, outcome: _Outcome) -> None:
     arrays |= {"doubts": caution.uncertainty, "reasons": np.array([" ".join(reasons) for reasons in caution.reasons])}
     if caution.prediction_sets is not None:
         facts["coverage"], arrays["sets"] = caution.coverage, caution.prediction_sets
+    if outcome.twins is not None:
+        arrays |= {f"twins_{name}": value for name, value in outcome.twins.to_arrays().items()}
     save_arrays(path, facts, arrays)
 
 
@@ -132,7 +135,9 @@ def _read(path: Path, fingerprint: str) -> _Outcome | None:
             reasons = tuple(tuple(codes.split()) for codes in arrays["reasons"].tolist())
             sets = arrays.get("sets")
             caution = AbstentionInputs(arrays["doubts"], reasons, sets, facts.get("coverage"))
-            return _Outcome(scored, caution, facts["temperature"], facts["openings"])
+            pairs = {name.removeprefix("twins_"): arrays[name] for name in arrays if name.startswith("twins_")}
+            twins = ScoredTwins(**pairs) if pairs else None
+            return _Outcome(scored, caution, facts["temperature"], facts["openings"], twins)
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: what this fold came to is damaged; delete it to train this fold again"
         raise UsageError(msg) from error
@@ -141,13 +146,22 @@ def _read(path: Path, fingerprint: str) -> _Outcome | None:
 def _together(root: Path, first: FoldRun, outcomes: list[_Outcome]) -> CrossValidation:
     terms = evaluation_settings(first.assignment.manifest, first.config)
     each = tuple(
-        evaluate(one.scored, dataclasses.replace(terms, temperature=one.temperature), one.caution) for one in outcomes
+        _with_twins(evaluate(one.scored, dataclasses.replace(terms, temperature=one.temperature), one.caution), [one])
+        for one in outcomes
     )
     all_scans = ScoredSet(**{name: np.concatenate([getattr(one.scored, name) for one in outcomes]) for name in _ARRAYS})
     mean_temperature = float(np.mean([one.temperature for one in outcomes]))
     shared = dataclasses.replace(terms, split="out of fold", temperature=mean_temperature)
     pooled = evaluate(all_scans, shared, AbstentionInputs.join([one.caution for one in outcomes]))
+    pooled = _with_twins(pooled, outcomes)
     path = root / "reports" / "crossval" / "crossval.json"
     result = CrossValidation(each, pooled, tuple(one.openings for one in outcomes), path)
     write_json(path, result.to_json())
     return result
+
+
+def _with_twins(evaluation: Evaluation, outcomes: list[_Outcome]) -> Evaluation:
+    """Add the source-controlled test: pairs of mirror twins, each scored by the model that did not see its patient."""
+    found = [one.twins for one in outcomes if one.twins is not None]
+    controlled = (score_twins(ScoredTwins.join(found)),) if found else ()
+    return dataclasses.replace(evaluation, source_controlled=controlled)

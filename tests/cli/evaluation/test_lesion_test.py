@@ -17,7 +17,7 @@ def test_prints_the_scores_and_writes_them(tmp_path: Path, capsys: Capture) -> N
     Image.fromarray(with_lesion(symmetric_head(0))[0]).save(tmp_path / "b.png")
     (tmp_path / "slices.csv").write_text("path,patient,tumour,visit\na.png,p,0,1\nb.png,p,1,1\n")
     assert call("lesion-test", tmp_path, "--output", tmp_path / "found.json") == 0
-    assert "auc_within_patients: " in capsys.readouterr().out
+    assert "auc within patients: " in capsys.readouterr().out
     told = json.loads((tmp_path / "found.json").read_text())
     assert told["source_controlled"][0]["scores"]["auc"]["n"] == 2
 

@@ -1,14 +1,15 @@
-"""``brainslice validate``: bundles meet another site's scans."""
+"""``brainslice validate``: score bundles on another site's scans."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from brainslice.cli.console import print_line, print_note, progress_bars, table
-from brainslice.cli.options import ConfigFile, Overrides, Root, SiteFolder, settings
+from brainslice.cli.options import ConfigFile, Overrides, Root, SiteFolder, Slices, settings
 from brainslice.config import Config
 from brainslice.paths import ProjectPaths
 
@@ -22,22 +23,25 @@ def validate(
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
+    slices: Slices = None,
 ) -> None:
     """Score bundles on another site's scans.
 
     Pictures that trained a bundle are left out and counted, each picture counts once, and bundles stand side by side.
     """
     chosen = settings(root, config, overrides)
-    validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle)
+    validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, slices or [])
 
 
-def validate_one(places: ProjectPaths, config: Config, data: Path, bundles: list[Path] | None = None) -> None:
+def validate_one(
+    places: ProjectPaths, config: Config, data: Path, bundles: list[Path] | None = None, slices: Sequence[Path] = ()
+) -> None:
     """Score bundles on one folder, print the table and write it to ``reports/external``."""
     from brainslice.evaluation.external_validation import validate_external
     from brainslice.report.external_site import external_tables, write_external
 
     with progress_bars() as progress:
-        found = validate_external(bundles or find_bundles(places, data), data, places, config, progress)
+        found = validate_external(bundles or find_bundles(places, data), data, places, config, progress, slices)
     for shown in external_tables(found):
         table(shown.title, shown.header, shown.rows)
         for line in shown.footnotes:

@@ -66,6 +66,8 @@ def _show(result: CrossValidation) -> None:
     print_line(
         f"n = {pooled.n} scans of {pooled.groups} groups; each judged once, by the model that never saw its group"
     )
+    for line in (line for test in pooled.source_controlled for line in test.summary_lines()):
+        print_line(line)
     if pooled.baseline is not None:
         floor = pooled.baseline
         accuracy = next(score.value for score in floor.scores if score.name == "accuracy")
