@@ -53,7 +53,11 @@ def decode_scans(manifest: Manifest, recipe: Recipe, cache: Path, progress: Prog
     """
     path = cache / f"scans-{_key(manifest, recipe.digest)}.npy"
     shape = (len(manifest.records), recipe.size, recipe.size)
-    return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, recipe, progress))
+
+    def decode(record: Record) -> _Row:
+        return recipe(_read(manifest.root, record))
+
+    return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, decode, "decoding scans", progress))
 
 
 def decode_outlines(
@@ -78,15 +82,13 @@ def decode_outlines(
     method = f"{recipe.digest} {[(path.name, path.stat().st_size, mirrored) for path, mirrored in masks]}"
     path = cache / f"outlines-{_key(manifest, method)}.npy"
 
-    def rows() -> Iterator[_Row]:
-        for number, record in enumerate(manifest.records):
-            progress("reading outlines", number + 1, len(manifest.records))
-            outline = tumour_mask(manifest, record, recipe)
-            empty = np.zeros((recipe.size, recipe.size // 8), np.uint8)
-            yield empty if outline is None else np.packbits(outline, axis=-1)
+    def outline(record: Record) -> _Row:
+        mask = tumour_mask(manifest, record, recipe)
+        empty = np.zeros((recipe.size, recipe.size // 8), np.uint8)
+        return empty if mask is None else np.packbits(mask, axis=-1)
 
     shape = (len(manifest.records), recipe.size, recipe.size // 8)
-    return _kept(path, shape, np.dtype(np.uint8), rows)
+    return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, outline, "reading outlines", progress))
 
 
 def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent) -> Float32[np.ndarray, "n features"]:
@@ -101,12 +103,11 @@ def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent
     """
     path = cache / f"statistics-{_key(manifest, _STATISTICS_VERSION)}.npy"
     shape = (len(manifest.records), _STATISTICS)
-    return _kept(
-        path,
-        shape,
-        np.dtype(np.float32),
-        lambda: _rows(manifest, lambda scan: grey_statistics(scan.pixels), progress),
-    )
+
+    def statistics(record: Record) -> _Row:
+        return grey_statistics(_read(manifest.root, record).pixels)
+
+    return _kept(path, shape, np.dtype(np.float32), lambda: _rows(manifest, statistics, "decoding scans", progress))
 
 
 def _key(manifest: Manifest, method: str) -> str:
@@ -116,16 +117,12 @@ def _key(manifest: Manifest, method: str) -> str:
     return digest.hexdigest()[:32]
 
 
-def _rows(manifest: Manifest, method: Callable[[Slice], _Row], progress: Progress) -> Iterator[_Row]:
+def _rows(manifest: Manifest, method: Callable[[Record], _Row], step: str, progress: Progress) -> Iterator[_Row]:
     total = len(manifest.records)
-
-    def one(index: int) -> _Row:
-        return method(_read(manifest.root, manifest.records[index]))
-
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, total, _BLOCK):
-            yield np.stack(list(pool.map(one, range(start, min(start + _BLOCK, total)))))
-            progress("decoding scans", min(start + _BLOCK, total), total)
+            yield np.stack(list(pool.map(method, manifest.records[start : start + _BLOCK])))
+            progress(step, min(start + _BLOCK, total), total)
 
 
 def _read(root: Path, record: Record) -> Slice:
