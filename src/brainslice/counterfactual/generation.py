@@ -240,7 +240,7 @@ class _Donors:
         generator = np.random.default_rng([self.seed, 12, row])
         target = self.scans.inputs[row]
         chosen = _some(generator, self.outlined[self.outlined != row], _TISSUE_CANDIDATES)
-        patch = find_tissue(target, self.scans.lesion(row), self._pictures(chosen), np.arange(len(chosen)))
+        patch = find_tissue(target, self.scans.lesion(row), self._pictures(chosen))
         if patch is None or patch.fit < _LEAST_FIT:
             return []
         picture, sources = paste(target, patch), (row, int(chosen[patch.source]))
@@ -260,7 +260,7 @@ class _Donors:
         generator = np.random.default_rng([self.seed, 15, row])
         target, chosen = self.scans.inputs[row], _some(generator, self.outlined, _LESION_CANDIDATES)
         mirrored = generator.random(len(chosen)) < 0.5  # noqa: PLR2004
-        patch = find_lesion(target, self._pictures(chosen), np.arange(len(chosen)), mirrored)
+        patch = find_lesion(target, self._pictures(chosen), mirrored)
         if patch is None:
             return []
         source = int(chosen[patch.source])
@@ -274,7 +274,7 @@ class _Donors:
         if (region & lesion).any() or not lies_on_head(target, region):
             return []
         chosen = _some(generator, donors[donors != row], _SHAM_CANDIDATES)
-        patch = find_tissue(target, region, self._pictures(chosen), np.arange(len(chosen)))
+        patch = find_tissue(target, region, self._pictures(chosen))
         if patch is None:
             return []
         sources = (row, model, int(chosen[patch.source]))

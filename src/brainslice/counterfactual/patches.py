@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Int
+from jaxtyping import Bool
 
 from brainslice.arrays import InputBatch, Mask, NetworkInput
 from brainslice.counterfactual.mirror import correlation, feathered, widened
 
 Masks: TypeAlias = Bool[np.ndarray, "n h w"]
-Rows: TypeAlias = Int[np.ndarray, " _"]
 
 _INNER: Final = 4
 _OUTER: Final = 10
@@ -77,21 +76,20 @@ def lies_on_head(picture: NetworkInput, region: Mask) -> bool:
     return bool(region.any()) and float((picture[region] > _HEAD).mean()) >= _LEAST_HEAD
 
 
-def find_tissue(target: NetworkInput, region: Mask, donors: Pictures, candidates: Rows) -> Patch | None:
+def find_tissue(target: NetworkInput, region: Mask, donors: Pictures) -> Patch | None:
     """Find lesion-free tissue of another picture that fits a region.
 
     Args:
         target: The picture to paste into ``(size, size)``.
         region: Pixels to replace ``(size, size)``.
-        donors: Pictures to choose from.
-        candidates: Rows of the donors to compare, each as it is and mirrored left to right.
+        donors: Pictures to choose from, each as it is and mirrored left to right.
 
     Returns:
         The patch with the best fit on the rim; None where no candidate has tissue there.
     """
     ring, wide = rim(region), widened(region, _INNER)
     found = []
-    for row in candidates.tolist():
+    for row in range(len(donors.inputs)):
         for step in (1, -1):
             picture, lesion = donors.inputs[row][:, ::step], donors.lesions[row][:, ::step]
             if not (lesion & wide).any() and lies_on_head(picture, wide):
@@ -99,22 +97,19 @@ def find_tissue(target: NetworkInput, region: Mask, donors: Pictures, candidates
     return _best(found)
 
 
-def find_lesion(
-    target: NetworkInput, donors: Pictures, candidates: Rows, mirrored: Bool[np.ndarray, " _"]
-) -> Patch | None:
+def find_lesion(target: NetworkInput, donors: Pictures, mirrored: Bool[np.ndarray, " n"]) -> Patch | None:
     """Find a lesion of another picture that fits a healthy head at the same place.
 
     Args:
         target: The healthy picture ``(size, size)``.
         donors: Pictures with lesions.
-        candidates: Rows of the donors to compare.
-        mirrored: Whether to mirror each candidate left to right first.
+        mirrored: Whether to mirror each donor left to right first.
 
     Returns:
         The lesion with the best fit on the rim; None where no lesion lies on the head.
     """
     found = []
-    for row, flip in zip(candidates.tolist(), mirrored.tolist(), strict=True):
+    for row, flip in enumerate(mirrored.tolist()):
         step = -1 if flip else 1
         picture, lesion = donors.inputs[row][:, ::step], donors.lesions[row][:, ::step]
         if lies_on_head(target, lesion):
