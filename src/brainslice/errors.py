@@ -1,19 +1,20 @@
-"""Everything that can go wrong for a user, as one tree.
+"""The exception tree, with the exit code of each error.
 
 BrainsliceError
-├── UsageError            the command or a value on it cannot be meant             exit code 2
-│   ├── ConfigError       the configuration file cannot be meant                   exit code 2
-│   ├── LeakError         a split that groups cross, and nobody accepted that      exit code 2
-│   └── ForgettingError   adapting cost too much of what was known before          exit code 2
-├── UnreadableScanError   a file is no scan we can read                            exit code 3
-│   └── DatasetError      a folder or archive is no data set we can use            exit code 3
+├── UsageError            a command or an argument is invalid                      exit code 2
+│   ├── ConfigError       the configuration is invalid                             exit code 2
+│   ├── LeakError         groups cross a split, and that was not accepted          exit code 2
+│   ├── ForgettingError   adaptation loses too much on the source                  exit code 2
+│   └── MissingExtraError an optional library is not installed                     exit code 2
+├── UnreadableScanError   a file cannot be read as a scan                          exit code 3
+│   └── DatasetError      a folder or archive is not a usable data set             exit code 3
 ├── BundleError           a bundle is incomplete, altered or of another version    exit code 4
 ├── ResourceError         the disk or the memory is full                           exit code 5
 ├── CalibrationError      held-out scores allow no calibration                     exit code 6
 │   └── ParityError       the exported graph disagrees with the network            exit code 6
-└── DownloadError         the network or the archive's owner said no               exit code 7
+└── DownloadError         a download failed                                        exit code 7
 
-Each message is one line: what came, what was expected, what to do about it.
+Each message is one line: what is wrong, where, what to do.
 """
 
 from __future__ import annotations
@@ -26,21 +27,25 @@ class BrainsliceError(Exception):
 
 
 class UsageError(BrainsliceError):
-    """The command, or a value on it, cannot be meant."""
+    """A command or an argument is invalid."""
 
     exit_code = 2
 
 
 class ConfigError(UsageError):
-    """The configuration file cannot be meant."""
+    """The configuration is invalid."""
 
 
 class LeakError(UsageError):
-    """Groups of related scans cross the borders of a split, and nobody accepted that."""
+    """Groups of related scans cross the borders of a split, and that was not accepted."""
 
 
 class ForgettingError(UsageError):
-    """An adapted network does worse on its source than was allowed, and nobody accepted that."""
+    """An adapted network loses more on its source than allowed."""
+
+
+class MissingExtraError(UsageError):
+    """A library of an optional extra is not installed."""
 
 
 class UnreadableScanError(BrainsliceError):

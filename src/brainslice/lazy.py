@@ -1,9 +1,12 @@
-"""Public names of a package, loaded on first use (PEP 562)."""
+"""Public names loaded on first use (PEP 562), and checks for optional libraries."""
 
 from __future__ import annotations
 
 import importlib
+import importlib.util
 from collections.abc import Callable, Mapping
+
+from brainslice.errors import MissingExtraError
 
 
 def lazy_names(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
@@ -25,3 +28,28 @@ def lazy_names(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[
         return getattr(importlib.import_module(modules[name]), name)
 
     return load
+
+
+def is_installed(module: str) -> bool:
+    """Check whether a module can be imported, without importing it."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False
+
+
+def require_extra(extra: str, purpose: str, *modules: str) -> None:
+    """Check that the libraries of an optional extra are installed.
+
+    Args:
+        extra: The extra of this package, such as ``train``.
+        purpose: What needs it, for the message.
+        *modules: Names of the modules that are imported.
+
+    Raises:
+        MissingExtraError: At least one is missing; the message holds the pip command.
+    """
+    missing = [name for name in modules if not is_installed(name)]
+    if missing:
+        msg = f"{purpose} needs {', '.join(missing)}; install with: pip install 'brainslice[{extra}]'"
+        raise MissingExtraError(msg)

@@ -59,10 +59,10 @@ def test_the_map_lies_on_the_sources_own_pixels(
     heat = np.frombuffer(pydicom.dcmread(drawn).FloatPixelData, np.float32).reshape(source.Rows, source.Columns)
     assert scan.pixels.shape == (round(source.Rows * 1.5), source.Columns), "it is seen in square pixels"
     frame = predictor.recipe.frame(scan)
-    assert heat.max() == pytest.approx(answer.heat_map.max(), rel=0.05)
+    assert heat.max() == pytest.approx(answer.heat_map().max(), rel=0.05)
     back = frame.warp(upsample(heat, *scan.pixels.shape))
     inside = frame.warp(np.ones_like(scan.pixels)) == 1
-    assert np.corrcoef(back[inside], answer.heat_map[inside])[0, 1] > 0.99
+    assert np.corrcoef(back[inside], answer.heat_map()[inside])[0, 1] > 0.99
 
 
 def test_a_patients_name_keeps_its_letters_and_goes_nowhere_else(

@@ -76,17 +76,17 @@ def test_classes_in_another_order_are_refused() -> None:
 
 def test_the_heat_is_that_of_the_predicted_class_unless_another_is_asked_for() -> None:
     answer = prediction(0.1, 0.6, 0.2, 0.1)
-    np.testing.assert_array_equal(answer.heat_map, answer.heat_map_for("meningioma"))
+    np.testing.assert_array_equal(answer.heat_map(), answer.heat_map("meningioma"))
     quarters = {"glioma": (0, 0), "meningioma": (0, 7), "no_tumor": (7, 0), "pituitary": (7, 7)}
     for name, corner in quarters.items():
-        heat = answer.heat_map_for(name)
+        heat = answer.heat_map(name)
         assert heat.shape == answer.network_input.shape
         assert heat[corner] == heat.max() == 1.0
 
 
 def test_heat_of_a_class_that_is_none_of_ours_is_refused() -> None:
     with pytest.raises(DatasetError, match="got 'schwannoma'"):
-        prediction(1.0, 0.0, 0.0, 0.0).heat_map_for("schwannoma")
+        prediction(1.0, 0.0, 0.0, 0.0).heat_map("schwannoma")
 
 
 def test_an_answer_survives_being_told_as_json() -> None:

@@ -46,7 +46,7 @@ def test_the_answer_is_the_mean_of_neighbours(answer: VolumePrediction) -> None:
     tumour = [each.prediction.tumour_probability for each in answer.decisive_slices]
     assert answer.tumour_probability == pytest.approx(np.mean(tumour))
     assert sum(answer.probabilities.values()) == pytest.approx(1.0)
-    assert answer.probabilities[answer.predicted] == max(answer.probabilities.values())
+    assert answer.probabilities[answer.predicted_class] == max(answer.probabilities.values())
 
 
 def with_verdicts(answer: VolumePrediction, verdicts: list[Verdict], share: float) -> VolumePrediction:

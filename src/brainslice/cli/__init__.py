@@ -1,1 +1,1 @@
-"""The command door."""
+"""The command line."""

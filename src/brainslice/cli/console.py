@@ -1,10 +1,13 @@
-"""What a person sees: progress on a terminal, plain lines in a file."""
+"""Console output: results, notes, tables, JSON and progress."""
 
 from __future__ import annotations
 
+import io
+import json
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, Final
 
 from rich.console import Console
 from rich.markup import escape
@@ -25,37 +28,78 @@ OUT = Console(highlight=False, soft_wrap=True)
 """Results."""
 
 ERR = Console(stderr=True, highlight=False, soft_wrap=True)
-"""Progress and complaints, so that results can be piped."""
+"""Progress and notes, so that results can be piped."""
+
+SCHEMA_VERSION: Final = 1
+"""The version of every JSON object that a command prints; it grows when a key changes its meaning."""
+
+_UNBROKEN: Final = 240
+_NARROW: Final = 100
 
 
-def print_line(line: str) -> None:
-    """Print a line of the result; square brackets in it mean themselves."""
-    OUT.print(line, markup=False)
+def print_line(line: str, style: str | None = None) -> None:
+    """Print a line of the result, in a rich style on a terminal; square brackets in it are no markup."""
+    OUT.print(line, markup=False, style=style)
 
 
 def print_note(line: str) -> None:
-    """Print a line about the work, beside the result."""
+    """Print a line about the work on standard error; not with ``-q``."""
     ERR.print(line, markup=False)
 
 
-_UNBROKEN = 240
+def print_json(kind: str, values: Mapping[str, Any], indent: int | None = None) -> None:
+    """Print an object as JSON, with its schema ``brainslice/<kind>/<version>`` first."""
+    text = {"schema": f"brainslice/{kind}/{SCHEMA_VERSION}", **values}
+    unicode = (sys.stdout.encoding or "").casefold().replace("-", "") == "utf8"
+    sys.stdout.write(json.dumps(text, indent=indent, ensure_ascii=not unicode) + "\n")
+
+
+def can_print(text: str) -> bool:
+    """Check whether standard output can encode a text."""
+    try:
+        text.encode(sys.stdout.encoding or "ascii")
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def replace_unprintable() -> None:
+    """Replace characters that standard output or error cannot encode, so that no command fails on one."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
 
 
 def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
-    """Print a table whose first column names the rows."""
+    """Print a table whose first column names the rows; below 100 columns, a block for each row."""
+    lines = [list(row) for row in rows]
+    if OUT.is_terminal and OUT.width < _NARROW and len(header) > 2:  # noqa: PLR2004 - a name and its value fit always
+        _print_blocks(title, header, lines)
+        return
     drawn = Table(title=escape(title), title_justify="left", show_edge=False)
     for place, name in enumerate(header):
         drawn.add_column(escape(name), justify="right" if place else "left", overflow="fold")
-    for row in rows:
+    for row in lines:
         drawn.add_row(*map(escape, row))
-    # Where nobody looks, as in a file, nothing is gained by breaking cells at the 80th column.
+    # In a file, cells are not broken at the 80th column.
     (OUT if OUT.is_terminal else Console(highlight=False, width=_UNBROKEN)).print(drawn)
+
+
+def _print_blocks(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    width = max(map(len, header))
+    print_line(title, style="bold")
+    for row in rows:
+        print_line(row[0], style="bold")
+        for name, cell in zip(header[1:], row[1:], strict=True):
+            print_line(f"  {name:<{width}}  {cell}")
 
 
 @contextmanager
 def progress_bars() -> Iterator[progress.Progress]:
-    """Show progress while the block runs: bars with the time left on a terminal, a line a step elsewhere."""
-    if ERR.is_terminal:
+    """Show progress while the block runs: bars with the time left on a terminal, a line for each step elsewhere."""
+    if ERR.quiet:
+        yield progress.silent
+    elif ERR.is_terminal:
         with _bars() as bars:
             yield _Bars(bars)
     else:

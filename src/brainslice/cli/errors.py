@@ -1,4 +1,4 @@
-"""How a command ends: an exit code, and one line a person can act on."""
+"""Errors of commands: one line and an exit code."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ INTERRUPTED = 130
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """End the program as the error tree says, without a traceback unless one was asked for."""
+    """Print an error in one line and exit with its code; with ``--debug``, raise it."""
     try:
         yield
     except KeyboardInterrupt:
         _end("interrupted; run the same command again to go on where it stopped", INTERRUPTED)
     except BrokenPipeError:
-        # Whoever read our output has gone; there is nobody left to tell.
+        # The reader of the pipe has closed it.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise SystemExit(0) from None
     except BrainsliceError as error:
@@ -37,7 +37,7 @@ def one_line_errors() -> Iterator[None]:
     except OSError as error:
         code = ResourceError.exit_code if is_full_disk(error) else 1
         _end(f"{error.filename or 'the system'}: {error.strerror or error}", code)
-    except Exception as error:  # noqa: BLE001 - the last door: whatever comes, a person reads one line
+    except Exception as error:  # noqa: BLE001 - the last handler: every error is shown in one line
         _end(
             f"unexpected {type(error).__name__}: {str(error)[:300]}; run again with --debug and report it",
             1,

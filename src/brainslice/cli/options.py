@@ -8,9 +8,8 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from brainslice.config import Config, read_config
-
-DEFAULT_CONFIG = Path("configs/config.yaml")
+from brainslice.api.settings import read_settings
+from brainslice.config import Config
 
 Root: TypeAlias = Annotated[
     Path, typer.Option("--project-root", help="The project's folder: data, models and reports lie in it.")
@@ -69,13 +68,12 @@ def settings(
     weights: str | None = None,
     seed: int | None = None,
 ) -> Config:
-    """Read the configuration a verb was called with; what stands on the command line wins.
+    """Read the configuration of a command; options win over ``--set``, and both over the file.
 
     Raises:
-        ConfigError: A key or a value cannot be meant.
+        ConfigError: A key or a value is invalid.
     """
-    path = file if file is not None else root / DEFAULT_CONFIG
     given = {"data.protocol": protocol, "train.recipe": recipe, "model.weights": weights, "seed": seed}
     # Quoted as JSON, a file's name stays text whatever YAML would make of it.
     words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
-    return read_config(path if file is not None or path.is_file() else None, (*(overrides or ()), *words))
+    return read_settings(root, file, (*(overrides or ()), *words))

@@ -1,4 +1,4 @@
-"""What is said in the end: tumour, no tumour, or that a person has to look, and why."""
+"""The verdict on a scan: tumour, no tumour, or referred to a person, with reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brainslice.labels import LabelSet
 
 
 class Verdict(StrEnum):
-    """What is said about a scan in the end."""
+    """The verdict on a scan."""
 
     TUMOUR = "tumour"
     NO_TUMOUR = "no tumour"
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a scan is referred to a person; ``message`` say it in a sentence."""
+    """Why a scan is referred to a person."""
 
     FLAT = "flat"
     NO_BACKGROUND = "no_background"
@@ -33,11 +33,18 @@ class Reason(StrEnum):
 
     @property
     def message(self) -> str:
-        """The reason as a person reads it."""
-        return _WORDS[self]
+        """The reason as a sentence."""
+        return _MESSAGES[self]
+
+    @property
+    def rejects_input(self) -> bool:
+        """Whether the picture itself is unfit for the model, so that no class may be given."""
+        return self in _INPUT_FAULTS
 
 
-_WORDS: Final = {
+_INPUT_FAULTS: Final = frozenset({Reason.FLAT, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.OUT_OF_DISTRIBUTION})
+
+_MESSAGES: Final = {
     Reason.FLAT: "the picture is nearly all of one grey",
     Reason.NO_BACKGROUND: "the picture has no dark background around a head",
     Reason.NO_HEAD: "no single object the size of a head stands out in the picture",
@@ -52,11 +59,11 @@ _WORDS: Final = {
 
 @dataclass(frozen=True, slots=True)
 class VerdictInputs:
-    """All that a verdict on one scan is made from.
+    """The inputs of the verdict on one scan.
 
     Attributes:
-        tumour: What the threshold says.
-        input_faults: What the gate found wrong with the picture.
+        tumour: Whether the probability of a tumour reaches the threshold.
+        input_faults: Faults of the picture itself.
         prediction_set: Names of the classes that remain possible; None where the bundle has no sets.
         near_threshold: Whether the probability lies too close to the threshold.
         disagreement: Whether an ensemble's members differ about tumour or no tumour.
@@ -70,12 +77,12 @@ class VerdictInputs:
 
 
 def decide(found: VerdictInputs, labels: LabelSet) -> tuple[Verdict, tuple[Reason, ...]]:
-    """Say tumour or no tumour, or refer where anything speaks against saying either.
+    """Decide tumour or no tumour, or refer the scan where there is a reason against either.
 
-    A set that leaves open which tumour it is leaves no doubt that it is one, and refers nobody.
+    A prediction set of several tumour classes is no reason to refer.
 
     Args:
-        found: What the threshold says, and what speaks against it.
+        found: The call at the threshold and the reasons against it.
         labels: The classes.
 
     Returns:
@@ -83,7 +90,7 @@ def decide(found: VerdictInputs, labels: LabelSet) -> tuple[Verdict, tuple[Reaso
     """
     reasons = [*found.input_faults]
     if found.prediction_set is not None:
-        reasons += _doubts_of_set(found.prediction_set, labels, tumour=found.tumour)
+        reasons += _reasons_of_set(found.prediction_set, labels, tumour=found.tumour)
     if found.near_threshold:
         reasons.append(Reason.NEAR_THRESHOLD)
     if found.disagreement:
@@ -93,7 +100,7 @@ def decide(found: VerdictInputs, labels: LabelSet) -> tuple[Verdict, tuple[Reaso
     return (Verdict.TUMOUR if found.tumour else Verdict.NO_TUMOUR), ()
 
 
-def _doubts_of_set(possible: Collection[str], labels: LabelSet, *, tumour: bool) -> list[Reason]:
+def _reasons_of_set(possible: Collection[str], labels: LabelSet, *, tumour: bool) -> list[Reason]:
     if not possible:
         return [Reason.EMPTY_SET]
     healthy = labels.healthy in possible

@@ -132,7 +132,11 @@ def _measurements(answer: Prediction) -> list[Measurement]:
 def _evaluations(answer: Prediction) -> list[QualitativeEvaluation]:
     said = [
         ("use", "Use", "research", RESEARCH_ONLY),
-        ("most-probable", "Most probable class", answer.predicted_class, answer.predicted_class),
+        *(
+            ("most-probable", "Most probable class", name, name)
+            for name in (answer.predicted_class,)
+            if name is not None
+        ),
         *(("referred-because", "Referred because", reason.value, reason.message) for reason in answer.reasons),
         *(("still-possible", f"Possible at {answer.coverage:.0%}", name, name) for name in answer.prediction_set),
         *(("mark", "Mark of the model", mark, mark) for mark in answer.warnings),

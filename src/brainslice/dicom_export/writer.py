@@ -43,10 +43,10 @@ def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path
         place = source.image_plane
         if place is not None:
             scan = read_scan(path, predictor.frame)
-            heat = predictor.recipe.frame(scan).unwarp(answer.heat_map, scan.pixels.shape)
+            heat = predictor.recipe.frame(scan).unwarp(answer.heat_map(), scan.pixels.shape)
             # The scan was made of square pixels, and the map lies on the source's own.
             placed = upsample(heat, int(source.dataset.Rows), int(source.dataset.Columns))
-            objects["map"] = make_parametric_map(source, place, placed, answer.predicted_class, info)
+            objects["map"] = make_parametric_map(source, place, placed, answer.most_probable_class, info)
         # Put into bytes inside the boundary, as pydicom quotes what it cannot write.
         written = {stem.with_name(f"{stem.name}_{kind}.dcm"): _bytes_of(made) for kind, made in objects.items()}
     for name, data in written.items():

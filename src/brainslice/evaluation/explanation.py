@@ -75,7 +75,7 @@ def explain(judged: ScoredTestSet, folder: Path, overlays: int, progress: Progre
         for number, place in enumerate(_examples(judged, overlays)):
             record = judged.manifest.records[judged.split.test[place]]
             answer = judged.predictor.predict(judged.manifest.root / record.path)
-            name = f"{number + 1:02d}_true_{record.label}_said_{answer.predicted_class}.png"
+            name = f"{number + 1:02d}_true_{record.label}_said_{answer.most_probable_class}.png"
             save_overlay(answer, staging / name)
             names.append(name)
     return Explained(tuple(names), _measure(judged, progress))

@@ -55,10 +55,10 @@ class Mistake:
             "source": self.source,
             "group": self.group,
             "true": self.true,
-            "predicted": self.answer.predicted_class,
+            "predicted": self.answer.most_probable_class,
             "kind": self.kind.value,
             "true_probability": self.true_probability,
-            "called_probability": self.answer.probabilities[self.answer.predicted_class],
+            "called_probability": self.answer.probabilities[self.answer.most_probable_class],
             **{name: told[name] for name in kept},
         }
 

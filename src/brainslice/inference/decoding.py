@@ -1,15 +1,27 @@
-"""Scans are decoded in worker threads while the network is busy with those before them."""
+"""Conversion of scan sources to slices, and decoding in worker threads while the network runs."""
 
 from __future__ import annotations
 
+import hashlib
+import io
 import os
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from typing import Final, TypeVar
+from pathlib import Path
+from typing import Final, TypeAlias, TypeVar
 
-from brainslice.errors import UsageError
+import numpy as np
+from PIL import Image
+
+from brainslice.errors import UnreadableScanError, UsageError
+from brainslice.scan.files import printable
+from brainslice.scan.read import decode_scan, read_scan
+from brainslice.scan.types import Slice
+
+ScanSource: TypeAlias = str | Path | bytes | np.ndarray | Image.Image
+"""A path, the bytes of a file, an array ``(h, w)`` or a PIL image."""
 
 BATCH: Final = 32
 """How many scans the network sees at once."""
@@ -19,8 +31,52 @@ _AHEAD: Final = 3
 
 _MOST_WORKERS: Final = 8
 
+_PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
+
 Item = TypeVar("Item")
 Decoded = TypeVar("Decoded")
+
+
+def read_source(source: ScanSource, frame: int | None = None) -> Slice:
+    """Read one slice.
+
+    Args:
+        source: A path, the bytes of a file, grey values ``(h, w)``, 8-bit colours ``(h, w, 3)``, or a PIL image.
+        frame: Which frame, page or axial slice of a file of several, from 1.
+
+    Raises:
+        UnreadableScanError: The source cannot be read as one slice.
+    """
+    if isinstance(source, str | Path):
+        return read_scan(Path(source), frame)
+    if isinstance(source, bytes):
+        return decode_scan(source, "bytes", frame)
+    if isinstance(source, np.ndarray):
+        return _read_array(source)
+    # Encoded and decoded, so that a picture in memory is read exactly as one in a file.
+    stream = io.BytesIO()
+    source.save(stream, "PNG" if source.mode in _PNG_MODES else "TIFF", exif=source.getexif())
+    return decode_scan(stream.getvalue(), "image", frame)
+
+
+def source_name(source: ScanSource) -> str:
+    """Name a source in its result: the file's name, or the kind of object."""
+    if isinstance(source, str | Path):
+        return printable(Path(source).name)
+    return {bytes: "bytes", np.ndarray: "array"}.get(type(source), "image")
+
+
+def _read_array(values: np.ndarray) -> Slice:
+    if values.ndim == 3 and values.shape[-1] == 1:  # noqa: PLR2004 - rows, columns, one channel
+        values = values[..., 0]
+    if values.ndim == 3 and values.shape[-1] in {3, 4} and values.dtype == np.uint8:  # noqa: PLR2004
+        return read_source(Image.fromarray(values))
+    if values.ndim != 2 or values.dtype.kind not in "uif":  # noqa: PLR2004 - rows and columns
+        found = f"shape {values.shape} of {values.dtype}"
+        msg = f"array: must be numbers (h, w) or uint8 (h, w, 3), got {found}; pass one slice"
+        raise UnreadableScanError(msg)
+    pixels = np.ascontiguousarray(values, dtype=np.float32)
+    return Slice(pixels, hashlib.sha256(pixels.tobytes()).hexdigest())
 
 
 def decode_batches(

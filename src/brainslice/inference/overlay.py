@@ -73,8 +73,8 @@ def draw_page(prediction: Prediction, name: str | None = None, opacity: float = 
         DatasetError: There is no such class.
         UsageError: The opacity is no share.
     """
-    shown = prediction.predicted_class if name is None else name
-    overlay = draw_overlay(prediction.network_input, prediction.heat_map_for(shown), opacity)
+    shown = prediction.most_probable_class if name is None else name
+    overlay = draw_overlay(prediction.network_input, prediction.heat_map(shown), opacity)
     page = Image.new("RGB", (2 * _PANEL + 3 * _MARGIN, _PANEL + 2 * _MARGIN + 3 * _LINE), _PAPER)
     for place, pixels in enumerate((prediction.network_input, overlay)):
         panel = Image.fromarray(pixels).convert("RGB").resize((_PANEL, _PANEL), Image.Resampling.BICUBIC)
@@ -98,10 +98,14 @@ def save_overlay(prediction: Prediction, path: Path, name: str | None = None, op
 
 def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
     """Say what stands under the picture: the answer, what the colours mean, and the warnings."""
-    answer = f"{prediction.predicted_class}, {format_percent(prediction.probabilities[prediction.predicted_class])}"
     tumour = f"any tumour {format_percent(prediction.tumour_probability)}"
     meaning = f"evidence for {name}, relative to its strongest point"
-    return f"{answer}  ({tumour})", meaning, " · ".join((*prediction.warnings, RESEARCH_ONLY))
+    if prediction.predicted_class is None:
+        answer = f"{prediction.verdict.value}: {prediction.reasons[0].message}"
+    else:
+        share = format_percent(prediction.probabilities[prediction.predicted_class])
+        answer = f"{prediction.predicted_class}, {share}  ({tumour})"
+    return answer, meaning, " · ".join((*prediction.warnings, RESEARCH_ONLY))
 
 
 def _relative(heat: Heat) -> Heat:

@@ -1,13 +1,17 @@
-"""What is said about one scan: an answer, or why there is none."""
+"""The result for one scan: a prediction, or the reason for a refusal."""
 
 from __future__ import annotations
 
+import base64
+import html
+import io
 import math
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 from jaxtyping import Float
+from PIL import Image
 
 from brainslice.arrays import Heat, NetworkInput
 from brainslice.decision.verdict import Reason, Verdict
@@ -20,19 +24,19 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """The answer to one scan. Of the file it holds the name and the pixels, and nothing else.
+    """The result for one scan. Of the file it holds the name and the pixels, and nothing else.
 
     Attributes:
         source: The file's name as it was given, without its folder.
         labels: The classes.
         probabilities: Class name to calibrated probability, in the order of ``labels``.
         threshold: The probability of any tumour from which the scan is called one.
-        warnings: What must be said beside the answer, such as ``phantom`` or ``leaky``.
-        bundle: The digest of the bundle that answered.
-        network_input: The picture as the network saw it ``(h, w)``.
-        class_maps: What each position adds to each class's logit ``(mh, mw, k)``, at least 0.
-        verdict: Tumour, no tumour, or that a person has to look.
-        reasons: Why a person has to look; empty where none has to.
+        warnings: Limits of the model to show with the result, such as ``phantom`` or ``leaky``.
+        bundle: The digest of the bundle.
+        network_input: The preprocessed picture ``(h, w)``.
+        class_maps: The contribution of each position to each class's logit ``(mh, mw, k)``, at least 0.
+        verdict: Tumour, no tumour, or referred to a person.
+        reasons: Why the scan is referred; empty where it is not.
         prediction_set: The classes that remain possible at ``coverage``; empty too where the bundle has no sets.
         coverage: How often sets like this hold the true class, for scans of every class; None where there are no sets.
         ood_score: How unlike the training scans this one is, in units of the limit; None where nothing measures it.
@@ -55,16 +59,41 @@ class Prediction:
     mutual_information: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse answers that are no probabilities over the classes."""
+        """Check that the probabilities are of the classes and sum to one."""
         total = math.fsum(self.probabilities.values())
         if tuple(self.probabilities) != self.labels.names or not abs(total - 1.0) <= _ROUNDING:
             msg = f"probabilities must be of {list(self.labels.names)} and sum to 1, got {self.probabilities}"
             raise UsageError(msg)
 
+    def __repr__(self) -> str:
+        """Show the file, the verdict and the probability of a tumour."""
+        name = "" if self.predicted_class is None else f" {self.predicted_class}"
+        return f"<Prediction {self.source}: {self.verdict.value},{name} P(tumour)={self.tumour_probability:.3f}>"
+
+    def _repr_html_(self) -> str:
+        """Show the overlay and the verdict in a notebook."""
+        stream = io.BytesIO()
+        self.overlay().save(stream, format="PNG")
+        picture = base64.b64encode(stream.getvalue()).decode("ascii")
+        return (
+            f'<figure><img src="data:image/png;base64,{picture}" alt="heat map over the scan">'
+            f"<figcaption>{html.escape(repr(self))}; research use only</figcaption></figure>"
+        )
+
     @property
-    def predicted_class(self) -> str:
-        """The most probable class."""
+    def rejected(self) -> bool:
+        """Whether the picture is unfit for the model, so that no class is given."""
+        return any(reason.rejects_input for reason in self.reasons)
+
+    @property
+    def most_probable_class(self) -> str:
+        """The class with the highest probability, also of a rejected picture."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
+
+    @property
+    def predicted_class(self) -> str | None:
+        """The most probable class; None where the picture was rejected."""
+        return None if self.rejected else self.most_probable_class
 
     @property
     def tumour_probability(self) -> float:
@@ -72,37 +101,50 @@ class Prediction:
         return 1.0 - self.probabilities[self.labels.healthy]
 
     @property
-    def tumour(self) -> bool:
-        """Whether the scan is called a tumour at the threshold."""
-        return self.tumour_probability >= self.threshold
+    def tumour(self) -> bool | None:
+        """Whether the probability of a tumour reaches the threshold; None where the picture was rejected."""
+        return None if self.rejected else self.tumour_probability >= self.threshold
 
     @property
     def entropy(self) -> float:
-        """How undecided the probabilities are, in nats: 0 where one class has it all."""
+        """The entropy of the probabilities in nats; 0 where one class has probability 1."""
         return math.fsum(-share * math.log(share) for share in self.probabilities.values() if share > 0)
 
-    @property
-    def heat_map(self) -> Heat:
-        """Where the evidence for the predicted class lies ``(h, w)``, in units of its logit."""
-        return self.heat_map_for(self.predicted_class)
-
-    def heat_map_for(self, name: str) -> Heat:
-        """Show where the evidence for one class lies.
+    def heat_map(self, name: str | None = None) -> Heat:
+        """Compute the Grad-CAM heat map of one class.
 
         Args:
-            name: The class.
+            name: The class; the most probable one where None.
 
         Returns:
-            The heat ``(h, w)`` at the size of ``seen``, at least 0, in units of the class's logit.
+            The heat ``(h, w)`` at the size of ``network_input``, at least 0, in units of the class's logit.
 
         Raises:
             DatasetError: There is no such class.
         """
         height, width = self.network_input.shape
-        return upsample(self.class_maps[..., self.labels.index(name)], height, width)
+        return upsample(self.class_maps[..., self.labels.index(name or self.most_probable_class)], height, width)
+
+    def overlay(self, name: str | None = None, opacity: float = 0.65) -> Image.Image:
+        """Draw the heat map of one class over the network input.
+
+        Args:
+            name: The class; the most probable one where None.
+            opacity: The share of the scan that the strongest heat hides, 0 to 1.
+
+        Returns:
+            An RGB image of the size of ``network_input``.
+
+        Raises:
+            DatasetError: There is no such class.
+            UsageError: The opacity is not a share.
+        """
+        from brainslice.inference.overlay import draw_overlay  # noqa: PLC0415 - it draws predictions
+
+        return Image.fromarray(draw_overlay(self.network_input, self.heat_map(name), opacity))
 
     def to_json(self) -> dict[str, Any]:
-        """Tell the answer in plain types, without any picture."""
+        """Convert to plain types, without any picture; class and tumour are None where the picture was rejected."""
         return {
             "source": self.source,
             "class": self.predicted_class,
@@ -124,7 +166,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why there is no answer to one scan.
+    """The reason why there is no prediction for one scan.
 
     Attributes:
         source: The file's name as it was given, without its folder.
@@ -135,12 +177,12 @@ class Refusal:
     reason: str
 
     def to_json(self) -> dict[str, str]:
-        """Tell the refusal in plain types."""
+        """Convert to plain types."""
         return {"source": self.source, "refused": self.reason}
 
 
 def format_percent(probability: float) -> str:
-    """Write a probability in two digits; no model is entitled to 100 %, nor to 0 %."""
+    """Write a probability in two digits, never as 100 % or 0 %."""
     whole = round(100 * probability)
     if whole > 99:  # noqa: PLR2004 - the most that two digits can say
         return "> 99 %"

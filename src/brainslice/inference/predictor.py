@@ -1,9 +1,10 @@
-"""The one line from a file to an answer: read, prepare, run, calibrate."""
+"""Prediction of scans: read, preprocess, run the network, calibrate, decide."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +15,7 @@ from brainslice.bundle.store import ModelBundle, open_bundle
 from brainslice.bundle.types import GRAPH_FILE
 from brainslice.decision.temperature import Temperature
 from brainslice.errors import BundleError, ConfigError, UnreadableScanError, UsageError
-from brainslice.inference.decoding import BATCH, decode_batches
+from brainslice.inference.decoding import BATCH, ScanSource, decode_batches, read_source, source_name
 from brainslice.inference.default_bundle import open_bundle_or_default
 from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
@@ -23,21 +24,19 @@ from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.verdict_rules import Decision, VerdictRules
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
-from brainslice.scan.files import printable
-from brainslice.scan.read import read_scan
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Predictor:
-    """A bundle ready to answer.
+    """A bundle opened for prediction.
 
     Attributes:
-        bundle: Where it comes from.
-        recipe: How a scan becomes a network input; the very one used in training.
-        engine: What runs the network.
-        temperature: What makes its probabilities honest.
+        bundle: The bundle.
+        recipe: The preprocessing, the same as in training.
+        engine: The engine that runs the network.
+        temperature: The temperature of the probabilities.
         threshold: The probability of any tumour from which a scan is called one.
-        verdict_rules: What may refer a scan to a person instead.
+        verdict_rules: The rules that refer a scan to a person.
         frame: Which frame, page or axial slice to take from files that hold several, from 1; None refuses those.
     """
 
@@ -50,14 +49,21 @@ class Predictor:
     frame: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse thresholds that are no probability."""
+        """Check that the threshold is a probability."""
         if not 0.0 <= self.threshold <= 1.0:
             msg = f"threshold must be a probability from 0 to 1, got {self.threshold!r}"
             raise UsageError(msg)
 
+    def __repr__(self) -> str:
+        """Show the bundle's name and digest, and the threshold."""
+        info = self.bundle.info
+        return f"<Predictor {info.name} ({info.digest[:12]}), threshold {self.threshold:g}>"
+
     @classmethod
-    def open(cls, bundle: Path | None = None, *, threshold: float | None = None, threads: int = 0) -> Predictor:
-        """Open a bundle, check every byte of it, and make ready to answer.
+    def open(
+        cls, bundle: str | PathLike[str] | None = None, *, threshold: float | None = None, threads: int = 0
+    ) -> Predictor:
+        """Open a bundle and check the hash of every file.
 
         Args:
             bundle: The bundle's folder; the one that ships with the package where None.
@@ -71,7 +77,7 @@ class Predictor:
             BundleError: The bundle is incomplete, altered, or none of ours.
             UsageError: The threshold is no probability.
         """
-        bundle = open_bundle_or_default() if bundle is None else bundle
+        bundle = open_bundle_or_default() if bundle is None else Path(bundle)
         checked = open_bundle(bundle)
         try:
             recipe = Recipe.from_json(checked.info.recipe)
@@ -87,41 +93,41 @@ class Predictor:
             verdict_rules=VerdictRules.of(checked),
         )
 
-    def predict(self, path: Path) -> Prediction:
-        """Answer for one file.
+    def predict(self, source: ScanSource) -> Prediction:
+        """Predict one scan.
 
         Args:
-            path: The scan.
+            source: A path, the bytes of a file, grey values ``(h, w)``, 8-bit colours ``(h, w, 3)``, or a PIL image.
 
         Returns:
-            The answer; the same, to one part in a million, as when the scan is one of many.
+            The prediction; equal, to one part in a million, to that of the scan among many.
 
         Raises:
-            UnreadableScanError: The file is no scan that can be read.
-            BundleError: The model gives no usable answer.
+            UnreadableScanError: The source cannot be read as one slice.
+            BundleError: The output of the model is invalid.
         """
-        seen = self.recipe(read_scan(path, self.frame))
-        return self.answer([printable(path.name)], [seen])[0]
+        seen = self.recipe(read_source(source, self.frame))
+        return self.answer([source_name(source)], [seen])[0]
 
     def predict_many(
-        self, paths: Iterable[Path], progress: Progress = silent, *, workers: int = 0
+        self, sources: Iterable[ScanSource], progress: Progress = silent, *, workers: int = 0
     ) -> Iterator[Prediction | Refusal]:
-        """Answer for many files; one that cannot be read does not stop the rest.
+        """Predict many scans; one that cannot be read does not stop the rest.
 
         Args:
-            paths: The scans; taken a few batches ahead, so that an archive needs no more memory than a folder.
-            progress: Told how many of them are done; of an iterator nobody knows the length, so its total grows.
-            workers: How many threads decode scans while the network is busy; 0 takes as many as there are cores.
+            sources: The scans, each as of ``predict``; read a few batches ahead, so that memory stays bounded.
+            progress: Called with step, done and total; the total of an iterator grows.
+            workers: How many threads decode scans while the network runs; 0 takes as many as there are cores.
 
         Yields:
-            An answer or a refusal for each path, in their order.
+            A prediction or a refusal for each scan, in their order.
 
         Raises:
-            BundleError: The model gives no usable answer.
+            BundleError: The output of the model is invalid.
             UsageError: The number of workers is below 0.
         """
-        done, total = 0, len(paths) if isinstance(paths, Sized) else 0
-        for prepared in decode_batches(paths, self._prepare_or_refuse, workers):
+        done, total = 0, len(sources) if isinstance(sources, Sized) else 0
+        for prepared in decode_batches(sources, self._prepare_or_refuse, workers):
             yield from self._answer_or_refuse(prepared)
             done += len(prepared)
             progress("predict", done, max(done, total))
@@ -173,18 +179,18 @@ class Predictor:
         return [self._say(name, picture, row, maps, judged) for name, picture, row, maps, judged in rows]
 
     def _answer_or_refuse(
-        self, prepared: Sequence[tuple[Path, NetworkInput | Refusal]]
+        self, prepared: Sequence[tuple[ScanSource, NetworkInput | Refusal]]
     ) -> Iterator[Prediction | Refusal]:
-        readable = [(path, item) for path, item in prepared if not isinstance(item, Refusal)]
-        answers = iter(self.answer([printable(path.name) for path, _ in readable], [seen for _, seen in readable]))
+        readable = [(source, item) for source, item in prepared if not isinstance(item, Refusal)]
+        answers = iter(self.answer([source_name(source) for source, _ in readable], [seen for _, seen in readable]))
         for _, item in prepared:
             yield item if isinstance(item, Refusal) else next(answers)
 
-    def _prepare_or_refuse(self, path: Path) -> tuple[Path, NetworkInput | Refusal]:
+    def _prepare_or_refuse(self, source: ScanSource) -> tuple[ScanSource, NetworkInput | Refusal]:
         try:
-            return path, self.recipe(read_scan(path, self.frame))
+            return source, self.recipe(read_source(source, self.frame))
         except UnreadableScanError as error:
-            return path, Refusal(source=printable(path.name), reason=str(error))
+            return source, Refusal(source=source_name(source), reason=str(error))
 
     def _say(
         self,

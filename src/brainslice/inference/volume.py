@@ -126,8 +126,10 @@ class VolumePrediction:
         return dict(zip(self.labels.names, means.tolist(), strict=True))
 
     @property
-    def predicted(self) -> str:
-        """The class with the highest pooled probability."""
+    def predicted_class(self) -> str | None:
+        """The class with the highest pooled probability; None where the slices were rejected."""
+        if any(reason.rejects_input for reason in self.reasons):
+            return None
         shares = self.probabilities
         return max(shares, key=shares.__getitem__)
 
@@ -162,7 +164,7 @@ class VolumePrediction:
             "digest": self.digest,
             "verdict": self.verdict.value,
             "reasons": [{"code": reason.value, "message": reason.message} for reason in self.reasons],
-            "class": self.predicted,
+            "class": self.predicted_class,
             "probabilities": self.probabilities,
             "tumour_probability": self.tumour_probability,
             "threshold": self.threshold,

@@ -109,14 +109,15 @@ def draw_gallery(mistakes: Sequence[Mistake], evaluation: Evaluation, path: Path
 def _draw(panels: Sequence[Axes], mistake: Mistake) -> None:
     answer = mistake.answer
     heats = [
-        draw_overlay(answer.network_input, answer.heat_map_for(name)) for name in (answer.predicted_class, mistake.true)
+        draw_overlay(answer.network_input, answer.heat_map(name)) for name in (answer.most_probable_class, mistake.true)
     ]
     panels[0].imshow(answer.network_input, cmap="gray", vmin=0, vmax=255)
     for axes, picture in zip(panels[1:], heats, strict=True):
         axes.imshow(picture)
+    name = answer.most_probable_class
     told = (
         mistake.kind.value,
-        f"called {class_title(answer.predicted_class)}, {format_percent(answer.probabilities[answer.predicted_class])}",
+        f"called {class_title(name)}, {format_percent(answer.probabilities[name])}",
         f"true {class_title(mistake.true)}, {format_percent(mistake.true_probability)}",
     )
     for axes, words in zip(panels, told, strict=True):

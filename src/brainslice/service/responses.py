@@ -28,11 +28,11 @@ class PredictionResponse(_Answer):
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="allow")
 
     source: str
-    predicted: str = Field(alias="class")
+    predicted: str | None = Field(alias="class", description="null where the picture was rejected")
     probabilities: dict[str, Share]
     tumour_probability: Share
     threshold: Share
-    tumour: bool
+    tumour: bool | None = Field(description="null where the picture was rejected")
     verdict: str
     reasons: list[ReasonResponse]
     prediction_set: list[str]

@@ -55,7 +55,7 @@ def test_the_overlay_is_that_of_the_command_line(
     visit.choose(tumour)
     visit.page.select_option("#map-class", name)
     visit.slide("#opacity", percent)
-    drawn = draw_overlay(answer.network_input, answer.heat_map_for(name), percent / 100)
+    drawn = draw_overlay(answer.network_input, answer.heat_map(name), percent / 100)
     distance = np.abs(shown(visit, "seen")[..., :3].astype(int) - drawn)
     # The service rounds maps to six digits, which may turn a half the other way.
     assert distance.max() <= 1

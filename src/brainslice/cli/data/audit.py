@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from brainslice.cli.console import print_line, print_note, progress_bars
+from brainslice.cli.console import print_json, print_line, print_note, progress_bars
 from brainslice.errors import UnreadableScanError
 
 
@@ -36,7 +35,7 @@ def audit(
         draw_pairs(report, gallery)
         print_note(f"pairs drawn in {gallery}")
     if as_json:
-        typer.echo(json.dumps(report.to_json(), indent=2, ensure_ascii=False))
+        print_json("audit", report.to_json(), indent=2)
     else:
         for line in report.summary_lines():
             print_line(line)

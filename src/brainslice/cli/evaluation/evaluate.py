@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from brainslice import api
 from brainslice.cli.console import print_line, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, Slices, settings
 from brainslice.config import Config
@@ -32,22 +33,14 @@ def evaluate(
 
 
 def evaluate_one(places: ProjectPaths, config: Config, overlays: int, slices: Sequence[Path] = ()) -> None:
-    """Evaluate under one protocol and write its reports."""
-    from brainslice.evaluation.error_analysis import analyse_errors
-    from brainslice.evaluation.explanation import explain
-    from brainslice.evaluation.scoring import evaluate_test_set
-    from brainslice.report.writer import write_reports
-
+    """Evaluate under one protocol and print the scores."""
     with progress_bars() as progress:
-        judged = evaluate_test_set(places, config, progress, slices=slices)
-        explained = explain(judged, places.reports / "gradcam", overlays, progress)
-        analysed = analyse_errors(judged, progress)
-        write_reports(judged, explained, places.reports, analysed)
-    for line in judged.evaluation.summary_lines():
+        result = api.evaluate(places.root, config=config, overlays=overlays, slices=slices, progress=progress)
+    evaluation = result.test.evaluation
+    for line in evaluation.summary_lines():
         print_line(line)
-    for point in analysed.points:
+    for point in result.errors.points:
         print_line(point.summary)
-    print_line(
-        f"{len(analysed.mistakes)} of {judged.evaluation.n} test scans called wrongly; the surest first in errors.png"
-    )
-    print_line(f"reports: {places.reports}")
+    mistakes = len(result.errors.mistakes)
+    print_line(f"{mistakes} of {evaluation.n} test scans called wrongly; the surest first in errors.png")
+    print_line(f"reports: {result.reports}")

@@ -8,7 +8,6 @@ from typing import Annotated
 import typer
 
 from brainslice.cli.console import print_line, progress_bars
-from brainslice.errors import UsageError
 
 
 def lesion_test(
@@ -19,13 +18,7 @@ def lesion_test(
     output: Annotated[Path | None, typer.Option("--output", help="Write the results to this JSON file too.")] = None,
 ) -> None:
     """Score slices with and without tumour of the same patients, so that the source cannot tell them apart."""
-    try:
-        from brainslice.evaluation.source_controlled import read_slices, score_slices
-    except ModuleNotFoundError as error:
-        if error.name is None or error.name.startswith("brainslice"):
-            raise
-        msg = f"lesion-test needs {error.name}; pip install 'brainslice[train]'"
-        raise UsageError(msg) from error
+    from brainslice.evaluation.source_controlled import read_slices, score_slices
     from brainslice.files import write_json
     from brainslice.inference.predictor import Predictor
 

@@ -3,22 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
+from brainslice import api
 from brainslice.cli.console import print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
 from brainslice.config import Config
-from brainslice.decision.operating_point import TARGETS, Criterion, Target, Unit, find_point
+from brainslice.decision.operating_point import TARGETS, Criterion, Target, Unit
 from brainslice.errors import UsageError
 from brainslice.paths import ProjectPaths
 
 if TYPE_CHECKING:
-    from brainslice.bundle.store import ModelBundle
-    from brainslice.evaluation.operating_points import OperatingPointRequest, OperatingPointResult
-    from brainslice.evaluation.tuning_data import TuningScans
+    from brainslice.api.thresholds import ThresholdSearch
+    from brainslice.evaluation.operating_points import OperatingPointRequest
 
 
 BundleFolder: TypeAlias = Annotated[
@@ -55,7 +54,10 @@ Prevalence: TypeAlias = Annotated[
 ]
 Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="What to call the one operating point.")]
 Use: TypeAlias = Annotated[
-    str | None, typer.Option("--use", metavar="NAME", help="Make an operating point the bundle's own threshold.")
+    str | None, typer.Option("--use", metavar="NAME", help="Write an operating point into the bundle as its threshold.")
+]
+Save: TypeAlias = Annotated[
+    bool, typer.Option("--save", help="Write the points into the bundle; without it they are only shown.")
 ]
 
 
@@ -77,11 +79,12 @@ def threshold(
     prevalence: Prevalence = None,
     name: Name = None,
     use: Use = None,
+    save: Save = False,
 ) -> None:
     """Find operating points on tuning scans.
 
-    Thresholds on P(tumour) are stored in the bundle with what they promise; the configuration is never rewritten. By
-    default the bundle's validation scans choose, and Youden's index where no goal is given.
+    The bundle is changed only with --save or --use, the one that ships never. By default the bundle's validation scans
+    choose, with Youden's index where no goal is given.
     """
     chosen = settings(root, config, overrides, protocol)
     places = ProjectPaths.of(root, chosen)
@@ -91,19 +94,20 @@ def threshold(
     goals += [Target(Criterion.YOUDEN)] if youden or not (goals or use) else []
     folder = bundle or places.bundle
     if goals:
-        wishes = _wishes(goals, name, (guarantee_unit, confidence, chosen.seed) if guarantee else None, prevalence)
-        _search(folder, places, wishes, data, chosen.seed)
+        requests = _requests(goals, name, (guarantee_unit, confidence, chosen.seed) if guarantee else None, prevalence)
+        # A point that is found and put to use in one call has to be stored first.
+        _search(folder, places, chosen, requests, data, save=save or use is not None)
     if use is not None:
         _use(folder, use)
 
 
 def threshold_one(places: ProjectPaths, config: Config, sensitivity: float) -> None:
-    """Find the threshold that finds this share of tumours on a bundle's validation scans, and store it."""
-    wishes = _wishes([Target(Criterion.SENSITIVITY, sensitivity)], None, None, None)
-    _search(places.bundle, places, wishes, None, config.seed)
+    """Find the threshold of a sensitivity on a bundle's validation scans and store it."""
+    requests = _requests([Target(Criterion.SENSITIVITY, sensitivity)], None, None, None)
+    _search(places.bundle, places, config, requests, None, save=True)
 
 
-def _wishes(
+def _requests(
     goals: list[Target], name: str | None, promised: tuple[Unit, float, int] | None, prevalence: float | None
 ) -> list[OperatingPointRequest]:
     from brainslice.decision.threshold_search import Assurance
@@ -126,58 +130,38 @@ def _wishes(
 
 
 def _search(
-    folder: Path, places: ProjectPaths, wishes: list[OperatingPointRequest], data: Path | None, seed: int
+    folder: Path,
+    places: ProjectPaths,
+    config: Config,
+    requests: list[OperatingPointRequest],
+    data: Path | None,
+    *,
+    save: bool,
 ) -> None:
-    """Find every point before any is stored: a wish that fails leaves the bundle as it was."""
-    from brainslice.evaluation.operating_points import curve_of, find_operating_point
-    from brainslice.evaluation.tuning_data import folder_scans, validation_scans
-    from brainslice.inference.predictor import Predictor
-    from brainslice.report.figures.decision_curve import write_operating_points
-
-    predictor = Predictor.open(folder)
     with progress_bars() as progress:
-        if data is None:
-            scans = validation_scans(places, predictor, progress)
-        else:
-            scans = folder_scans(data, places, predictor, seed, progress)
-    found = tuple(find_operating_point(wish, scans) for wish in wishes)
-    curve = curve_of(scans, wishes[0].prevalence)
-    bundle = _store(predictor.bundle, found, scans)
-    reports = places.reports / "operating_points"
-    write_operating_points(found, curve, scans.shown_words, bundle.info.warnings, reports)
-    _tell(found, scans, reports)
-
-
-def _store(bundle: ModelBundle, found: tuple[OperatingPointResult, ...], scans: TuningScans) -> ModelBundle:
-    """Store the points beside those that are there, one in the place of another of its name, and the curve."""
-    from brainslice.bundle.store import update_bundle
-    from brainslice.evaluation.operating_points import CURVE_FILE, operating_curve
-    from brainslice.files import write_json
-
-    points = {point.name: point for point in (*bundle.info.operating_points, *(each.point for each in found))}
-    with TemporaryDirectory() as place:
-        curve = Path(place) / CURVE_FILE
-        write_json(curve, operating_curve(scans))
-        return update_bundle(bundle.folder, added={CURVE_FILE: curve}, operating_points=tuple(points.values()))
+        found = api.find_threshold(
+            requests, places.root, bundle=folder, data=data, config=config, save=save, progress=progress
+        )
+    _show(found)
 
 
 def _use(folder: Path, name: str) -> None:
-    from brainslice.bundle.store import open_bundle, update_bundle
-
-    point = find_point(open_bundle(folder).info.operating_points, name)
-    update_bundle(folder, threshold=point.threshold)
-    print_line(f"{folder}: calls a scan a tumour from P(tumour) = {point.threshold:.4g} on ({point.name})")
+    info = api.use_operating_point(folder, name).info
+    print_line(f"{folder}: calls a scan a tumour from P(tumour) = {info.threshold:.4g} on ({name})")
+    print_line(f"new digest: {info.digest}")
 
 
-def _tell(found: tuple[OperatingPointResult, ...], scans: TuningScans, reports: Path) -> None:
-    for line in (f"tuned on: {scans.words}", *scans.notes):
+def _show(found: ThresholdSearch) -> None:
+    for line in (f"tuned on: {found.scans.words}", *found.scans.notes):
         print_note(line)
-    for each in found:
+    for each in found.points:
         print_line(each.point.summary)
         print_line(f"  {each.point.promise}")
         if each.values is not None:
             print_line(f"  {each.values.summary}")
-    print_line(f"reports: {reports}")
-    print_note(
-        f"use one with: brainslice predict --operating-point {found[0].point.name}, or for good with threshold --use"
-    )
+    print_line(f"reports: {found.reports}")
+    if not found.saved:
+        print_note(f"{found.bundle.folder}: not changed; add --save to write the operating points into it")
+        return
+    print_line(f"saved in {found.bundle.folder}; new digest: {found.bundle.info.digest}")
+    print_note(f"use one with: brainslice predict --operating-point {found.points[0].point.name}, or threshold --use")

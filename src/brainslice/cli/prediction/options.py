@@ -1,4 +1,4 @@
-"""What a person may ask of ``brainslice predict``: its options, and the predictor that answers as they say."""
+"""Options of ``brainslice predict``."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ import typer
 
 from brainslice.cli.console import print_note
 from brainslice.decision.operating_point import find_point
+from brainslice.decision.verdict import Verdict
 from brainslice.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,11 +29,11 @@ PointName: TypeAlias = Annotated[
     typer.Option("--operating-point", metavar="NAME", help="Use a threshold that brainslice threshold stored."),
 ]
 Views: TypeAlias = Annotated[
-    bool, typer.Option("--tta", help="Look at each scan in six fixed views and average; six times as slow.")
+    bool, typer.Option("--tta", help="Test-time augmentation: average six fixed views; six times as slow.")
 ]
 Draws: TypeAlias = Annotated[
     int | None,
-    typer.Option("--dropout", metavar="DRAWS", help="Ask that many thinned networks too, how far they disagree."),
+    typer.Option("--dropout", metavar="DRAWS", help="Measure uncertainty with that many Monte Carlo dropout draws."),
 ]
 Overlays: TypeAlias = Annotated[
     Path | None, typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder.")
@@ -58,13 +59,13 @@ DicomFolder: TypeAlias = Annotated[
 
 @dataclass(frozen=True, slots=True)
 class PredictOptions:
-    """How scans are to be judged.
+    """Options of the prediction.
 
     Attributes:
         threshold: P(tumour) from which a scan is called a tumour; None leaves it to the bundle.
         point: The name of an operating point to take it from.
-        views: Whether each scan is looked at in several views.
-        draws: How many thinned networks are asked too; None for none.
+        views: Whether to use test-time augmentation.
+        draws: How many Monte Carlo dropout draws; None for none.
     """
 
     threshold: float | None = None
@@ -73,16 +74,16 @@ class PredictOptions:
     draws: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant together."""
+        """Refuse options that exclude each other."""
         if self.threshold is not None and self.point is not None:
-            msg = f"--threshold {self.threshold:g} and --operating-point {self.point} say different things; give one"
+            msg = f"--threshold {self.threshold:g} and --operating-point {self.point} exclude each other; give one"
             raise UsageError(msg)
         if self.views and self.draws is not None:
-            msg = "--tta and --dropout each ask the network in their own way; give one of them"
+            msg = "--tta and --dropout exclude each other; give one of them"
             raise UsageError(msg)
 
     def check_resumable(self, table: Path | None, overwrite: bool) -> None:
-        """Let no table hold answers to two different questions.
+        """Refuse to continue a table with other options.
 
         Raises:
             UsageError: An earlier table may have been made without these views or draws.
@@ -93,7 +94,7 @@ class PredictOptions:
             raise UsageError(msg)
 
     def of(self, predictor: Predictor) -> Predictor:
-        """Let a predictor answer as it is asked.
+        """Apply the options to a predictor.
 
         Raises:
             UsageError: The bundle has no such operating point, or dropout cannot be drawn from it.
@@ -115,10 +116,15 @@ class PredictOptions:
         return predictor
 
 
+def verdict_style(verdict: Verdict) -> str:
+    """Name the colour of a verdict on a terminal."""
+    return {Verdict.TUMOUR: "bold red", Verdict.NO_TUMOUR: "bold green"}.get(verdict, "bold yellow")
+
+
 def print_model(predictor: Predictor) -> None:
-    """Say so where the bundle that ships answers: nobody named it, and nobody trained it here."""
+    """Name the bundle where it is the one that ships with the package."""
     from brainslice.inference.default_bundle import DEFAULT_BUNDLE
 
     info = predictor.bundle.info
     if predictor.bundle.folder == DEFAULT_BUNDLE:
-        print_note(f"answered by the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")
+        print_note(f"model: the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")

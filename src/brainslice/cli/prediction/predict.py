@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import json
 import os
 import sys
 from collections.abc import Callable, Iterable, Sequence
@@ -12,9 +10,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
-import typer
-
-from brainslice.cli.console import print_line, print_note, progress_bars
+from brainslice.cli.console import print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import Root
 from brainslice.cli.prediction.options import (
     AsJson,
@@ -32,9 +28,11 @@ from brainslice.cli.prediction.options import (
     Threshold,
     Views,
     print_model,
+    verdict_style,
 )
 from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.inference.prediction import Prediction, Refusal
+from brainslice.lazy import require_extra
 from brainslice.progress import silent
 
 if TYPE_CHECKING:
@@ -83,7 +81,8 @@ def predict(
     if not as_json:
         print_note("for research only; a person qualified to read scans decides")
     if refused:
-        msg = f"{refused} of {rows} files could not be read; all others were predicted"
+        predicted = f"; {rows - refused} were predicted" if rows > refused else ""
+        msg = f"{refused} of {rows} files could not be read{predicted}"
         raise UnreadableScanError(msg)
 
 
@@ -125,7 +124,7 @@ def _print_all(predictor: Predictor, places: Iterable[Path], as_json: bool, each
             if isinstance(answer, Prediction):
                 each(path, answer)
             if as_json:
-                typer.echo(json.dumps(row_of(path, answer, predictor), ensure_ascii=False))
+                print_json("prediction", row_of(path, answer, predictor))
             else:
                 _tell(path, answer)
     return rows, refused
@@ -153,7 +152,7 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
     taken = set[str]()
 
     def write(path: Path, answer: Prediction) -> None:
-        name = f"{_stem(path)}_{answer.predicted_class}"
+        name = f"{_stem(path)}_{answer.predicted_class or answer.verdict.value}"
         if output is None:
             # Scans of two folders may share a name; both overlays are kept.
             name = unused_name(f"{name}.png", taken)
@@ -168,9 +167,7 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
 def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
     if folder is None:
         return []
-    if importlib.util.find_spec("highdicom") is None:
-        msg = "--dicom-out needs highdicom; pip install 'brainslice[dicom-out]'"
-        raise UsageError(msg)
+    require_extra("dicom-out", "--dicom-out", "highdicom")
     from brainslice.dicom_export.writer import write_dicom
     from brainslice.tables.scan_listing import display_path, fingerprint
 
@@ -199,22 +196,17 @@ def _tell(path: Path, answer: Prediction | Refusal) -> None:
     if isinstance(answer, Refusal):
         print_note(answer.reason)
         return
-    marks = f" [{', '.join(answer.warnings)}]" if answer.warnings else ""
-    shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
-    print_line(
-        f"{display_path(path)}: {answer.predicted_class}{marks}  |  {shares}  |  "
-        f"P(tumour) {answer.tumour_probability:.3f}, {_verdict(answer)}{_doubt(answer)}"
-    )
-
-
-def _doubt(answer: Prediction) -> str:
-    if answer.mutual_information is None:
-        return ""
-    return f"  |  entropy {answer.entropy:.3f}, mutual information {answer.mutual_information:.3f} nats"
+    print_line(f"{display_path(path)}: {_verdict(answer)}", style=verdict_style(answer.verdict))
+    warnings = f"  [{', '.join(answer.warnings)}]" if answer.warnings else ""
+    print_line(f"  P(tumour) {answer.tumour_probability:.3f}, threshold {answer.threshold:g}{warnings}")
+    if not answer.rejected:
+        for name, share in sorted(answer.probabilities.items(), key=lambda each: -each[1]):
+            print_line(f"  {name:<16} {share:.3f}")
+    if answer.mutual_information is not None:
+        print_line(f"  entropy {answer.entropy:.3f}, mutual information {answer.mutual_information:.3f} nats")
 
 
 def _verdict(answer: Prediction) -> str:
     if answer.reasons:
-        words = "; ".join(reason.message for reason in answer.reasons)
-        return f"{answer.verdict.value} to a person at {answer.threshold:g}: {words}"
-    return f"{answer.verdict.value} at {answer.threshold:g}"
+        return f"{answer.verdict.value} to a person: {'; '.join(reason.message for reason in answer.reasons)}"
+    return f"{answer.verdict.value}, {answer.predicted_class}"

@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from brainslice.cli.console import print_line, print_note
+from brainslice.cli.console import can_print, print_json, print_line, print_note
 from brainslice.cli.options import Root
-from brainslice.cli.prediction.options import BundleFolder, Threshold, print_model
+from brainslice.cli.prediction.options import BundleFolder, Threshold, print_model, verdict_style
 
 if TYPE_CHECKING:
     from brainslice.inference.volume import VolumePrediction
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
+_DIGITS: Final = "012345678"
 
 
 def predict_volume(
@@ -51,7 +51,7 @@ def predict_volume(
     print_model(predictor)
     answer = predict_volume(predictor, scan, path.name)
     if as_json:
-        typer.echo(json.dumps(answer.to_json(), ensure_ascii=False))
+        print_json("volume", answer.to_json())
     else:
         _tell(path, answer)
     if gradcam is not None:
@@ -68,9 +68,12 @@ def _tell(path: Path, answer: VolumePrediction) -> None:
     numbers = [each.number for each in answer.decisive_slices]
     reasons = f" to a person: {'; '.join(reason.message for reason in answer.reasons)}" if answer.reasons else ""
     shares = "  ".join(f"{name} {share:.3f}" for name, share in answer.probabilities.items())
-    print_line(f"{path}: {answer.verdict.value}{reasons}{marked}, at {answer.threshold:g}")
+    print_line(
+        f"{path}: {answer.verdict.value}{reasons}{marked}, at {answer.threshold:g}", verdict_style(answer.verdict)
+    )
     print_line(f"  P(tumour) {answer.tumour_probability:.3f} ({NOT_CALIBRATED})")
-    print_line(f"  {shares}, the mean of slices {numbers[0]} to {numbers[-1]} of {answer.total}")
+    shown = "" if answer.predicted_class is None else f"{shares}, "
+    print_line(f"  {shown}the mean of slices {numbers[0]} to {numbers[-1]} of {answer.total}")
     first, last = answer.slices[0].number, answer.slices[-1].number
     print_line(f"  slices {first} to {last}, inferior to superior: {_curve(answer)}")
     for told in answer.notes:
@@ -78,15 +81,19 @@ def _tell(path: Path, answer: VolumePrediction) -> None:
 
 
 def _curve(answer: VolumePrediction) -> str:
+    blocks = _BLOCKS if can_print(_BLOCKS) else _DIGITS
     highest = len(_BLOCKS) - 1
-    return "".join(_BLOCKS[round(highest * each.prediction.tumour_probability)] for each in answer.slices)
+    return "".join(blocks[round(highest * each.prediction.tumour_probability)] for each in answer.slices)
 
 
 def _draw(answer: VolumePrediction, folder: Path) -> None:
     from brainslice.inference.overlay import save_overlay
 
     for each in answer.decisive_slices:
-        save_overlay(each.prediction, folder / f"slice_{each.number:03d}_{each.prediction.predicted_class}.png")
+        save_overlay(
+            each.prediction,
+            folder / f"slice_{each.number:03d}_{each.prediction.predicted_class or each.prediction.verdict.value}.png",
+        )
     try:
         from brainslice.report.figures.volume_curve import save_curve
     except ModuleNotFoundError:

@@ -12,6 +12,7 @@ from brainslice.cli.console import print_note
 from brainslice.cli.options import Root
 from brainslice.cli.prediction.options import BundleFolder, Threshold
 from brainslice.errors import UsageError
+from brainslice.lazy import require_extra
 
 TOKEN = "BRAINSLICE_TOKEN"  # noqa: S105 - the variable's name
 """The variable that may hold the token; a file is better where others can list processes."""
@@ -64,7 +65,7 @@ def serve(
     from brainslice.inference.default_bundle import open_bundle_or_default
     from brainslice.inference.predictor import Predictor
 
-    _refuse_without_server()
+    require_extra("serve", "brainslice serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
     from brainslice.service.server import run_server
     from brainslice.service.settings import Limits, Settings
 
@@ -81,15 +82,6 @@ def serve(
     info = predictor.bundle.info
     print_note(f"{info.name} ({info.digest[:12]}), for research only; Ctrl+C ends")
     run_server(predictor, settings, lambda address: print_note(f"listening on {address}"))
-
-
-def _refuse_without_server() -> None:
-    from importlib.util import find_spec
-
-    missing = [name for name in ("fastapi", "uvicorn", "python_multipart", "prometheus_client") if not find_spec(name)]
-    if missing:
-        msg = f'{", ".join(missing)} is not installed; install it with: pip install "brainslice[serve]"'
-        raise UsageError(msg)
 
 
 def _token(file: Path | None) -> str | None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import csv
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from brainslice.cli.console import print_line, print_note, progress_bars
+from brainslice.cli.console import print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import Root
 from brainslice.cli.prediction.options import AsJson, BundleFolder, Threshold
 from brainslice.decision.verdict import Verdict
@@ -41,7 +40,7 @@ def worklist(
     from brainslice.tables.worklist import worklist
 
     if as_json and as_csv:
-        msg = "--json and --csv say different things; give one of them"
+        msg = "--json and --csv exclude each other; give one of them"
         raise UsageError(msg)
     predictor = Predictor.open(bundle or open_bundle_or_default(root), threshold=threshold)
     with progress_bars() as progress:
@@ -54,13 +53,13 @@ def worklist(
         _conclude(cases)
     unread = sum(case.doubt is None for case in cases)
     if unread:
-        msg = f"{unread} of {len(cases)} files could not be read and head the list; all others were sorted"
+        msg = f"{unread} of {len(cases)} files could not be read; they are listed first"
         raise UnreadableScanError(msg)
 
 
 def _tell(case: WorklistRow, as_json: bool) -> None:
     if as_json:
-        typer.echo(json.dumps(case.told, ensure_ascii=False))
+        print_json("worklist", case.told)
         return
     mark, row = "review" if case.review else "      ", case.row
     if case.doubt is None:
@@ -68,8 +67,9 @@ def _tell(case: WorklistRow, as_json: bool) -> None:
         return
     why = "; ".join(reason["message"] for reason in row["reasons"])
     marks = f" [{', '.join(row['warnings'])}]" if row["warnings"] else ""
+    name = "" if row["class"] is None else f", {row['class']}"
     said = f"{row['verdict']} ({why})" if why else row["verdict"]
-    print_line(f"{mark}  doubt {case.doubt:5.3f}  {row['path']}: {row['class']}{marks}, {said}")
+    print_line(f"{mark}  doubt {case.doubt:5.3f}  {row['path']}: {said}{name}{marks}")
 
 
 def _print_table(cases: tuple[WorklistRow, ...], predictor: Predictor) -> None:

@@ -7,6 +7,7 @@ from typing import Annotated, TypeAlias
 
 import typer
 
+from brainslice import api
 from brainslice.cli.console import print_line, print_note, progress_bars, table
 from brainslice.cli.options import ConfigFile, Overrides, Root, Seed, SiteFolder, settings
 from brainslice.config import Config
@@ -44,11 +45,10 @@ def adapt_one(places: ProjectPaths, config: Config, data: Path, bundle: Path | N
     from brainslice.bundle.adaptation import read_adaptation
     from brainslice.report.captions import warning_stamp
     from brainslice.report.external_site import comparison_table, curve_table, write_adaptation
-    from brainslice.training.adaptation.pipeline import adapt as adapt_network
 
     with progress_bars() as progress:
-        adapted = adapt_network(
-            places, config, data, bundle or places.bundle, accept_forgetting=accept_forgetting, progress=progress
+        adapted = api.adapt(
+            data, places.root, bundle=bundle, config=config, accept_forgetting=accept_forgetting, progress=progress
         )
     marks = [warning_stamp(mark) for mark in adapted.bundle.info.warnings]
     tables = [comparison_table("Ways to another site, out of fold", adapted.entries, (*marks, *adapted.site))]

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from brainslice import api
 from brainslice.cli.console import print_line, print_note, progress_bars, table
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 
@@ -36,7 +37,6 @@ def crossval(
     from brainslice.dataset.manifest import Manifest
     from brainslice.dataset.splits.split_assignment import fold_count
     from brainslice.paths import ProjectPaths
-    from brainslice.training.cross_validation import cross_validate
 
     given = [] if folds is None else [f"data.folds={folds}"]
     chosen = settings(root, config, [*(overrides or ()), *given], "clean", recipe, weights, seed)
@@ -44,7 +44,7 @@ def crossval(
     if prepared != chosen.data.folds:
         print_note(f"the set was prepared with {prepared} folds; its groups are dealt anew into {chosen.data.folds}")
     with progress_bars() as progress:
-        result = cross_validate(root, chosen, progress)
+        result = api.cross_validate(root, config=chosen, progress=progress)
     _show(result)
     print_note(f"saved in {result.path}")
 

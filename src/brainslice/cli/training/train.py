@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from brainslice import api
 from brainslice.cli.console import print_line, print_note, progress_bars
 from brainslice.cli.options import (
     AcceptLeaks,
@@ -56,25 +57,16 @@ def exclude(places: ProjectPaths, other: Path) -> None:
 
 
 def train_one(places: ProjectPaths, config: Config, accept_leaks: bool) -> None:
-    """Train under one protocol and say what came of it."""
-    from brainslice.report.figures.history import draw_history
-    from brainslice.training.pipeline import train as train_network
-
+    """Train under one protocol and print the result."""
     with progress_bars() as progress:
-        trained = train_network(places, config, accept_leaks=accept_leaks, progress=progress)
+        trained = api.train(places.root, config=config, accept_leaks=accept_leaks, progress=progress)
     info = trained.bundle.info
-    origin = info.provenance
-    of = (
-        f"{origin.dataset}, {origin.protocol} protocol: {origin.train_images} scans of {origin.train_groups} groups "
-        f"train, {origin.validation_images} of {origin.validation_groups} validate."
-    )
-    draw_history(trained.epochs, places.reports, info.warnings, of)
     for line in trained.notes:
         print_note(line)
     checked = info.validation
-    marks = f" [{', '.join(info.warnings)}]" if info.warnings else ""
-    print_line(f"bundle{marks}: {places.bundle}")
+    warnings = f" [{', '.join(info.warnings)}]" if info.warnings else ""
+    print_line(f"bundle{warnings}: {places.bundle}")
     print_line(
-        f"validation ({origin.protocol}, n = {checked.n}, chose the weights and the temperature): "
+        f"validation ({info.provenance.protocol}, n = {checked.n}, chose the weights and the temperature): "
         f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
     )

@@ -10,6 +10,7 @@ from typing import Final
 
 from brainslice.errors import BrainsliceError, DownloadError, UsageError
 from brainslice.files import full_disk_error
+from brainslice.lazy import require_extra
 from brainslice.progress import Progress, silent
 
 _NO_LOGIN: Final = {"CredentialError", "UnauthenticatedError"}
@@ -90,6 +91,7 @@ def download(name: str, folder: Path, progress: Progress = silent) -> Path:
     if source is None:
         msg = f"the data set must be one of {sorted(SOURCES)}, got {name!r}"
         raise UsageError(msg)
+    require_extra("train", f"{name}: download", "kagglehub")
     step = f"downloading {name}"
     progress(step, 0, 1)
     with _in_one_line(source), full_disk_error(folder):
@@ -99,11 +101,8 @@ def download(name: str, folder: Path, progress: Progress = silent) -> Path:
 
 
 def _fetch(source: DatasetSource) -> Path:
-    try:
-        import kagglehub  # noqa: PLC0415 - half a second, and only this function needs it
-    except ImportError as error:
-        msg = f"{source.name}: downloading needs kagglehub; run pip install 'brainslice[train]' first"
-        raise DownloadError(msg) from error
+    import kagglehub  # noqa: PLC0415 - half a second, and only this function needs it
+
     return Path(kagglehub.dataset_download(source.pinned_handle))
 
 

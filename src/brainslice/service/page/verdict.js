@@ -34,7 +34,7 @@ export function verdictWords(prediction, isVolume = false) {
   const values = {
     probability: percent(prediction.tumour_probability),
     threshold: percent(prediction.threshold),
-    class: className(prediction.class),
+    class: prediction.class === null ? "" : className(prediction.class),
   };
   if (prediction.verdict !== "refer") {
     return [say(`verdict.${isVolume ? "volume." : ""}${prediction.verdict}.words`, values)];

@@ -1,0 +1,65 @@
+"""The life cycle of a model as functions: prepare, audit, train, evaluate, calibrate, adapt, predict.
+
+Every path may be a string or a ``Path``. A project is a folder that holds data, models and reports. ``config`` is a
+``Config``, a YAML file, or a mapping of keys such as ``{"train.epochs": 3}``; without it ``configs/config.yaml`` of
+the project applies, or the defaults.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from brainslice.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from brainslice.api.lifecycle import (
+        EvaluationResult,
+        adapt,
+        audit,
+        calibrate,
+        cross_validate,
+        evaluate,
+        prepare,
+        train,
+    )
+    from brainslice.api.predictions import Predictions, predict_many, predict_volume
+    from brainslice.api.settings import AnyPath, Settings, read_settings
+    from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
+
+__all__ = [
+    "AnyPath",
+    "EvaluationResult",
+    "Predictions",
+    "Settings",
+    "ThresholdSearch",
+    "adapt",
+    "audit",
+    "calibrate",
+    "cross_validate",
+    "evaluate",
+    "find_threshold",
+    "predict_many",
+    "predict_volume",
+    "prepare",
+    "read_settings",
+    "train",
+    "use_operating_point",
+]
+
+_MODULES = {
+    "lifecycle": (
+        "EvaluationResult",
+        "adapt",
+        "audit",
+        "calibrate",
+        "cross_validate",
+        "evaluate",
+        "prepare",
+        "train",
+    ),
+    "predictions": ("Predictions", "predict_many", "predict_volume"),
+    "settings": ("AnyPath", "Settings", "read_settings"),
+    "thresholds": ("ThresholdSearch", "find_threshold", "use_operating_point"),
+}
+
+__getattr__ = lazy_names(__name__, _MODULES)
