@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from brainslice.dataset.preparation import PreparedDataset
     from brainslice.decision.temperature import Temperature
     from brainslice.evaluation.error_analysis import ErrorAnalysis
-    from brainslice.evaluation.scoring import TestEvaluation
+    from brainslice.evaluation.scoring import ScoredTestSet
     from brainslice.training.adaptation.pipeline import AdaptationResult
     from brainslice.training.cross_validation import CrossValidation
     from brainslice.training.pipeline import TrainingResult
@@ -35,7 +35,7 @@ class EvaluationResult:
         reports: The folder of figures and tables.
     """
 
-    test: TestEvaluation
+    test: ScoredTestSet
     errors: ErrorAnalysis
     reports: Path
 
