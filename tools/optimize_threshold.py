@@ -4,4 +4,4 @@ import sys
 
 from brainslice.cli.main import main
 
-main("threshold", *sys.argv[1:])
+main("threshold", "--save", *sys.argv[1:])

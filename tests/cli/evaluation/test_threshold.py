@@ -30,7 +30,7 @@ def points(root: Path) -> dict[str, float]:
 def test_every_goal_is_stored_and_told_with_what_it_promises(trained: Path, capsys: Capture) -> None:
     goals = ("--target-sensitivity", "0.8", "--target-specificity", "0.7", "--youden", "--cost-ratio", "5",
              "--net-benefit", "0.2", "--prevalence", "0.1")  # fmt: skip
-    assert call("threshold", "--project-root", trained, *WORDS, *goals) == 0
+    assert call("threshold", "--project-root", trained, *WORDS, *goals, "--save") == 0
     said = capsys.readouterr()
     names = {"sensitivity-0.8", "specificity-0.7", "youden", "cost-ratio-5", "net-benefit-0.2"}
     assert points(trained).keys() == names
@@ -45,16 +45,22 @@ def test_every_goal_is_stored_and_told_with_what_it_promises(trained: Path, caps
 
 
 def test_the_bundle_s_threshold_changes_only_where_that_is_asked_for(trained: Path, capsys: Capture) -> None:
+    before = open_bundle(trained / "models" / "bundle").info.digest
     assert call("threshold", "--project-root", trained, *WORDS) == 0
-    assert open_bundle(trained / "models" / "bundle").info.threshold == 0.4
+    assert open_bundle(trained / "models" / "bundle").info.digest == before
+    assert "not changed; add --save" in capsys.readouterr().err
+    assert call("threshold", "--project-root", trained, *WORDS, "--save") == 0
+    saved = open_bundle(trained / "models" / "bundle").info
+    assert (saved.threshold, saved.digest != before) == (0.4, True)
+    assert f"new digest: {saved.digest}" in capsys.readouterr().out
     assert call("threshold", "--project-root", trained, *WORDS, "--use", "youden") == 0
     assert open_bundle(trained / "models" / "bundle").info.threshold == points(trained)["youden"]
     assert "calls a scan a tumour from" in capsys.readouterr().out
 
 
 def test_a_later_search_keeps_the_points_of_an_earlier_one(trained: Path) -> None:
-    assert call("threshold", "--project-root", trained, *WORDS, "--youden") == 0
-    assert call("threshold", "--project-root", trained, *WORDS, "--cost-ratio", "9", "--name", "ward-3") == 0
+    assert call("threshold", "--project-root", trained, *WORDS, "--youden", "--save") == 0
+    assert call("threshold", "--project-root", trained, *WORDS, "--cost-ratio", "9", "--name", "ward-3", "--save") == 0
     assert points(trained).keys() == {"youden", "ward-3"}
 
 
@@ -78,14 +84,14 @@ def test_a_promise_that_too_few_tumours_allow_changes_nothing(trained: Path, cap
 
 def test_a_modest_promise_is_kept_with_its_guarantee(trained: Path) -> None:
     goals = ("--target-sensitivity", "0.2", "--guarantee", "--guarantee-unit", "group", "--confidence", "0.8")
-    assert call("threshold", "--project-root", trained, *WORDS, *goals) == 0
+    assert call("threshold", "--project-root", trained, *WORDS, *goals, "--save") == 0
     (point,) = open_bundle(trained / "models" / "bundle").info.operating_points
     assert point.guarantee is not None
     assert (point.guarantee.unit, point.guarantee.confidence) == ("group", 0.8)
 
 
 def test_predict_uses_a_point_by_name(trained: Path, capsys: Capture) -> None:
-    assert call("threshold", "--project-root", trained, *WORDS, "--youden") == 0
+    assert call("threshold", "--project-root", trained, *WORDS, "--youden", "--save") == 0
     scan = next((trained / "source" / "Testing" / "glioma").iterdir())
     capsys.readouterr()
     assert call("predict", scan, "--project-root", trained, "--operating-point", "youden", "--json") == 0

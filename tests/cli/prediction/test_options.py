@@ -39,7 +39,7 @@ def test_dropout_tells_how_far_thinned_networks_disagree(headed: tuple[Path, Pat
     thinned = capsys.readouterr().out
     assert "mutual information" not in plain
     assert "mutual information" in thinned
-    assert plain.split("  |  ")[1] == thinned.split("  |  ")[1]
+    assert thinned.startswith(plain)
 
 
 def test_views_are_averaged_the_same_way_every_time_and_owned_up_to(headed: tuple[Path, Path], capsys: Capture) -> None:
@@ -67,7 +67,7 @@ def test_a_table_never_mixes_two_ways_of_asking(
 
 
 def test_what_cannot_be_meant_together_is_refused() -> None:
-    with pytest.raises(UsageError, match="say different things"):
+    with pytest.raises(UsageError, match="exclude each other"):
         PredictOptions(threshold=0.5, point="screening")
     with pytest.raises(UsageError, match="--tta and --dropout"):
         PredictOptions(views=True, draws=5)

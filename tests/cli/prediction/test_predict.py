@@ -38,14 +38,13 @@ def scans(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "scans"
 
 
-def test_one_scan_is_one_line(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_one_scan_is_printed_with_its_verdict_first(trained: Path, scans: Path, capsys: Capture) -> None:
     (scan,) = (scans / "0").iterdir()
     assert call("predict", scan, "--project-root", trained) == 0
     said = capsys.readouterr()
-    assert said.out.count("\n") == 1
     assert said.out.startswith(f"{scan}: ")
     assert "[phantom]" in said.out
-    assert "at 0.4" in said.out
+    assert "threshold 0.4" in said.out
     assert "research only" in said.err
 
 
@@ -62,7 +61,7 @@ def test_the_longest_name_a_file_may_have_leaves_room_for_its_overlay(trained: P
 def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(trained: Path, scans: Path, capsys: Capture) -> None:
     odd = next((scans / "0").iterdir()).rename(scans / "line\nfeed \udce9.png")
     assert call("predict", odd, "--project-root", trained) == 0
-    (line,) = capsys.readouterr().out.splitlines()
+    line = capsys.readouterr().out.splitlines()[0]
     assert line.encode("utf-8")
     assert r"line\nfeed \udce9.png: " in line
 
@@ -88,7 +87,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_rest(trained: Path, scans:
     said = capsys.readouterr()
     assert said.out.count("P(tumour)") == 2
     assert "broken.png" in said.err
-    assert said.err.endswith("1 of 3 files could not be read; all others were predicted\n")
+    assert said.err.endswith("1 of 3 files could not be read; 2 were predicted\n")
 
 
 def test_scans_of_one_name_in_two_folders_keep_an_overlay_each(trained: Path, scans: Path, tmp_path: Path) -> None:
@@ -120,7 +119,7 @@ def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
     assert call("predict", scans, "--project-root", tmp_path) == 0
     said = capsys.readouterr()
     assert said.out.count("P(tumour)") == 2
-    assert "answered by the bundle that ships with brainslice: mean grey value (" in said.err
+    assert "model: the bundle that ships with brainslice: mean grey value (" in said.err
 
 
 def test_a_table_is_written_and_gone_on_with(trained: Path, scans: Path, tmp_path: Path, capsys: Capture) -> None:
@@ -130,7 +129,7 @@ def test_a_table_is_written_and_gone_on_with(trained: Path, scans: Path, tmp_pat
     assert call(*words) == 3
     said = capsys.readouterr()
     assert said.out == f"{table}: 3 rows; 1 refused\n"
-    assert said.err.endswith("1 of 3 files could not be read; all others were predicted\n")
+    assert said.err.endswith("1 of 3 files could not be read; 2 were predicted\n")
     written = table.read_text(encoding="utf-8")
     table.write_text(written[:-5], encoding="utf-8")
     assert call(*words) == 3
@@ -183,7 +182,7 @@ def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans:
         row = json.loads(line)
         alone = predictor.predict(Path(row["path"]))
         assert row["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
-        assert row.keys() == {"path", "frame", *alone.to_json()}
+        assert row.keys() == {"schema", "path", "frame", *alone.to_json()}
 
 
 def test_a_run_of_the_verb_loads_no_library_of_the_training_side(trained: Path, scans: Path, tmp_path: Path) -> None:
@@ -253,7 +252,7 @@ def test_dicom_output_without_its_library_is_refused_in_a_line(
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     assert call("predict", scans, "--project-root", trained, "--dicom-out", tmp_path / "out") == 2
-    assert "--dicom-out needs highdicom; pip install 'brainslice[dicom-out]'" in capsys.readouterr().err
+    assert "--dicom-out needs highdicom; install with: pip install 'brainslice[dicom-out]'" in capsys.readouterr().err
 
 
 @pytest.mark.real

@@ -44,7 +44,7 @@ def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
 ) -> None:
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", trained / "models" / "bundle")
     assert call("predict-volume", series, "--project-root", tmp_path) == 0
-    assert "answered by the bundle that ships with brainslice: mean grey value (" in capsys.readouterr().err
+    assert "model: the bundle that ships with brainslice: mean grey value (" in capsys.readouterr().err
 
 
 def test_json_is_one_object_and_nothing_else(trained: Path, series: Path, capsys: Capture) -> None:
