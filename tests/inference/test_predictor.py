@@ -32,7 +32,7 @@ from pathlib import Path
 from brainslice.inference.predictor import Predictor
 
 answer = Predictor.open(Path(sys.argv[1])).predict(Path(sys.argv[2]))
-assert answer.heat_map.shape == answer.network_input.shape
+assert answer.heat_map().shape == answer.network_input.shape
 heavy = {"keras", "tensorflow", "sklearn", "scipy", "matplotlib", "onnx", "torch", "jax", "pandas"}
 print(json.dumps({"answer": answer.to_json(), "heavy": sorted(heavy & set(sys.modules))}))
 """
