@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -158,7 +159,12 @@ def cross_validate(
 
 
 def evaluate(
-    root: AnyPath = ".", *, config: Settings = None, overlays: int = 8, progress: Progress = silent
+    root: AnyPath = ".",
+    *,
+    config: Settings = None,
+    overlays: int = 8,
+    slices: Iterable[AnyPath] = (),
+    progress: Progress = silent,
 ) -> EvaluationResult:
     """Score the project's bundle on its test set, and write figures and tables to ``reports``.
 
@@ -166,6 +172,7 @@ def evaluate(
         root: The project's folder.
         config: The settings it was trained with.
         overlays: How many heat maps to draw.
+        slices: Folders with ``slices.csv`` for the source-controlled test.
         progress: Called with step, done and total.
 
     Raises:
@@ -181,7 +188,7 @@ def evaluate(
 
     chosen = read_settings(root, config)
     places = ProjectPaths.of(Path(root), chosen)
-    test = evaluate_test_set(places, chosen, progress)
+    test = evaluate_test_set(places, chosen, progress, slices=[Path(each) for each in slices])
     explained = explain(test, places.reports / "gradcam", overlays, progress)
     errors = analyse_errors(test, progress)
     write_reports(test, explained, places.reports, errors)
