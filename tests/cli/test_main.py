@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,3 +62,53 @@ def test_a_damaged_setting_on_the_command_line_is_one_line(tmp_path: Path, capsy
     said = capsys.readouterr().err
     assert "did you mean 'lr'" in said
     assert said.count("\n") == 1
+
+
+BLOCKED = """
+MISSING = "tensorflow keras scipy sklearn matplotlib fastapi pyarrow kagglehub".split()
+import sys
+class Block:
+    def find_spec(self, name, path=None, target=None):
+        if name.split(".")[0] in MISSING:
+            raise ModuleNotFoundError(name)
+sys.meta_path.insert(0, Block())
+from brainslice.cli.main import main
+for words in sys.argv[1:]:
+    try:
+        main(*words.split())
+    except SystemExit as end:
+        print(words.split()[0], end.code, file=sys.stderr)
+"""
+NEEDS = {
+    **dict.fromkeys(
+        ("train", "evaluate", "crossval", "ensemble", "adapt", "validate", "threshold", "summary"), "train"
+    ),
+    **dict.fromkeys(("run", "demo"), "train"),
+    "download nickparvar": "train",
+    "serve": "serve",
+}
+
+
+def test_a_light_install_names_the_missing_extra_before_any_work(tmp_path: Path) -> None:
+    command = [sys.executable, "-c", BLOCKED, *NEEDS]
+    environment = {**os.environ, "PYTHONPATH": str(Path(brainslice.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
+    lines = done.stderr.splitlines()
+    assert len(lines) == 2 * len(NEEDS), done.stderr
+    for (words, extra), message, ended in zip(NEEDS.items(), lines[::2], lines[1::2], strict=True):
+        assert f"pip install 'brainslice[{extra}]'" in message, words
+        assert ended == f"{words.split()[0]} 2"
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("words", [("predict", "--help"), ("--help",), ("audit", "SOURCE"), ("predict", "SOURCE")])
+def test_no_command_fails_of_a_character(prepared: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+    folder = tmp_path / "скан"
+    folder.mkdir()
+    source = next((prepared / "source" / "Testing" / "glioma").iterdir())
+    (folder / f"łódź{source.suffix}").write_bytes(source.read_bytes())
+    given = [str(folder) if word == "SOURCE" else word for word in words]
+    command = [sys.executable, "-m", "brainslice.cli.main", *given]
+    environment = {"PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(Path(brainslice.__file__).parents[1])}
+    done = subprocess.run(command, capture_output=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
