@@ -1,9 +1,10 @@
-"""Make the bundle that ships from a trained one: no training file, weights in 16 bits, what that changed measured.
+"""Make the bundle that ships from a trained one: no training file, weights in 16 bits, and what that changes.
 
 Usage: python tools/make_default_bundle.py BUNDLE PROJECT [OUT]
 
-PROJECT is the folder that BUNDLE was trained in: its validation scans, and no others, tell what the 16 bits change.
-Nothing is fitted again. OUT is src/brainslice/default_bundle unless told.
+PROJECT is the folder that BUNDLE was trained in. Its validation scans measure what the 16 bits change; the model card
+and the summary that `brainslice evaluate` left in its reports go into the bundle. Nothing is fitted again. OUT is
+src/brainslice/default_bundle by default.
 """
 
 from __future__ import annotations
@@ -30,10 +31,15 @@ from brainslice.paths import ProjectPaths
 
 MOST_BYTES = 30_000_000
 TRAINING_FILE = "model.keras"
+TEST_FILE = "summary.json"
 
 
 def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
-    """Write the bundle, or say why it cannot ship."""
+    """Write the bundle.
+
+    Raises:
+        BundleError: The files are too large, or the project's model was not evaluated.
+    """
     whole = Predictor.open(bundle)
     places = ProjectPaths.of(project, settings(project, None, None))
     manifest = Manifest.read(places.data)
@@ -41,16 +47,20 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
     inputs = decode_scans(manifest, whole.recipe, places.cache)[split.validation]
     info = whole.bundle.info
     files = {name: whole.bundle.path(name) for name in info.files if name != TRAINING_FILE}
+    for name, report in ((CARD_FILE, "model_card.md"), (TEST_FILE, "summary.json")):
+        files[name] = places.reports / report
+        if not files[name].is_file():
+            msg = f"{files[name]}: is missing; run brainslice evaluate in {project} first"
+            raise BundleError(msg)
     with tempfile.TemporaryDirectory() as folder:
         files[GRAPH_FILE] = Path(folder) / GRAPH_FILE
         to_float16(whole.bundle.path(GRAPH_FILE), files[GRAPH_FILE])
         parity = measure_half_precision(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
         fields = {name: getattr(info, name) for name in BundleDraft.model_fields}
         draft = BundleDraft(**fields | {"half_precision": parity})
-        if CARD_FILE in files:
-            card = files[CARD_FILE].read_text(encoding="utf-8")
-            files[CARD_FILE] = Path(folder) / CARD_FILE
-            write_text(files[CARD_FILE], updated_card(card, info, draft))
+        card = files[CARD_FILE].read_text(encoding="utf-8")
+        files[CARD_FILE] = Path(folder) / CARD_FILE
+        write_text(files[CARD_FILE], updated_card(card, info, draft))
         size = sum(path.stat().st_size for path in files.values())
         if size > MOST_BYTES:
             msg = f"{bundle}: the bundle that ships must have at most {MOST_BYTES:,} bytes, got {size:,}"

@@ -10,8 +10,9 @@ import pytest
 from brainslice.arrays import InputBatch
 from brainslice.bundle.model_card import model_card
 from brainslice.bundle.store import open_bundle
-from brainslice.errors import ParityError
+from brainslice.errors import BundleError, ParityError
 from brainslice.evaluation.half_precision_parity import measure_half_precision
+from brainslice.files import write_text
 from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
@@ -66,7 +67,14 @@ def test_a_large_change_does_not_ship(predictor: Predictor, inputs: np.ndarray) 
 def test_the_tool_writes_a_bundle_that_opens_and_tells_its_parity(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    runpy.run_path(str(TOOL))["main"](project / "models" / "bundle", project, tmp_path / "default_bundle")
+    make, bundle = runpy.run_path(str(TOOL))["main"], project / "models" / "bundle"
+    with pytest.raises(BundleError, match="run brainslice evaluate"):
+        make(bundle, project, tmp_path / "default_bundle")
+    reports = ProjectPaths.of(project, config()).reports
+    write_text(reports / "model_card.md", model_card(open_bundle(bundle).info, ["mirror twins, pairs: 10"]))
+    write_text(reports / "summary.json", "{}")
+    make(bundle, project, tmp_path / "default_bundle")
+    assert "mirror twins, pairs: 10" in (tmp_path / "default_bundle" / "README.md").read_text(encoding="utf-8")
     made, whole = open_bundle(tmp_path / "default_bundle").info, open_bundle(project / "models" / "bundle").info
     assert made.half_precision is not None
     assert made.half_precision.source == whole.digest
