@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import re
+import unicodedata
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import Final
 
 from brainslice.errors import DatasetError, UsageError
+
+DEFAULT_HEALTHY: Final = "no_tumor"
+"""What ``data.healthy_class`` holds where nobody chose; the healthy class is then guessed from the names."""
 
 _ALIASES = {
     "glioma": "glioma",
@@ -21,6 +27,11 @@ _ALIASES = {
     "healthy": "no_tumor",
     "none": "no_tumor",
 }
+_HEALTHY = re.compile(
+    r"no|none|nil|negative|controls?|(no|non|without|sin)tumou?r(es|s)?|tumou?rfree|"
+    r"(normal|healthy|sano|sana)s?(brains?|controls?|mri|scans?)?|(brains?)(normal|healthy)"
+)
+_TUMOUR = re.compile(r"oma(s|tumou?r)?\b|tumou?r|cancer|metasta|gbm|hgg|lgg|pituitary|lesion|^(yes|positive)$")
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,18 +40,18 @@ class LabelSet:
 
     Attributes:
         names: At least two different names.
-        healthy: The name of the class that is no tumour; one of ``names``.
+        healthy: The name of the class that is no tumour, one of ``names``; None in a set without a healthy class.
     """
 
     names: tuple[str, ...] = ("glioma", "meningioma", "no_tumor", "pituitary")
-    healthy: str = "no_tumor"
+    healthy: str | None = DEFAULT_HEALTHY
 
     def __post_init__(self) -> None:
         """Refuse sets that no classifier can have."""
         if len(self.names) < 2 or len(set(self.names)) != len(self.names):  # noqa: PLR2004 - two is the least choice
             msg = f"class names must be two or more different names, got {list(self.names)}"
             raise UsageError(msg)
-        if self.healthy not in self.names:
+        if self.healthy is not None and self.healthy not in self.names:
             msg = f"the healthy class must be one of {list(self.names)}, got {self.healthy!r}"
             raise UsageError(msg)
 
@@ -50,7 +61,14 @@ class LabelSet:
 
     @property
     def healthy_index(self) -> int:
-        """The healthy class's place in the order."""
+        """The healthy class's place in the order.
+
+        Raises:
+            UsageError: The set has no healthy class.
+        """
+        if self.healthy is None:
+            msg = f"the classes {', '.join(self.names)} have no healthy one, so there is no tumour/healthy decision"
+            raise UsageError(msg)
         return self.names.index(self.healthy)
 
     def index(self, name: str) -> int:
@@ -67,7 +85,7 @@ class LabelSet:
     def from_folder(self, folder: str) -> str | None:
         """Read a class from a folder's name, however it is spelt.
 
-        Case, spaces, dots, dashes and underscores do not count, and common aliases are known:
+        Case, spaces, dots, dashes, underscores and the encoding of accents do not count, and common aliases are known:
         ``notumor``, ``No Tumor`` and ``no`` all mean ``no_tumor``.
 
         Returns:
@@ -79,5 +97,65 @@ class LabelSet:
         return ours.get(key) or (alias if alias in self.names else None)
 
 
+def labels_from_folders(folders: Iterable[str], healthy: str | None = DEFAULT_HEALTHY) -> LabelSet:
+    """Make the classes of a set from the names of its class folders.
+
+    Folders named after the tumours of the default set get its names, so that ``normal`` is ``no_tumor`` there; all
+    others keep their own.
+
+    Args:
+        folders: Names of class folders; spellings of one name are one class.
+        healthy: As of ``choose_healthy``.
+
+    Raises:
+        DatasetError: There are fewer than two classes, or nothing says which one is healthy.
+    """
+    spelled: dict[str, str] = {}
+    for folder in sorted(folders):
+        spelled.setdefault(_key(folder), unicodedata.normalize("NFC", folder).strip())
+    default = LabelSet()
+    if any(_ALIASES.get(key, DEFAULT_HEALTHY) != DEFAULT_HEALTHY for key in spelled):
+        spelled = {key: default.from_folder(name) or name for key, name in spelled.items()}
+    names = tuple(sorted(set(spelled.values())))
+    if len(names) < 2:  # noqa: PLR2004 - two is the least choice
+        msg = f"class folders must be two or more, got {list(names)}; put the scans of each class into its own folder"
+        raise DatasetError(msg)
+    return LabelSet(names, choose_healthy(names, healthy))
+
+
+def choose_healthy(names: Sequence[str], healthy: str | None = DEFAULT_HEALTHY) -> str | None:
+    """Tell which class is healthy: the one given, or the one whose name says so.
+
+    Args:
+        names: The classes.
+        healthy: One of them; None where none is healthy; the default to guess.
+
+    Returns:
+        The healthy class; None where none is, as where all names are those of tumours.
+
+    Raises:
+        DatasetError: The given one is no class, or the names do not say which one is healthy.
+    """
+    if healthy is None:
+        return None
+    given = {_key(name): name for name in names}.get(_key(healthy))
+    if given is not None:
+        return given
+    option = "--set data.healthy_class=NAME"
+    if healthy != DEFAULT_HEALTHY:
+        msg = f"data.healthy_class must be one of {list(names)}, got {healthy!r}; give {option}"
+        raise DatasetError(msg)
+    able = [name for name in names if _HEALTHY.fullmatch(_key(name))]
+    if len(able) == 1:
+        return able[0]
+    if not able and all(_TUMOUR.search(_key(name)) for name in names):
+        return None
+    msg = (
+        f"the class names {', '.join(names)} do not say which one is healthy; give {option}, one of these names, "
+        "or --set data.healthy_class=null where none is healthy"
+    )
+    raise DatasetError(msg)
+
+
 def _key(name: str) -> str:
-    return re.sub(r"[\s._-]+", "", name).casefold()
+    return re.sub(r"[\s._-]+", "", unicodedata.normalize("NFC", name)).casefold()

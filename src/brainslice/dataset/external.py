@@ -28,12 +28,14 @@ class ExternalSet:
         tumours: Scans in ``yes``.
         healthy: Scans in ``no``.
         unreadable: The source and the fault of each file that was left out.
+        notes: What was passed over, a line each.
     """
 
     folder: Path
     tumours: int
     healthy: int
     unreadable: tuple[tuple[str, str], ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
@@ -81,4 +83,4 @@ def _prepare(source: Path, project_root: Path, progress: Progress, *, copy: bool
             (staging / label).mkdir(exist_ok=True)
             name = unused_name(scan.found.path.name, taken.setdefault(label, set()))
             install_scan(scan.found.path, staging / label / name, copy=copy)
-    return ExternalSet(folder, count["yes"], count["no"], unreadable)
+    return ExternalSet(folder, count["yes"], count["no"], unreadable, found.notes)

@@ -5,21 +5,22 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
+from brainslice.config import Config
 from brainslice.dataset.discovery.folders import ScanFolder, find_scans
 from brainslice.dataset.discovery.install import install_scan, open_source, refuse_overlap, replace_folders, unused_name
 from brainslice.dataset.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Manifest, Record
 from brainslice.dataset.splits.excluded import EXCLUDED_FILE
 from brainslice.dataset.splits.groups import Grouping, HashedScan, group_scans, hash_scan
 from brainslice.dataset.splits.known_datasets import NICKPARVAR, find_masks
-from brainslice.dataset.splits.split import Protocol, automatic_split, make_split, split_validation
+from brainslice.dataset.splits.split import Protocol, Split, make_split, split_validation
 from brainslice.errors import DatasetError, UsageError
-from brainslice.labels import LabelSet
+from brainslice.labels import DEFAULT_HEALTHY, LabelSet, choose_healthy
 from brainslice.paths import project_lock
 from brainslice.progress import Progress, silent
 
@@ -28,6 +29,7 @@ DATA_FOLDER: Final = "data"
 
 _FEWEST_FOLDS: Final = 3
 _LARGEST_SHARE: Final = 0.5
+_NAMED: Final = 3
 _MOST: Final = 0.5
 
 
@@ -36,54 +38,87 @@ class PreparationOptions:
     """What can be chosen about preparing a set.
 
     Attributes:
-        val_size: The share of the training scans that validates, where the set has no validation folder.
+        val_size: The share of the training scans that validates in the official split, where the set has a test
+            folder and no validation folder; refused where it would have no effect. None for ``valid_split``.
+        valid_split: The same, but not refused.
         copy: Whether to copy the scans; otherwise they are linked to where the system can.
         seed: Decides which groups validate, and between equal folds.
-        folds: How many parts the group-clean protocol deals the set into.
-        labels: The classes.
+        folds: How many parts the group-clean protocol divides the set into.
+        test_fold: The part that tests under the clean protocol; the next one validates.
+        protocol: The protocol that will train.
+        labels: The classes; taken from the names of the class folders where None.
+        healthy: Which class is healthy where the classes are taken from folders; see ``labels.choose_healthy``.
+        labels_table: A table with the columns path and label, in place of class folders.
     """
 
-    val_size: float = 0.1
+    val_size: float | None = None
+    valid_split: float = 0.1
     copy: bool = False
     seed: int = 42
     folds: int = 5
-    labels: LabelSet = field(default_factory=LabelSet)
+    test_fold: int = 0
+    protocol: Protocol = Protocol.CLEAN
+    labels: LabelSet | None = None
+    healthy: str | None = DEFAULT_HEALTHY
+    labels_table: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse choices that leave nobody to train, to choose, or to test."""
-        if not 0 < self.val_size <= _LARGEST_SHARE:
+        """Refuse choices that leave no scans to train, to choose, or to test."""
+        if self.val_size is not None and not 0 < self.val_size <= _LARGEST_SHARE:
             msg = f"the validation share must be above 0 and at most {_LARGEST_SHARE}, got {self.val_size}"
             raise UsageError(msg)
         if self.folds < _FEWEST_FOLDS:
             msg = f"folds must be at least {_FEWEST_FOLDS} (train, validate, test), got {self.folds}"
             raise UsageError(msg)
+        if not 0 <= self.test_fold < self.folds:
+            msg = f"data.test_fold must be from 0 to {self.folds - 1}, got {self.test_fold}"
+            raise UsageError(msg)
+
+    @classmethod
+    def of(cls, config: Config, **others: Any) -> PreparationOptions:  # noqa: ANN401 - the other fields as they are
+        """Take the options from a configuration; class names at their default are taken from the folders."""
+        data = config.data
+        names = None if data.class_names == LabelSet().names else data.class_names
+        return cls(
+            seed=config.seed,
+            valid_split=data.valid_split,
+            folds=data.folds,
+            test_fold=data.test_fold,
+            protocol=Protocol(data.protocol),
+            labels=None if names is None else LabelSet(names, choose_healthy(names, data.healthy_class)),
+            healthy=data.healthy_class,
+            **others,
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class PreparedDataset:
-    """What preparing a set came to.
+    """A prepared set, and what was noticed on the way.
 
     Attributes:
         manifest: The set, as it lies in the project.
         unreadable: The source and the fault of each file that was left out.
         linked: Whether the files are links.
+        split: The split that will train; None where it cannot be made.
+        notes: What was passed over, matched, assumed or found wrong, a line each.
     """
 
     manifest: Manifest
     unreadable: tuple[tuple[str, str], ...]
     linked: bool
+    split: Split | None = None
+    notes: tuple[str, ...] = ()
 
     def summary_lines(self) -> list[str]:
-        """Say in a few lines what there is now, and whether the set's own split can be trusted."""
+        """Describe the set in a few lines: classes, groups, the split that will train, and what to look at."""
         manifest, records = self.manifest, self.manifest.records
         origin = "known patients and pictures" if manifest.groups_from == "table" else "copies found"
         groups = len({record.group for record in records})
         lines = [f"{manifest.name}: {len(records):,} scans in {groups:,} groups of relatives ({origin})"]
-        for split in SPLITS:
-            count = Counter(record.label for record in records if record.split == split)
-            classes = ", ".join(f"{name} {count[name]:,}" for name in manifest.labels.names)
-            lines.append(f"{split}: {sum(count.values()):,} ({classes})")
-        lines.append(_leak_line(manifest))
+        lines.append(_class_line(manifest.labels))
+        lines += self.notes
+        if self.split is not None:
+            lines += _split_lines(manifest, self.split)
         place = "links to the source" if self.linked else "copies of the source"
         lines.append(f"{manifest.root}: {place}; tumour outlines: {manifest.masks or 'none'}")
         if self.unreadable:
@@ -97,14 +132,14 @@ def prepare_dataset(
     """Lay out a data set for training.
 
     The result is ``data/{train,val,test}/<class>/*`` with ``manifest.csv`` and ``dataset.json``. Groups and
-    folds are those of known patients where the set is recognised or brings a ``groups.csv``; otherwise copies are
-    looked for. All is made aside and put in place at once; what else lies in ``data/`` stays.
+    folds are those of known patients where the set is recognised or brings a ``groups.csv`` or folders of patients;
+    otherwise copies are looked for. All is made aside and put in place at once; what else lies in ``data/`` stays.
 
     Args:
         source: A folder or an archive, with the set's own splits or one root of class folders.
         project_root: The project that gets the ``data`` folder.
         options: What can be chosen; the defaults where None.
-        progress: Hears how far it is.
+        progress: Called with how far it is.
 
     Raises:
         DatasetError: There are no class folders, a class is missing or empty, a folder names no class, or the
@@ -118,39 +153,66 @@ def prepare_dataset(
 
 def _prepare(source: Path, project_root: Path, options: PreparationOptions, progress: Progress) -> PreparedDataset:
     data = project_root / DATA_FOLDER
-    found = find_scans(open_source(source, project_root), options.labels)
+    found = find_scans(
+        open_source(source, project_root), options.labels, healthy=options.healthy, labels_table=options.labels_table
+    )
+    _refuse_idle_share(found, options)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [data / split for split in SPLITS])
     seen, unreadable = hash_scan(found.scans, progress)
-    _refuse_lost_classes(found, seen, options.labels)
-    labels = np.array([options.labels.index(scan.found.label) for scan in seen], dtype=np.int64)
-    grouping = group_scans(found.root, seen, labels, options.folds, options.seed, progress)
-    splits = _splits(found, seen, labels, grouping, options)
-    records = _records(seen, grouping, splits)
+    _refuse_lost_classes(found, seen, found.labels)
+    labels = np.array([found.labels.index(scan.found.label) for scan in seen], dtype=np.int64)
+    grouping = group_scans(found.groups_table, seen, labels, options.folds, options.seed, progress)
+    records = _records(seen, grouping, _splits(found, seen, labels, grouping, options))
     name = _name(found.root, recognised=grouping.known_scans)
     masks = find_masks(found.root, name, [record.source for record in records])
     manifest = Manifest(
         root=data,
         name=name,
-        labels=options.labels,
+        labels=found.labels,
         groups_from=grouping.origin,
         official_split=found.has_splits,
         records=records,
         masks=str(masks) if masks else None,
     )
+    split, fault = _training_split(manifest, options)
     linked = _place(manifest, seen, progress, copy=options.copy)
-    return PreparedDataset(manifest, unreadable, linked)
+    notes = (*found.notes, *grouping.notes, *_conflict_lines(grouping), *fault)
+    return PreparedDataset(manifest, unreadable, linked, split, notes)
+
+
+def _refuse_idle_share(found: ScanFolder, options: PreparationOptions) -> None:
+    if options.val_size is None:
+        return
+    if not found.has_splits:
+        why = "the set has no test folder, so that a fold validates; the number of folds is data.folds"
+    elif any(scan.split == "val" for scan in found.scans):
+        why = "the set has a validation folder of its own"
+    else:
+        return
+    msg = f"--val-size {options.val_size:g} has no effect here: {why}"
+    raise UsageError(msg)
+
+
+def _training_split(manifest: Manifest, options: PreparationOptions) -> tuple[Split | None, tuple[str, ...]]:
+    try:
+        return make_split(manifest, options.protocol, options.test_fold), ()
+    except DatasetError as error:
+        return None, (f"the {options.protocol} protocol cannot train on this set yet: {error}",)
 
 
 def _splits(
     found: ScanFolder, seen: Sequence[HashedScan], labels: np.ndarray, grouping: Grouping, options: PreparationOptions
 ) -> list[str]:
-    groups = np.unique(grouping.groups, return_inverse=True)[1].astype(np.int64)
     if not found.has_splits:
-        return automatic_split(labels, groups, options.seed)
+        # The folders then are the clean protocol's parts: no test scan of that protocol lies in data/train.
+        part_of = {options.test_fold: "test", (options.test_fold + 1) % options.folds: "val"}
+        return [part_of.get(fold, "train") for fold in grouping.folds]
+    groups = np.unique(grouping.groups, return_inverse=True)[1].astype(np.int64)
     splits = np.array([scan.found.split or "train" for scan in seen])
     train = np.flatnonzero(splits == "train")
     if not (splits == "val").any():
-        chosen = split_validation(labels[train], _kin(splits, groups)[train], options.val_size, options.seed)
+        share = options.val_size or options.valid_split
+        chosen = split_validation(labels[train], _kin(splits, groups)[train], share, options.seed)
         splits[train[chosen]] = "val"
     return [str(split) for split in splits]
 
@@ -222,8 +284,37 @@ def _name(root: Path, *, recognised: bool) -> str:
     return name if name.casefold() != NICKPARVAR else f"{name} (not recognised)"
 
 
-def _leak_line(manifest: Manifest) -> str:
+def _class_line(labels: LabelSet) -> str:
+    names = ", ".join(f"{name} (healthy)" if name == labels.healthy else name for name in labels.names)
+    return f"classes: {names}" + ("; none is healthy: no tumour/healthy decision" if labels.healthy is None else "")
+
+
+def _conflict_lines(grouping: Grouping) -> list[str]:
+    if not grouping.conflicts:
+        return []
+    named = "; ".join(f"{one} and {other}" for one, other in grouping.conflicts[:_NAMED])
+    found = f"the same picture in two classes: {len(grouping.conflicts):,} pairs ({named})"
+    return [f"{found}; brainslice audit lists them; remove or relabel them"]
+
+
+def _split_lines(manifest: Manifest, split: Split) -> list[str]:
+    """Describe the split that will train, and how far the folders of the prepared set agree with it."""
+    lines = []
+    for name, part in (("train", split.train), ("val", split.validation), ("test", split.test)):
+        count = Counter(manifest.records[place].label for place in part)
+        classes = ", ".join(f"{label} {count[label]:,}" for label in manifest.labels.names)
+        lines.append(f"{name} ({split.protocol} protocol): {len(part):,} ({classes})")
     if not manifest.official_split:
-        return "the source has no test folder: 80 % train, 10 % val, 10 % test, by groups"
-    split = make_split(manifest, Protocol.OFFICIAL)
-    return f"official split: {split.crossing:,} of {len(split.test):,} test scans have relatives in train or val"
+        lines.append("the source has no test folder: data/train, data/val and data/test are the clean protocol's parts")
+        return lines
+    official = make_split(manifest, Protocol.OFFICIAL)
+    lines.append(
+        f"official split: {official.crossing:,} of {len(official.test):,} test scans have relatives in train or val"
+    )
+    if split.protocol is Protocol.CLEAN:
+        sizes = f"{len(official.train):,}, {len(official.validation):,} and {len(official.test):,} scans"
+        lines.append(
+            f"data/train, data/val and data/test ({sizes}) are the official split, for comparison; the clean protocol "
+            "takes its parts from the column fold of data/manifest.csv, whatever the folder"
+        )
+    return lines

@@ -18,9 +18,10 @@ from brainslice.scan.types import Slice
 _Reader: TypeAlias = Callable[[bytes, str, int | None], Slice]
 
 SCAN_SUFFIXES: Final = frozenset(
-    {".png", ".jpg", ".jpeg", ".tif", ".tiff", ".bmp", ".webp", ".gif", ".dcm", ".dicom", ".ima"}
+    {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
+    | {".dcm", ".dicom", ".ima", ".nii", ".nii.gz"}
 )
-"""File name suffixes, casefolded, that folders are searched for; reading looks at the content only."""
+"""Endings, casefolded, of files that are scans by their name; reading looks at the content only."""
 
 
 def read_scan(path: Path, frame: int | None = None) -> Slice:

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UsageError
-from brainslice.scan.detect import is_dicom
 from brainslice.scan.files import is_folder, printable
+from brainslice.scan.listing import SkippedFiles, walk_scans
 from brainslice.scan.read import SCAN_SUFFIXES
 
 _FINGERPRINT_BYTES: Final = 12
@@ -48,16 +47,15 @@ def list_paths(lines: Iterable[str]) -> Iterator[Path]:
             yield Path(name)
 
 
-def list_scans(places: Iterable[Path]) -> Iterator[Path]:
+def list_scans(places: Iterable[Path], skipped: SkippedFiles | None = None) -> Iterator[Path]:
     """Find the scans that files and folders stand for.
 
-    A file that is named is taken whatever it is called. Folders are searched to any depth, in the order of their
-    names, for the endings of scans, and for DICOM files without an ending. Names that begin with a dot are passed
-    over, and links to folders are not followed. The names of the folders on the way down are all that is listed at
-    a time; of every path given, a fingerprint is kept.
+    A file that is named is taken whatever it is called. Folders are searched by ``scan.listing``, in the order of
+    their names; links to folders are not followed. Of every path given, a fingerprint is kept.
 
     Args:
         places: Files and folders.
+        skipped: Counts what is passed over in folders.
 
     Yields:
         Each scan once, however often it is named.
@@ -67,7 +65,7 @@ def list_scans(places: Iterable[Path]) -> Iterator[Path]:
     """
     given: set[bytes] = set()
     for place in places:
-        for path in _searched(place) if is_folder(place) else (place,):
+        for path in _searched(place, SkippedFiles() if skipped is None else skipped) if is_folder(place) else (place,):
             name = fingerprint(display_path(path))
             if name not in given:
                 given.add(name)
@@ -84,40 +82,12 @@ def fingerprint(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
 
-def _searched(folder: Path) -> Iterator[Path]:
-    found = _walked(folder)
+def _searched(folder: Path, skipped: SkippedFiles) -> Iterator[Path]:
+    found = walk_scans(folder, skipped)
     first = next(found, None)
     if first is None:
-        msg = f"{folder}: holds no scans; endings looked for are {', '.join(sorted(SCAN_SUFFIXES))}"
+        seen = f" ({skipped.summary})" if skipped.summary else ""
+        msg = f"{folder}: holds no scans{seen}; endings looked for are {', '.join(sorted(SCAN_SUFFIXES))}"
         raise UsageError(msg)
     yield first
     yield from found
-
-
-def _walked(folder: Path) -> Iterator[Path]:
-    try:
-        with os.scandir(folder) as entries:
-            names = sorted(_named(entry) for entry in entries if not entry.name.startswith("."))
-    except OSError:
-        # A folder that cannot be opened is refused as a file is, and does not stop the rest.
-        yield folder
-        return
-    for name, leads_on in names:
-        path = folder / name
-        if leads_on:
-            yield from _walked(path)
-        elif _looks_like_a_scan(path):
-            yield path
-
-
-def _named(entry: os.DirEntry[str]) -> tuple[str, bool]:
-    return entry.name, entry.is_dir(follow_symlinks=False)
-
-
-def _looks_like_a_scan(path: Path) -> bool:
-    name = path.name.casefold()
-    if name.endswith(tuple(SCAN_SUFFIXES)):
-        # Links that lead nowhere, and what may not be looked at, become rows with a reason.
-        return os.path.isfile(path) or not os.path.exists(path)  # noqa: PTH110, PTH113 - these never raise
-    ending = path.suffix[1:]
-    return (not ending or ending.isdigit()) and path.is_file() and is_dicom(path)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import islice, tee
 from pathlib import Path
 from typing import Final, TypeAlias
@@ -16,6 +16,7 @@ from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.lock import exclusive_lock
 from brainslice.progress import Progress, silent
+from brainslice.scan.listing import SkippedFiles
 from brainslice.tables.columns import Row, row_of
 from brainslice.tables.journal import (
     ResumedRows,
@@ -44,16 +45,22 @@ class TableSummary:
         refused: How many of them are refusals.
         kept: How many were there before this run.
         mended: Whether an earlier run had left half a line, which was cut off.
+        skipped: Which files in folders were passed over and why, in one line; empty where none were.
     """
 
     rows: int
     refused: int
     kept: int
     mended: bool
+    skipped: str = field(default="", compare=False)
 
 
 def answers(
-    predictor: Predictor, places: Iterable[Path], progress: Progress = silent, done: AbstractSet[bytes] = frozenset()
+    predictor: Predictor,
+    places: Iterable[Path],
+    progress: Progress = silent,
+    done: AbstractSet[bytes] = frozenset(),
+    skipped: SkippedFiles | None = None,
 ) -> Iterator[AnswerRow]:
     """Answer for every scan that files and folders stand for, in an order that never changes.
 
@@ -62,6 +69,7 @@ def answers(
         places: Files and folders. What can be gone through twice is counted first; an iterator's length is unknown.
         progress: Told how many are done.
         done: Fingerprints of spelled paths that are passed over.
+        skipped: Counts the files in folders that are no scans.
 
     Yields:
         Each path with its answer, or with the reason why there is none.
@@ -71,11 +79,11 @@ def answers(
         BundleError: The model gives no usable answer.
     """
 
-    def wanted() -> Iterator[Path]:
-        return (path for path in list_scans(places) if not done or fingerprint(display_path(path)) not in done)
+    def wanted(counted: SkippedFiles | None = None) -> Iterator[Path]:
+        return (path for path in list_scans(places, counted) if not done or fingerprint(display_path(path)) not in done)
 
     total = 0 if isinstance(places, Iterator) else sum(1 for _ in wanted())
-    asked, waiting = tee(wanted())
+    asked, waiting = tee(wanted(skipped))
     for number, pair in enumerate(zip(waiting, predictor.predict_many(asked), strict=True), start=1):
         yield pair
         progress("predict", number, max(number, total))
@@ -102,7 +110,7 @@ def predict_tree(
             added to, so its rows wait in ``OUTPUT.part`` until the last one is there.
         overwrite: Whether to begin anew, whatever is there.
         each: Called with every path and its answer before its row is written.
-        progress: Told how many are done.
+        progress: Called with how many are done.
 
     Returns:
         What the table holds.
@@ -112,12 +120,12 @@ def predict_tree(
             else or rows of another bundle, threshold or frame, or another run is writing to it.
         ResourceError: The disk is full.
     """
-    info = predictor.bundle.info
+    info, skipped = predictor.bundle.info, SkippedFiles()
     table = _Table(output, RunSettings(predictor.bundle.labels, info.digest, predictor.threshold, predictor.frame))
     with exclusive_lock(output.with_name(f".{output.name}.lock"), f"writing {output.name}"):
         kept, length = (ResumedRows(), 0) if overwrite else table.keep()
         before = kept.rows
-        answered = answers(predictor, places, progress, kept.done)
+        answered = answers(predictor, places, progress, kept.done, skipped)
         # The first answers come before a file is touched: what cannot be meant shall cost no older table.
         some = list(islice(answered, BATCH))
         if overwrite:
@@ -130,7 +138,7 @@ def predict_tree(
                     kept.add(row)
                 some = list(islice(answered, BATCH))
         table.seal()
-    return TableSummary(kept.rows, kept.refused, before, kept.mended)
+    return TableSummary(kept.rows, kept.refused, before, kept.mended, skipped.summary)
 
 
 class _Table:

@@ -12,6 +12,7 @@ from brainslice.decision.worklist import doubt_scores, for_review, most_doubtful
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.progress import Progress, silent
+from brainslice.scan.listing import SkippedFiles
 from brainslice.tables.columns import Row, row_of
 from brainslice.tables.table import answers
 
@@ -37,7 +38,11 @@ class WorklistRow:
 
 
 def worklist(
-    predictor: Predictor, places: Iterable[Path], budget: float, progress: Progress = silent
+    predictor: Predictor,
+    places: Iterable[Path],
+    budget: float,
+    progress: Progress = silent,
+    skipped: SkippedFiles | None = None,
 ) -> tuple[WorklistRow, ...]:
     """Answer for every scan and sort the answers.
 
@@ -47,7 +52,8 @@ def worklist(
         predictor: Who answers.
         places: Files and folders.
         budget: The share of answered scans that a person has time for.
-        progress: Told how many are done.
+        progress: Called with how many are done.
+        skipped: Counts the files in folders that are no scans.
 
     Raises:
         UsageError: The budget is no share, or a folder holds no scans.
@@ -56,7 +62,7 @@ def worklist(
     for_review(np.zeros(1), budget)
     refused: list[Row] = []
     answered: list[tuple[Row, float]] = []
-    for path, answer in answers(predictor, places, progress):
+    for path, answer in answers(predictor, places, progress, skipped=skipped):
         # Of each answer only the row is kept: with their pictures, an archive of them would fill the memory.
         row = row_of(path, answer, predictor)
         if isinstance(answer, Refusal):

@@ -12,7 +12,6 @@ from brainslice.dataset.manifest import Manifest, Record
 from brainslice.dataset.splits.split import (
     Protocol,
     assign_folds,
-    automatic_split,
     check_leaks,
     make_split,
     split_validation,
@@ -113,17 +112,6 @@ def test_a_class_of_two_groups_is_on_both_sides(seed: int) -> None:
 def test_a_share_out_of_range_is_refused(share: float) -> None:
     with pytest.raises(UsageError, match="share must be"):
         split_validation(np.array([0, 1]), np.array([0, 1]), share, 0)
-
-
-@given(st.integers(0, 2**32 - 1))
-def test_the_automatic_split_is_eighty_ten_ten_by_group(seed: int) -> None:
-    rng = np.random.default_rng(seed)
-    sizes = rng.integers(1, 5, 400)
-    labels, groups = np.repeat(rng.integers(0, 3, 400), sizes), np.repeat(np.arange(400), sizes)
-    parts = np.array(automatic_split(labels, groups, seed))
-    for part, share in (("train", 0.8), ("val", 0.1), ("test", 0.1)):
-        assert (parts == part).mean() == pytest.approx(share, abs=0.02)
-    assert all(len(set(parts[groups == group])) == 1 for group in range(400))
 
 
 def test_clean_tests_one_fold_and_validates_on_the_next() -> None:

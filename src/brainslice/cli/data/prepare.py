@@ -11,18 +11,26 @@ from brainslice.cli.console import print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, ExcludeOverlap, Overrides, Root, settings
 from brainslice.cli.training.train import exclude
 from brainslice.errors import UnreadableScanError
-from brainslice.labels import LabelSet
 from brainslice.paths import ProjectPaths
 
 
 def prepare(
     source: Annotated[
-        Path, typer.Argument(help="A folder or zip: Training/Testing, train/val/test, or class folders.")
+        Path,
+        typer.Argument(
+            help="A folder or zip: Training/Testing, train/val/test, class folders, or scans with labels.csv."
+        ),
     ],
     root: Root = Path(),
     val_size: Annotated[
         float | None,
-        typer.Option("--val-size", help="Share of train that validates; data.valid_split by default."),
+        typer.Option("--val-size", help="Official split: share of train that validates; data.valid_split by default."),
+    ] = None,
+    labels: Annotated[
+        Path | None,
+        typer.Option(
+            "--labels", metavar="CSV", help="A table in place of class folders: path, label[, group][, split]."
+        ),
     ] = None,
     copy: Annotated[
         bool,
@@ -35,9 +43,10 @@ def prepare(
     config: ConfigFile = None,
     overrides: Overrides = None,
 ) -> None:
-    """Lay a data set out for training.
+    """Prepare a data set for training.
 
-    Class names are normalised, relatives are found and splits are made; an older set stays until the new one is whole.
+    Class names are normalised, related scans are grouped and splits are made; an older set stays until the new one is
+    whole.
     """
     from brainslice.dataset import preparation
 
@@ -45,20 +54,14 @@ def prepare(
     if external:
         _external(source, root)
         return
-    options = preparation.PreparationOptions(
-        val_size=chosen.data.valid_split if val_size is None else val_size,
-        copy=copy,
-        seed=chosen.seed,
-        folds=chosen.data.folds,
-        labels=LabelSet(chosen.data.class_names, chosen.data.healthy_class),
-    )
+    options = preparation.PreparationOptions.of(chosen, val_size=val_size, copy=copy, labels_table=labels)
     with progress_bars() as progress:
         prepared = preparation.prepare_dataset(source, root, options, progress)
     for line in prepared.summary_lines():
         print_line(line)
     if exclude_overlap_with is not None:
         exclude(ProjectPaths.of(root, chosen), exclude_overlap_with)
-    _tell_unreadable(prepared.unreadable)
+    _report_unreadable(prepared.unreadable)
 
 
 def _external(source: Path, root: Path) -> None:
@@ -67,10 +70,12 @@ def _external(source: Path, root: Path) -> None:
     with progress_bars() as progress:
         placed = external.prepare_external(source, root, progress=progress)
     print_line(f"{placed.folder}: {placed.summary}")
-    _tell_unreadable(placed.unreadable)
+    for line in placed.notes:
+        print_note(line)
+    _report_unreadable(placed.unreadable)
 
 
-def _tell_unreadable(unreadable: tuple[tuple[str, str], ...]) -> None:
+def _report_unreadable(unreadable: tuple[tuple[str, str], ...]) -> None:
     for _, reason in unreadable:
         print_note(reason)
     if unreadable:

@@ -34,6 +34,7 @@ from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.lazy import require_extra
 from brainslice.progress import silent
+from brainslice.scan.listing import SkippedFiles
 
 if TYPE_CHECKING:
     from brainslice.inference.predictor import Predictor
@@ -108,6 +109,7 @@ def _write_table(
     if tally.mended:
         print_note(f"{output}: an earlier run had left half a line; it was cut off, and its scan answered again")
     kept = f", {tally.kept:,} of them there before" if tally.kept else ""
+    _report_skipped(tally.skipped)
     print_line(f"{output}: {tally.rows:,} rows{kept}; {tally.refused:,} refused")
     return tally.rows, tally.refused
 
@@ -116,9 +118,9 @@ def _print_all(predictor: Predictor, places: Iterable[Path], as_json: bool, each
     from brainslice.tables.columns import row_of
     from brainslice.tables.table import answers
 
-    rows = refused = 0
+    rows, refused, skipped = 0, 0, SkippedFiles()
     with nullcontext(silent) if _is_one_file(places) else progress_bars() as progress:
-        for path, answer in answers(predictor, places, progress):
+        for path, answer in answers(predictor, places, progress, skipped=skipped):
             rows += 1
             refused += isinstance(answer, Refusal)
             if isinstance(answer, Prediction):
@@ -127,7 +129,13 @@ def _print_all(predictor: Predictor, places: Iterable[Path], as_json: bool, each
                 print_json("prediction", row_of(path, answer, predictor))
             else:
                 _tell(path, answer)
+    _report_skipped(skipped.summary)
     return rows, refused
+
+
+def _report_skipped(summary: str) -> None:
+    if summary:
+        print_note(summary)
 
 
 def _is_one_file(places: Iterable[Path]) -> bool:

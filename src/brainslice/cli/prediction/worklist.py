@@ -37,14 +37,18 @@ def worklist(
     """
     from brainslice.inference.default_bundle import open_bundle_or_default
     from brainslice.inference.predictor import Predictor
+    from brainslice.scan.listing import SkippedFiles
     from brainslice.tables.worklist import worklist
 
     if as_json and as_csv:
         msg = "--json and --csv exclude each other; give one of them"
         raise UsageError(msg)
     predictor = Predictor.open(bundle or open_bundle_or_default(root), threshold=threshold)
+    skipped = SkippedFiles()
     with progress_bars() as progress:
-        cases = worklist(predictor, scans, review_budget, progress)
+        cases = worklist(predictor, scans, review_budget, progress, skipped)
+    if skipped.summary:
+        print_note(skipped.summary)
     if as_csv:
         _print_table(cases, predictor)
     for case in () if as_csv else cases:

@@ -17,7 +17,6 @@ from brainslice.cli.training import adapt as adapting
 from brainslice.cli.training import train as training
 from brainslice.config import Config
 from brainslice.errors import CalibrationError, DownloadError, ForgettingError, UnreadableScanError
-from brainslice.labels import LabelSet
 from brainslice.paths import ProjectPaths
 
 if TYPE_CHECKING:
@@ -107,12 +106,7 @@ def _prepare(source: Path | None, root: Path, config: Config) -> PreparedDataset
     from brainslice.dataset import preparation
     from brainslice.dataset.discovery import sources
 
-    options = preparation.PreparationOptions(
-        val_size=config.data.valid_split,
-        seed=config.seed,
-        folds=config.data.folds,
-        labels=LabelSet(config.data.class_names, config.data.healthy_class),
-    )
+    options = preparation.PreparationOptions.of(config)
     with progress_bars() as progress:
         found = source or sources.download("nickparvar", root / "downloads" / "nickparvar", progress)
         prepared = preparation.prepare_dataset(found, root, options, progress)
@@ -137,6 +131,8 @@ def _external(source: Path | None, root: Path, *, download: bool) -> ExternalSet
             return None
         placed = external.prepare_external(found, root, progress=progress)
     print_note(f"{placed.folder}: {placed.summary}")
+    for line in placed.notes:
+        print_note(line)
     _list(placed.unreadable)
     return placed
 

@@ -12,12 +12,12 @@ from typing import Final
 from brainslice.dataset.audit.leaks import SPLIT_NAMES, AuditedFile, Overlap, count_by_label, find_leaks, find_overlap
 from brainslice.dataset.audit.properties import file_properties, find_shortcuts
 from brainslice.dataset.audit.report import AuditReport
-from brainslice.dataset.discovery.folders import MASK_FOLDERS
 from brainslice.dataset.duplicates.fingerprint import Fingerprint, compute_fingerprint
 from brainslice.dataset.duplicates.near_duplicates import connected_groups, find_duplicates
 from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.labels import LabelSet
 from brainslice.progress import Progress, silent
+from brainslice.scan.listing import SkippedFiles, walk_scans
 from brainslice.scan.read import SCAN_SUFFIXES, read_scan
 
 __all__ = ["AuditReport", "audit_folder"]
@@ -59,6 +59,7 @@ def audit_folder(folder: Path, against: Path | None = None, progress: Progress =
         files=seen.files,
         unreadable=seen.unreadable,
         left_out=seen.left_out,
+        skipped=seen.skipped,
         duplicates=within,
         groups=groups,
         leaks=find_leaks(seen.files, within, groups),
@@ -76,10 +77,11 @@ class _Seen:
     sketches: tuple[Fingerprint, ...]
     unreadable: tuple[tuple[str, str], ...]
     left_out: int
+    skipped: str
 
 
 def _look_into(folder: Path, progress: Progress) -> _Seen:
-    paths, left_out = _listed(folder)
+    paths, left_out, skipped = _listed(folder)
     files: list[AuditedFile] = []
     sketches: list[Fingerprint] = []
     unreadable: list[tuple[str, str]] = []
@@ -93,7 +95,7 @@ def _look_into(folder: Path, progress: Progress) -> _Seen:
                 files.append(_described(path.relative_to(folder), outcome))
                 sketches.append(outcome)
             progress("reading scans", start + len(block), len(paths))
-    return _Seen(folder, tuple(files), tuple(sketches), tuple(unreadable), left_out)
+    return _Seen(folder, tuple(files), tuple(sketches), tuple(unreadable), left_out, skipped.summary)
 
 
 def _look(path: Path) -> Fingerprint | str:
@@ -106,21 +108,18 @@ def _look(path: Path) -> Fingerprint | str:
         return str(error)
 
 
-def _listed(folder: Path) -> tuple[list[Path], int]:
+def _listed(folder: Path) -> tuple[list[Path], int, SkippedFiles]:
     """List a folder's scans, and count those outside the split folders if it has some."""
     if not folder.is_dir():
         msg = f"{folder}: must be a folder of scans, and there is none; check the path"
         raise DatasetError(msg)
-    paths = []
-    for place, folders, names in os.walk(folder):
-        folders[:] = [name for name in folders if not _is_hidden(name) and name.casefold() not in MASK_FOLDERS]
-        paths += [Path(place, name) for name in names if Path(name).suffix.casefold() in SCAN_SUFFIXES]
-    paths = sorted(path for path in paths if not _is_hidden(path.name))
+    skipped = SkippedFiles()
+    paths = sorted(walk_scans(folder, skipped, follow_links=True))
     if not paths:
         msg = f"{folder}: holds no scans; expected files ending in {', '.join(sorted(SCAN_SUFFIXES))}"
         raise DatasetError(msg)
     inside = [path for path in paths if _split_of(path.relative_to(folder).parts[:-1])]
-    return (inside, len(paths) - len(inside)) if inside else (paths, 0)
+    return (inside, len(paths) - len(inside), skipped) if inside else (paths, 0, skipped)
 
 
 def _described(path: Path, seen: Fingerprint) -> AuditedFile:
@@ -133,10 +132,6 @@ def _described(path: Path, seen: Fingerprint) -> AuditedFile:
 
 def _split_of(folders: Sequence[str]) -> str:
     return next((name for name in folders if name.casefold() in SPLIT_NAMES), "")
-
-
-def _is_hidden(name: str) -> bool:
-    return name.startswith(".") or name == "__MACOSX"
 
 
 def _printable(path: Path) -> str:

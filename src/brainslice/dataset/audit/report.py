@@ -39,6 +39,7 @@ class AuditReport:
         leaks: For each two splits how much of the later one is known from the earlier one.
         shortcuts: Properties of files and how far they give the class away.
         overlap: What the folder shares with another one, where one was named.
+        skipped: Which files were passed over and why, in one line; empty where none were.
     """
 
     folder: Path
@@ -50,6 +51,7 @@ class AuditReport:
     leaks: tuple[Leak, ...]
     shortcuts: tuple[Shortcut, ...]
     overlap: Overlap | None = None
+    skipped: str = ""
 
     @property
     def conflicts(self) -> tuple[DuplicatePair, ...]:
@@ -71,6 +73,7 @@ class AuditReport:
             "folder": str(self.folder),
             "files": len(self.files),
             "left_out": self.left_out,
+            "skipped": self.skipped,
             "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
             "counts": {kind.value: count for kind, count in self._counts().items()},
             "groups": int(self.groups.max(initial=-1)) + 1,
@@ -132,6 +135,7 @@ class AuditReport:
         lines = [f"{self.folder}: {_files(len(self.files))} read{parts}, {len(self.unreadable):,} unreadable"]
         if self.left_out:
             lines.append(f"left out: {_files(self.left_out)} outside the split folders")
+        lines += [self.skipped] if self.skipped else []
         lines += [f"unreadable: {reason}" for _, reason in self.unreadable[:_NAMED]]
         if len(self.unreadable) > _NAMED:
             lines.append(f"unreadable: {len(self.unreadable) - _NAMED:,} more")

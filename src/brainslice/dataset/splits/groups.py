@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,16 +13,19 @@ import numpy as np
 
 from brainslice.arrays import Groups, Labels
 from brainslice.dataset.discovery.folders import ScanFile
+from brainslice.dataset.discovery.side_table import match_table
 from brainslice.dataset.duplicates.fingerprint import Fingerprint, compute_fingerprint
-from brainslice.dataset.duplicates.near_duplicates import connected_groups, find_duplicates
+from brainslice.dataset.duplicates.near_duplicates import (
+    DuplicateKind,
+    DuplicatePair,
+    connected_groups,
+    find_duplicates,
+)
 from brainslice.dataset.splits.known_datasets import TABLE_FOLDS, KnownScan, perceptual_hash, recognise_dataset
 from brainslice.dataset.splits.split import assign_folds
-from brainslice.errors import DatasetError, UnreadableScanError
+from brainslice.errors import UnreadableScanError
 from brainslice.progress import Progress
 from brainslice.scan.read import read_scan
-
-GROUPS_FILE: Final = "groups.csv"
-"""A table beside the class folders, with the columns path and group, of those who know their patients."""
 
 _BLOCK: Final = 128
 
@@ -45,14 +46,18 @@ class Grouping:
     Attributes:
         groups: A name for each scan's group.
         folds: A fold for each scan; groups never cross.
-        origin: ``table`` where a list of patients was used, ``audit`` where copies were looked for only.
+        origin: ``table`` where patients are known, ``audit`` where copies were looked for only.
         known_scans: Whether this is the public set whose patients are known.
+        conflicts: Pairs of scans, by their sources, that show one picture under two classes.
+        notes: What the table of patients came to, a line each.
     """
 
     groups: tuple[str, ...]
     folds: tuple[int, ...]
     origin: str
     known_scans: bool
+    conflicts: tuple[tuple[str, str], ...] = ()
+    notes: tuple[str, ...] = ()
 
 
 def hash_scan(
@@ -78,36 +83,57 @@ def hash_scan(
 
 
 def group_scans(
-    root: Path, scans: Sequence[HashedScan], labels: Labels, folds: int, seed: int, progress: Progress
+    table: Path | None, scans: Sequence[HashedScan], labels: Labels, folds: int, seed: int, progress: Progress
 ) -> Grouping:
-    """Find out which scans are related, and deal them out to folds.
+    """Find out which scans are related, and assign groups to folds.
 
-    The public set with known patients is recognised and taken as its table has it. Otherwise copies are looked
-    for, and ``groups.csv`` adds whom the owner of the set knows to be one patient.
+    The public set with known patients is recognised and taken as its own table has it. Otherwise copies are looked
+    for, and scans of one patient (by the table, else by the folder inside the class) are joined.
 
     Args:
-        root: The set's folder.
-        scans: Its scans.
+        table: A table with the columns path and group; None where there is none.
+        scans: The scans.
         labels: Their classes ``(n,)``.
         folds: How many folds.
         seed: Decides between equals.
-        progress: Hears how far it is.
+        progress: Called with how far it is.
 
     Raises:
-        DatasetError: ``groups.csv`` is no such table, or there are fewer groups than folds.
+        DatasetError: The table is none or matches nothing, or there are fewer groups than folds.
     """
     known = recognise_dataset([(scan.found.source, scan.perceptual_hash) for scan in scans])
-    keys = [scan.group if scan else None for scan in known] if known else _own_groups(root, scans)
+    keys: list[str | None] = [scan.found.group for scan in scans]
+    notes: tuple[str, ...] = ()
+    if known is not None:
+        keys = [scan.group if scan else None for scan in known]
+        notes = (f"{table.name}: not used, since the patients of this set are known",) if table else ()
+    elif table is not None:
+        matched = match_table(table, ("group",), [scan.found.source for scan in scans])
+        keys = [matched.rows.get(place, {}).get("group") or key for place, key in enumerate(keys)]
+        notes = (matched.note,)
+    origin = "table" if any(keys) else "audit"
+    pairs: tuple[DuplicatePair, ...] = ()
     if None in keys or known is None:
-        twins = find_duplicates([scan.fingerprint for scan in scans], progress)
-        keys = _joined(keys, connected_groups(len(scans), twins))
+        pairs = find_duplicates([scan.fingerprint for scan in scans], progress)
+        keys = _joined(keys, connected_groups(len(scans), pairs))
     groups = tuple(key for key in keys if key is not None)
     places = np.unique(groups, return_inverse=True)[1].astype(np.int64)
     dealt = tuple(assign_folds(labels, places, folds, seed).tolist())
     if known and folds == TABLE_FOLDS:
         dealt = _table_folds(known, groups)
-    has_table = known is not None or (root / GROUPS_FILE).is_file()
-    return Grouping(groups, dealt, "table" if has_table else "audit", known_scans=known is not None)
+    return Grouping(groups, dealt, origin, known is not None, _conflicts(scans, pairs), notes)
+
+
+def _conflicts(scans: Sequence[HashedScan], pairs: Sequence[DuplicatePair]) -> tuple[tuple[str, str], ...]:
+    """List the pictures that lie in two classes: equal pixels, and sure copies where these were looked for."""
+    first_with: dict[str, int] = {}
+    equal = [(first_with.setdefault(scan.fingerprint.pixel_hash, place), place) for place, scan in enumerate(scans)]
+    copies = [(pair.first, pair.second) for pair in pairs if pair.kind is not DuplicateKind.SIMILAR]
+    return tuple(
+        (scans[one].found.source, scans[other].found.source)
+        for one, other in sorted({*equal, *copies})
+        if scans[one].found.label != scans[other].found.label
+    )
 
 
 def _look(scan: ScanFile) -> HashedScan | str:
@@ -119,19 +145,6 @@ def _look(scan: ScanFile) -> HashedScan | str:
     except UnreadableScanError as error:
         return str(error)
     return HashedScan(scan, compute_fingerprint(read), perceptual_hash(read.pixels))
-
-
-def _own_groups(root: Path, scans: Sequence[HashedScan]) -> list[str | None]:
-    path = root / GROUPS_FILE
-    if not path.is_file():
-        return [None] * len(scans)
-    try:
-        rows = list(csv.DictReader(io.StringIO(path.read_bytes().decode("utf-8-sig"))))
-        table = {row["path"]: row["group"].strip() for row in rows}
-    except (KeyError, AttributeError, UnicodeDecodeError, csv.Error) as error:
-        msg = f"{path}: must be a table in UTF-8 with the columns path and group; mend it or move it away"
-        raise DatasetError(msg) from error
-    return [table.get(scan.found.source) or None for scan in scans]
 
 
 def _joined(keys: Sequence[str | None], copies: Groups) -> list[str | None]:

@@ -19,8 +19,6 @@ Indices: TypeAlias = Int[np.ndarray, " _"]
 
 _Counts: TypeAlias = Float64[np.ndarray, "groups k"]
 _LARGEST_SHARE = 0.5
-_TEST_SHARE = 0.1
-_VALIDATION_SHARE = 0.1
 
 
 class Protocol(StrEnum):
@@ -197,21 +195,6 @@ def split_validation(labels: Labels, groups: Groups, share: float, seed: int) ->
             smallest = min(able, key=lambda g: float(counts[g].sum()))
             chosen[smallest], held = True, held + counts[smallest]
     return np.take(chosen, member_of)
-
-
-def automatic_split(labels: Labels, groups: Groups, seed: int) -> list[str]:
-    """Divide a set without folders of its own: 80 % train, 10 % val, 10 % test, by whole groups.
-
-    Returns:
-        ``train``, ``val`` or ``test`` for each scan, in order.
-    """
-    test = split_validation(labels, groups, _TEST_SHARE, seed)
-    rest = np.flatnonzero(~test)
-    share = _VALIDATION_SHARE / (1 - _TEST_SHARE)
-    validation = rest[split_validation(labels[rest], groups[rest], share, seed + 1)]
-    parts = np.where(test, "test", "train")
-    parts[validation] = "val"
-    return [str(part) for part in parts]
 
 
 def _folders(manifest: Manifest) -> np.ndarray:

@@ -1,0 +1,138 @@
+"""Which files of a folder are scans: one rule for every command that searches folders."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections import Counter
+from collections.abc import Collection, Iterator
+from pathlib import Path
+from typing import Final
+
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.detect import OPENING, ScanFormat, detect_format
+from brainslice.scan.files import opening_bytes, printable
+from brainslice.scan.read import SCAN_SUFFIXES
+
+HIDDEN: Final = "hidden or system files"
+OUTLINES: Final = "tumour outlines"
+NO_SCAN: Final = "files that are no scans"
+
+_SYSTEM: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"})
+_MASK_FOLDER: Final = re.compile(r"(tumou?r)?masks?|segmentations?|outlines|groundtruth|annotations")
+_MASK_FILE: Final = re.compile(r"(.+?)[ _-](mask|seg|segmentation)([ _-]?\d+)?", re.IGNORECASE)
+_ENDINGS: Final = tuple(SCAN_SUFFIXES)
+_PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a")
+
+
+class SkippedFiles:
+    """Count of the files that a search passed over, by reason, with an example of each."""
+
+    def __init__(self) -> None:
+        """Start with nothing passed over."""
+        self.counts: Counter[str] = Counter()
+        self._examples: dict[str, str] = {}
+
+    def add(self, reason: str, example: str, count: int = 1) -> None:
+        """Count files that were passed over."""
+        if count:
+            self.counts[reason] += count
+            self._examples.setdefault(reason, printable(example))
+
+    @property
+    def summary(self) -> str:
+        """One line with the counts and reasons; empty where nothing was passed over."""
+        parts = [f"{count:,} {reason} ({self._examples[reason]})" for reason, count in sorted(self.counts.items())]
+        return f"passed over: {', '.join(parts)}" if parts else ""
+
+
+def walk_scans(folder: Path, skipped: SkippedFiles | None = None, *, follow_links: bool = False) -> Iterator[Path]:
+    """Find the scans in a folder to any depth, in the order of their names.
+
+    A file is a scan by its ending or, with another ending or none, by its first bytes (picture, DICOM, NIfTI). Hidden
+    files, system files, folders of masks and masks beside their scan (``a_mask.png`` beside ``a.png``) are not.
+
+    Args:
+        folder: Where to search; its own name does not matter.
+        skipped: Counts what is passed over.
+        follow_links: Whether links to folders are followed, each folder once.
+
+    Yields:
+        The scans; and folders that cannot be opened, for their reader to refuse.
+    """
+    return _walk(folder, skipped or SkippedFiles(), {os.path.realpath(folder)} if follow_links else None)
+
+
+def is_scan_file(path: Path) -> bool:
+    """Tell whether a file is a scan by its ending or its first bytes; hidden and system files are none."""
+    return _reason_to_skip(path, ()) is None
+
+
+def _walk(folder: Path, skipped: SkippedFiles, visited: set[str] | None) -> Iterator[Path]:
+    try:
+        with os.scandir(folder) as entries:
+            names = {entry.name: entry.is_dir(follow_symlinks=visited is not None) for entry in entries}
+    except OSError:
+        yield folder
+        return
+    for name in sorted(names):
+        path = folder / name
+        if not names[name]:
+            reason = _reason_to_skip(path, names.keys())
+            if reason is None:
+                yield path
+            else:
+                skipped.add(reason, name)
+        elif _is_searched(path, skipped, visited):
+            yield from _walk(path, skipped, visited)
+
+
+def _is_searched(folder: Path, skipped: SkippedFiles, visited: set[str] | None) -> bool:
+    if _is_system(folder.name):
+        skipped.add(HIDDEN, f"{folder.name}/")
+        return False
+    if _MASK_FOLDER.fullmatch(re.sub(r"[\s._-]", "", folder.name.casefold())):
+        skipped.add(OUTLINES, f"{folder.name}/", sum(len(files) for _, _, files in os.walk(folder)))
+        return False
+    if visited is None:
+        return True
+    real = os.path.realpath(folder)
+    known = real in visited
+    visited.add(real)
+    return not known
+
+
+def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
+    name = path.name.casefold()
+    if _is_system(name):
+        return HIDDEN
+    known = name.endswith(_ENDINGS)
+    # Broken links and files that must not be opened are listed if their names end as scans do, for their reader to refuse.
+    is_file = os.path.isfile(path) or (known and not os.path.exists(path))  # noqa: PTH110, PTH113 - these never raise
+    if name == "dicomdir" or not is_file:
+        return NO_SCAN
+    if _is_mask_of_sibling(path, siblings):
+        return OUTLINES
+    return None if known or _is_scan_inside(path) else NO_SCAN
+
+
+def _is_mask_of_sibling(path: Path, siblings: Collection[str]) -> bool:
+    found = _MASK_FILE.fullmatch(path.stem)
+    return found is not None and any(found[1] + ending in siblings for ending in (path.suffix, *_ENDINGS))
+
+
+def _is_scan_inside(path: Path) -> bool:
+    data = opening_bytes(path, OPENING)
+    try:
+        kind = detect_format(data)
+    except UnreadableScanError:
+        return False
+    if kind is not ScanFormat.RASTER:
+        return True
+    webp = data[:4] == b"RIFF" and data[8:12] == b"WEBP"
+    bitmap = data[:2] == b"BM" and data[6:10] == bytes(4)
+    return webp or bitmap or data.startswith(_PICTURES)
+
+
+def _is_system(name: str) -> bool:
+    return name.startswith((".", "._")) or name.casefold() in _SYSTEM
