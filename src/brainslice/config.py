@@ -48,7 +48,7 @@ class DataConfig(_Section):
     cache: Path = Path("data/cache")
     image_size: Annotated[int, Field(ge=32, le=1024)] = 224
     class_names: tuple[str, ...] = ("glioma", "meningioma", "no_tumor", "pituitary")
-    healthy_class: str = "no_tumor"
+    healthy_class: str | None = "no_tumor"
     protocol: Literal["clean", "official"] = "clean"
     valid_split: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     folds: Annotated[int, Field(ge=3, le=20)] = 5

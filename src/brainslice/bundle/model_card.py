@@ -101,7 +101,9 @@ def _use(info: BundleDraft) -> list[str]:
     names = ", ".join(_plain(name) for name in info.labels.names)
     return [
         f"Classes, in the order of the outputs: {names}.",
-        f"A scan is called a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on.",
+        f"A scan is called a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on."
+        if info.labels.healthy
+        else "None of the classes is healthy: there is no decision between tumour and healthy.",
         *(f"Operating point {_plain(point.summary)}. Chosen for: {point.promise}." for point in info.operating_points),
         *_cautions(info),
         "Run it with `brainslice predict SCAN --bundle FOLDER`; the preprocessing travels with the bundle.",

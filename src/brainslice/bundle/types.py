@@ -39,15 +39,15 @@ class Classes(StoredModel):
 
     Attributes:
         names: Class names in the order of the model's outputs.
-        healthy: The one of them that is no tumour.
+        healthy: The one of them that is no tumour; None where none is.
     """
 
     names: Annotated[tuple[Line, ...], Field(min_length=2)]
-    healthy: Line
+    healthy: Line | None
 
     @model_validator(mode="after")
     def _can_be_told_apart(self) -> Classes:
-        if len(set(self.names)) != len(self.names) or self.healthy not in self.names:
+        if len(set(self.names)) != len(self.names) or self.healthy not in (None, *self.names):
             msg = f"class names must differ and include {self.healthy!r}, got {list(self.names)}"
             raise ValueError(msg)
         return self

@@ -23,7 +23,7 @@ def download_and_prepare(
     """Download the main data set and prepare it."""
     if source is None:
         downloading.download("nickparvar", root)
-    preparing.prepare(source or root / "downloads" / "nickparvar", root, val_size, copy)
+    preparing.prepare(source or root / "downloads" / "nickparvar", root, val_size, copy=copy)
 
 
 def download_external(

@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from brainslice.dataset.external_site import ExternalSite, SourceData, read_external_site, site_inputs
     from brainslice.dataset.manifest import Manifest, Record
     from brainslice.dataset.masks import read_mask, tumour_mask
-    from brainslice.dataset.preparation import PreparationOptions, PreparedDataset, prepare_dataset
+    from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
+    from brainslice.dataset.prepared import PreparedDataset
     from brainslice.dataset.splits.known_datasets import NICKPARVAR, find_mask, known_scan, recognise_dataset
     from brainslice.dataset.splits.split import (
         Protocol,
@@ -108,7 +109,8 @@ _HOMES = {
     "external_site": ("ExternalSite", "SourceData", "read_external_site", "site_inputs"),
     "manifest": ("Manifest", "Record"),
     "masks": ("read_mask", "tumour_mask"),
-    "preparation": ("PreparationOptions", "PreparedDataset", "prepare_dataset"),
+    "preparation": ("PreparationOptions", "prepare_dataset"),
+    "prepared": ("PreparedDataset",),
     "splits.known_datasets": ("NICKPARVAR", "find_mask", "known_scan", "recognise_dataset"),
     "splits.split": (
         "Protocol",

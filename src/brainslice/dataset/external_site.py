@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, InputBatch
-from brainslice.dataset.discovery.folders import ScanFile
+from brainslice.dataset.discovery.patient_folders import ScanFile
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind, connected_groups, find_duplicates
 from brainslice.dataset.duplicates.overlap import BINARY_LABELS, find_overlap_pairs, find_site_scans
 from brainslice.dataset.manifest import Manifest

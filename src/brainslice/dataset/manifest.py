@@ -188,7 +188,7 @@ class _Header(BaseModel):
     format: Literal[1] = 1
     name: str
     class_names: list[str]
-    healthy: str
+    healthy: str | None
     groups_from: Literal["table", "audit"]
     official_split: bool
     masks: str | None = None

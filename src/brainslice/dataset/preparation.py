@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +12,16 @@ import numpy as np
 
 from brainslice.config import Config
 from brainslice.dataset.discovery.folders import ScanFolder, find_scans
-from brainslice.dataset.discovery.install import install_scan, open_source, refuse_overlap, replace_folders, unused_name
+from brainslice.dataset.discovery.install import (
+    UNPACKED_FOLDER,
+    install_scan,
+    open_source,
+    refuse_overlap,
+    replace_folders,
+    unused_name,
+)
 from brainslice.dataset.manifest import DATASET_FILE, MANIFEST_FILE, SPLITS, Manifest, Record
+from brainslice.dataset.prepared import PreparedDataset
 from brainslice.dataset.splits.excluded import EXCLUDED_FILE
 from brainslice.dataset.splits.groups import Grouping, HashedScan, group_scans, hash_scan
 from brainslice.dataset.splits.known_datasets import NICKPARVAR, find_masks
@@ -27,6 +34,10 @@ from brainslice.progress import Progress, silent
 DATA_FOLDER: Final = "data"
 """Where a prepared set lies in a project."""
 
+_PROJECT_FOLDERS: Final = (
+    *(f"{DATA_FOLDER}/{name}" for name in (*SPLITS, "cache", "external_navoneel")),
+    *(UNPACKED_FOLDER, "downloads", "models", "reports", "logs"),
+)
 _FEWEST_FOLDS: Final = 3
 _LARGEST_SHARE: Final = 0.5
 _NAMED: Final = 3
@@ -91,41 +102,6 @@ class PreparationOptions:
         )
 
 
-@dataclass(frozen=True, slots=True)
-class PreparedDataset:
-    """A prepared set, and what was noticed on the way.
-
-    Attributes:
-        manifest: The set, as it lies in the project.
-        unreadable: The source and the fault of each file that was left out.
-        linked: Whether the files are links.
-        split: The split that will train; None where it cannot be made.
-        notes: What was passed over, matched, assumed or found wrong, a line each.
-    """
-
-    manifest: Manifest
-    unreadable: tuple[tuple[str, str], ...]
-    linked: bool
-    split: Split | None = None
-    notes: tuple[str, ...] = ()
-
-    def summary_lines(self) -> list[str]:
-        """Describe the set in a few lines: classes, groups, the split that will train, and what to look at."""
-        manifest, records = self.manifest, self.manifest.records
-        origin = "known patients and pictures" if manifest.groups_from == "table" else "copies found"
-        groups = len({record.group for record in records})
-        lines = [f"{manifest.name}: {len(records):,} scans in {groups:,} groups of relatives ({origin})"]
-        lines.append(_class_line(manifest.labels))
-        lines += self.notes
-        if self.split is not None:
-            lines += _split_lines(manifest, self.split)
-        place = "links to the source" if self.linked else "copies of the source"
-        lines.append(f"{manifest.root}: {place}; tumour outlines: {manifest.masks or 'none'}")
-        if self.unreadable:
-            lines.append(f"{len(self.unreadable):,} unreadable files were left out")
-        return lines
-
-
 def prepare_dataset(
     source: Path, project_root: Path, options: PreparationOptions | None = None, progress: Progress = silent
 ) -> PreparedDataset:
@@ -154,7 +130,11 @@ def prepare_dataset(
 def _prepare(source: Path, project_root: Path, options: PreparationOptions, progress: Progress) -> PreparedDataset:
     data = project_root / DATA_FOLDER
     found = find_scans(
-        open_source(source, project_root), options.labels, healthy=options.healthy, labels_table=options.labels_table
+        open_source(source, project_root),
+        options.labels,
+        healthy=options.healthy,
+        labels_table=options.labels_table,
+        ignored=_project_folders(source, project_root),
     )
     _refuse_idle_share(found, options)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [data / split for split in SPLITS])
@@ -178,6 +158,15 @@ def _prepare(source: Path, project_root: Path, options: PreparationOptions, prog
     linked = _place(manifest, seen, progress, copy=options.copy)
     notes = (*found.notes, *grouping.notes, *_conflict_lines(grouping), *fault)
     return PreparedDataset(manifest, unreadable, linked, split, notes)
+
+
+def _project_folders(source: Path, project_root: Path) -> list[Path]:
+    """List the folders that a project writes, where the source is the project's folder or one around it."""
+    try:
+        inside = project_root.resolve().relative_to(source.resolve())
+    except ValueError:
+        return []
+    return [source / inside / name for name in _PROJECT_FOLDERS]
 
 
 def _refuse_idle_share(found: ScanFolder, options: PreparationOptions) -> None:
@@ -284,37 +273,9 @@ def _name(root: Path, *, recognised: bool) -> str:
     return name if name.casefold() != NICKPARVAR else f"{name} (not recognised)"
 
 
-def _class_line(labels: LabelSet) -> str:
-    names = ", ".join(f"{name} (healthy)" if name == labels.healthy else name for name in labels.names)
-    return f"classes: {names}" + ("; none is healthy: no tumour/healthy decision" if labels.healthy is None else "")
-
-
 def _conflict_lines(grouping: Grouping) -> list[str]:
     if not grouping.conflicts:
         return []
     named = "; ".join(f"{one} and {other}" for one, other in grouping.conflicts[:_NAMED])
     found = f"the same picture in two classes: {len(grouping.conflicts):,} pairs ({named})"
     return [f"{found}; brainslice audit lists them; remove or relabel them"]
-
-
-def _split_lines(manifest: Manifest, split: Split) -> list[str]:
-    """Describe the split that will train, and how far the folders of the prepared set agree with it."""
-    lines = []
-    for name, part in (("train", split.train), ("val", split.validation), ("test", split.test)):
-        count = Counter(manifest.records[place].label for place in part)
-        classes = ", ".join(f"{label} {count[label]:,}" for label in manifest.labels.names)
-        lines.append(f"{name} ({split.protocol} protocol): {len(part):,} ({classes})")
-    if not manifest.official_split:
-        lines.append("the source has no test folder: data/train, data/val and data/test are the clean protocol's parts")
-        return lines
-    official = make_split(manifest, Protocol.OFFICIAL)
-    lines.append(
-        f"official split: {official.crossing:,} of {len(official.test):,} test scans have relatives in train or val"
-    )
-    if split.protocol is Protocol.CLEAN:
-        sizes = f"{len(official.train):,}, {len(official.validation):,} and {len(official.test):,} scans"
-        lines.append(
-            f"data/train, data/val and data/test ({sizes}) are the official split, for comparison; the clean protocol "
-            "takes its parts from the column fold of data/manifest.csv, whatever the folder"
-        )
-    return lines

@@ -98,7 +98,7 @@ class Prediction:
     @property
     def tumour_probability(self) -> float:
         """The probability of any tumour: one minus that of the healthy class."""
-        return 1.0 - self.probabilities[self.labels.healthy]
+        return 1.0 - self.probabilities[self.labels.names[self.labels.healthy_index]]
 
     @property
     def tumour(self) -> bool | None:

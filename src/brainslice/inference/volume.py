@@ -136,7 +136,7 @@ class VolumePrediction:
     @property
     def tumour_probability(self) -> float:
         """The pooled probability of any tumour; ``NOT_CALIBRATED`` says what it is worth."""
-        return 1.0 - self.probabilities[self.labels.healthy]
+        return 1.0 - self.probabilities[self.labels.names[self.labels.healthy_index]]
 
     @property
     def reasons(self) -> tuple[Reason, ...]:

@@ -107,7 +107,7 @@ def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
     if _is_system(name):
         return HIDDEN
     known = name.endswith(_ENDINGS)
-    # Broken links and files that must not be opened are listed if their names end as scans do, for their reader to refuse.
+    # Broken links and files that must not be opened are listed by their names, for their reader to refuse.
     is_file = os.path.isfile(path) or (known and not os.path.exists(path))  # noqa: PTH110, PTH113 - these never raise
     if name == "dicomdir" or not is_file:
         return NO_SCAN
@@ -117,7 +117,7 @@ def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
 
 
 def _is_mask_of_sibling(path: Path, siblings: Collection[str]) -> bool:
-    found = _MASK_FILE.fullmatch(path.stem)
+    found = _MASK_FILE.fullmatch(path.stem.removesuffix(".nii"))
     return found is not None and any(found[1] + ending in siblings for ending in (path.suffix, *_ENDINGS))
 
 

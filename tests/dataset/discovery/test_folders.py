@@ -78,7 +78,7 @@ def test_mask_folders_and_empty_folders_are_no_classes(tmp_path: Path) -> None:
 
 def test_a_folder_of_no_class_is_named_with_the_remedy(tmp_path: Path) -> None:
     touch(tmp_path, "glioma/a.png", "no/b.png", "sarcoma/c.png")
-    with pytest.raises(DatasetError, match=r"sarcoma: names no class of glioma, no_tumor; rename it"):
+    with pytest.raises(DatasetError, match=r"'sarcoma' names no class of glioma, no_tumor; rename it"):
         find_scans(tmp_path, LABELS)
     assert len(find_scans(tmp_path, LABELS, ignore_others=True).scans) == 2
 
@@ -88,11 +88,11 @@ def test_a_folder_of_no_class_is_named_with_the_remedy(tmp_path: Path) -> None:
     [
         (["glioma/a.png"], "holds no scans of no_tumor"),
         (["glioma/a.png", "no/readme.txt"], "holds no scans of no_tumor"),
-        (["train/glioma/a.png", "train/no/b.png", "test/glioma/c.png"], "test: holds no scans of no_tumor"),
-        (["train/glioma/a.png", "test/glioma/b.png", "test/no/c.png"], "train: holds no scans of no_tumor"),
+        (["train/glioma/a.png", "train/no/b.png", "test/glioma/c.png"], r"\(test\): holds no scans of no_tumor"),
+        (["train/glioma/a.png", "test/glioma/b.png", "test/no/c.png"], r"\(train\): holds no scans of no_tumor"),
         (["test/glioma/b.png", "test/no/c.png"], "none for training"),
         (["a.png", "b.png"], "holds no class folders; expected Training and Testing"),
-        (["one/a.png", "two/b.png"], "holds no class folders"),
+        (["one/a.png", "two/b.png"], "'one' names no class of glioma, no_tumor"),
         ([], "holds no class folders"),
     ],
 )

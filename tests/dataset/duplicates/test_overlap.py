@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainslice.dataset.discovery.folders import ScanFile
+from brainslice.dataset.discovery.patient_folders import ScanFile
 from brainslice.dataset.duplicates import overlap
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind
 from brainslice.dataset.duplicates.overlap import BINARY_LABELS, exclude_overlap, find_overlap_pairs, find_site_scans

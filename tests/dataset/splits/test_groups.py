@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.dataset.discovery.folders import ScanFile, find_scans
+from brainslice.dataset.discovery.folders import find_scans
+from brainslice.dataset.discovery.patient_folders import ScanFile
 from brainslice.dataset.splits import groups
 from brainslice.dataset.splits.groups import HashedScan, group_scans, hash_scan
 from brainslice.dataset.splits.known_datasets import KnownScan, known_scans
@@ -57,7 +58,7 @@ def test_what_cannot_be_read_is_listed_with_its_fault_and_the_rest_is_read(drawn
     assert all(reason.isprintable() and reason.isascii() for _, reason in unreadable)
 
 
-def test_copies_share_a_group_and_folds_never_divide_one(seen: tuple[HashedScan, ...], tmp_path: Path) -> None:
+def test_copies_share_a_group_and_folds_never_divide_one(seen: tuple[HashedScan, ...]) -> None:
     found = group_scans(None, seen, labels_of(seen), 4, 0, silent)
     assert (found.origin, found.known_scans) == ("audit", False)
     group_of = {scan.found.source: group for scan, group in zip(seen, found.groups, strict=True)}
@@ -89,7 +90,7 @@ def test_a_groups_file_of_another_kind_is_refused(seen: tuple[HashedScan, ...], 
 
 
 def test_the_known_set_has_the_groups_and_folds_of_its_table(
-    seen: tuple[HashedScan, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    seen: tuple[HashedScan, ...], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.delattr(groups, "find_duplicates")
     known = TABLE[:: len(TABLE) // len(seen)][: len(seen)]
@@ -100,7 +101,7 @@ def test_the_known_set_has_the_groups_and_folds_of_its_table(
     assert found.folds == tuple(row.fold for row in known)
 
 
-def test_a_stranger_in_the_known_set_joins_the_group_of_its_copy(seen: tuple[HashedScan, ...], tmp_path: Path) -> None:
+def test_a_stranger_in_the_known_set_joins_the_group_of_its_copy(seen: tuple[HashedScan, ...]) -> None:
     sources = [scan.found.source for scan in seen]
     stranger, original = (
         sources.index("Testing/glioma/glioma_900_01.png"),
@@ -120,7 +121,7 @@ def test_a_stranger_in_the_known_set_joins_the_group_of_its_copy(seen: tuple[Has
     assert all(fold_of[group] == fold for group, fold in zip(found.groups, found.folds, strict=True))
 
 
-def test_another_number_of_folds_is_dealt_from_the_tables_groups(seen: tuple[HashedScan, ...], tmp_path: Path) -> None:
+def test_another_number_of_folds_is_dealt_from_the_tables_groups(seen: tuple[HashedScan, ...]) -> None:
     known = TABLE[:: len(TABLE) // len(seen)][: len(seen)]
     scans = tuple(posing(scan, row) for scan, row in zip(seen, known, strict=True))
     found = group_scans(None, scans, labels_of(scans), 3, 0, silent)

@@ -16,10 +16,7 @@ from brainslice.paths import ProjectPaths
 
 def prepare(
     source: Annotated[
-        Path,
-        typer.Argument(
-            help="A folder or zip: Training/Testing, train/val/test, class folders, or scans with labels.csv."
-        ),
+        Path, typer.Argument(help="A folder or zip: Training/Testing, train/val/test, or class folders.")
     ],
     root: Root = Path(),
     val_size: Annotated[
@@ -27,10 +24,7 @@ def prepare(
         typer.Option("--val-size", help="Official split: share of train that validates; data.valid_split by default."),
     ] = None,
     labels: Annotated[
-        Path | None,
-        typer.Option(
-            "--labels", metavar="CSV", help="A table in place of class folders: path, label[, group][, split]."
-        ),
+        Path | None, typer.Option("--labels", metavar="CSV", help="A table in place of class folders: path, label.")
     ] = None,
     copy: Annotated[
         bool,

@@ -21,7 +21,7 @@ from brainslice.paths import ProjectPaths
 
 if TYPE_CHECKING:
     from brainslice.dataset.external import ExternalSet
-    from brainslice.dataset.preparation import PreparedDataset
+    from brainslice.dataset.prepared import PreparedDataset
 
 _SENSITIVITY = 0.95
 """What the threshold that is found has to reach on tuning scans."""

@@ -12,7 +12,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from brainslice.dataset.discovery.folders import ScanFile, find_scans
+from brainslice.dataset.discovery.folders import find_scans
+from brainslice.dataset.discovery.patient_folders import ScanFile
 from brainslice.dataset.duplicates.fingerprint import Fingerprint, compute_fingerprint
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind, DuplicatePair, find_duplicates
 from brainslice.dataset.manifest import Manifest

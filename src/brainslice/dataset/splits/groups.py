@@ -12,7 +12,7 @@ from typing import Final
 import numpy as np
 
 from brainslice.arrays import Groups, Labels
-from brainslice.dataset.discovery.folders import ScanFile
+from brainslice.dataset.discovery.patient_folders import ScanFile
 from brainslice.dataset.discovery.side_table import match_table
 from brainslice.dataset.duplicates.fingerprint import Fingerprint, compute_fingerprint
 from brainslice.dataset.duplicates.near_duplicates import (
