@@ -17,7 +17,7 @@ from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
     from brainslice.dataset.audit.report import AuditReport
-    from brainslice.dataset.preparation import PreparedDataset
+    from brainslice.dataset.prepared import PreparedDataset
     from brainslice.decision.temperature import Temperature
     from brainslice.evaluation.error_analysis import ErrorAnalysis
     from brainslice.evaluation.scoring import ScoredTestSet
@@ -52,6 +52,7 @@ def prepare(
     *,
     config: Settings = None,
     val_size: float | None = None,
+    labels: AnyPath | None = None,
     copy: bool = False,
     progress: Progress = silent,
 ) -> PreparedDataset:
@@ -61,7 +62,8 @@ def prepare(
         source: A folder or zip: Training/Testing, train/val/test, or class folders.
         root: The project's folder.
         config: The settings.
-        val_size: The share of the training scans that validates; ``data.valid_split`` where None.
+        val_size: The share of the training scans that validates in the official split; ``data.valid_split`` where None.
+        labels: A table with the columns path and label, in place of class folders.
         copy: Copy the scans instead of linking to them.
         progress: Called with step, done and total.
 
@@ -70,15 +72,10 @@ def prepare(
         UsageError: A share or the number of folds is out of range.
     """
     from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
-    from brainslice.labels import LabelSet
 
-    chosen = read_settings(root, config)
-    options = PreparationOptions(
-        val_size=chosen.data.valid_split if val_size is None else val_size,
-        copy=copy,
-        seed=chosen.seed,
-        folds=chosen.data.folds,
-        labels=LabelSet(chosen.data.class_names, chosen.data.healthy_class),
+    labels_table = None if labels is None else Path(labels)
+    options = PreparationOptions.of(
+        read_settings(root, config), val_size=val_size, copy=copy, labels_table=labels_table
     )
     return prepare_dataset(Path(source), Path(root), options, progress)
 
