@@ -12,7 +12,7 @@ from brainslice.errors import ConfigError
 SHIPPED = Path(__file__).parents[1] / "configs" / "config.yaml"
 
 
-def test_the_shipped_file_says_every_default_and_nothing_else() -> None:
+def test_shipped_file_holds_every_default() -> None:
     assert read_config(SHIPPED) == Config() == read_config(None)
     text = SHIPPED.read_text(encoding="utf-8")
     for section in Config.model_fields.values():
@@ -34,7 +34,7 @@ def test_the_shipped_file_says_every_default_and_nothing_else() -> None:
         ("seed.deep=1", "seed: Input should be a valid integer"),
     ],
 )
-def test_a_mistake_is_named_with_its_place(word: str, line: str) -> None:
+def test_invalid_override_names_the_key(word: str, line: str) -> None:
     with pytest.raises(ConfigError) as caught:
         read_config(None, (word,))
     assert line in str(caught.value)
@@ -42,7 +42,7 @@ def test_a_mistake_is_named_with_its_place(word: str, line: str) -> None:
 
 
 @pytest.mark.parametrize("word", ["train.lr", "=3", "train.lr.deep=1"])
-def test_an_override_must_look_like_one(word: str, tmp_path: Path) -> None:
+def test_override_without_assignment_raises(word: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("train: {lr: 0.1}\n")
     with pytest.raises(ConfigError, match="--set"):
@@ -51,9 +51,9 @@ def test_an_override_must_look_like_one(word: str, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "fault"),
-    [(b"train: [", "no valid YAML"), (b"- 1\n", "keys and values"), (b"\xff\xfe\x00", "YAML"), (b"lr: \xff", "UTF-8")],
+    [(b"train: [", "not valid YAML"), (b"- 1\n", "keys and values"), (b"\xff\xfe\x00", "YAML"), (b"lr: \xff", "UTF-8")],
 )
-def test_a_file_that_is_no_configuration_is_one_line(content: bytes, fault: str, tmp_path: Path) -> None:
+def test_invalid_file_raises(content: bytes, fault: str, tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_bytes(content)
     with pytest.raises(ConfigError, match=fault) as caught:
@@ -62,24 +62,24 @@ def test_a_file_that_is_no_configuration_is_one_line(content: bytes, fault: str,
     assert "\n" not in str(caught.value)
 
 
-def test_a_missing_file_is_named(tmp_path: Path) -> None:
+def test_missing_file_raises(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="no such configuration file"):
         read_config(tmp_path / "nothing.yaml")
 
 
-def test_an_empty_file_means_the_defaults(tmp_path: Path) -> None:
+def test_empty_file_gives_the_defaults(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("")
     assert read_config(path) == Config()
 
 
 @given(st.floats(1e-8, 10), st.integers(0, 2**31 - 1))
-def test_later_words_win_over_earlier_ones_and_over_the_file(rate: float, seed: int) -> None:
+def test_later_overrides_take_precedence(rate: float, seed: int) -> None:
     found = read_config(SHIPPED, ("train.lr=0.5", f"train.lr={rate!r}", f"seed={seed}"))
     assert (found.train.lr, found.seed) == (rate, seed)
 
 
-def test_recall_weights_are_one_a_class_where_they_are_used() -> None:
+def test_recall_weights_need_one_number_for_each_class() -> None:
     with pytest.raises(ConfigError, match=r"recall_weights must be 4 numbers, one for each class, got 2"):
         read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2]"))
     read = read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2, 1, 1]"))
@@ -87,14 +87,14 @@ def test_recall_weights_are_one_a_class_where_they_are_used() -> None:
 
 
 @pytest.mark.parametrize("word", ["train.lr=[", "train.lr={a", "train.lr='x", "model.backbone=@name"])
-def test_a_value_that_is_no_yaml_is_refused_in_one_line(word: str) -> None:
-    with pytest.raises(ConfigError, match=r"is no valid YAML; quote it, or close its brackets") as caught:
+def test_override_with_invalid_yaml_raises(word: str) -> None:
+    with pytest.raises(ConfigError, match=r"is not valid YAML; quote it, or close its brackets") as caught:
         read_config(None, (word,))
     assert str(caught.value).startswith(f"--set {word}: ")
     assert "\n" not in str(caught.value)
 
 
-def test_keys_of_earlier_versions_are_accepted(tmp_path: Path) -> None:
+def test_former_keys_are_accepted(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("trust: {coverage: 0.8, refused: 0.05}\nadapt: {forgetting: 0.1, curve: false}\n", encoding="utf-8")
     config = read_config(path)
@@ -102,7 +102,7 @@ def test_keys_of_earlier_versions_are_accepted(tmp_path: Path) -> None:
     assert (config.adapt.max_forgetting, config.adapt.learning_curve) == (0.1, False)
 
 
-def test_an_override_under_an_old_name_is_laid_over_the_section_of_the_new_one(tmp_path: Path) -> None:
+def test_override_of_a_former_key(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("decision: {coverage: 0.8, ood_rejection_rate: 0.05}\n", encoding="utf-8")
     config = read_config(path, ("trust.refused=0.1", "trust.method=aps"))

@@ -1,6 +1,6 @@
-"""``configs/config.yaml`` as typed values.
+"""Typed settings from ``configs/config.yaml``.
 
-Every key has a default, so an empty file is a valid one. An unknown key is an error that names the nearest known key.
+Every key has a default, so an empty file is valid. An unknown key is an error that names the closest known key.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ RENAMED_KEYS = {
     "adapt.forgetting": "max_forgetting",
     "adapt.curve": "learning_curve",
 }
-"""Keys of earlier versions to their names today, sections first; the old ones are accepted still."""
+"""Former keys and their current names, sections first; former keys are still accepted."""
 
 _SYNONYMS = {
     "learning_rate": "lr",
@@ -41,7 +41,7 @@ class _Section(BaseModel):
 
 
 class DataConfig(_Section):
-    """Where the scans are and how they are split."""
+    """Folders of the scans, classes and split."""
 
     root: Path = Path("data")
     external: Path = Path("data/external_navoneel")
@@ -56,7 +56,7 @@ class DataConfig(_Section):
 
 
 class QuickConfig(_Section):
-    """The laptop's recipe: cached activations below the cut, training above it."""
+    """Recipe ``quick``: training above the cut, on cached activations."""
 
     views: Count = 4
     head_epochs: Annotated[int, Field(ge=1)] = 30
@@ -67,7 +67,7 @@ class QuickConfig(_Section):
 
 
 class LesionConfig(_Section):
-    """How lesions' outlines are used in training, where they are known."""
+    """Use of lesion masks in training, for sets that have them."""
 
     weight: Annotated[float, Field(ge=0)] = 1.0
     twins: bool = True
@@ -75,7 +75,7 @@ class LesionConfig(_Section):
 
 
 class TrainConfig(_Section):
-    """How the weights are found."""
+    """Training."""
 
     recipe: Literal["quick", "full"] = "quick"
     batch_size: Annotated[int, Field(ge=1)] = 32
@@ -102,7 +102,7 @@ class TrainConfig(_Section):
 
 
 class AugmentConfig(_Section):
-    """How far a training view may differ from its scan; shares of the picture or of a full turn's degrees."""
+    """Augmentation: shares of the image size or of the intensity range; rotation in degrees."""
 
     enabled: bool = True
     flip: bool = True
@@ -122,7 +122,7 @@ class AugmentConfig(_Section):
 
 
 class ModelConfig(_Section):
-    """Which network, and where its first weights come from."""
+    """Network and its initial weights."""
 
     backbone: str = "efficientnetv2-b0"
     weights: str = "imagenet"
@@ -132,14 +132,14 @@ class ModelConfig(_Section):
 
 
 class CalibrationConfig(_Section):
-    """How probabilities are corrected and their correctness measured."""
+    """Calibration of probabilities and its measurement."""
 
     temperature: bool = True
     bins: Annotated[int, Field(ge=2, le=100)] = 15
 
 
 class DecisionConfig(_Section):
-    """What a model may leave to a person."""
+    """Prediction sets and the out-of-distribution detector."""
 
     coverage: Annotated[float, Field(gt=0, lt=1)] = 0.9
     method: Literal["lac", "aps"] = "lac"
@@ -148,13 +148,13 @@ class DecisionConfig(_Section):
 
 
 class InferenceConfig(_Section):
-    """How probabilities become a verdict."""
+    """Threshold of the verdict."""
 
     threshold: Annotated[float, Field(gt=0, lt=1)] = 0.5
 
 
 class AdaptConfig(_Section):
-    """How a bundle is fine-tuned for another site."""
+    """Fine-tuning of a bundle for another site."""
 
     folds: Annotated[int, Field(ge=3, le=20)] = 5
     steps: Annotated[int, Field(ge=1)] = 40
@@ -171,7 +171,7 @@ class AdaptConfig(_Section):
 
 
 class LogConfig(_Section):
-    """What training writes beside its results."""
+    """Training logs."""
 
     folder: Path = Path("logs")
     csv: bool = True
@@ -194,28 +194,28 @@ class Config(_Section):
 
 
 def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
-    """Read a configuration file and lay overrides over it.
+    """Read a configuration file and apply overrides.
 
     Args:
-        path: A YAML file; None means the defaults.
-        overrides: Words such as ``train.lr=1e-4``, later ones winning.
+        path: A YAML file; None for the defaults.
+        overrides: Assignments such as ``train.lr=1e-4``; later ones take precedence.
 
     Raises:
-        ConfigError: The file cannot be read, or a key or a value in it cannot be meant.
+        ConfigError: The file cannot be read, or a key or value is invalid.
     """
     name = "the defaults" if path is None else str(path)
     values = {} if path is None else _parse(path)
     _rename_old_keys(values)
-    for word in overrides:
-        _override(values, word)
+    for assignment in overrides:
+        _override(values, assignment)
         _rename_old_keys(values)
     try:
         config = Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(_explain(name, error)) from error
-    given, classes = len(config.train.recall_weights), len(config.data.class_names)
-    if config.train.loss == "recall_weighted" and given != classes:
-        msg = f"{name}: train.recall_weights must be {classes} numbers, one for each class, got {given}"
+    count, classes = len(config.train.recall_weights), len(config.data.class_names)
+    if config.train.loss == "recall_weighted" and count != classes:
+        msg = f"{name}: train.recall_weights must be {classes} numbers, one for each class, got {count}"
         raise ConfigError(msg)
     return config
 
@@ -230,7 +230,7 @@ def _parse(path: Path) -> dict[str, Any]:
         msg = f"{path}: cannot be read ({error}); give a YAML file in UTF-8"
         raise ConfigError(msg) from error
     except yaml.YAMLError as error:
-        msg = f"{path}: is no valid YAML ({' '.join(str(error).split())}); mend that line"
+        msg = f"{path}: is not valid YAML ({' '.join(str(error).split())}); correct that line"
         raise ConfigError(msg) from error
     if values is None:
         return {}
@@ -251,34 +251,34 @@ def _rename_old_keys(values: dict[str, Any]) -> None:
             inner[new] = current | value if isinstance(current, dict) and isinstance(value, dict) else value
 
 
-def _override(values: dict[str, Any], word: str) -> None:
-    place, equals, text = word.partition("=")
-    if not equals or not place:
-        msg = f"--set must look like train.lr=0.0001, got {word!r}"
+def _override(values: dict[str, Any], assignment: str) -> None:
+    name, equals, text = assignment.partition("=")
+    if not equals or not name:
+        msg = f"--set must look like train.lr=0.0001, got {assignment!r}"
         raise ConfigError(msg)
-    *sections, key = place.split(".")
+    *sections, key = name.split(".")
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            msg = f"--set {word}: {section!r} is a value, not a section"
+            msg = f"--set {assignment}: {section!r} is a value, not a section"
             raise ConfigError(msg)
         values = inner
-    # PyYAML reads 1e-4 as text: YAML 1.1 wants a dot in it. pydantic turns such text into a number.
+    # PyYAML reads 1e-4 as text (YAML 1.1 requires a dot); pydantic converts such text to a number.
     try:
         values[key] = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        msg = f"--set {word}: {text!r} is no valid YAML; quote it, or close its brackets"
+        msg = f"--set {assignment}: {text!r} is not valid YAML; quote it, or close its brackets"
         raise ConfigError(msg) from error
 
 
 def _explain(name: str, error: ValidationError) -> str:
-    fault = error.errors()[0]
-    *sections, key = [str(part) for part in fault["loc"]]
+    detail = error.errors()[0]
+    *sections, key = [str(part) for part in detail["loc"]]
     where = f" in {'.'.join(sections)}" if sections else ""
-    if fault["type"] == "extra_forbidden":
-        return f"{name}: unknown key {key!r}{where}; {_nearest(key, _known_keys(sections))}"
-    got = repr(fault["input"])
-    return f"{name}: {'.'.join([*sections, key])}: {fault['msg']}, got {got[:80]}"
+    if detail["type"] == "extra_forbidden":
+        return f"{name}: unknown key {key!r}{where}; {_suggestion(key, _known_keys(sections))}"
+    got = repr(detail["input"])
+    return f"{name}: {'.'.join([*sections, key])}: {detail['msg']}, got {got[:80]}"
 
 
 def _known_keys(sections: list[str]) -> list[str]:
@@ -290,7 +290,7 @@ def _known_keys(sections: list[str]) -> list[str]:
     return list(model.model_fields)
 
 
-def _nearest(key: str, known: list[str]) -> str:
+def _suggestion(key: str, known: list[str]) -> str:
     names = {name: name for name in known} | {old: new for old, new in _SYNONYMS.items() if new in known}
     close = difflib.get_close_matches(key.casefold(), names, n=1, cutoff=0.5)
     return f"did you mean {names[close[0]]!r}?" if close else f"known keys are {', '.join(known)}"

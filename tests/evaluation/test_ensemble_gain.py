@@ -27,7 +27,7 @@ def answers(seed: int, noise: float) -> tuple[ScoredSet, np.ndarray]:
     return ScoredSet(labels, np.arange(SCANS) // 3, together, together), logits
 
 
-def test_the_scores_are_those_of_each_member_and_of_the_ensemble() -> None:
+def test_gains_match_scikit_learn() -> None:
     scored, logits = answers(0, 1.5)
     accuracy, nll = measure_gains(scored, logits, (1.0, 1.0, 2.0, 0.5), seed=0)
     temperatures = np.array([1.0, 1.0, 2.0, 0.5])[:, np.newaxis]
@@ -41,7 +41,7 @@ def test_the_scores_are_those_of_each_member_and_of_the_ensemble() -> None:
     assert accuracy.difference == pytest.approx(accuracy.ensemble - np.mean(right))
 
 
-def test_averaging_out_noise_is_seen_as_a_gain() -> None:
+def test_averaging_noisy_members_gains() -> None:
     scored, logits = answers(1, 2.5)
     accuracy, nll = measure_gains(scored, logits, [1.0] * MEMBERS, seed=0)
     assert accuracy.interval is not None
@@ -51,13 +51,13 @@ def test_averaging_out_noise_is_seen_as_a_gain() -> None:
 
 
 @given(st.integers(0, 2**16))
-def test_the_logarithm_of_the_mean_logits_is_never_behind_the_members_mean(seed: int) -> None:
+def test_nll_of_mean_logits_is_at_most_the_mean_nll(seed: int) -> None:
     # Log-sum-exp is convex, so the loss of mean logits is at most the mean of the losses.
     scored, logits = answers(seed, 3.0)
     assert measure_gains(scored, logits, [1.0] * MEMBERS, seed=0)[1].difference <= 0
 
 
-def test_members_that_are_one_network_gain_nothing_and_have_no_interval() -> None:
+def test_identical_members_have_no_gain_and_no_interval() -> None:
     scored, logits = answers(2, 0.5)
     same = np.repeat(logits.mean(axis=1, keepdims=True), MEMBERS, axis=1)
     accuracy = measure_gains(scored, same, [1.0] * MEMBERS, seed=0)[0]
@@ -65,9 +65,9 @@ def test_members_that_are_one_network_gain_nothing_and_have_no_interval() -> Non
     assert accuracy.interval is None
 
 
-def test_what_a_network_was_trained_on_is_found_in_its_own_set_only(prepared: Path) -> None:
+def test_member_split_is_found_by_digest(prepared: Path) -> None:
     manifest = Manifest.read(prepared / "data")
     split = make_split(manifest, Protocol.CLEAN, 2, 0)
     assert member_split(prepared, split.digest, manifest).train.tolist() == split.train.tolist()
-    with pytest.raises(DatasetError, match="nobody can tell which scans it knows"):
+    with pytest.raises(DatasetError, match="its training scans are unknown"):
         member_split(prepared, "0" * 64, manifest)

@@ -59,12 +59,12 @@ def test_a_small_change_is_measured(predictor: Predictor, inputs: np.ndarray) ->
     assert (found.n, found.same_class, found.source) == (40, 1.0, predictor.bundle.info.digest)
 
 
-def test_a_large_change_does_not_ship(predictor: Predictor, inputs: np.ndarray) -> None:
+def test_large_change_raises(predictor: Predictor, inputs: np.ndarray) -> None:
     with pytest.raises(ParityError, match=r"16-bit weights must change no probability by more than 0\.01"):
         measure_half_precision(predictor, Shifted(predictor.engine, 1.0), inputs)
 
 
-def test_the_tool_writes_a_bundle_that_opens_and_tells_its_parity(
+def test_tool_writes_a_bundle_with_its_parity(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     make, bundle = runpy.run_path(str(TOOL))["main"], project / "models" / "bundle"

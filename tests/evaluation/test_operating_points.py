@@ -11,10 +11,10 @@ from brainslice.decision.threshold_search import Assurance, TumourScores, guaran
 from brainslice.errors import CalibrationError
 from brainslice.evaluation.operating_points import (
     OperatingPointRequest,
-    curve_of,
     find_operating_point,
     operating_curve,
     rates_at,
+    tuning_decision_curve,
 )
 from brainslice.evaluation.tuning_data import TuningScans
 from brainslice.metrics.intervals.exact import clopper_pearson
@@ -29,11 +29,11 @@ def drawn(seed: int, n: int = 200) -> TumourScores:
     return TumourScores(1 / (1 + np.exp(-rng.normal(3.0 * tumour - 1.5, 1.0))), tumour, np.arange(n))
 
 
-SCANS = TuningScans(drawn(0), drawn(1), "a site", ("a note",), promising=True)
+SCANS = TuningScans(drawn(0), drawn(1), "a site", ("a note",), allows_guarantee=True)
 ALONE = replace(SCANS, held_out=None)
 
 
-def test_the_threshold_is_chosen_on_tuning_scans_and_counted_on_the_others() -> None:
+def test_threshold_is_chosen_on_tuning_scans_and_measured_on_held_out_scans() -> None:
     found = find_operating_point(OperatingPointRequest(GOAL), SCANS)
     assert SCANS.held_out is not None
     assert found.point.threshold == search_threshold(GOAL, SCANS.tuning).threshold
@@ -46,14 +46,14 @@ def test_the_threshold_is_chosen_on_tuning_scans_and_counted_on_the_others() -> 
     assert found.sensitivity.value >= 0.9
 
 
-def test_where_none_are_held_out_the_point_says_so() -> None:
+def test_point_without_held_out_scans_is_measured_on_tuning_scans() -> None:
     found = find_operating_point(OperatingPointRequest(GOAL), ALONE)
     assert found.point.measured_on is MeasuredOn.TUNING
     assert found.point.sensitivity == found.sensitivity
-    assert "promised of no other" in found.point.promise
+    assert "not guaranteed for others" in found.point.promise
 
 
-def test_a_guarantee_is_kept_with_the_point_and_in_its_name() -> None:
+def test_guarantee_is_stored_and_in_the_name() -> None:
     found = find_operating_point(OperatingPointRequest(GOAL, assurance=Assurance(seed=4)), SCANS)
     assert found.point.threshold == guaranteed_threshold(GOAL, SCANS.tuning, Assurance(seed=4)).threshold
     assert found.point.guarantee is not None
@@ -62,12 +62,12 @@ def test_a_guarantee_is_kept_with_the_point_and_in_its_name() -> None:
     assert "guaranteed with 90% probability" in found.point.promise
 
 
-def test_nothing_is_promised_on_scans_whose_relatives_trained() -> None:
-    with pytest.raises(CalibrationError, match="nothing can be promised on a site"):
-        find_operating_point(OperatingPointRequest(GOAL, assurance=Assurance()), replace(SCANS, promising=False))
+def test_no_guarantee_on_scans_related_to_training() -> None:
+    with pytest.raises(CalibrationError, match="no guarantee can be given on a site"):
+        find_operating_point(OperatingPointRequest(GOAL, assurance=Assurance()), replace(SCANS, allows_guarantee=False))
 
 
-def test_costs_are_weighed_at_the_stated_prevalence() -> None:
+def test_costs_use_the_given_prevalence() -> None:
     goal = Target(Criterion.COST, 3.0)
     stated = find_operating_point(OperatingPointRequest(goal, prevalence=0.01), SCANS).point
     assert stated.prevalence == 0.01
@@ -76,7 +76,7 @@ def test_costs_are_weighed_at_the_stated_prevalence() -> None:
     assert stated.threshold > find_operating_point(OperatingPointRequest(goal), SCANS).point.threshold
 
 
-def test_predictive_values_are_given_where_a_prevalence_is_stated() -> None:
+def test_predictive_values_need_a_prevalence() -> None:
     found = find_operating_point(OperatingPointRequest(GOAL, prevalence=0.05), SCANS)
     assert found.values is not None
     assert found.values.positive is not None
@@ -86,7 +86,7 @@ def test_predictive_values_are_given_where_a_prevalence_is_stated() -> None:
     assert find_operating_point(OperatingPointRequest(GOAL), SCANS).values is None
 
 
-def test_is_told_in_plain_types() -> None:
+def test_to_json_returns_json_types() -> None:
     found = find_operating_point(
         OperatingPointRequest(GOAL, name="ward-3", assurance=Assurance(), prevalence=0.05), SCANS
     )
@@ -97,20 +97,20 @@ def test_is_told_in_plain_types() -> None:
     assert told["predictive_values"]["prevalence"] == 0.05
 
 
-def test_rates_at_the_ends_call_all_and_none() -> None:
+def test_rates_at_thresholds_zero_and_one() -> None:
     found, cleared = rates_at(drawn(2), 0.0)
     assert (found.value, cleared.value) == (1.0, 0.0)
 
 
-def test_the_decision_curve_is_of_the_scans_that_are_reported_on() -> None:
+def test_decision_curve_uses_the_reported_scans() -> None:
     assert SCANS.held_out is not None
-    curve, alone = curve_of(SCANS, None), curve_of(ALONE, 0.2)
+    curve, alone = tuning_decision_curve(SCANS, None), tuning_decision_curve(ALONE, 0.2)
     assert curve.prevalence == SCANS.held_out.prevalence
     assert alone.prevalence == 0.2
-    assert not np.array_equal(curve.model, curve_of(ALONE, None).model)
+    assert not np.array_equal(curve.model, tuning_decision_curve(ALONE, None).model)
 
 
-def test_the_curve_tells_the_rates_at_every_threshold_of_the_scans_reported_on() -> None:
+def test_operating_curve_has_rates_at_every_threshold() -> None:
     told = json.loads(json.dumps(operating_curve(SCANS), allow_nan=False))
     thresholds = [point["threshold"] for point in told["points"]]
     assert thresholds == sorted(set(thresholds))

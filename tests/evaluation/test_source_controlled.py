@@ -69,13 +69,13 @@ def test_a_folder_of_slices_is_scored_by_patient(tmp_path: Path, predictor: Pred
         ("path,patient,tumour\na.png,,1\n", "line 2: path and patient must not be empty"),
     ],
 )
-def test_an_invalid_table_is_one_clear_error(tmp_path: Path, table: str, message: str) -> None:
+def test_invalid_table_raises(tmp_path: Path, table: str, message: str) -> None:
     (tmp_path / "slices.csv").write_text(table)
     with pytest.raises(DatasetError, match=message):
         read_slices(tmp_path)
 
 
-def test_a_missing_table_is_one_clear_error(tmp_path: Path) -> None:
+def test_missing_table_raises(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match=r"slices\.csv: cannot be read"):
         read_slices(tmp_path)
 
@@ -114,9 +114,9 @@ def test_scans_without_outlines_make_no_twins(predictor: Predictor) -> None:
 
 def test_an_evaluation_states_the_source_controlled_test_first(project: Path, tmp_path: Path) -> None:
     settings = config()
-    places = ProjectPaths.of(project, settings)
-    write_bundle_for(places, settings)
-    found = evaluate_test_set(places, settings, slices=[slices_folder(tmp_path / "slices")]).evaluation
+    paths = ProjectPaths.of(project, settings)
+    write_bundle_for(paths, settings)
+    found = evaluate_test_set(paths, settings, slices=[slices_folder(tmp_path / "slices")]).evaluation
     lines = found.summary_lines()
     assert lines[1].startswith("mirror twins, twin auc: ")
     assert any(line.startswith("slices, auc: ") for line in lines)

@@ -22,7 +22,7 @@ from stand_in import adaptation_with, config, write_bundle_for
 
 
 @pytest.fixture
-def places(project: Path) -> ProjectPaths:
+def paths(project: Path) -> ProjectPaths:
     found = ProjectPaths.of(project, config())
     write_bundle_for(found, config())
     return found
@@ -33,87 +33,87 @@ def sketches(paths: list[Path]) -> list[str]:
     return [compute_fingerprint(read_scan(path)).pixel_hash for path in paths]
 
 
-def folder(places: ProjectPaths, site: Path, seed: int = 0) -> TuningScans:
-    return folder_scans(site, places, Predictor.open(places.bundle), seed)
+def folder(paths: ProjectPaths, site: Path, seed: int = 0) -> TuningScans:
+    return folder_scans(site, paths, Predictor.open(paths.bundle), seed)
 
 
-def test_by_default_the_scans_that_chose_the_temperature_choose_and_no_other(places: ProjectPaths) -> None:
-    predictor = Predictor.open(places.bundle)
-    scans = validation_scans(places, predictor)
-    manifest = Manifest.read(places.data)
+def test_validation_scans_are_those_of_the_split(paths: ProjectPaths) -> None:
+    predictor = Predictor.open(paths.bundle)
+    scans = validation_scans(paths, predictor)
+    manifest = Manifest.read(paths.data)
     chosen = make_split(manifest, Protocol.CLEAN).validation
     said = [predictor.predict(manifest.paths[place]).tumour_probability for place in chosen]
     np.testing.assert_allclose(scans.tuning.scores, said, atol=1e-6)
     assert scans.tuning.tumour.tolist() == [manifest.records[place].label != "no_tumor" for place in chosen]
     np.testing.assert_array_equal(scans.tuning.groups, manifest.group_indices[chosen])
     assert scans.held_out is None
-    assert scans.promising
-    assert "flatter" in scans.notes[0]
+    assert scans.allows_guarantee
+    assert "optimistic" in scans.notes[0]
 
 
-def test_tuning_opens_no_test_set(places: ProjectPaths, tmp_path: Path) -> None:
-    validation_scans(places, Predictor.open(places.bundle))
-    folder(places, write_site(tmp_path / "site"))
-    assert not places.test_access_log.exists()
+def test_tuning_is_no_access_to_the_test_set(paths: ProjectPaths, tmp_path: Path) -> None:
+    validation_scans(paths, Predictor.open(paths.bundle))
+    folder(paths, write_site(tmp_path / "site"))
+    assert not paths.test_access_log.exists()
 
 
-def test_validation_scans_with_relatives_in_training_promise_nothing(places: ProjectPaths) -> None:
-    manifest = Manifest.read(places.data)
-    official = ProjectPaths.of(places.root, config("data.protocol=official"))
+def test_validation_scans_related_to_training_allow_no_guarantee(paths: ProjectPaths) -> None:
+    manifest = Manifest.read(paths.data)
+    official = ProjectPaths.of(paths.root, config("data.protocol=official"))
     write_bundle_for(official, config("data.protocol=official"))
     split = make_split(manifest, Protocol.OFFICIAL)
     scans = validation_scans(official, Predictor.open(official.bundle))
-    assert scans.promising == (split.crossing_validation == 0)
+    assert scans.allows_guarantee == (split.crossing_validation == 0)
     assert len(scans.notes) == 1 + (split.crossing_validation > 0)
 
 
-def test_a_bundle_of_another_set_is_refused(places: ProjectPaths) -> None:
-    manifest = Manifest.read(places.data)
-    dataclasses.replace(manifest, records=manifest.records[1:]).write(places.data)
+def test_a_bundle_of_another_set_is_refused(paths: ProjectPaths) -> None:
+    manifest = Manifest.read(paths.data)
+    dataclasses.replace(manifest, records=manifest.records[1:]).write(paths.data)
     with pytest.raises(DatasetError, match="was trained on another set"):
-        validation_scans(places, Predictor.open(places.bundle))
+        validation_scans(paths, Predictor.open(paths.bundle))
 
 
-def test_a_folder_is_halved_by_group(places: ProjectPaths, tmp_path: Path) -> None:
-    scans = folder(places, write_site(tmp_path / "site"))
+def test_folder_is_divided_by_group(paths: ProjectPaths, tmp_path: Path) -> None:
+    scans = folder(paths, write_site(tmp_path / "site"))
     assert scans.held_out is not None
     assert not set(scans.tuning.groups) & set(scans.held_out.groups)
     assert 0.3 < len(scans.tuning.scores) / (len(scans.tuning.scores) + len(scans.held_out.scores)) < 0.7
-    assert scans.promising
-    assert scans.shown is scans.held_out
-    again = folder(places, tmp_path / "site")
+    assert scans.allows_guarantee
+    assert scans.reported is scans.held_out
+    again = folder(paths, tmp_path / "site")
     np.testing.assert_array_equal(again.tuning.scores, scans.tuning.scores)
 
 
-def test_a_folder_that_holds_test_scans_is_refused(places: ProjectPaths, tmp_path: Path) -> None:
+def test_folder_with_test_scans_raises(paths: ProjectPaths, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
-    manifest = Manifest.read(places.data)
+    manifest = Manifest.read(paths.data)
     test = make_split(manifest, Protocol.CLEAN).test
     for place in test[:2]:
         shutil.copy(manifest.paths[place], site / "yes" / f"{place}.png")
     with pytest.raises(LeakError, match=r"site: 2 of its \d+ files are test scans"):
-        folder(places, site)
+        folder(paths, site)
 
 
-def test_a_folder_that_the_bundle_was_adapted_to_is_refused(places: ProjectPaths, tmp_path: Path) -> None:
+def test_folder_used_for_adaptation_raises(paths: ProjectPaths, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
     (picture,) = sketches([next((site / "yes").iterdir())])
     adaptation = adaptation_with((HeldOutPrediction(pixels=picture, tumour_probability=0.5, predicted_tumour=True),))
     (tmp_path / "adaptation.json").write_text(adaptation.to_text())
-    update_bundle(places.bundle, added={ADAPTATION_FILE: tmp_path / "adaptation.json"})
-    with pytest.raises(LeakError, match=r"site: 1 of its \d+ pictures adapted"):
-        folder(places, site)
+    update_bundle(paths.bundle, added={ADAPTATION_FILE: tmp_path / "adaptation.json"})
+    with pytest.raises(LeakError, match=r"site: 1 of its \d+ images trained"):
+        folder(paths, site)
 
 
-def test_copies_of_prepared_scans_are_left_out(places: ProjectPaths, tmp_path: Path) -> None:
+def test_copies_of_prepared_scans_are_left_out(paths: ProjectPaths, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
-    before = folder(places, site)
-    manifest = Manifest.read(places.data)
+    before = folder(paths, site)
+    manifest = Manifest.read(paths.data)
     train = make_split(manifest, Protocol.CLEAN).train
     tumours = [place for place in train if manifest.records[place].label != "no_tumor"]
     for place in tumours[:3]:
         shutil.copy(manifest.paths[place], site / "yes" / f"{place}.png")
-    after = folder(places, site)
+    after = folder(paths, site)
     assert before.held_out is not None
     assert after.held_out is not None
     assert len(after.tuning.scores) + len(after.held_out.scores) == len(before.tuning.scores) + len(
@@ -122,24 +122,24 @@ def test_copies_of_prepared_scans_are_left_out(places: ProjectPaths, tmp_path: P
     assert any("left out" in note for note in after.notes)
 
 
-def test_where_nobody_knows_what_trained_the_model_nothing_is_promised(places: ProjectPaths, tmp_path: Path) -> None:
+def test_unknown_training_set_allows_no_guarantee(paths: ProjectPaths, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
-    shutil.rmtree(places.data)
-    scans = folder(places, site)
-    assert not scans.promising
+    shutil.rmtree(paths.data)
+    scans = folder(paths, site)
+    assert not scans.allows_guarantee
     assert any("nobody can say" in note for note in scans.notes)
 
 
-def test_a_folder_of_one_kind_is_refused(places: ProjectPaths, tmp_path: Path) -> None:
+def test_folder_without_healthy_scans_raises(paths: ProjectPaths, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
     shutil.rmtree(site / "no")
     with pytest.raises(DatasetError, match="yes and no"):
-        folder(places, site)
+        folder(paths, site)
 
 
-def test_halves_need_both_kinds(places: ProjectPaths, tmp_path: Path) -> None:
+def test_halves_need_tumours_and_healthy_scans(paths: ProjectPaths, tmp_path: Path) -> None:
     site = write_site(tmp_path / "site")
     for path in sorted((site / "no").iterdir())[1:]:
         path.unlink()
     with pytest.raises(CalibrationError, match="with and without tumours"):
-        folder(places, site)
+        folder(paths, site)

@@ -8,8 +8,7 @@ import pytest
 
 from brainslice.dataset.duplicates.overlap import BINARY_LABELS
 from brainslice.dataset.external_site import ExternalSite, SiteScan
-from brainslice.evaluation.external_validation import ExternalValidation
-from brainslice.evaluation.site_comparison import Method, compare_methods
+from brainslice.evaluation.external_validation import ExternalValidation, Method, compare_methods
 from brainslice.report.external_site import (
     comparison_table,
     curve_table,

@@ -27,7 +27,7 @@ def epoch(feed: BatchSequence, number: int) -> list[tuple[np.ndarray, ...]]:
 
 
 @given(seed=st.integers(0, 2**20), number=st.integers(0, 50))
-def test_an_epoch_is_a_function_of_seed_and_number(seed: int, number: int) -> None:
+def test_order_depends_on_seed_and_epoch(seed: int, number: int) -> None:
     one, other = (BatchSequence(lesson(), fetch, Shuffle(4, seed, (0.2, 0.2))) for _ in range(2))
     epoch(one, 0)
     for left, right in zip(epoch(one, number), epoch(other, number), strict=True):
@@ -47,7 +47,7 @@ def test_inputs_and_targets_stay_together() -> None:
         np.testing.assert_array_equal(targets.argmax(axis=1), LABELS[inputs[:, 0].astype(int)])
 
 
-def test_mixing_blends_labels_with_the_share_of_the_pictures() -> None:
+def test_mixup_mixes_labels_as_images() -> None:
     pictures = np.eye(3, dtype=np.float32)[LABELS]
     feed = BatchSequence(lesson(), lambda rows, _: pictures[rows], Shuffle(5, 3, (1.0, 1.0)))
     batches = epoch(feed, 0)
@@ -56,19 +56,19 @@ def test_mixing_blends_labels_with_the_share_of_the_pictures() -> None:
     assert any(((targets > 0.01) & (targets < 0.99)).any() for _, targets, _ in batches)
 
 
-def test_class_weights_make_every_class_count_alike() -> None:
+def test_class_weights_balance_the_classes() -> None:
     totals = np.zeros(3)
     for _, targets, weights in epoch(BatchSequence(lesson(weighted=True), fetch, Shuffle(10, 0)), 0):
         totals += targets.T @ weights
     np.testing.assert_allclose(totals, 10 / 3, rtol=1e-5)
 
 
-def test_oversampling_makes_classes_equally_frequent_and_loses_no_scan() -> None:
+def test_oversampling_balances_the_classes_and_keeps_every_scan() -> None:
     taken = lesson(oversampled=True)
     np.testing.assert_array_equal(taken.targets.sum(axis=0), 6)
     assert set(taken.rows) == set(ROWS)
 
 
-def test_an_empty_lesson_is_refused_with_a_remedy() -> None:
+def test_no_training_scan_raises() -> None:
     with pytest.raises(UsageError, match="brainslice audit"):
         TrainingData(np.array([], int), np.zeros((0, 3), np.float32), np.ones(3, np.float32))

@@ -27,7 +27,7 @@ from stand_in import SIZE, config
 MakeTask = Callable[..., TrainingTask]
 
 
-def places(root: Path) -> ProjectPaths:
+def paths(root: Path) -> ProjectPaths:
     return ProjectPaths.of(root, config())
 
 
@@ -55,10 +55,10 @@ def told_of(notes: Sequence[str]) -> list[str]:
 
 @pytest.fixture
 def end(manifest: Manifest, tmp_path: Path) -> Callable[[TrainingTask], BundleResult]:
-    return lambda task: make_bundle(task, manifest, Recipe(size=SIZE), places(tmp_path))
+    return lambda task: make_bundle(task, manifest, Recipe(size=SIZE), paths(tmp_path))
 
 
-def test_the_bundle_says_what_was_trained(
+def test_bundle_describes_the_training(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path
 ) -> None:
     task = make_task()
@@ -73,7 +73,7 @@ def test_the_bundle_says_what_was_trained(
     assert info.parity.logits < 1e-4
 
 
-def test_the_temperature_is_that_of_the_validation_scans(
+def test_temperature_is_fitted_on_validation_scans(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]
 ) -> None:
     task = make_task()
@@ -92,9 +92,7 @@ def test_the_temperature_is_that_of_the_validation_scans(
     assert finished.bundle.info.validation.nll == pytest.approx(-np.log(likelihoods).mean(), rel=1e-3)
 
 
-def test_where_no_temperature_can_be_fitted_a_note_says_so(
-    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]
-) -> None:
+def test_note_where_no_temperature_fits(make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]) -> None:
     task = make_task()
     held_out = task.split.validation
     known = task.labels.copy()
@@ -107,26 +105,24 @@ def test_where_no_temperature_can_be_fitted_a_note_says_so(
     assert told_of(others) == always_in_the_set(finished)
 
 
-def test_without_calibration_probabilities_are_the_network_s_and_a_note_says_so(
-    make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]
-) -> None:
+def test_note_without_calibration(make_task: MakeTask, end: Callable[[TrainingTask], BundleResult]) -> None:
     finished = end(make_task("calibration.temperature=false"))
     assert finished.bundle.info.temperature == Temperature(1.0).value
     assert "calibration.temperature" in finished.notes[0]
 
 
-def test_what_keras_reads_is_the_network_and_lies_beside_the_bundle_too(
+def test_keras_file_is_the_network(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path
 ) -> None:
     task, other = make_task(), make_task("seed=5")
     finished = end(task)
-    assert sha256_of(places(tmp_path).best) == sha256_of(finished.bundle.path(KERAS_FILE))
+    assert sha256_of(paths(tmp_path).best) == sha256_of(finished.bundle.path(KERAS_FILE))
     assert changed(arrays_of(task.network), arrays_of(other.network))
-    load_arrays(other.network.model, places(tmp_path).best)
+    load_arrays(other.network.model, paths(tmp_path).best)
     assert not changed(arrays_of(task.network), arrays_of(other.network))
 
 
-def test_a_graph_that_disagrees_leaves_no_bundle(
+def test_parity_error_writes_no_bundle(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(finishing, "export_onnx", export_another)
@@ -135,7 +131,7 @@ def test_a_graph_that_disagrees_leaves_no_bundle(
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_a_graph_that_disagrees_leaves_the_older_bundle(
+def test_parity_error_keeps_the_older_bundle(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = end(make_task()).bundle.info

@@ -48,7 +48,7 @@ def rewrite(path: Path, **facts: object) -> None:
     save_arrays(path, {**old, **facts}, kept)
 
 
-def test_brings_back_weights_optimizer_and_random_generators(tmp_path: Path) -> None:
+def test_restores_weights_optimizer_and_random_generators(tmp_path: Path) -> None:
     network = trained(3)
     save(tmp_path / "head.npz", network, standing(network))
     other = model(seed=6)
@@ -57,7 +57,7 @@ def test_brings_back_weights_optimizer_and_random_generators(tmp_path: Path) -> 
         np.testing.assert_array_equal(one, two)
 
 
-def test_brings_back_how_far_the_stage_had_come(tmp_path: Path) -> None:
+def test_restores_the_state_of_the_stage(tmp_path: Path) -> None:
     network = trained(1)
     save(tmp_path / "head.npz", network, standing(network))
     found = restore(tmp_path / "head.npz", model(seed=6), "it")
@@ -67,11 +67,11 @@ def test_brings_back_how_far_the_stage_had_come(tmp_path: Path) -> None:
         np.testing.assert_array_equal(one, two)
 
 
-def test_without_a_checkpoint_there_is_nothing_to_go_on_from(tmp_path: Path) -> None:
+def test_no_checkpoint_restores_nothing(tmp_path: Path) -> None:
     assert restore(tmp_path / "head.npz", model(), "it") is None
 
 
-def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
+def test_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
     network, other = trained(1), model(seed=6)
     save(tmp_path / "head.npz", network, standing(network))
     before = everything(other)
@@ -81,7 +81,7 @@ def test_a_checkpoint_of_another_run_is_not_taken(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("length", [0, 1000, -200])
-def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, length: int) -> None:
+def test_damaged_checkpoint_raises(tmp_path: Path, length: int) -> None:
     path = tmp_path / "head.npz"
     network = model()
     save(path, network, standing(network))
@@ -91,7 +91,7 @@ def test_a_damaged_checkpoint_is_one_line(tmp_path: Path, length: int) -> None:
 
 
 @pytest.mark.parametrize("epochs", [[{"number": 1}], [{"unknown": 1}], None])
-def test_a_checkpoint_that_tells_its_epochs_otherwise_is_one_line(tmp_path: Path, epochs: object) -> None:
+def test_checkpoint_with_invalid_epochs_raises(tmp_path: Path, epochs: object) -> None:
     path = tmp_path / "head.npz"
     network = model()
     save(path, network, standing(network))
@@ -100,7 +100,7 @@ def test_a_checkpoint_that_tells_its_epochs_otherwise_is_one_line(tmp_path: Path
         restore(path, model(), "it")
 
 
-def test_a_checkpoint_of_another_shape_is_one_line(tmp_path: Path) -> None:
+def test_checkpoint_of_another_shape_raises(tmp_path: Path) -> None:
     path = tmp_path / "head.npz"
     network = model()
     save(path, network, standing(network))
@@ -111,7 +111,7 @@ def test_a_checkpoint_of_another_shape_is_one_line(tmp_path: Path) -> None:
         restore(path, other, "it")
 
 
-def test_a_full_disk_keeps_the_checkpoint_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "head.npz"
     network = model()
     save(path, network, standing(network))

@@ -20,7 +20,7 @@ from brainslice.phantom import write_phantoms
 from brainslice.progress import Progress
 from brainslice.scan.read import read_scan
 from brainslice.scan.types import Slice
-from brainslice.training import fold
+from brainslice.training import cross_validation
 from brainslice.training.ensemble import EnsembleResult, build_ensemble, train_members
 from stand_in import BIAS, config, copy_project, write_bundle_for
 
@@ -39,8 +39,8 @@ def write_member(
     settings: Config | None = None,
 ) -> Path:
     settings = settings or config(f"data.test_fold={test}")
-    places = replace(ProjectPaths.of(project, settings), models=project / "models" / name)
-    return write_bundle_for(places, settings, assign_split(Manifest.read(places.data), settings, choose), slopes).folder
+    paths = replace(ProjectPaths.of(project, settings), models=project / "models" / name)
+    return write_bundle_for(paths, settings, assign_split(Manifest.read(paths.data), settings, choose), slopes).folder
 
 
 def amended(bundle: Path, **changes: object) -> Path:
@@ -79,7 +79,7 @@ def two_folds(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
     return Made(project, members, join(project, *members))
 
 
-def test_the_ensemble_is_a_bundle_that_answers_with_the_mean(same_split: Made) -> None:
+def test_ensemble_averages_logits(same_split: Made) -> None:
     predictors = [Predictor.open(member) for member in same_split.members]
     together = Predictor.open(same_split.joined.bundle.folder)
     manifest = same_split.joined.assignment.manifest
@@ -96,7 +96,7 @@ def _scans(manifest: Manifest) -> list[Slice]:
     return [read_scan(path) for path in manifest.paths[:6]]
 
 
-def test_its_temperature_is_that_of_its_own_logits_where_a_fold_trained_nobody(same_split: Made) -> None:
+def test_temperature_is_fitted_on_the_ensemble_logits(same_split: Made) -> None:
     joined = same_split.joined
     manifest, split = joined.assignment.manifest, joined.assignment.split
     predictor = Predictor.open(joined.bundle.folder)
@@ -108,7 +108,7 @@ def test_its_temperature_is_that_of_its_own_logits_where_a_fold_trained_nobody(s
     assert not [note for note in joined.notes if "approximation" in note]
 
 
-def test_it_says_whom_it_is_made_of_and_what_they_have_seen(two_folds: Made) -> None:
+def test_bundle_lists_its_members_and_training_scans(two_folds: Made) -> None:
     info = two_folds.joined.bundle.info
     infos = [open_bundle(member).info for member in two_folds.members]
     assert info.ensemble is not None
@@ -121,16 +121,16 @@ def test_it_says_whom_it_is_made_of_and_what_they_have_seen(two_folds: Made) -> 
     assert info.provenance.phantom
 
 
-def test_an_approximate_temperature_is_owned_up_to(two_folds: Made) -> None:
+def test_note_on_an_approximate_temperature(two_folds: Made) -> None:
     info = two_folds.joined.bundle.info
     assert info.ensemble is not None
     assert info.ensemble.members_per_scan == 1
-    assert "1 of 2 members judged each scan" in two_folds.joined.notes[-2]
-    assert "the gate's limit rests on scans" in two_folds.joined.notes[-1]
+    assert "1 of 2 members scored each validation scan" in two_folds.joined.notes[-2]
+    assert "the out-of-distribution detector was calibrated on scans" in two_folds.joined.notes[-1]
     assert "approximation" in two_folds.joined.bundle.path("README.md").read_text(encoding="utf-8")
 
 
-def test_its_sets_and_its_gate_are_its_own(same_split: Made) -> None:
+def test_prediction_sets_and_detector_are_fitted_on_the_ensemble(same_split: Made) -> None:
     info = same_split.joined.bundle.info
     assert info.conformal is not None
     assert info.ood_detector is not None
@@ -146,7 +146,7 @@ def test_its_sets_and_its_gate_are_its_own(same_split: Made) -> None:
     assert answer.mutual_information is not None
 
 
-def test_it_is_tested_on_scans_that_no_member_has_seen(two_folds: Made) -> None:
+def test_ensemble_is_tested_on_the_joint_test_scans(two_folds: Made) -> None:
     settings = config()
     judged = evaluate_test_set(
         ProjectPaths.of(two_folds.project, settings), settings, bundle=two_folds.joined.bundle.folder
@@ -157,12 +157,12 @@ def test_it_is_tested_on_scans_that_no_member_has_seen(two_folds: Made) -> None:
     assert judged.test_accesses == 1
 
 
-def test_members_that_between_them_know_every_scan_cannot_be_tested(project: Path) -> None:
+def test_members_without_joint_test_scans_raise(project: Path) -> None:
     members = [write_member(project, f"fold{fold}", SLOPES, test=fold, choose=(fold + 1) % 3) for fold in range(3)]
     joined = join(project, *members)
     assert joined.bundle.info.ensemble is not None
     assert joined.bundle.info.ensemble.members_per_scan == 2
-    with pytest.raises(LeakError, match="every scan of phantom trained or chose for some member"):
+    with pytest.raises(LeakError, match="every scan of phantom trained or validated some member"):
         evaluate_test_set(ProjectPaths.of(project, config()), config(), bundle=joined.bundle.folder)
 
 
@@ -170,7 +170,7 @@ def _pair(project: Path) -> tuple[Path, Path]:
     return write_member(project, "one", SLOPES), write_member(project, "other", OTHER)
 
 
-def test_one_bundle_or_one_twice_is_no_ensemble(project: Path) -> None:
+def test_one_bundle_or_one_twice_raises(project: Path) -> None:
     one, _ = _pair(project)
     with pytest.raises(UsageError, match="at least two bundles, got 1"):
         join(project, one)
@@ -180,7 +180,7 @@ def test_one_bundle_or_one_twice_is_no_ensemble(project: Path) -> None:
 
 
 @pytest.mark.parametrize("what", ["classes", "preprocessing and image size", "class maps", "training set"])
-def test_networks_that_cannot_answer_together_are_one_line(project: Path, what: str) -> None:
+def test_incompatible_members_raise(project: Path, what: str) -> None:
     one, other = _pair(project)
     info = open_bundle(other).info
     changes: dict[str, object] = {
@@ -193,14 +193,14 @@ def test_networks_that_cannot_answer_together_are_one_line(project: Path, what: 
         join(project, one, amended(other, **changes))
 
 
-def test_an_ensemble_of_ensembles_is_refused(project: Path) -> None:
+def test_ensemble_of_ensembles_raises(project: Path) -> None:
     one, other = _pair(project)
     joined = join(project, one, other)
-    with pytest.raises(UsageError, match="is an ensemble already"):
+    with pytest.raises(UsageError, match="must be a single network, got an ensemble"):
         join(project, one, joined.bundle.folder)
 
 
-def test_networks_of_a_set_that_is_not_prepared_here_are_refused(project: Path) -> None:
+def test_members_of_another_set_raise(project: Path) -> None:
     foreign = []
     for place in _pair(project):
         info = open_bundle(place).info
@@ -209,41 +209,43 @@ def test_networks_of_a_set_that_is_not_prepared_here_are_refused(project: Path) 
         join(project, *foreign)
 
 
-def test_a_damaged_member_is_refused(project: Path) -> None:
+def test_damaged_member_raises(project: Path) -> None:
     one, other = _pair(project)
     (other / GRAPH_FILE).write_bytes(b"")
     with pytest.raises(BundleError, match="sha256"):
         join(project, one, other)
 
 
-def test_members_keep_the_test_fold_out_and_each_chooses_on_another_fold(
+def test_members_share_the_test_fold_and_validate_on_different_folds(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trained: list[SplitAssignment] = []
 
-    def train(places: ProjectPaths, settings: Config, *, division: SplitAssignment, progress: Progress) -> None:
+    def train(paths: ProjectPaths, settings: Config, *, assignment: SplitAssignment, progress: Progress) -> None:
         progress("training", 1, 1)
-        trained.append(division)
-        write_bundle_for(places, settings, division, tuple(slope * len(trained) for slope in SLOPES))
+        trained.append(assignment)
+        write_bundle_for(paths, settings, assignment, tuple(slope * len(trained) for slope in SLOPES))
 
-    monkeypatch.setattr(fold, "train", train)
+    monkeypatch.setattr(cross_validation, "train", train)
     settings = config("data.test_fold=1")
     bundles = train_members(project, settings)
     assert [bundle.parent.name for bundle in bundles] == ["fold_1", "fold_1_chosen_on_0"]
-    for division in trained:
-        assert {division.manifest.records[row].fold for row in division.split.test} == {1}
-    chosen = [{division.manifest.records[row].fold for row in division.split.validation} for division in trained]
+    for assignment in trained:
+        assert {assignment.manifest.records[row].fold for row in assignment.split.test} == {1}
+    chosen = [{assignment.manifest.records[row].fold for row in assignment.split.validation} for assignment in trained]
     assert chosen == [{2}, {0}]
     assert train_members(project, settings) == bundles
     assert len(trained) == 2
     assert join(project, *bundles).assignment.split.test.tolist() == trained[0].split.test.tolist()
 
 
-def test_scans_from_elsewhere_may_choose_the_temperature(two_folds: Made, tmp_path: Path) -> None:
+def test_temperature_from_a_folder(two_folds: Made, tmp_path: Path) -> None:
     write_phantoms(tmp_path / "other", patients_per_class=4, slices=2, seed=77)
     settings = config()
-    places = ProjectPaths.of(two_folds.project, settings)
-    joined = build_ensemble(two_folds.members, tmp_path / "joined", places, settings, elsewhere=tmp_path / "other")
+    paths = ProjectPaths.of(two_folds.project, settings)
+    joined = build_ensemble(
+        two_folds.members, tmp_path / "joined", paths, settings, calibration_folder=tmp_path / "other"
+    )
     info = joined.bundle.info
     assert info.ensemble is not None
     assert info.ensemble.members_per_scan == 2
@@ -251,9 +253,11 @@ def test_scans_from_elsewhere_may_choose_the_temperature(two_folds: Made, tmp_pa
     assert not [note for note in joined.notes if "approximation" in note]
 
 
-def test_scans_that_made_the_members_are_no_scans_from_elsewhere(two_folds: Made, tmp_path: Path) -> None:
+def test_folder_of_training_scans_raises(two_folds: Made, tmp_path: Path) -> None:
     settings = config()
-    places = ProjectPaths.of(two_folds.project, settings)
+    paths = ProjectPaths.of(two_folds.project, settings)
     with pytest.raises(DatasetError, match="copies of training scans were left out"):
-        build_ensemble(two_folds.members, tmp_path / "joined", places, settings, elsewhere=two_folds.project / "source")
+        build_ensemble(
+            two_folds.members, tmp_path / "joined", paths, settings, calibration_folder=two_folds.project / "source"
+        )
     assert not (tmp_path / "joined").exists()

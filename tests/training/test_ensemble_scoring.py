@@ -45,7 +45,7 @@ def held_out(scans: np.ndarray, manifest: Manifest, splits: list[Split]) -> Held
     return held_out_scans(scans, SplitAssignment(manifest, join_splits(manifest, splits)), splits)
 
 
-def test_members_of_one_split_are_all_heard_on_what_chose_for_them(manifest: Manifest, scans: np.ndarray) -> None:
+def test_members_of_one_split_all_score_its_validation_scans(manifest: Manifest, scans: np.ndarray) -> None:
     splits = splits_of(manifest, (0, 1), (0, 1))
     found = held_out(scans, manifest, splits)
     assert np.array_equal(found.inputs, scans[splits[0].validation])
@@ -53,7 +53,7 @@ def test_members_of_one_split_are_all_heard_on_what_chose_for_them(manifest: Man
     assert found.weights == 2
 
 
-def test_a_scan_is_never_judged_by_a_member_it_trained(manifest: Manifest, scans: np.ndarray) -> None:
+def test_scans_are_scored_by_members_they_did_not_train(manifest: Manifest, scans: np.ndarray) -> None:
     splits = splits_of(manifest, (0, 1), (0, 2))
     found = held_out(scans, manifest, splits)
     rows = np.union1d(splits[0].validation, splits[1].validation)
@@ -63,7 +63,7 @@ def test_a_scan_is_never_judged_by_a_member_it_trained(manifest: Manifest, scans
     assert not set(rows) & set(splits[0].test)
 
 
-def test_scans_that_trained_nobody_are_preferred_to_those_that_did(manifest: Manifest, scans: np.ndarray) -> None:
+def test_scans_that_trained_no_member_are_preferred(manifest: Manifest, scans: np.ndarray) -> None:
     # Fold 1 chose for the first and tests the second, which it did not train either.
     splits = splits_of(manifest, (0, 1), (1, 2))
     found = held_out(scans, manifest, splits)
@@ -71,33 +71,33 @@ def test_scans_that_trained_nobody_are_preferred_to_those_that_did(manifest: Man
     assert found.weights == 2
 
 
-def test_what_is_heard_is_the_mean_of_those_that_may_judge(
+def test_average_is_over_eligible_members(
     graphs: tuple[Path, Path, Path], manifest: Manifest, scans: np.ndarray
 ) -> None:
     splits = splits_of(manifest, (0, 1), (0, 2))
     found = held_out(scans, manifest, splits)
     one, other = (OnnxEngine(path).run(found.inputs).logits for path in graphs[:2])
-    heard = found.average(score_members(graphs[2], found.inputs))
-    assert heard == pytest.approx(np.where(found.eligible[:, :1], one, other), abs=1e-5)
+    average = found.average(score_members(graphs[2], found.inputs))
+    assert average == pytest.approx(np.where(found.eligible[:, :1], one, other), abs=1e-5)
 
 
-def test_where_all_may_judge_the_ensemble_itself_is_heard(graphs: tuple[Path, Path, Path], scans: np.ndarray) -> None:
+def test_average_of_all_members_is_the_ensemble(graphs: tuple[Path, Path, Path], scans: np.ndarray) -> None:
     everyone = HeldOutData(scans, np.zeros(len(scans), int), np.arange(len(scans)), np.ones((len(scans), 2), bool))
     assert everyone.average(score_members(graphs[2], scans)) == pytest.approx(
         OnnxEngine(graphs[2]).run(scans).logits, abs=1e-5
     )
 
 
-def test_a_class_that_chose_nothing_is_one_line(manifest: Manifest, scans: np.ndarray) -> None:
+def test_class_without_validation_scans_raises(manifest: Manifest, scans: np.ndarray) -> None:
     splits = splits_of(manifest, (0, 1))
     glioma = manifest.labels.index("glioma")
     poor = splits[0].validation[manifest.label_indices[splits[0].validation] != glioma]
-    division = SplitAssignment(manifest, Split(Protocol.CLEAN, splits[0].train, poor, splits[0].test, 0))
+    assignment = SplitAssignment(manifest, Split(Protocol.CLEAN, splits[0].train, poor, splits[0].test, 0))
     with pytest.raises(DatasetError, match="validation scans lack a class"):
-        held_out_scans(scans, division, splits)
+        held_out_scans(scans, assignment, splits)
 
 
-def test_a_packed_graph_is_held_to_its_members(graphs: tuple[Path, Path, Path], scans: np.ndarray) -> None:
+def test_packed_graph_that_differs_raises(graphs: tuple[Path, Path, Path], scans: np.ndarray) -> None:
     one, other, packed = graphs
     found = compare_graphs(packed, [one, other], scans)
     assert found.n == min(len(scans), 200)
@@ -107,18 +107,18 @@ def test_a_packed_graph_is_held_to_its_members(graphs: tuple[Path, Path, Path], 
         compare_graphs(packed, [one, one], scans)
 
 
-def test_a_network_alone_tells_no_members(
+def test_single_network_has_no_member_logits(
     graphs: tuple[Path, Path, Path], manifest: Manifest, scans: np.ndarray
 ) -> None:
     found = held_out(scans, manifest, splits_of(manifest, (0, 1), (0, 2)))
-    with pytest.raises(ParityError, match="must tell its members' logits"):
+    with pytest.raises(ParityError, match="must return its members' logits"):
         found.average(score_members(graphs[0], found.inputs))
 
 
-def test_a_folder_must_tell_every_class(manifest: Manifest, tmp_path: Path) -> None:
+def test_folder_without_a_class_raises(manifest: Manifest, tmp_path: Path) -> None:
     write_phantoms(tmp_path, patients_per_class=4, slices=2, seed=78)
     for folder in [path for path in tmp_path.rglob("*") if path.is_dir() and path.name == "glioma"]:
         shutil.rmtree(folder)
-    division = SplitAssignment(manifest, make_split(manifest, Protocol.CLEAN))
+    assignment = SplitAssignment(manifest, make_split(manifest, Protocol.CLEAN))
     with pytest.raises(DatasetError, match="glioma"):
-        folder_scans(tmp_path, division, Recipe(size=SIZE), 2, tmp_path / "cache")
+        folder_scans(tmp_path, assignment, Recipe(size=SIZE), 2, tmp_path / "cache")

@@ -25,7 +25,7 @@ def drawn_scans() -> OutlinedScans:
     return OutlinedScans(inputs, np.packbits(outlines, axis=-1), labels, HEALTHY, np.array([0, 1, 3, 4]))
 
 
-def test_plain_pictures_are_the_scans_with_one_channel() -> None:
+def test_plain_images_are_the_scans_with_one_channel() -> None:
     scans = drawn_scans()
     plain = TrainingPictures.plain(scans.inputs, scans.labels, scans.train)
     assert len(plain) == 6
@@ -33,7 +33,7 @@ def test_plain_pictures_are_the_scans_with_one_channel() -> None:
     assert plain.batch(np.array([1])).shape == (1, SIZE, SIZE, 1)
 
 
-def test_counterfactual_pictures_follow_the_scans_and_train(tmp_path: Path) -> None:
+def test_counterfactual_images_follow_the_scans_and_train(tmp_path: Path) -> None:
     scans = drawn_scans()
     found = add_counterfactuals(scans, LesionConfig(patches=0.9), 1, tmp_path, silent)
     extra = len(found) - 6
@@ -48,16 +48,14 @@ def test_counterfactual_pictures_follow_the_scans_and_train(tmp_path: Path) -> N
     assert not found.outlines[healthy].any()
 
 
-def test_a_tumour_without_an_outline_is_not_supervised_by_position(tmp_path: Path) -> None:
+def test_tumour_without_mask_is_not_supervised_by_position(tmp_path: Path) -> None:
     scans = drawn_scans()
     scans.outlines[1] = 0
     found = add_counterfactuals(scans, LesionConfig(twins=False, patches=0.0), 1, tmp_path, silent)
     assert found.known.tolist() == [True, False, True, True, True, True]
 
 
-def test_what_was_made_is_read_from_the_cache_and_depends_on_the_settings(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cache_depends_on_the_settings(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     scans, settings = drawn_scans(), LesionConfig(patches=0.9)
     first = add_counterfactuals(scans, settings, 1, tmp_path, silent)
     other = add_counterfactuals(scans, settings, 2, tmp_path, silent)

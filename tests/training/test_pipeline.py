@@ -29,7 +29,7 @@ PLAN = NetworkConfig(size=SIZE, weights=None)
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let a few layers stand in for the backbone."""
+    """Replace the backbone by a few layers."""
     monkeypatch.setattr(pipeline, "build", small_network)
 
 
@@ -49,7 +49,7 @@ def rename(root: Path, name: str) -> None:
 
 
 @pytest.mark.usefixtures("small")
-def test_training_leaves_a_bundle_a_history_and_logs_and_nothing_unfinished(project: Path) -> None:
+def test_training_writes_bundle_history_and_logs(project: Path) -> None:
     trained = train_in(project)
     assert Predictor.open(project / "models" / "bundle").bundle.info.digest == trained.bundle.info.digest
     for name in (
@@ -64,13 +64,13 @@ def test_training_leaves_a_bundle_a_history_and_logs_and_nothing_unfinished(proj
 
 
 @pytest.mark.usefixtures("small")
-def test_logs_can_be_left_out(project: Path) -> None:
+def test_logs_are_optional(project: Path) -> None:
     train_in(project, "log.csv=false", "log.tensorboard=false", "train.quick.epochs=0")
     assert not (project / "logs").exists()
 
 
 @pytest.mark.usefixtures("small")
-def test_test_scans_change_nothing(project: Path, tmp_path: Path) -> None:
+def test_test_scans_do_not_affect_training(project: Path, tmp_path: Path) -> None:
     other = copy_project(project, tmp_path / "other")
     manifest = Manifest.read(other / "data")
     test_labels = [record.label for record in manifest.records if record.fold == 0]
@@ -85,9 +85,7 @@ def test_test_scans_change_nothing(project: Path, tmp_path: Path) -> None:
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(("recipe", "step"), [("quick", "training the tail"), ("full", "training the all")])
-def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
-    project: Path, tmp_path: Path, recipe: str, step: str
-) -> None:
+def test_interrupted_run_gives_the_same_weights(project: Path, tmp_path: Path, recipe: str, step: str) -> None:
     other, word = copy_project(project, tmp_path / "other"), f"train.recipe={recipe}"
     whole = train_in(other, word)
     with pytest.raises(StoppedError):
@@ -100,7 +98,7 @@ def test_an_interrupted_run_ends_with_the_very_weights_of_an_uninterrupted_one(
 
 
 @pytest.mark.slow
-def test_the_real_backbone_too_goes_on_where_it_was_interrupted(project: Path, tmp_path: Path) -> None:
+def test_interrupted_run_of_the_real_backbone_gives_the_same_weights(project: Path, tmp_path: Path) -> None:
     other, words = copy_project(project, tmp_path / "other"), ("train.quick.views=0", "train.quick.head_epochs=1")
     whole = train_in(other, *words)
     with pytest.raises(StoppedError):
@@ -111,7 +109,7 @@ def test_the_real_backbone_too_goes_on_where_it_was_interrupted(project: Path, t
 
 
 @pytest.mark.usefixtures("small")
-def test_a_graph_that_disagrees_leaves_no_bundle(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_parity_error_writes_no_bundle(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def export_another(network: Network, path: Path) -> None:
         head = network.model.get_layer(HEAD)
         kernel, bias = head.get_weights()
@@ -127,13 +125,13 @@ def test_a_graph_that_disagrees_leaves_no_bundle(project: Path, monkeypatch: pyt
 
 
 @pytest.mark.usefixtures("small")
-def test_a_stage_that_ended_early_is_told(project: Path) -> None:
+def test_note_on_early_stopping(project: Path) -> None:
     notes = train_in(project, "train.quick.minutes=0.0000001").notes
     assert any("trained 1 of 2 epochs" in note for note in notes)
 
 
 @pytest.mark.usefixtures("small")
-def test_our_own_weights_are_refused_on_the_set_that_trained_them(project: Path) -> None:
+def test_shipped_weights_raise_on_their_training_set(project: Path) -> None:
     rename(project, "nickparvar")
     with pytest.raises(LeakError, match="shipped"):
         train_in(project, "model.weights=shipped")
@@ -141,12 +139,12 @@ def test_our_own_weights_are_refused_on_the_set_that_trained_them(project: Path)
 
 
 @pytest.mark.usefixtures("small")
-def test_our_own_weights_are_welcome_on_other_sets(project: Path) -> None:
+def test_shipped_weights_work_on_other_sets(project: Path) -> None:
     assert train_in(project, "model.weights=shipped", "train.quick.epochs=0").bundle.info.warnings == ("phantom",)
 
 
 @pytest.mark.usefixtures("small")
-def test_a_leaky_split_is_refused_and_marked_where_it_was_accepted(project: Path) -> None:
+def test_leaky_split_raises_or_is_marked(project: Path) -> None:
     words = ("data.protocol=official", "train.quick.epochs=0")
     with pytest.raises(LeakError, match="--accept-leaks"):
         train_in(project, *words)
@@ -154,7 +152,7 @@ def test_a_leaky_split_is_refused_and_marked_where_it_was_accepted(project: Path
     assert train_in(project, *words, accept_leaks=True).bundle.info.warnings == ("phantom", "leaky")
 
 
-def test_without_a_prepared_set_the_remedy_is_named(tmp_path: Path) -> None:
+def test_missing_set_names_the_command_to_run(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="run brainslice prepare"):
         train_in(tmp_path)
     assert list(tmp_path.iterdir()) == []
@@ -168,15 +166,13 @@ def test_without_a_prepared_set_the_remedy_is_named(tmp_path: Path) -> None:
         ("data.test_fold=3", UsageError, "test fold"),
     ],
 )
-def test_a_setting_that_cannot_be_meant_is_refused_before_anything_is_written(
-    project: Path, word: str, error: type[Exception], said: str
-) -> None:
+def test_invalid_setting_raises_before_writing(project: Path, word: str, error: type[Exception], said: str) -> None:
     with pytest.raises(error, match=said):
         train_in(project, word)
     assert not (project / "models").exists()
 
 
-def test_every_word_for_first_weights_means_something(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+def test_every_name_of_weights_is_valid(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
     asked = []
     monkeypatch.setattr(pipeline, "build", lambda plan: asked.append(plan.weights) or small_network(plan))
     manifest = Manifest.read(prepared / "data")
@@ -186,7 +182,7 @@ def test_every_word_for_first_weights_means_something(monkeypatch: pytest.Monkey
     assert asked == ["imagenet", None, pipeline.SHIPPED_WEIGHTS, Path("folder/own.h5")]
 
 
-def test_half_precision_is_for_the_full_recipe_alone(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
+def test_mixed_precision_is_for_the_full_recipe_only(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
     asked = []
     monkeypatch.setattr(pipeline, "build", lambda plan: asked.append(plan.precision) or small_network(plan))
     for recipe in ("quick", "full"):

@@ -13,7 +13,7 @@ from brainslice.training.task import TrainingTask
 MakeTask = Callable[..., TrainingTask]
 
 
-def test_the_same_task_has_the_same_fingerprint_wherever_it_lies(make_task: MakeTask) -> None:
+def test_fingerprint_does_not_depend_on_paths(make_task: MakeTask) -> None:
     one, other = make_task(), replace(make_task(name="two"), cache=Path("elsewhere"))
     assert one.fingerprint() == other.fingerprint()
 
@@ -37,23 +37,23 @@ def test_scans_labels_split_and_first_weights_change_the_fingerprint(make_task: 
     assert len({changed.fingerprint() for changed in (task, *others)}) == 5
 
 
-def test_without_augmentation_nothing_is_mixed_or_moved(make_task: MakeTask) -> None:
+def test_no_mixup_without_augmentation(make_task: MakeTask) -> None:
     task = make_task("augment.enabled=false")
     plan = task.augmentation_config
     assert task.shuffle.mixing is None
     assert not any((plan.flip, plan.rotation, plan.zoom, plan.translation, plan.brightness, plan.contrast))
 
 
-def test_degrees_become_turns(make_task: MakeTask) -> None:
+def test_rotation_is_in_turns(make_task: MakeTask) -> None:
     assert make_task("augment.rotation_degrees=36").augmentation_config.rotation == pytest.approx(0.1)
 
 
-def test_mixing_is_as_configured(make_task: MakeTask) -> None:
+def test_mixup_settings(make_task: MakeTask) -> None:
     assert make_task("augment.mixup=true", "augment.mixup_alpha=0.4").shuffle.mixing == (0.4, 0.2)
     assert make_task("augment.mixup=false").shuffle.mixing is None
 
 
-def test_the_lesson_is_of_the_training_scans_alone(make_task: MakeTask) -> None:
+def test_training_data_are_of_the_training_scans(make_task: MakeTask) -> None:
     task = make_task()
     lesson = task.training_data()
     np.testing.assert_array_equal(lesson.rows, task.split.train)
@@ -62,7 +62,7 @@ def test_the_lesson_is_of_the_training_scans_alone(make_task: MakeTask) -> None:
     assert np.ptp(make_task("train.class_weights=false").training_data().weights) == 0
 
 
-def test_a_stage_averages_and_stops_early_only_where_told(make_task: MakeTask) -> None:
+def test_ema_and_early_stopping_are_optional(make_task: MakeTask) -> None:
     on = make_task("train.ema=true", "train.early_stopping_patience=3").stage("head", 5, 0.1, 2.0)
     assert (on.name, on.epochs, on.lr, on.ema_momentum, on.patience, on.minutes) == ("head", 5, 0.1, 0.99, 3, 2.0)
     off = make_task("train.early_stopping=false").stage("all", 1, 0.1)

@@ -73,7 +73,11 @@ def find_threshold(
         LeakError: The folder holds test scans of the bundle.
     """
     require_extra("train", "threshold search", "sklearn", "scipy", "matplotlib")
-    from brainslice.evaluation.operating_points import OperatingPointRequest, curve_of, find_operating_point
+    from brainslice.evaluation.operating_points import (
+        OperatingPointRequest,
+        find_operating_point,
+        tuning_decision_curve,
+    )
     from brainslice.evaluation.tuning_data import folder_scans, validation_scans
     from brainslice.inference.predictor import Predictor
     from brainslice.report.figures.decision_curve import write_operating_points
@@ -92,10 +96,10 @@ def find_threshold(
         scans = folder_scans(Path(data), places, predictor, chosen.seed, progress)
     # All points are found before one is stored: a failing request leaves the bundle unchanged.
     found = tuple(find_operating_point(request, scans) for request in requests)
-    curve = curve_of(scans, requests[0].prevalence)
+    curve = tuning_decision_curve(scans, requests[0].prevalence)
     kept = _store(predictor.bundle, found, scans) if save else predictor.bundle
     reports = places.reports / "operating_points"
-    write_operating_points(found, curve, scans.shown_words, kept.info.warnings, reports)
+    write_operating_points(found, curve, scans.reported_description, kept.info.warnings, reports)
     return ThresholdSearch(found, scans, kept, save, reports)
 
 

@@ -1,4 +1,4 @@
-"""What the members of an ensemble have seen between them, and what averaging them gains on scans none has seen."""
+"""Scans that no member of an ensemble was trained on, and the gain of the ensemble over its members."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
 
 @dataclass(frozen=True, slots=True)
 class EnsembleGain:
-    """How much better an ensemble does than its members do on the average.
+    """A metric of an ensemble beside the same metric of its members.
 
     Attributes:
         name: ``accuracy``, or ``nll`` for the mean negative log-likelihood of the true class.
-        members: The score of each member by itself, with its own temperature.
-        ensemble: The ensemble's.
-        difference: The ensemble's less the members' mean.
-        interval: Of the difference, by groups drawn again; None where all draws agree.
+        members: Each member's score, with its own temperature.
+        ensemble: The ensemble's score.
+        difference: The ensemble's score less the members' mean.
+        interval: Bootstrap interval of the difference, by group; None where all resamples agree.
     """
 
     name: str
@@ -41,7 +41,7 @@ class EnsembleGain:
     interval: Interval | None
 
     def to_json(self) -> dict[str, Any]:
-        """Write everything in plain types."""
+        """Return the scores as JSON types."""
         return {
             "members": list(self.members),
             "ensemble": self.ensemble,
@@ -51,30 +51,23 @@ class EnsembleGain:
 
 
 def member_split(folder: Path, digest: str, manifest: Manifest) -> Split:
-    """Find out which scans a bundle was trained on.
-
-    Args:
-        folder: The bundle, for the message.
-        digest: What it says of its split.
-        manifest: The set it was trained on.
+    """Find the split a bundle was trained for.
 
     Raises:
-        DatasetError: No split of this set is the one it was trained for.
+        DatasetError: No split of this set has that digest.
     """
     split = find_split(manifest, digest)
     if split is None:
-        fault = f"no split of the set prepared in {manifest.root} is the one a network here was trained for"
-        msg = f"{folder}: {fault}, so nobody can tell which scans it knows; train it again on this set"
+        msg = (
+            f"{folder}: no split of the set prepared in {manifest.root} is the one a network here was trained for, so "
+            "its training scans are unknown; train it again on this set"
+        )
         raise DatasetError(msg)
     return split
 
 
 def joint_split(bundle: ModelBundle, manifest: Manifest) -> Split:
-    """Find the scans that no member of an ensemble was trained on or chosen by.
-
-    Args:
-        bundle: The ensemble.
-        manifest: The prepared set.
+    """Find the scans that neither trained nor validated any member of an ensemble.
 
     Raises:
         DatasetError: It was made of networks trained on another set.
@@ -84,8 +77,8 @@ def joint_split(bundle: ModelBundle, manifest: Manifest) -> Split:
     split = join_splits(manifest, [member_split(bundle.folder, each.split_digest, manifest) for each in members])
     if not len(split.test):
         msg = (
-            f"{bundle.folder}: every scan of {manifest.name} trained or chose for some member, so nothing is left to "
-            "test on; make an ensemble whose members keep one fold (brainslice ensemble without bundles)"
+            f"{bundle.folder}: every scan of {manifest.name} trained or validated some member, so no scan is left to "
+            "test on; make an ensemble whose members share a test fold (brainslice ensemble without bundles)"
         )
         raise LeakError(msg)
     return split
@@ -94,38 +87,29 @@ def joint_split(bundle: ModelBundle, manifest: Manifest) -> Split:
 def measure_gains(
     scored: ScoredSet, member_logits: MemberLogits, temperatures: Sequence[float], seed: int
 ) -> tuple[EnsembleGain, ...]:
-    """Compare an ensemble with its members on the same scans.
-
-    Args:
-        scored: The ensemble's probabilities beside the truth.
-        member_logits: What each member said of the same scans ``(n, m, k)``.
-        temperatures: Each member's own.
-        seed: The seed of the bootstrap.
+    """Compare an ensemble with its members, by their logits ``(n, m, k)`` and temperatures, on the same scans.
 
     Returns:
-        The gain in accuracy and in negative log-likelihood, the latter better where it is below 0.
+        The gain in accuracy, and in negative log-likelihood, where lower is better.
     """
-    alone = [Temperature(value).probabilities(member_logits[:, place]) for place, value in enumerate(temperatures)]
+    probabilities = [Temperature(value).probabilities(member_logits[:, m]) for m, value in enumerate(temperatures)]
     draws = resample(scored.groups, seed)
     gains = []
-    for name, measure in (("accuracy", _right), ("nll", _surprise)):
-        together = measure(scored.probabilities, scored.labels)
-        each = np.column_stack([measure(own, scored.labels) for own in alone])
-        gap = together - each.mean(axis=1)
-        interval = clustered_bootstrap(_mean, np.column_stack([gap, np.ones(len(gap))]), draws)
-        means = tuple(each.mean(axis=0).tolist())
-        gains.append(EnsembleGain(name, means, float(together.mean()), float(gap.mean()), interval))
+    for name, metric in (("accuracy", _correct), ("nll", _log_loss)):
+        ensemble = metric(scored.probabilities, scored.labels)
+        members = np.column_stack([metric(each, scored.labels) for each in probabilities])
+        difference = ensemble - members.mean(axis=1)
+        parts = np.column_stack([difference, np.ones(len(difference))])
+        interval = clustered_bootstrap(lambda sums: sums[:, 0] / sums[:, 1], parts, draws)
+        means = tuple(members.mean(axis=0).tolist())
+        gains.append(EnsembleGain(name, means, float(ensemble.mean()), float(difference.mean()), interval))
     return tuple(gains)
 
 
-def _mean(sums: Float64[np.ndarray, "draws 2"]) -> Float64[np.ndarray, " draws"]:
-    return np.asarray(sums[:, 0] / sums[:, 1])
-
-
-def _right(probabilities: Probabilities, labels: Labels) -> Float64[np.ndarray, " n"]:
+def _correct(probabilities: Probabilities, labels: Labels) -> Float64[np.ndarray, " n"]:
     return np.asarray(probabilities.argmax(axis=1) == labels, np.float64)
 
 
-def _surprise(probabilities: Probabilities, labels: Labels) -> Float64[np.ndarray, " n"]:
+def _log_loss(probabilities: Probabilities, labels: Labels) -> Float64[np.ndarray, " n"]:
     true = probabilities[np.arange(len(labels)), labels]
     return np.asarray(-np.log(np.maximum(true, np.finfo(np.float64).tiny)))

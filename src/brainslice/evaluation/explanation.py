@@ -1,4 +1,4 @@
-"""Heat maps of some test scans, and how much of the heat lies on the tumour where its outline is known."""
+"""Heat map overlays of test scans, and the share of heat inside tumour masks."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from brainslice.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True)
 class MaskShare:
-    """How much of the heat for the true class lies on the tumour, over the test scans whose outline is known.
+    """Share of the true class's heat inside the tumour mask, over the test scans that have a mask.
 
     Attributes:
-        share: Mean share of the heat inside the outline, 0 to 1.
-        area: Mean share of the picture inside the outline: what heat spread evenly would reach.
-        interval: Of ``share``, by groups drawn again.
-        n: Scans with a known outline.
+        share: Mean share of the heat inside the mask, 0 to 1.
+        area: Mean share of the image inside the mask: the value for a uniform heat map.
+        interval: Bootstrap interval of ``share``, by group.
+        n: Scans with a mask.
         groups: Groups they come from.
     """
 
@@ -38,7 +38,7 @@ class MaskShare:
     groups: int
 
     def to_json(self) -> dict[str, Any]:
-        """Write everything in plain types."""
+        """Return the shares as JSON types."""
         return {
             "share_on_mask": self.share,
             "mask_area": self.area,
@@ -50,67 +50,61 @@ class MaskShare:
 
 @dataclass(frozen=True, slots=True)
 class Explained:
-    """What was drawn and measured of the heat maps.
+    """Results of the explanation of a test set.
 
     Attributes:
-        overlays: File names of the overlays drawn.
-        on_mask: The heat on known tumours; None where no outline is known.
+        overlays: File names of the overlays.
+        on_mask: Share of heat inside masks; None where no scan has a mask.
     """
 
     overlays: tuple[str, ...]
     on_mask: MaskShare | None
 
 
-def explain(judged: ScoredTestSet, folder: Path, overlays: int, progress: Progress = silent) -> Explained:
-    """Draw overlays of some test scans, as many of each class, and measure the heat on known tumours.
-
-    Args:
-        judged: A bundle and the test scans it met.
-        folder: Where the overlays go; those of an earlier evaluation are replaced.
-        overlays: How many to draw.
-        progress: Hears how far it is.
-    """
+def explain(test_set: ScoredTestSet, folder: Path, overlays: int, progress: Progress = silent) -> Explained:
+    """Draw overlays of some test scans, balanced over classes, and measure the heat inside tumour masks."""
     names = []
     with atomic_folder(folder) as staging:
-        for number, place in enumerate(_examples(judged, overlays)):
-            record = judged.manifest.records[judged.split.test[place]]
-            answer = judged.predictor.predict(judged.manifest.root / record.path)
+        for number, index in enumerate(_examples(test_set, overlays)):
+            record = test_set.manifest.records[test_set.split.test[index]]
+            answer = test_set.predictor.predict(test_set.manifest.root / record.path)
             name = f"{number + 1:02d}_true_{record.label}_said_{answer.most_probable_class}.png"
             save_overlay(answer, staging / name)
             names.append(name)
-    return Explained(tuple(names), _measure(judged, progress))
+    return Explained(tuple(names), _mask_share(test_set, progress))
 
 
-def _examples(judged: ScoredTestSet, count: int) -> Int[np.ndarray, " m"]:
-    """Choose test scans by turns from every class, spread evenly over each; never by how well they look."""
-    labels = judged.scored.labels
+def _examples(test_set: ScoredTestSet, count: int) -> Int[np.ndarray, " m"]:
+    """Choose test scans alternately from every class, evenly spaced within each."""
+    labels = test_set.scored.labels
     members = [np.flatnonzero(labels == label) for label in np.unique(labels)]
-    turns = [(turn, place) for place, own in enumerate(members) for turn in range(len(own))]
-    taken = sorted(turns)[:count]
-    wanted = [sum(place == other for _, other in taken) for place in range(len(members))]
-    spread = [own[np.linspace(0, len(own) - 1, share).astype(int)] for own, share in zip(members, wanted, strict=True)]
-    return np.array([spread[place][turn] for turn, place in taken], int)
+    chosen = sorted((rank, label) for label, own in enumerate(members) for rank in range(len(own)))[:count]
+    counts = np.bincount([label for _, label in chosen], minlength=len(members))
+    spaced = [
+        own[np.linspace(0, len(own) - 1, number).astype(int)] for own, number in zip(members, counts, strict=True)
+    ]
+    return np.array([spaced[label][rank] for rank, label in chosen], int)
 
 
-def _measure(judged: ScoredTestSet, progress: Progress) -> MaskShare | None:
-    info = judged.predictor.bundle.info
+def _mask_share(test_set: ScoredTestSet, progress: Progress) -> MaskShare | None:
+    info = test_set.predictor.bundle.info
     rows, shares, areas = [], [], []
-    for place, scan in enumerate(judged.split.test):
-        record = judged.manifest.records[scan]
-        mask = tumour_mask(judged.manifest, record, judged.predictor.recipe)
-        progress("measuring heat on tumours", place + 1, len(judged.split.test))
+    for index, scan in enumerate(test_set.split.test):
+        record = test_set.manifest.records[scan]
+        mask = tumour_mask(test_set.manifest, record, test_set.predictor.recipe)
+        progress("measuring heat on tumours", index + 1, len(test_set.split.test))
         if mask is None or not mask.any():
             continue
-        evidence = positive_class_maps(judged.output.class_maps[place], info.class_map_bias)
-        heat = upsample(evidence[..., judged.scored.labels[place]], *mask.shape)
+        class_maps = positive_class_maps(test_set.output.class_maps[index], info.class_map_bias)
+        heat = upsample(class_maps[..., test_set.scored.labels[index]], *mask.shape)
         if heat.sum() > 0:
-            rows.append(place)
+            rows.append(index)
             shares.append(share_on_mask(heat, mask))
             areas.append(float(mask.mean()))
     if not rows:
         return None
-    groups = judged.scored.groups[rows]
+    groups = test_set.scored.groups[rows]
     parts = np.column_stack([shares, np.ones(len(shares))])
-    draws = resample(groups, judged.evaluation.settings.seed)
+    draws = resample(groups, test_set.evaluation.settings.seed)
     interval = clustered_bootstrap(lambda sums: sums[:, 0] / sums[:, 1], parts, draws)
     return MaskShare(float(np.mean(shares)), float(np.mean(areas)), interval, len(rows), len(np.unique(groups)))

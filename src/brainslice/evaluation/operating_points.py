@@ -1,4 +1,4 @@
-"""From tuning scans to operating points: a threshold, the rates counted at it, and what it is worth."""
+"""Find operating points on tuning scans: thresholds, their rates, and curves over all thresholds."""
 
 from __future__ import annotations
 
@@ -26,20 +26,20 @@ CURVE_FILE: Final = "operating_curve.json"
 """The bundle's file of rates over thresholds."""
 
 THRESHOLDS: Final = (0.0, 0.001, 0.002, 0.005, *(step / 100 for step in range(1, 100)), 0.995, 0.998, 0.999, 1.0)
-"""Where rates are counted for the curve."""
+"""Thresholds of the operating curve."""
 
-_LONGEST: Final = 200
+_MAX_DESCRIPTION: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
 class OperatingPointRequest:
-    """What an operating point is to be.
+    """A target to search an operating point for.
 
     Attributes:
-        goal: What its threshold is to reach.
-        name: What it is called; after its goal where None.
-        assurance: The guarantee asked for; None asks for none.
-        prevalence: The share of tumours that costs and predictive values are weighed at; None states none.
+        goal: The target of its threshold.
+        name: Its name; None names it after its goal.
+        assurance: The guarantee; None for none.
+        prevalence: Share of tumours for costs and predictive values; None leaves those out.
     """
 
     goal: Target
@@ -50,13 +50,13 @@ class OperatingPointRequest:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPointResult:
-    """An operating point, and what is known of it beyond what a bundle stores.
+    """An operating point, and its rates on the tuning scans.
 
     Attributes:
-        point: What the bundle stores.
-        sensitivity: Share of tumours called so among the tuning scans.
-        specificity: Share of healthy scans called so among them.
-        values: Predictive values at the stated prevalence; None where none was stated.
+        point: As stored in the bundle.
+        sensitivity: On the tuning scans.
+        specificity: On the tuning scans.
+        values: Predictive values at the given prevalence; None without one.
     """
 
     point: OperatingPoint
@@ -65,7 +65,7 @@ class OperatingPointResult:
     values: PredictiveValues | None
 
     def to_json(self) -> dict[str, Any]:
-        """Write everything in plain types."""
+        """Return the point as JSON types."""
         return {
             **asdict(self.point),
             "on_tuning_scans": {"sensitivity": asdict(self.sensitivity), "specificity": asdict(self.specificity)},
@@ -73,104 +73,101 @@ class OperatingPointResult:
         }
 
 
-def find_operating_point(wish: OperatingPointRequest, scans: TuningScans) -> OperatingPointResult:
-    """Choose a threshold on tuning scans and count rates on held-out scans, or on the same where there are none.
-
-    Args:
-        wish: What it is to be.
-        scans: The scans that choose, and those that are reported on.
+def find_operating_point(request: OperatingPointRequest, scans: TuningScans) -> OperatingPointResult:
+    """Choose a threshold on tuning scans and measure its rates on held-out scans, or on the same where there are none.
 
     Raises:
-        CalibrationError: The goal cannot be reached or not be promised on these scans.
-        UsageError: The name or the prevalence cannot be meant.
+        CalibrationError: The goal cannot be reached or not be guaranteed on these scans.
+        UsageError: The name or the prevalence is invalid.
     """
-    goal, tuning = wish.goal, scans.tuning
-    cut = _cut(wish, scans)
-    measured = scans.shown
-    sensitivity, specificity = rates_at(measured, cut.threshold)
-    weighed = None if goal.criterion in TARGETS or goal.value is None else wish.prevalence or tuning.prevalence
+    goal, tuning = request.goal, scans.tuning
+    selected = _select_threshold(request, scans)
+    measured = scans.reported
+    sensitivity, specificity = rates_at(measured, selected.threshold)
+    prevalence = None if goal.criterion in TARGETS or goal.value is None else request.prevalence or tuning.prevalence
     point = OperatingPoint(
-        name=wish.name or goal.name + ("-guaranteed" if cut.guarantee else ""),
-        threshold=cut.threshold,
+        name=request.name or goal.name + ("-guaranteed" if selected.guarantee else ""),
+        threshold=selected.threshold,
         criterion=goal.criterion,
         value=goal.value,
-        prevalence=weighed,
-        promise=goal.description + _words(cut),
+        prevalence=prevalence,
+        promise=goal.description + _guarantee_text(selected),
         sensitivity=sensitivity,
         specificity=specificity,
         n=len(measured.scores),
         groups=len(np.unique(measured.groups)),
         measured_on=MeasuredOn.TUNING if scans.held_out is None else MeasuredOn.HELD_OUT,
-        tuned_on=scans.words,
-        guarantee=cut.guarantee,
+        tuned_on=scans.description,
+        guarantee=selected.guarantee,
     )
-    return OperatingPointResult(point, *rates_at(tuning, cut.threshold), _values(wish, measured, cut.threshold))
+    values = _predictive_values(request.prevalence, measured, selected.threshold)
+    return OperatingPointResult(point, *rates_at(tuning, selected.threshold), values)
 
 
 def rates_at(scored: TumourScores, threshold: float, level: float = LEVEL) -> tuple[MeasuredRate, MeasuredRate]:
-    """Count sensitivity and specificity at a threshold, each with its exact interval."""
-    right = (scored.scores >= threshold) == scored.tumour
-    found, cleared = (_rate(right[kind], scored.groups[kind], level) for kind in (scored.tumour, ~scored.tumour))
-    return found, cleared
+    """Measure sensitivity and specificity at a threshold, each with its exact interval."""
+    correct = (scored.scores >= threshold) == scored.tumour
+    tumour, healthy = scored.tumour, ~scored.tumour
+    return _rate(correct[tumour], scored.groups[tumour], level), _rate(correct[healthy], scored.groups[healthy], level)
 
 
 def operating_curve(scans: TuningScans) -> dict[str, Any]:
-    """Count sensitivity and specificity at every hundredth, and finer near the ends, as a bundle's file holds them."""
-    shown = scans.shown
-    points = [(threshold, *rates_at(shown, threshold)) for threshold in THRESHOLDS]
+    """Measure sensitivity and specificity at every threshold of the curve, for the bundle's file."""
+    scored = scans.reported
+    points = [(threshold, *rates_at(scored, threshold)) for threshold in THRESHOLDS]
     return {
-        "measured_on": scans.shown_words[:_LONGEST],
-        "tumours": int(shown.tumour.sum()),
-        "healthy": int((~shown.tumour).sum()),
-        "groups": len(np.unique(shown.groups)),
+        "measured_on": scans.reported_description[:_MAX_DESCRIPTION],
+        "tumours": int(scored.tumour.sum()),
+        "healthy": int((~scored.tumour).sum()),
+        "groups": len(np.unique(scored.groups)),
         "level": LEVEL,
         "points": [
-            {"threshold": threshold, "sensitivity": _ends(found), "specificity": _ends(cleared)}
-            for threshold, found, cleared in points
+            {"threshold": threshold, "sensitivity": _bounds(sensitivity), "specificity": _bounds(specificity)}
+            for threshold, sensitivity, specificity in points
         ],
     }
 
 
-def curve_of(scans: TuningScans, prevalence: float | None) -> DecisionCurve:
-    """Trace the decision curve on the held-out scans, or on the tuning scans where there are none."""
-    shown = scans.shown
-    return decision_curve(shown.tumour, shown.scores, shown.groups, prevalence)
+def tuning_decision_curve(scans: TuningScans, prevalence: float | None) -> DecisionCurve:
+    """Compute the decision curve on the held-out scans, or on the tuning scans where there are none."""
+    scored = scans.reported
+    return decision_curve(scored.tumour, scored.scores, scored.groups, prevalence)
 
 
-def _ends(rate: MeasuredRate) -> dict[str, float]:
+def _bounds(rate: MeasuredRate) -> dict[str, float]:
     return {"value": rate.value, "low": rate.low, "high": rate.high}
 
 
-def _cut(wish: OperatingPointRequest, scans: TuningScans) -> SelectedThreshold:
-    if wish.assurance is None:
-        return search_threshold(wish.goal, scans.tuning, wish.prevalence)
-    if not scans.promising:
+def _select_threshold(request: OperatingPointRequest, scans: TuningScans) -> SelectedThreshold:
+    if request.assurance is None:
+        return search_threshold(request.goal, scans.tuning, request.prevalence)
+    if not scans.allows_guarantee:
         msg = (
-            f"nothing can be promised on {scans.words}: relatives of these scans may have trained the model; give "
-            "scans it does not know with --data, or ask for no guarantee"
+            f"no guarantee can be given on {scans.description}: scans of the same groups may have trained the model; "
+            "give other scans with --data, or ask for no guarantee"
         )
         raise CalibrationError(msg)
-    return guaranteed_threshold(wish.goal, scans.tuning, wish.assurance)
+    return guaranteed_threshold(request.goal, scans.tuning, request.assurance)
 
 
-def _words(cut: SelectedThreshold) -> str:
-    if cut.guarantee is None:
-        return "; counted on the tuning scans, promised of no other"
-    given = cut.guarantee
+def _guarantee_text(selected: SelectedThreshold) -> str:
+    if selected.guarantee is None:
+        return "; measured on the tuning scans, not guaranteed for others"
+    given = selected.guarantee
     of = "a scan of a new patient" if given.unit is Unit.SCAN else "new patients of whom every scan must be right"
     like = f"if new ones are like the {given.units} groups counted"
     return f"; guaranteed with {given.confidence:.0%} probability for {of}, {like}"
 
 
-def _rate(right: np.ndarray, groups: np.ndarray, level: float) -> MeasuredRate:
-    bounds = exact_by_group(right, groups, level)
-    share = float(right.mean())
-    return MeasuredRate(share, bounds.low, bounds.high, level, len(right), len(np.unique(groups)), bounds.method)
+def _rate(correct: np.ndarray, groups: np.ndarray, level: float) -> MeasuredRate:
+    bounds = exact_by_group(correct, groups, level)
+    share = float(correct.mean())
+    return MeasuredRate(share, bounds.low, bounds.high, level, len(correct), len(np.unique(groups)), bounds.method)
 
 
-def _values(wish: OperatingPointRequest, measured: TumourScores, threshold: float) -> PredictiveValues | None:
-    if wish.prevalence is None:
+def _predictive_values(prevalence: float | None, measured: TumourScores, threshold: float) -> PredictiveValues | None:
+    if prevalence is None:
         return None
     rates = rates_at(measured, threshold, (1 + LEVEL) / 2)
     sensitivity, specificity = ((rate.value, Interval(rate.low, rate.high, rate.level, rate.method)) for rate in rates)
-    return predictive_values(sensitivity, specificity, wish.prevalence)
+    return predictive_values(sensitivity, specificity, prevalence)

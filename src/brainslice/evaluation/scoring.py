@@ -1,10 +1,14 @@
-"""A bundle meets its test scans, once more than before, and that is written down first."""
+"""Score a bundle on the test scans of its split, and log every such access."""
 
 from __future__ import annotations
 
+import datetime as dt
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from brainslice.arrays import InputBatch, Probabilities
 from brainslice.bundle.store import ModelBundle
@@ -15,11 +19,11 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Split
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
 from brainslice.decision.temperature import Temperature
+from brainslice.decision.worklist import doubt_scores
 from brainslice.errors import DatasetError
-from brainslice.evaluation.abstention import abstention_inputs
 from brainslice.evaluation.ensemble_gain import joint_split
 from brainslice.evaluation.source_controlled import score_mirror_twins, score_slices
-from brainslice.evaluation.test_access_log import AccessLog
+from brainslice.files import write_text
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.predictor import Predictor
 from brainslice.metrics.abstention import AbstentionInputs
@@ -32,18 +36,18 @@ from brainslice.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredTestSet:
-    """A bundle, the test scans it met, and what came of it.
+    """A bundle's outputs and metrics on its test scans.
 
     Attributes:
         manifest: The prepared set.
         split: Its part ``test`` was scored.
-        predictor: The one users call.
+        predictor: The same as for users' scans.
         output: Logits and class maps of the test scans, in the order of ``split.test``.
-        scored: The probabilities beside the truth.
-        abstention_inputs: What was said about each of them besides.
-        evaluation: Everything said about them.
+        scored: Probabilities and true classes.
+        abstention_inputs: Uncertainty, reasons for referral and prediction sets of each scan.
+        evaluation: All metrics.
         test_accesses: How often these test scans have been scored, this time included.
-        twins: Answers to mirror twins of the test scans; None where the set has no outlines.
+        twins: Scores of mirror twins of the test scans; None where the set has no outlines.
     """
 
     manifest: Manifest
@@ -58,65 +62,63 @@ class ScoredTestSet:
 
 
 def evaluate_test_set(
-    places: ProjectPaths,
+    paths: ProjectPaths,
     config: Config,
     progress: Progress = silent,
     *,
-    division: SplitAssignment | None = None,
+    assignment: SplitAssignment | None = None,
     bundle: Path | None = None,
     slices: Sequence[Path] = (),
 ) -> ScoredTestSet:
     """Score a project's bundle on the test scans of the split it was trained for.
 
     Args:
-        places: Where the project keeps what.
+        paths: The project's files and folders.
         config: The settings it was trained with.
-        progress: Hears how far it is.
-        division: Scans and split to score on instead; they lie where the prepared set does.
-        bundle: The bundle's folder; the project's own unless told.
+        progress: Called with the step and how far it is.
+        assignment: Manifest and split to score on; by default those of ``paths`` and ``config``.
+        bundle: The bundle's folder; by default the project's own.
         slices: Folders with ``slices.csv`` for the source-controlled test.
 
     Raises:
         BundleError: There is no bundle, or it was altered.
         DatasetError: The bundle was trained for another split or other scans than those prepared here.
-        LeakError: The bundle is an ensemble, and every scan has trained or chosen for one of its members.
+        LeakError: The bundle is an ensemble, and every scan trained or validated one of its members.
     """
-    manifest = Manifest.read(places.data) if division is None else division.manifest
-    predictor = Predictor.open(bundle or places.bundle)
-    split = _split(manifest, config, predictor.bundle) if division is None else division.split
-    _refuse_strangers(predictor.bundle, manifest, split)
-    opening = (split.digest, split.protocol.value, predictor.bundle.info.digest, len(split.test))
-    openings = AccessLog(places.test_access_log).record(*opening)
-    inputs = decode_scans(manifest, predictor.recipe, places.cache, progress)
-    seen = inputs[split.test]
-    output = predictor.score(seen, progress)
+    manifest = Manifest.read(paths.data) if assignment is None else assignment.manifest
+    predictor = Predictor.open(bundle or paths.bundle)
+    split = _split(manifest, config, predictor.bundle) if assignment is None else assignment.split
+    _check_provenance(predictor.bundle, manifest, split)
+    test_accesses = record_access(paths.test_access_log, split, predictor.bundle)
+    inputs = decode_scans(manifest, predictor.recipe, paths.cache, progress)
+    output = predictor.score(inputs[split.test], progress)
     scored = ScoredSet(
         labels=manifest.label_indices[split.test],
         groups=manifest.group_indices[split.test],
         probabilities=predictor.temperature.probabilities(output.logits),
         uncalibrated=Temperature(1.0).probabilities(output.logits),
-        baseline=_floor(manifest, split, places, config.seed, progress),
+        baseline=_baseline(manifest, split, paths, config.seed, progress),
     )
     info = predictor.bundle.info
-    terms = replace(
+    settings = replace(
         evaluation_settings(manifest, config),
         protocol=split.protocol.value,
         warnings=info.warnings,
         temperature=info.temperature,
         threshold=info.threshold,
     )
-    caution = abstention_inputs(predictor, output, seen)
-    twins = _score_twins(predictor, manifest, split, inputs, places.cache, progress)
+    abstention = _abstention_inputs(predictor, output, inputs[split.test])
+    twins = _score_twins(predictor, manifest, split, inputs, paths.cache, progress)
     controlled = (
         *([score_twins(twins)] if twins else []),
-        *(score_slices(each, predictor, progress) for each in slices),
+        *(score_slices(folder, predictor, progress) for folder in slices),
     )
-    evaluation = replace(evaluate(scored, terms, caution), source_controlled=controlled)
-    return ScoredTestSet(manifest, split, predictor, output, scored, caution, evaluation, openings, twins)
+    evaluation = replace(evaluate(scored, settings, abstention), source_controlled=controlled)
+    return ScoredTestSet(manifest, split, predictor, output, scored, abstention, evaluation, test_accesses, twins)
 
 
 def evaluation_settings(manifest: Manifest, config: Config) -> EvaluationSettings:
-    """Say on which terms models of this set are judged, before anything is known of the model."""
+    """Return the settings of an evaluation on a set, with defaults for what depends on the model."""
     return EvaluationSettings(
         label_set=manifest.labels,
         dataset=manifest.name,
@@ -132,25 +134,7 @@ def _split(manifest: Manifest, config: Config, bundle: ModelBundle) -> Split:
     return assign_split(manifest, config).split if bundle.info.ensemble is None else joint_split(bundle, manifest)
 
 
-def _score_twins(
-    predictor: Predictor, manifest: Manifest, split: Split, inputs: InputBatch, cache: Path, progress: Progress
-) -> ScoredTwins | None:
-    """Score mirror twins of the test scans, where the set has outlines; the places of shams do not depend on seeds."""
-    if manifest.masks is None:
-        return None
-    outlines = decode_outlines(manifest, predictor.recipe, cache, progress)
-    scans = OutlinedScans(inputs, outlines, manifest.label_indices, manifest.labels.healthy_index, split.test)
-    return score_mirror_twins(predictor, scans, manifest.group_indices, progress)
-
-
-def _floor(manifest: Manifest, split: Split, places: ProjectPaths, seed: int, progress: Progress) -> Probabilities:
-    """What a forest on grey levels, fitted on the same training scans, says of the test scans."""
-    grey = scan_statistics(manifest, places.cache, progress)
-    forest = fit_baseline(grey[split.train], manifest.label_indices[split.train], len(manifest.labels), seed)
-    return forest.probabilities(grey[split.test])
-
-
-def _refuse_strangers(bundle: ModelBundle, manifest: Manifest, split: Split) -> None:
+def _check_provenance(bundle: ModelBundle, manifest: Manifest, split: Split) -> None:
     provenance = bundle.info.provenance
     if provenance.manifest_digest != manifest.digest:
         fault = f"was trained on another set than the one prepared in {manifest.root}"
@@ -160,3 +144,67 @@ def _refuse_strangers(bundle: ModelBundle, manifest: Manifest, split: Split) -> 
         return
     msg = f"{bundle.folder}: {fault}; run brainslice train again with these settings"
     raise DatasetError(msg)
+
+
+def _abstention_inputs(predictor: Predictor, output: EngineOutput, inputs: InputBatch) -> AbstentionInputs:
+    """Apply the verdict rules to test scans as to users' scans."""
+    decisions = predictor.verdict_rules.decide(output, list(inputs), predictor.temperature, predictor.threshold)
+    probabilities = predictor.temperature.probabilities(output.logits)
+    sets, names = predictor.verdict_rules.conformal_sets, predictor.bundle.labels.names
+    members = np.array([[name in each.prediction_set for name in names] for each in decisions], dtype=bool)
+    ood_scores = [each.ood_score for each in decisions if each.ood_score is not None]
+    return AbstentionInputs(
+        uncertainty=doubt_scores(probabilities, np.array(ood_scores) if ood_scores else None),
+        reasons=tuple(tuple(reason.value for reason in each.reasons) for each in decisions),
+        prediction_sets=None if sets is None else members,
+        coverage=None if sets is None else sets.coverage,
+    )
+
+
+def _score_twins(
+    predictor: Predictor, manifest: Manifest, split: Split, inputs: InputBatch, cache: Path, progress: Progress
+) -> ScoredTwins | None:
+    """Score mirror twins of the test scans, where the set has outlines."""
+    if manifest.masks is None:
+        return None
+    outlines = decode_outlines(manifest, predictor.recipe, cache, progress)
+    scans = OutlinedScans(inputs, outlines, manifest.label_indices, manifest.labels.healthy_index, split.test)
+    return score_mirror_twins(predictor, scans, manifest.group_indices, progress)
+
+
+def _baseline(manifest: Manifest, split: Split, paths: ProjectPaths, seed: int, progress: Progress) -> Probabilities:
+    """Return the test probabilities of a random forest on grey levels, fitted on the same training scans."""
+    statistics = scan_statistics(manifest, paths.cache, progress)
+    forest = fit_baseline(statistics[split.train], manifest.label_indices[split.train], len(manifest.labels), seed)
+    return forest.probabilities(statistics[split.test])
+
+
+def record_access(log: Path, split: Split, bundle: ModelBundle) -> int:
+    """Add an entry to the log of test set accesses, before the scans are scored.
+
+    Args:
+        log: A file with one JSON object a line; it need not exist.
+        split: The split whose test scans are scored.
+        bundle: The model.
+
+    Returns:
+        How often this split's test scans have been scored, this time included.
+
+    Raises:
+        DatasetError: The file is damaged.
+    """
+    text = log.read_text(encoding="utf-8") if log.exists() else ""
+    try:
+        digests = [json.loads(line)["split"] for line in text.splitlines()]
+    except (ValueError, TypeError, KeyError) as error:
+        msg = f"{log}: the log of test set accesses is damaged; restore a copy, or move it away"
+        raise DatasetError(msg) from error
+    entry = {
+        "split": split.digest,
+        "protocol": split.protocol.value,
+        "bundle": bundle.info.digest,
+        "scans": len(split.test),
+        "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
+    }
+    write_text(log, f"{text}{json.dumps(entry)}\n")
+    return digests.count(split.digest) + 1

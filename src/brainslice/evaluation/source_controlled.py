@@ -32,7 +32,7 @@ _LARGE: Final = 0.01
 _CONFIDENT: Final = 0.95
 _TWINS: Final = 2
 _SEED: Final = 0
-"""Seed of the places of shams, the same for all models so that they are compared on the same pictures."""
+"""Seed of the positions of shams: all models are compared on the same images."""
 
 _HEAD: Final = 12
 
@@ -77,12 +77,7 @@ def read_slices(folder: Path) -> tuple[SliceRow, ...]:
 
 
 def score_slices(folder: Path, predictor: Predictor, progress: Progress = silent) -> SourceControlled:
-    """Score a folder of slices with and without tumour of the same patients.
-
-    Args:
-        folder: Holds ``slices.csv``.
-        predictor: The model.
-        progress: Called with the step and how far it is.
+    """Score a folder with ``slices.csv``: slices with and without tumour of the same patients.
 
     Raises:
         DatasetError: The table is invalid.
@@ -97,50 +92,44 @@ def score_slices(folder: Path, predictor: Predictor, progress: Progress = silent
         progress(f"read {folder.name}", number + 1, len(rows))
     output = predictor.score(np.stack(inputs), progress)
     patients = np.unique([row.patient for row in rows], return_inverse=True)[1]
-    slices = ScoredSlices(np.array([row.tumour for row in rows]), *_called(predictor, output.logits), patients)
-    scores = (*slice_scores(slices), *_energy(predictor, output, inputs, masks, patients))
+    slices = ScoredSlices(np.array([row.tumour for row in rows]), *_predict(predictor, output.logits), patients)
+    scores = (*slice_scores(slices), *_heat_in_masks(predictor, output, inputs, masks, patients))
     return SourceControlled(folder.name, scores, _confident_misses(predictor, output, inputs, masks))
 
 
 def score_mirror_twins(
     predictor: Predictor, scans: OutlinedScans, patients: Groups, progress: Progress = silent
 ) -> ScoredTwins | None:
-    """Score mirror twins and shams of test scans whose outlines are known.
-
-    Args:
-        predictor: The model.
-        scans: The set; ``train`` lists the test scans.
-        patients: A number for the patient of each scan of the set ``(n,)``.
-        progress: Called with the step and how far it is.
+    """Score mirror twins and shams of the scans ``scans.train``; ``patients`` is of all scans of the set ``(n,)``.
 
     Returns:
-        The answers; None where no test scan makes twins.
+        The scores; None where no test scan makes twins.
     """
     made = make_test_twins(scans, _SEED, progress)
     if not made:
         return None
     rows = np.array([healthy.sources[0] for healthy, *_ in made])
     pairs = [picture.picture for pair in made for picture in pair[:_TWINS]]
-    scores, called = (each.reshape(-1, _TWINS) for each in _answers(predictor, np.stack(pairs), progress))
+    scores, predictions = (each.reshape(-1, _TWINS) for each in _score(predictor, np.stack(pairs), progress))
     sham = np.full(len(made), -1)
     shams = {number: pictures[-1].picture for number, pictures in enumerate(made) if len(pictures) > _TWINS}
     if shams:
         present = np.array(list(shams))
-        _, before = _answers(predictor, scans.inputs[rows[present]], progress)
-        _, after = _answers(predictor, np.stack(list(shams.values())), progress)
+        _, before = _score(predictor, scans.inputs[rows[present]], progress)
+        _, after = _score(predictor, np.stack(list(shams.values())), progress)
         sham[present] = before != after
-    return ScoredTwins(patients[rows], scores, called, sham)
+    return ScoredTwins(patients[rows], scores, predictions, sham)
 
 
-def _answers(predictor: Predictor, inputs: InputBatch, progress: Progress) -> tuple[Scores, Decisions]:
-    return _called(predictor, predictor.score(inputs, progress).logits)
+def _score(predictor: Predictor, inputs: InputBatch, progress: Progress) -> tuple[Scores, Decisions]:
+    return _predict(predictor, predictor.score(inputs, progress).logits)
 
 
-def _called(predictor: Predictor, logits: Logits) -> tuple[Scores, Decisions]:
-    """Compute the log odds of a tumour, and whether it is called at the bundle's threshold."""
+def _predict(predictor: Predictor, logits: Logits) -> tuple[Scores, Decisions]:
+    """Compute the log odds of a tumour, and the predictions at the bundle's threshold."""
     healthy = predictor.bundle.labels.healthy_index
-    called = 1 - predictor.temperature.probabilities(logits)[:, healthy] >= predictor.threshold
-    return log_odds(logits / predictor.temperature.value, healthy), called
+    predictions = 1 - predictor.temperature.probabilities(logits)[:, healthy] >= predictor.threshold
+    return log_odds(logits / predictor.temperature.value, healthy), predictions
 
 
 def log_odds(logits: Logits, healthy: int) -> Scores:
@@ -149,7 +138,7 @@ def log_odds(logits: Logits, healthy: int) -> Scores:
     return np.asarray(np.logaddexp.reduce(np.delete(wide, healthy, axis=1), axis=1) - wide[:, healthy])
 
 
-def _energy(
+def _heat_in_masks(
     predictor: Predictor,
     output: EngineOutput,
     inputs: Sequence[NetworkInput],
@@ -185,9 +174,10 @@ def _confident_misses(
     """Count large tumours with P(no tumour) of at least .95 that were not referred."""
     large = [row for row, mask in enumerate(masks) if mask is not None and mask.mean() > _LARGE]
     healthy = predictor.bundle.labels.healthy_index
-    chances = predictor.temperature.probabilities(output.logits)[:, healthy]
-    judged = predictor.verdict_rules.decide(output, inputs, predictor.temperature, predictor.threshold)
-    missed = [row for row in large if chances[row] >= _CONFIDENT and judged[row].verdict is not Verdict.REFER]
+    healthy_probabilities = predictor.temperature.probabilities(output.logits)[:, healthy]
+    decisions = predictor.verdict_rules.decide(output, inputs, predictor.temperature, predictor.threshold)
+    confident = [row for row in large if healthy_probabilities[row] >= _CONFIDENT]
+    missed = [row for row in confident if decisions[row].verdict is not Verdict.REFER]
     return {"large_tumours": len(large), "confident_misses": len(missed)}
 
 

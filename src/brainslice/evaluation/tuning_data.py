@@ -1,4 +1,4 @@
-"""Scans on which a threshold may be chosen: never a test scan, and never one that trained the model."""
+"""Scans to choose a threshold on: neither test scans nor scans that trained the model."""
 
 from __future__ import annotations
 
@@ -26,101 +26,101 @@ from brainslice.progress import Progress, silent
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TuningScans:
-    """Scans that choose a threshold, and others that tell what it came to.
+    """Scored scans to choose a threshold on, and others to report on.
 
     Attributes:
-        tuning: What the model said of the scans that choose.
-        held_out: What it said of scans of other groups, looked at afterwards; None where there are none.
-        words: Which scans choose.
-        notes: What a person should know of them, a line each.
-        promising: Whether a guarantee may be given: no relative of these scans has trained the model.
+        tuning: P(tumour) of the scans to choose on.
+        held_out: P(tumour) of scans of other groups to report on; None where there are none.
+        description: Which scans the threshold is chosen on.
+        notes: Limitations, a line each.
+        allows_guarantee: Whether a guarantee may be given: no scan of the same groups trained the model.
     """
 
     tuning: TumourScores
     held_out: TumourScores | None
-    words: str
+    description: str
     notes: tuple[str, ...]
-    promising: bool
+    allows_guarantee: bool
 
     @property
-    def shown(self) -> TumourScores:
-        """The scans that figures are counted on: held-out ones where there are any."""
+    def reported(self) -> TumourScores:
+        """The scans to report on: the held-out ones where there are any."""
         return self.tuning if self.held_out is None else self.held_out
 
     @property
-    def shown_words(self) -> str:
-        """Say which scans these are."""
+    def reported_description(self) -> str:
+        """Which scans ``reported`` are."""
         which = "they chose the threshold" if self.held_out is None else "held-out scans beside those that chose"
-        return f"{self.words} ({which})"
+        return f"{self.description} ({which})"
 
 
-def validation_scans(places: ProjectPaths, predictor: Predictor, progress: Progress = silent) -> TuningScans:
-    """Score the scans that chose a bundle's temperature; the ledger of test openings has nothing to note.
-
-    Args:
-        places: Where the project keeps what.
-        predictor: The bundle, opened.
-        progress: Hears how far it is.
+def validation_scans(paths: ProjectPaths, predictor: Predictor, progress: Progress = silent) -> TuningScans:
+    """Score the validation scans of a bundle; this is no access to the test set.
 
     Raises:
         DatasetError: The set prepared here is not the one the bundle was trained on.
-        CalibrationError: The scans are all of one kind, or none is left.
+        CalibrationError: All scans are tumours, all are healthy, or there is none.
     """
-    manifest = Manifest.read(places.data)
+    manifest = Manifest.read(paths.data)
     split = split_of(predictor.bundle, manifest)
-    chosen = split.validation
-    if not len(chosen):
-        msg = f"{predictor.bundle.folder}: no scan chose without training too; give tuning scans with --data FOLDER"
+    rows = split.validation
+    if not len(rows):
+        msg = f"{predictor.bundle.folder}: every validation scan trained a member; give tuning scans with --data FOLDER"
         raise CalibrationError(msg)
-    inputs = decode_scans(manifest, predictor.recipe, places.cache, progress)
-    tumour = manifest.label_indices[chosen] != manifest.labels.healthy_index
-    scores = _scored(predictor, inputs[chosen], tumour, manifest.group_indices[chosen], progress)
-    notes = ["these scans chose the temperature and the stopping time too, so figures on them flatter the model"]
+    inputs = decode_scans(manifest, predictor.recipe, paths.cache, progress)
+    tumour = manifest.label_indices[rows] != manifest.labels.healthy_index
+    scores = _score(predictor, inputs[rows], tumour, manifest.group_indices[rows], progress)
+    notes = ["these scans chose the temperature and the weights too, so rates on them are optimistic"]
     leaks = split.crossing_validation > 0
     if leaks:
-        notes.append(f"{split.crossing_validation} of them have relatives in training, so nothing can be promised")
-    words = f"{manifest.name}, validation scans of the {split.protocol.value} protocol, which chose the weights too"
-    return TuningScans(scores, None, words, tuple(notes), promising=not leaks)
+        notes.append(
+            f"{split.crossing_validation} of them share a group with training scans, so no guarantee can be given"
+        )
+    description = (
+        f"{manifest.name}, validation scans of the {split.protocol.value} protocol, which chose the weights too"
+    )
+    return TuningScans(scores, None, description, tuple(notes), allows_guarantee=not leaks)
 
 
 def folder_scans(
-    folder: Path, places: ProjectPaths, predictor: Predictor, seed: int, progress: Progress = silent
+    folder: Path, paths: ProjectPaths, predictor: Predictor, seed: int, progress: Progress = silent
 ) -> TuningScans:
-    """Score another site's scans, half of its groups to choose and half to report on.
+    """Score another site's scans: half of the groups to choose a threshold on, half to report on.
 
-    Whatever shares a picture with the prepared set is left out: it trained the model, chose for it, or tests it.
+    Near-duplicates of scans of the prepared set are left out.
 
     Args:
         folder: Holds ``yes`` and ``no``, or the classes of the model.
-        places: Where the project keeps what.
-        predictor: The bundle, opened.
-        seed: Decides which groups choose.
-        progress: Hears how far it is.
+        paths: The project's files and folders.
+        predictor: The bundle.
+        seed: Seed of the division into halves.
+        progress: Called with the step and how far it is.
 
     Raises:
         LeakError: Files of the folder are test scans of the bundle, or it was adapted to them.
-        DatasetError: There are no such folders, or nothing is left of one of the two kinds.
-        CalibrationError: A half holds scans of one kind only.
+        DatasetError: There are no such folders, or no new tumours or no new healthy scans.
+        CalibrationError: A half holds tumours only or healthy scans only.
     """
-    source, test = _made_from(places, predictor.bundle)
-    _refuse_test_scans(folder, test, predictor.bundle)
+    source, test = _source_data(paths, predictor.bundle)
+    _check_not_test(folder, test, predictor.bundle)
     site = read_external_site(folder, predictor.bundle.labels, source, progress)
-    _refuse_adapted_to(folder, site, predictor.bundle)
+    _check_not_adapted(folder, site, predictor.bundle)
     inputs = site_inputs(site, predictor.recipe, progress)
-    scored = _scored(predictor, inputs, site.tumours, site.groups, progress)
+    scored = _score(predictor, inputs, site.tumours, site.groups, progress)
     half = assign_folds(site.tumours.astype(np.int64), site.groups, 2, seed) == 0
     counted = f"{int(half.sum())} scans choose, {int((~half).sum())} of other groups are reported on"
-    words = f"{site.name}, {len(np.unique(site.groups[half]))} groups of scans"
+    description = f"{site.name}, {len(np.unique(site.groups[half]))} groups of scans"
     notes = (*site.summary_lines(), counted)
-    return TuningScans(scored.part(half), scored.part(~half), words, notes, promising=source is not None)
+    tuning, held_out = scored.part(half), scored.part(~half)
+    return TuningScans(tuning, held_out, description, notes, allows_guarantee=source is not None)
 
 
 def split_of(bundle: ModelBundle, manifest: Manifest) -> Split:
-    """Find the split that a bundle was trained for.
+    """Find the split a bundle was trained for.
 
     Raises:
         DatasetError: No split of the set prepared here is that one.
-        LeakError: The bundle is an ensemble, and every scan has trained or chosen for one of its members.
+        LeakError: The bundle is an ensemble, and every scan trained or validated one of its members.
     """
     if bundle.info.ensemble is not None:
         return joint_split(bundle, manifest)
@@ -133,46 +133,45 @@ def split_of(bundle: ModelBundle, manifest: Manifest) -> Split:
     return member_split(bundle.folder, provenance.split_digest, manifest)
 
 
-def _made_from(places: ProjectPaths, bundle: ModelBundle) -> tuple[SourceData | None, frozenset[str]]:
-    """Find what a bundle was made from and the hashes of the files that test it, as far as they lie here."""
+def _source_data(paths: ProjectPaths, bundle: ModelBundle) -> tuple[SourceData | None, frozenset[str]]:
+    """Find the scans of a bundle's split, where the set is prepared here, and the hashes of its test files."""
     try:
-        manifest = Manifest.read(places.data)
+        manifest = Manifest.read(paths.data)
         split = split_of(bundle, manifest)
     except DatasetError:
         return None, frozenset()
     except LeakError:
-        # An ensemble that keeps no scan for testing: all of them have made it.
-        return SourceData(manifest, np.arange(len(manifest.records)), places.cache), frozenset()
+        # An ensemble without test scans: every scan trained or validated a member.
+        return SourceData(manifest, np.arange(len(manifest.records)), paths.cache), frozenset()
     rows = np.unique(np.concatenate([split.train, split.validation, split.test]))
-    return SourceData(manifest, rows, places.cache), frozenset(
-        manifest.records[row].sha256 for row in split.test.tolist()
-    )
+    test = frozenset(manifest.records[row].sha256 for row in split.test.tolist())
+    return SourceData(manifest, rows, paths.cache), test
 
 
-def _refuse_test_scans(folder: Path, test: frozenset[str], bundle: ModelBundle) -> None:
+def _check_not_test(folder: Path, test: frozenset[str], bundle: ModelBundle) -> None:
     _, found = find_site_scans(folder, bundle.labels)
     shared = sum(sha256_of(scan.path) in test for scan in found)
     if shared:
         msg = (
-            f"{folder}: {shared} of its {len(found)} files are test scans of {bundle.folder}; a threshold chosen on "
-            "them could not be judged on them, so choose on other scans"
+            f"{folder}: {shared} of its {len(found)} files are test scans of {bundle.folder}; a threshold must not "
+            "be chosen on test scans; give other scans"
         )
         raise LeakError(msg)
 
 
-def _refuse_adapted_to(folder: Path, site: ExternalSite, bundle: ModelBundle) -> None:
-    adapted = read_adaptation(bundle)
-    trained = frozenset(answer.pixels for answer in adapted.out_of_fold) if adapted is not None else frozenset()
+def _check_not_adapted(folder: Path, site: ExternalSite, bundle: ModelBundle) -> None:
+    adaptation = read_adaptation(bundle)
+    trained = frozenset(answer.pixels for answer in adaptation.out_of_fold) if adaptation else frozenset()
     shared = sum(scan.pixel_hash in trained for scan in site.scans)
     if shared:
         msg = (
-            f"{folder}: {shared} of its {len(site.scans)} pictures adapted {bundle.folder}, whose threshold was found "
-            "out of fold then; choose on other scans, or tune the bundle it was adapted from"
+            f"{folder}: {shared} of its {len(site.scans)} images trained {bundle.folder} in adaptation, which also "
+            "found its threshold; choose on other scans, or tune the bundle it was adapted from"
         )
         raise LeakError(msg)
 
 
-def _scored(
+def _score(
     predictor: Predictor, inputs: InputBatch, tumour: Decisions, groups: Groups, progress: Progress
 ) -> TumourScores:
     scores = tumour_scores(predictor, predictor.score(inputs, progress).logits)
@@ -180,6 +179,6 @@ def _scored(
 
 
 def tumour_scores(predictor: Predictor, logits: Logits) -> np.ndarray:
-    """Turn logits ``(n, k)`` into P(tumour) ``(n,)`` exactly as predictions do."""
+    """Convert logits ``(n, k)`` to P(tumour) ``(n,)``, as in predictions."""
     probabilities = predictor.temperature.probabilities(logits)
     return np.asarray(1.0 - probabilities[:, predictor.bundle.labels.healthy_index])

@@ -6,8 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from brainslice.evaluation.external_validation import ExternalValidation
-from brainslice.evaluation.site_comparison import ComparisonRow
+from brainslice.evaluation.external_validation import ComparisonRow, ExternalValidation
 from brainslice.files import write_json, write_text
 from brainslice.metrics.binary import BinaryScores
 from brainslice.metrics.comparison import format_p_value

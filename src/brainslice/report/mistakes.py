@@ -10,8 +10,7 @@ from typing import Final
 
 from matplotlib.axes import Axes
 
-from brainslice.evaluation.error_analysis import ErrorAnalysis
-from brainslice.evaluation.mistakes import Mistake
+from brainslice.evaluation.error_analysis import ErrorAnalysis, Mistake
 from brainslice.files import write_json, write_text
 from brainslice.inference.overlay import draw_overlay
 from brainslice.inference.prediction import format_percent

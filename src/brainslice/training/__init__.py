@@ -1,4 +1,4 @@
-"""Training, from a manifest to a bundle.
+"""Training, cross-validation, ensembles and adaptation: from a manifest to a bundle.
 
 Public names are loaded on first use.
 """
@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-import brainslice.models  # noqa: F401 - sets TensorFlow up before anything here imports keras
+import brainslice.models  # noqa: F401 - configures TensorFlow before keras is imported
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:

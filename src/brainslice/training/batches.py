@@ -1,4 +1,4 @@
-"""Batches in an order that is a function of the seed and the epoch, so that an interrupted run can go on exactly."""
+"""Batches in an order that depends only on seed and epoch, so that an interrupted run resumes exactly."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ Rows: TypeAlias = Int[np.ndarray, " _"]
 Inputs: TypeAlias = Float32[np.ndarray, "_ ..."]
 Fetch: TypeAlias = Callable[[Rows, np.random.Generator], Inputs]
 Targets: TypeAlias = Float32[np.ndarray, "b k"] | dict[str, Float32[np.ndarray, "b _"]]
-"""One-hot labels; with outlines ``logits``, and ``positions`` with a column more, as ``PositionLoss`` takes them."""
+"""One-hot labels; with outlines a dictionary of ``logits`` and ``positions``, as ``PositionLoss`` takes them."""
 
 Weights: TypeAlias = Float32[np.ndarray, " b"] | dict[str, Float32[np.ndarray, " b"]]
 Batch: TypeAlias = tuple[Inputs, Targets, Weights]
@@ -25,12 +25,12 @@ Batch: TypeAlias = tuple[Inputs, Targets, Weights]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingData:
-    """What is to be learnt: rows of some array, their classes, and how much each counts.
+    """Rows to train on, their targets and class weights.
 
     Attributes:
-        rows: Which scans train ``(n,)``; a row may stand more than once.
+        rows: Which scans train ``(n,)``; a row may occur more than once.
         targets: One-hot classes ``(n, k)``.
-        weights: How much a scan of each class counts ``(k,)``.
+        weights: Class weights ``(k,)``.
         known: For which scans the class of every position is known ``(n,)``; None without outlines.
     """
 
@@ -40,7 +40,7 @@ class TrainingData:
     known: Bool[np.ndarray, " n"] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse an empty lesson."""
+        """Check that there is a scan."""
         if len(self.rows) == 0:
             msg = "training needs at least one scan, got none; look at the split with `brainslice audit`"
             raise UsageError(msg)
@@ -49,21 +49,21 @@ class TrainingData:
 def make_training_data(
     rows: Rows, labels: Labels, classes: int, *, weighted: bool, oversampled: bool, seed: int
 ) -> TrainingData:
-    """Set up what is to be learnt from some rows of a labelled set.
+    """Make targets and weights for some rows of a labelled set.
 
     Args:
-        rows: The scans that train, as places in ``labels``.
+        rows: The rows of ``labels`` to train on.
         labels: The classes of the whole set ``(n,)``.
-        classes: How many classes there are.
-        weighted: Weigh every scan with ``N / (C n_c)`` of its class (A12).
-        oversampled: Repeat scans of rare classes until all classes are as frequent as the most frequent one.
-        seed: Which scans are repeated.
+        classes: Number of classes.
+        weighted: Use the class weights ``N / (C n_c)`` (A12).
+        oversampled: Repeat scans of rare classes until all classes are equally frequent.
+        seed: Seed of the choice of repeated scans.
     """
     if oversampled:
         rows = _oversample(rows, labels, seed)
-    mine = labels[rows]
-    weights = class_weights(mine, classes) if weighted else np.ones(classes, np.float32)
-    return TrainingData(rows, one_hot(mine, classes), weights)
+    chosen = labels[rows]
+    weights = class_weights(chosen, classes) if weighted else np.ones(classes, np.float32)
+    return TrainingData(rows, one_hot(chosen, classes), weights)
 
 
 def _oversample(rows: Rows, labels: Labels, seed: int) -> Rows:
@@ -76,11 +76,11 @@ def _oversample(rows: Rows, labels: Labels, seed: int) -> Rows:
 
 @dataclass(frozen=True, slots=True)
 class Shuffle:
-    """How a lesson is cut into batches.
+    """Settings of batches.
 
     Attributes:
         batch_size: Scans in a batch; the last, smaller batch of an epoch is left out where there is another.
-        seed: Decides order and mixing together with the epoch.
+        seed: Determines order and mixing, together with the epoch.
         mixing: The two parameters of the Beta distribution of MixUp, or None.
     """
 
@@ -92,36 +92,36 @@ class Shuffle:
 class BatchSequence:
     """Batches of one epoch at a time: inputs, soft labels, sample weights."""
 
-    def __init__(self, lesson: TrainingData, fetch: Fetch, shuffle: Shuffle) -> None:
-        """Take what is to be learnt and how to get the inputs of some rows."""
-        self._lesson, self._fetch, self._shuffle = lesson, fetch, shuffle
-        self._order = np.arange(len(lesson.rows))
+    def __init__(self, data: TrainingData, fetch: Fetch, shuffle: Shuffle) -> None:
+        """Set the data, the function that returns inputs of rows, and the settings."""
+        self._data, self._fetch, self._shuffle = data, fetch, shuffle
+        self._order = np.arange(len(data.rows))
         self._epoch = 0
         self.set_epoch(0)
 
     def set_epoch(self, epoch: int) -> None:
-        """Set the order of an epoch; the same seed and epoch always give the same one."""
+        """Set the order of an epoch, which depends on seed and epoch only."""
         self._epoch = epoch
         generator = np.random.default_rng([self._shuffle.seed, epoch])
-        self._order = generator.permutation(len(self._lesson.rows))
+        self._order = generator.permutation(len(self._data.rows))
 
     def __len__(self) -> int:
-        """Count the batches of an epoch."""
-        return max(1, len(self._lesson.rows) // self._shuffle.batch_size)
+        """Return the number of batches of an epoch."""
+        return max(1, len(self._data.rows) // self._shuffle.batch_size)
 
     def __getitem__(self, index: int) -> Batch:
-        """Make one batch."""
+        """Return one batch."""
         start = index * self._shuffle.batch_size
         chosen = self._order[start : start + self._shuffle.batch_size]
         generator = np.random.default_rng([self._shuffle.seed, self._epoch, index])
-        inputs = self._fetch(self._lesson.rows[chosen], generator)
-        targets = self._lesson.targets[chosen]
+        inputs = self._fetch(self._data.rows[chosen], generator)
+        targets = self._data.targets[chosen]
         if self._shuffle.mixing is not None:
             mixed = mixup(inputs, targets, self._shuffle.mixing, generator)
             inputs, targets = mixed.images, mixed.targets
-        weights = sample_weights(targets, self._lesson.weights)
-        if self._lesson.known is None:
+        weights = sample_weights(targets, self._data.weights)
+        if self._data.known is None:
             return inputs, targets, weights
-        known = self._lesson.known[chosen, np.newaxis].astype(np.float32)
-        both = {"logits": targets, "positions": np.concatenate([targets, known], axis=1)}
-        return inputs, both, dict.fromkeys(both, weights)
+        known = self._data.known[chosen, np.newaxis].astype(np.float32)
+        outputs = {"logits": targets, "positions": np.concatenate([targets, known], axis=1)}
+        return inputs, outputs, dict.fromkeys(outputs, weights)

@@ -1,4 +1,4 @@
-"""From a trained network to a bundle: temperature, export, parity, and only then the files."""
+"""Export a trained network, check the export, calibrate it, and write its bundle."""
 
 from __future__ import annotations
 
@@ -6,12 +6,13 @@ import datetime as dt
 import importlib.metadata
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
-from brainslice.arrays import ClassMaps, Labels, Logits
+from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, write_bundle
@@ -23,16 +24,23 @@ from brainslice.decision.temperature import Temperature
 from brainslice.files import atomic_file, write_text
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.models.export import ParityReport, export_onnx, extract_head, parity, save_network
+from brainslice.models.build import Network
+from brainslice.models.export import export_onnx, extract_head, parity, save_network
 from brainslice.models.weights import weights_digest
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing.recipe import Recipe
-from brainslice.training.abstention import detector_scans, fit_detector, fit_prediction_sets
-from brainslice.training.calibration import calibrate, validation_of
+from brainslice.progress import Progress
+from brainslice.training.calibration import (
+    calibrate,
+    detector_scans,
+    fit_detector,
+    fit_prediction_sets,
+    validation_of,
+)
 from brainslice.training.task import TrainingTask
 
 KERAS_FILE = "model.keras"
-"""The network as Keras reads it, inside a bundle."""
+"""The Keras file of the network in a bundle."""
 
 _PARITY_SCANS = 200
 _BATCH = 32
@@ -41,90 +49,101 @@ _LIBRARIES = ("brainslice", "keras", "tensorflow", "tensorflow-cpu", "jax", "num
 
 @dataclass(frozen=True, slots=True)
 class BundleResult:
-    """A bundle, and what a person should know about how it came about."""
+    """A bundle, and remarks on its calibration."""
 
     bundle: ModelBundle
     notes: tuple[str, ...]
 
 
-def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, places: ProjectPaths) -> BundleResult:
+def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: ProjectPaths) -> BundleResult:
     """Calibrate and export a trained network, check the export, and write ``models/``.
 
-    Temperature, prediction sets and gate are fitted on the exported graph's own answers: predictions run on that graph.
+    Temperature, prediction sets and detector are fitted on outputs of the exported graph, which predictions use.
 
     Raises:
         ParityError: The exported graph disagrees with the network; nothing is written.
-        ResourceError: The disk is full; an older bundle stays as it was.
+        ResourceError: The disk is full; an older bundle is kept.
     """
     held_out = task.split.validation
-    places.models.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".export.tmp-", dir=places.models) as folder:
+    paths.models.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".export.tmp-", dir=paths.models) as folder:
         files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, DETECTOR_FILE, CARD_FILE)}
-        save_network(task.network, files[KERAS_FILE])
-        extract_head(task.network).save(files[HEAD_FILE])
-        export_onnx(task.network, files[GRAPH_FILE])
-        engine = OnnxEngine(files[GRAPH_FILE])
-        found = parity(task.network, lambda batch: _pair(engine.run(batch)), task.inputs[held_out[:_PARITY_SCANS]])
-        found.require()
-        output = _run(engine, task, held_out)
-        labels, calibration, trust = task.labels[held_out], task.config.calibration, task.config.decision
+        engine, graph_parity = export_network(task.network, files, task.inputs[held_out[:_PARITY_SCANS]])
+        output = run_engine(engine, task.inputs[held_out], task.progress, "scoring validation scans")
+        labels, calibration, decision = task.labels[held_out], task.config.calibration, task.config.decision
         temperature, notes = calibrate(output.logits, labels, calibration)
-        seen = validation_of(output.logits, labels, temperature, calibration.bins)
+        validation = validation_of(output.logits, labels, temperature, calibration.bins)
         groups, names = manifest.group_indices[held_out], manifest.labels.names
-        sets, more_notes = fit_prediction_sets(output.logits, labels, groups, temperature, names, trust)
-        learnt = _run(engine, task, detector_scans(task.split.train, task.config.seed))
-        gate = fit_detector(learnt.features, output.features, trust, files[DETECTOR_FILE])
-        draft = _draft(task, manifest, _Described(recipe, temperature, seen, found, sets, gate))
+        sets, more_notes = fit_prediction_sets(output.logits, labels, groups, temperature, names, decision)
+        rows = detector_scans(task.split.train, task.config.seed)
+        training = run_engine(engine, task.inputs[rows], task.progress, "scoring training scans")
+        detector = fit_detector(training.features, output.features, decision, files[DETECTOR_FILE])
+        draft = _draft(task, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
         write_text(files[CARD_FILE], model_card(draft))
-        bundle = write_bundle(places.bundle, draft, files)
-    with atomic_file(places.best) as temporary:
+        bundle = write_bundle(paths.bundle, draft, files)
+    with atomic_file(paths.best) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)
     return BundleResult(bundle, (*notes, *more_notes))
 
 
 @dataclass(frozen=True, slots=True)
-class _Described:
+class _Fitted:
     recipe: Recipe
     temperature: Temperature
     validation: Validation
-    parity: ParityReport
+    parity: GraphParity
     sets: StoredConformalSets
-    gate: StoredOodDetector
+    detector: StoredOodDetector
 
 
-def _draft(task: TrainingTask, manifest: Manifest, described: _Described) -> BundleDraft:
+def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDraft:
     return BundleDraft(
         name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
         created=dt.datetime.now(dt.UTC),
         labels=Classes.of(manifest.labels),
-        recipe=dict(described.recipe.to_json()),
-        temperature=described.temperature.value,
+        recipe=dict(fitted.recipe.to_json()),
+        temperature=fitted.temperature.value,
         threshold=task.config.inference.threshold,
         backbone=task.config.model.backbone,
         head="pyramid" if task.network.config.head == "pyramid" else None,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=_provenance(task, manifest),
-        validation=described.validation,
-        parity=GraphParity(
-            n=described.parity.scans, logits=described.parity.logits, class_maps=described.parity.class_maps
-        ),
-        conformal=described.sets,
-        ood_detector=described.gate,
+        validation=fitted.validation,
+        parity=fitted.parity,
+        conformal=fitted.sets,
+        ood_detector=fitted.detector,
     )
 
 
-def _run(engine: OnnxEngine, task: TrainingTask, scans: Labels) -> EngineOutput:
-    """Run the graph that predictions will run on over some of the scans, telling how far it is."""
+def export_network(network: Network, files: Mapping[str, Path], inputs: InputBatch) -> tuple[OnnxEngine, GraphParity]:
+    """Write a network's Keras file, graph and last layer, and compare the graph with the network on some inputs.
+
+    Raises:
+        ParityError: They differ by more than the tolerance.
+        ResourceError: The disk is full.
+    """
+    save_network(network, files[KERAS_FILE])
+    extract_head(network).save(files[HEAD_FILE])
+    export_onnx(network, files[GRAPH_FILE])
+    engine = OnnxEngine(files[GRAPH_FILE])
+
+    def run(batch: InputBatch) -> tuple[Logits, ClassMaps]:
+        output = engine.run(batch)
+        return output.logits, output.class_maps
+
+    found = parity(network, run, inputs)
+    found.require()
+    return engine, GraphParity(n=found.scans, logits=found.logits, class_maps=found.class_maps)
+
+
+def run_engine(engine: OnnxEngine, inputs: InputBatch, progress: Progress, step: str) -> EngineOutput:
+    """Run a graph over at least one scan ``(n, h, w)``, in batches."""
     parts = []
-    for start in range(0, len(scans), _BATCH):
-        parts.append(engine.run(task.inputs[scans[start : start + _BATCH]]))
-        task.progress("judging validation and training scans", min(start + _BATCH, len(scans)), len(scans))
+    for start in range(0, len(inputs), _BATCH):
+        parts.append(engine.run(inputs[start : start + _BATCH]))
+        progress(step, min(start + _BATCH, len(inputs)), len(inputs))
     return EngineOutput.join(parts)
-
-
-def _pair(output: EngineOutput) -> tuple[Logits, ClassMaps]:
-    return output.logits, output.class_maps
 
 
 def _provenance(task: TrainingTask, manifest: Manifest) -> Provenance:
@@ -148,7 +167,7 @@ def _provenance(task: TrainingTask, manifest: Manifest) -> Provenance:
 
 
 def library_versions() -> list[tuple[str, str]]:
-    """List the installed libraries that a model depends on, with their versions."""
+    """List the versions of the installed libraries that a model depends on."""
     found = []
     for name in _LIBRARIES:
         try:

@@ -1,45 +1,48 @@
-"""What logits of held-out scans choose, and how the model did on them."""
+"""Fit temperature, prediction sets and the out-of-distribution detector on held-out scans."""
 
 from __future__ import annotations
 
-from brainslice.arrays import Labels, Logits
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from jaxtyping import Float, Int
+
+from brainslice.arrays import Features, Groups, Labels, Logits
+from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.types import Validation
-from brainslice.config import CalibrationConfig
+from brainslice.config import CalibrationConfig, DecisionConfig
+from brainslice.decision.conformal import SetMethod, fit_conformal
+from brainslice.decision.out_of_distribution import fit_ood_detector
 from brainslice.decision.temperature import COLDEST, HOTTEST, Temperature, fit_temperature
 from brainslice.errors import CalibrationError
 from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 
+DETECTOR_SCANS = 2000
+"""Number of training scans the detector is fitted on; more take time and change nothing."""
+
 
 def calibrate(logits: Logits, labels: Labels, config: CalibrationConfig) -> tuple[Temperature, tuple[str, ...]]:
-    """Fit a temperature, or say in a line why it is 1.
+    """Fit a temperature on held-out logits ``(n, k)``.
 
-    Args:
-        logits: Raw scores of held-out scans ``(n, k)``.
-        labels: Their classes ``(n,)``.
-        config: Whether one is wanted at all.
+    Returns:
+        The temperature, and a note where it is not the fitted one.
     """
     if not config.temperature:
         return Temperature(1.0), ("calibration.temperature is off: probabilities are as the network gives them",)
     try:
-        found = fit_temperature(logits, labels)
+        fitted = fit_temperature(logits, labels)
     except CalibrationError as error:
         return Temperature(1.0), (f"no temperature could be fitted, 1 is used: {error}",)
-    if COLDEST <= found.value <= HOTTEST:
-        return found, ()
-    bounded = Temperature(min(max(found.value, COLDEST), HOTTEST))
-    why = f"the fitted temperature {found.value:.3g} is outside {COLDEST:g} to {HOTTEST:g}; {bounded.value:g} is used"
-    return bounded, (why,)
+    if COLDEST <= fitted.value <= HOTTEST:
+        return fitted, ()
+    bounded = Temperature(min(max(fitted.value, COLDEST), HOTTEST))
+    note = f"the fitted temperature {fitted.value:.3g} is outside {COLDEST:g} to {HOTTEST:g}; {bounded.value:g} is used"
+    return bounded, (note,)
 
 
 def validation_of(logits: Logits, labels: Labels, temperature: Temperature, bins: int) -> Validation:
-    """Sum up how a model did on the scans that chose its temperature.
-
-    Args:
-        logits: Raw scores ``(n, k)``; at least one scan.
-        labels: The true classes ``(n,)``.
-        temperature: What they chose.
-        bins: How many confidence bins of equal width.
-    """
+    """Compute the validation metrics that a bundle stores, from logits ``(n, k)``."""
     probabilities = temperature.probabilities(logits)
     return Validation(
         n=len(labels),
@@ -47,3 +50,57 @@ def validation_of(logits: Logits, labels: Labels, temperature: Temperature, bins
         nll=negative_log_likelihood(probabilities, labels),
         ece=expected_calibration_error(bin_by_confidence(probabilities, labels, bins)),
     )
+
+
+def fit_prediction_sets(
+    logits: Logits,
+    labels: Labels,
+    groups: Groups,
+    temperature: Temperature,
+    names: Sequence[str],
+    config: DecisionConfig,
+) -> tuple[StoredConformalSets, tuple[str, ...]]:
+    """Fit prediction sets on held-out logits ``(n, k)``; ``names`` are the classes in their order.
+
+    Returns:
+        The quantiles as the bundle stores them, and a note for each class that is in every set.
+    """
+    probabilities = temperature.probabilities(logits)
+    grouped = groups if config.by_group else None
+    fitted = fit_conformal(probabilities, labels, config.coverage, SetMethod(config.method), grouped)
+    unit = "groups" if config.by_group else "scans"
+    notes = [
+        f"{names[index]} is in every prediction set: {fitted.groups[index]} validation {unit} of it are too few for a "
+        f"coverage of {config.coverage:g}"
+        for index in fitted.unbounded
+    ]
+    return StoredConformalSets.of(fitted), tuple(notes)
+
+
+def fit_detector(
+    training: Features, held_out: Float[np.ndarray, "m f"], config: DecisionConfig, path: Path
+) -> StoredOodDetector:
+    """Fit the detector of out-of-distribution scans on pooled features ``(n, f)`` and ``(m, f)``, and write its arrays.
+
+    Raises:
+        ResourceError: The disk is full.
+    """
+    detector = fit_ood_detector(training, held_out, config.ood_rejection_rate)
+    detector.save(path)
+    return StoredOodDetector(
+        limit=detector.limit,
+        components=detector.components.shape[1],
+        training_scans=len(training),
+        validation_scans=len(held_out),
+        rejection_rate=float((detector.ood_score(held_out) > 1).mean()),
+    )
+
+
+def detector_scans(training: Labels, seed: int) -> Int[np.ndarray, " m"]:
+    """Draw the rows of the training scans that the detector is fitted on.
+
+    Returns:
+        At most ``DETECTOR_SCANS`` of the rows ``(m,)``, in order.
+    """
+    count = min(DETECTOR_SCANS, len(training))
+    return np.sort(np.random.default_rng(seed).choice(training, size=count, replace=False))

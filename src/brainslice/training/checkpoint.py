@@ -1,6 +1,6 @@
-"""Everything a stage needs to go on where it stopped, bit for bit.
+"""Checkpoints from which an interrupted stage resumes bit for bit.
 
-Neither ``.keras`` nor ``save_weights`` keeps the counters of the random generators, so every variable of the model and
+Neither ``.keras`` nor ``save_weights`` stores the counters of the random generators, so every variable of the model and
 of its optimizer is written, together with the history and the best weights so far.
 """
 
@@ -23,13 +23,13 @@ from brainslice.training.history import Epoch
 
 @dataclass(slots=True)
 class TrainingState:
-    """How far a stage has come.
+    """State of a stage.
 
     Attributes:
-        fingerprint: What was being trained; a checkpoint of anything else is not ours.
-        epochs: What happened so far, over all stages.
+        fingerprint: Digest of everything the training depends on.
+        epochs: All epochs so far, over all stages.
         best: The lowest validation score so far.
-        weights: The weights that reached it.
+        weights: The weights with that score.
         seconds: Time spent in this stage.
     """
 
@@ -40,28 +40,28 @@ class TrainingState:
     seconds: float = 0.0
 
 
-def save(path: Path, model: keras.Model, standing: TrainingState) -> None:
-    """Write a checkpoint, whole or not at all.
+def save(path: Path, model: keras.Model, state: TrainingState) -> None:
+    """Write a checkpoint atomically.
 
     Raises:
-        ResourceError: The disk is full; the previous checkpoint stays.
+        ResourceError: The disk is full; the previous checkpoint is kept.
     """
     facts = {
-        "fingerprint": standing.fingerprint,
-        "epochs": [dataclasses.asdict(epoch) for epoch in standing.epochs],
-        "best": standing.best,
-        "seconds": standing.seconds,
+        "fingerprint": state.fingerprint,
+        "epochs": [dataclasses.asdict(epoch) for epoch in state.epochs],
+        "best": state.best,
+        "seconds": state.seconds,
     }
-    arrays = {f"variable_{place}": np.asarray(value) for place, value in enumerate(_variables(model))}
-    arrays |= {f"best_{place}": value for place, value in enumerate(standing.weights)}
+    arrays = {f"variable_{index}": np.asarray(value) for index, value in enumerate(_variables(model))}
+    arrays |= {f"best_{index}": value for index, value in enumerate(state.weights)}
     save_arrays(path, facts, arrays)
 
 
 def save_arrays(path: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
-    """Write named arrays and some facts about them into one ``.npz`` file, whole or not at all.
+    """Write arrays and JSON values into one ``.npz`` file atomically.
 
     Raises:
-        ResourceError: The disk is full; the previous file stays.
+        ResourceError: The disk is full; the previous file is kept.
     """
     members = {**arrays, "facts": np.array(json.dumps(facts))}
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
@@ -69,10 +69,10 @@ def save_arrays(path: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]
 
 
 def restore(path: Path, model: keras.Model, fingerprint: str) -> TrainingState | None:
-    """Bring a model and its optimizer back to where a checkpoint left them.
+    """Restore a model and its optimizer from a checkpoint.
 
     Returns:
-        How far the stage had come; None where there is no checkpoint of this very run.
+        The state of the stage; None where there is no checkpoint with this fingerprint.
 
     Raises:
         UsageError: The file is damaged.
@@ -84,9 +84,9 @@ def restore(path: Path, model: keras.Model, fingerprint: str) -> TrainingState |
             facts = json.loads(str(arrays["facts"]))
             if facts["fingerprint"] != fingerprint:
                 return None
-            for place, variable in enumerate(_variables(model)):
-                variable.assign(arrays[f"variable_{place}"])
-            weights = [arrays[f"best_{place}"] for place in range(len(model.weights))]
+            for index, variable in enumerate(_variables(model)):
+                variable.assign(arrays[f"variable_{index}"])
+            weights = [arrays[f"best_{index}"] for index in range(len(model.weights))]
             epochs = [Epoch(**epoch) for epoch in facts["epochs"]]
             return TrainingState(fingerprint, epochs, facts["best"], weights, facts["seconds"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:

@@ -1,8 +1,9 @@
-"""Every fold tests once: k trainings, k honest test scores, and what they say together (A17)."""
+"""Train and test one model for each fold, and evaluate all out-of-fold predictions together."""
 
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 import json
 import zipfile
 from dataclasses import dataclass
@@ -10,11 +11,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from pydantic import BaseModel, ConfigDict, ValidationError
 
+from brainslice.bundle.store import ModelBundle, open_bundle
+from brainslice.bundle.types import GRAPH_FILE
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split_assignment import reassign_split
-from brainslice.errors import UsageError
+from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split, fold_count, reassign_split
+from brainslice.errors import BundleError, UsageError
 from brainslice.evaluation.scoring import evaluate_test_set, evaluation_settings
 from brainslice.files import write_json
 from brainslice.metrics.abstention import AbstentionInputs
@@ -23,107 +27,195 @@ from brainslice.metrics.source_controlled import ScoredTwins, score_twins
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 from brainslice.training.checkpoint import save_arrays
-from brainslice.training.fold import FoldRun, plan_fold, train_once
+from brainslice.training.pipeline import train
 
 HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "ece", "tumour_auc")
-"""The scores that are told fold by fold."""
+"""The metrics that are reported by fold."""
 
 _ARRAYS = ("labels", "groups", "probabilities", "uncalibrated", "baseline")
+_RECEIPT = "trained.json"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class FoldRun:
+    """Settings, split and folders of one fold.
+
+    Attributes:
+        config: The settings of this fold.
+        assignment: The manifest and the split.
+        paths: The fold's own folders.
+        fingerprint: Digest of everything the training depends on.
+    """
+
+    config: Config
+    assignment: SplitAssignment
+    paths: ProjectPaths
+    fingerprint: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CrossValidation:
-    """All folds, each by itself and together.
+    """Metrics of each fold and of all folds together.
 
     Attributes:
-        folds: An evaluation a fold.
-        pooled: One evaluation of all scans, each judged by the model that never saw its group.
-        openings: How often each fold's test scans have been scored.
-        path: Where the numbers were saved.
+        folds: One evaluation for each fold.
+        pooled: One evaluation of all scans, each scored by the model that was not trained on its group.
+        test_accesses: How often each fold's test scans have been scored.
+        path: The JSON file of the results.
     """
 
     folds: tuple[Evaluation, ...]
     pooled: Evaluation
-    openings: tuple[int, ...]
+    test_accesses: tuple[int, ...]
     path: Path
 
     def spread(self, name: str) -> tuple[float, float]:
-        """Give a score's mean over the folds and its standard deviation (with ``n - 1``)."""
+        """Compute a metric's mean over the folds and its standard deviation (with ``n - 1``)."""
         values = [value for value in (fold.score(name).value for fold in self.folds) if value is not None]
         return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """Write everything in plain types."""
+        """Return the results as JSON types."""
         spreads = {name: self.spread(name) for name in HEADLINES}
         return {
             "mean_and_standard_deviation": {name: {"mean": mean, "sd": sd} for name, (mean, sd) in spreads.items()},
-            "test_openings": list(self.openings),
+            "test_openings": list(self.test_accesses),
             "folds": [fold.to_json() for fold in self.folds],
             "out_of_fold": self.pooled.to_json(),
         }
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outcome:
+class _FoldResult:
     scored: ScoredSet
-    caution: AbstentionInputs
+    abstention: AbstentionInputs
     temperature: float
-    openings: int
+    test_accesses: int
     twins: ScoredTwins | None
 
 
 @writes_project("cross-validating")
 def cross_validate(root: Path, config: Config, progress: Progress = silent) -> CrossValidation:
-    """Train and test once a fold, by group, and save all of it in ``reports/crossval/``.
+    """Train and test once for each fold, by group, and write ``reports/crossval/``.
 
-    A fold that was trained with the same settings on the same scans is not trained again, and one that was scored is
-    not scored again, so that an interrupted cross-validation goes on where it stopped.
+    Folds that were trained or scored with the same settings on the same scans are reused: an interrupted run resumes.
 
     Args:
         root: The project's folder, with a prepared set.
-        config: All settings; where ``data.folds`` is not what the set was prepared with, its groups are dealt anew.
-        progress: Hears how far it is.
+        config: All settings; where ``data.folds`` differs from the prepared set, its groups are assigned anew.
+        progress: Called with the step and how far it is.
 
     Raises:
-        DatasetError: There is no prepared set, or it holds fewer groups than folds.
-        ResourceError: The disk is full; finished folds stay.
+        DatasetError: There is no prepared set, or it has fewer groups than folds.
+        ResourceError: The disk is full; finished folds are kept.
     """
     prepared = Manifest.read(ProjectPaths.of(root, config, "clean").data)
     manifest = reassign_split(prepared, config.data.folds, config.seed)
-    outcomes = []
+    results = []
     for number in range(config.data.folds):
         progress("cross-validating folds", number, config.data.folds)
-        outcomes.append(_outcome(plan_fold(root, config, manifest, number), progress))
+        results.append(_run_fold(plan_fold(root, config, manifest, number), progress))
     progress("cross-validating folds", config.data.folds, config.data.folds)
-    return _together(root, plan_fold(root, config, manifest, 0), outcomes)
+    return _summarise(root, plan_fold(root, config, manifest, 0), results)
 
 
-def _outcome(fold: FoldRun, progress: Progress) -> _Outcome:
-    kept = fold.paths.reports.with_suffix(".npz")
-    scored = _read(kept, fold.fingerprint)
-    if scored is not None:
-        return scored
+def plan_fold(
+    root: Path, config: Config, manifest: Manifest, test_fold: int, validation_fold: int | None = None
+) -> FoldRun:
+    """Return settings, split and folders of a training; by default the fold after the test fold validates.
+
+    Raises:
+        UsageError: There is no such fold.
+        DatasetError: A part would be empty, or a class would be missing from training.
+    """
+    folds = fold_count(manifest)
+    data = config.data.model_copy(update={"protocol": "clean", "test_fold": test_fold, "folds": folds})
+    config = config.model_copy(update={"data": data})
+    assignment = assign_split(manifest, config, validation_fold)
+    default = validation_fold in {None, (test_fold + 1) % folds}
+    name = f"fold_{test_fold}" if default else f"fold_{test_fold}_chosen_on_{validation_fold}"
+    paths = ProjectPaths.of(root, config)
+    fold_paths = dataclasses.replace(
+        paths,
+        models=root / "models" / "crossval" / name,
+        reports=root / "reports" / "crossval" / name,
+        logs=paths.logs / "crossval" / name,
+    )
+    return FoldRun(config, assignment, fold_paths, _fingerprint(config, assignment))
+
+
+def train_once(fold: FoldRun, progress: Progress) -> ModelBundle:
+    """Train a fold, or open the bundle of the same training.
+
+    Raises:
+        LeakError: The first weights were trained on test scans.
+        ResourceError: The disk is full; finished epochs are kept.
+    """
+    finished = _finished(fold)
+    if finished is not None:
+        return finished
+    train(fold.paths, fold.config, assignment=fold.assignment, progress=progress)
+    bundle = open_bundle(fold.paths.bundle)
+    receipt = _Receipt(fingerprint=fold.fingerprint, graph=bundle.info.files[GRAPH_FILE])
+    write_json(fold.paths.models / _RECEIPT, receipt.model_dump())
+    return bundle
+
+
+class _Receipt(BaseModel):
+    """Fingerprint of a training and digest of its graph; other fields of the bundle may change later."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    fingerprint: str
+    graph: str
+
+
+def _finished(fold: FoldRun) -> ModelBundle | None:
+    try:
+        receipt = _Receipt.model_validate_json((fold.paths.models / _RECEIPT).read_bytes())
+        bundle = open_bundle(fold.paths.bundle)
+    except (OSError, ValidationError, BundleError):
+        # Missing or damaged files are replaced by training again.
+        return None
+    same = receipt.fingerprint == fold.fingerprint and receipt.graph == bundle.info.files[GRAPH_FILE]
+    return bundle if same else None
+
+
+def _fingerprint(config: Config, assignment: SplitAssignment) -> str:
+    # Paths, and settings of later steps, do not affect the training.
+    settings = config.model_dump(mode="json", exclude={"log", "inference", "adapt"})
+    settings["data"] = config.data.model_dump(mode="json", exclude={"root", "external", "cache"})
+    parts = [settings, assignment.manifest.digest, assignment.split.digest]
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+def _run_fold(fold: FoldRun, progress: Progress) -> _FoldResult:
+    path = fold.paths.reports.with_suffix(".npz")
+    stored = _read(path, fold.fingerprint)
+    if stored is not None:
+        return stored
     train_once(fold, progress)
-    judged = evaluate_test_set(fold.paths, fold.config, progress, division=fold.assignment)
-    temperature = judged.evaluation.settings.temperature
-    outcome = _Outcome(judged.scored, judged.abstention_inputs, temperature, judged.test_accesses, judged.twins)
-    _write(kept, fold.fingerprint, outcome)
-    return outcome
+    found = evaluate_test_set(fold.paths, fold.config, progress, assignment=fold.assignment)
+    temperature = found.evaluation.settings.temperature
+    result = _FoldResult(found.scored, found.abstention_inputs, temperature, found.test_accesses, found.twins)
+    _write(path, fold.fingerprint, result)
+    return result
 
 
-def _write(path: Path, fingerprint: str, outcome: _Outcome) -> None:
-    caution = outcome.caution
-    facts = {"fingerprint": fingerprint, "temperature": outcome.temperature, "openings": outcome.openings}
-    arrays = {name: getattr(outcome.scored, name) for name in _ARRAYS}
-    arrays |= {"doubts": caution.uncertainty, "reasons": np.array([" ".join(reasons) for reasons in caution.reasons])}
-    if caution.prediction_sets is not None:
-        facts["coverage"], arrays["sets"] = caution.coverage, caution.prediction_sets
-    if outcome.twins is not None:
-        arrays |= {f"twins_{name}": value for name, value in outcome.twins.to_arrays().items()}
+def _write(path: Path, fingerprint: str, result: _FoldResult) -> None:
+    abstention = result.abstention
+    facts = {"fingerprint": fingerprint, "temperature": result.temperature, "openings": result.test_accesses}
+    arrays = {name: getattr(result.scored, name) for name in _ARRAYS}
+    reasons = np.array([" ".join(reasons) for reasons in abstention.reasons])
+    arrays |= {"doubts": abstention.uncertainty, "reasons": reasons}
+    if abstention.prediction_sets is not None:
+        facts["coverage"], arrays["sets"] = abstention.coverage, abstention.prediction_sets
+    if result.twins is not None:
+        arrays |= {f"twins_{name}": value for name, value in result.twins.to_arrays().items()}
     save_arrays(path, facts, arrays)
 
 
-def _read(path: Path, fingerprint: str) -> _Outcome | None:
+def _read(path: Path, fingerprint: str) -> _FoldResult | None:
     if not path.exists():
         return None
     try:
@@ -133,35 +225,34 @@ def _read(path: Path, fingerprint: str) -> _Outcome | None:
                 return None
             scored = ScoredSet(**{name: arrays[name] for name in _ARRAYS})
             reasons = tuple(tuple(codes.split()) for codes in arrays["reasons"].tolist())
-            sets = arrays.get("sets")
-            caution = AbstentionInputs(arrays["doubts"], reasons, sets, facts.get("coverage"))
+            abstention = AbstentionInputs(arrays["doubts"], reasons, arrays.get("sets"), facts.get("coverage"))
             pairs = {name.removeprefix("twins_"): arrays[name] for name in arrays if name.startswith("twins_")}
             twins = ScoredTwins(**pairs) if pairs else None
-            return _Outcome(scored, caution, facts["temperature"], facts["openings"], twins)
+            return _FoldResult(scored, abstention, facts["temperature"], facts["openings"], twins)
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
-        msg = f"{path}: what this fold came to is damaged; delete it to train this fold again"
+        msg = f"{path}: the stored results of this fold are damaged; delete it to train this fold again"
         raise UsageError(msg) from error
 
 
-def _together(root: Path, first: FoldRun, outcomes: list[_Outcome]) -> CrossValidation:
-    terms = evaluation_settings(first.assignment.manifest, first.config)
-    each = tuple(
-        _with_twins(evaluate(one.scored, dataclasses.replace(terms, temperature=one.temperature), one.caution), [one])
-        for one in outcomes
-    )
-    all_scans = ScoredSet(**{name: np.concatenate([getattr(one.scored, name) for one in outcomes]) for name in _ARRAYS})
-    mean_temperature = float(np.mean([one.temperature for one in outcomes]))
-    shared = dataclasses.replace(terms, split="out of fold", temperature=mean_temperature)
-    pooled = evaluate(all_scans, shared, AbstentionInputs.join([one.caution for one in outcomes]))
-    pooled = _with_twins(pooled, outcomes)
+def _summarise(root: Path, first: FoldRun, results: list[_FoldResult]) -> CrossValidation:
+    settings = evaluation_settings(first.assignment.manifest, first.config)
+    folds = []
+    for one in results:
+        evaluation = evaluate(one.scored, dataclasses.replace(settings, temperature=one.temperature), one.abstention)
+        folds.append(_with_twins(evaluation, [one]))
+    all_scans = ScoredSet(**{name: np.concatenate([getattr(one.scored, name) for one in results]) for name in _ARRAYS})
+    mean_temperature = float(np.mean([one.temperature for one in results]))
+    pooled_settings = dataclasses.replace(settings, split="out of fold", temperature=mean_temperature)
+    pooled = evaluate(all_scans, pooled_settings, AbstentionInputs.join([one.abstention for one in results]))
     path = root / "reports" / "crossval" / "crossval.json"
-    result = CrossValidation(each, pooled, tuple(one.openings for one in outcomes), path)
+    accesses = tuple(one.test_accesses for one in results)
+    result = CrossValidation(tuple(folds), _with_twins(pooled, results), accesses, path)
     write_json(path, result.to_json())
     return result
 
 
-def _with_twins(evaluation: Evaluation, outcomes: list[_Outcome]) -> Evaluation:
-    """Add the source-controlled test: pairs of mirror twins, each scored by the model that did not see its patient."""
-    found = [one.twins for one in outcomes if one.twins is not None]
-    controlled = (score_twins(ScoredTwins.join(found)),) if found else ()
+def _with_twins(evaluation: Evaluation, results: list[_FoldResult]) -> Evaluation:
+    """Add the source-controlled test: mirror twins, each scored by the model that was not trained on its patient."""
+    twins = [one.twins for one in results if one.twins is not None]
+    controlled = (score_twins(ScoredTwins.join(twins)),) if twins else ()
     return dataclasses.replace(evaluation, source_controlled=controlled)

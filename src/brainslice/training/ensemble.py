@@ -1,4 +1,4 @@
-"""Several networks become one bundle: their graphs packed, and a temperature for what they say together."""
+"""Combine several networks into one bundle that averages their logits."""
 
 from __future__ import annotations
 
@@ -30,9 +30,15 @@ from brainslice.models.ensemble import pack_graphs
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
-from brainslice.training.abstention import detector_scans, fit_detector, fit_prediction_sets
 from brainslice.training.bundle import library_versions
-from brainslice.training.calibration import calibrate, validation_of
+from brainslice.training.calibration import (
+    calibrate,
+    detector_scans,
+    fit_detector,
+    fit_prediction_sets,
+    validation_of,
+)
+from brainslice.training.cross_validation import plan_fold, train_once
 from brainslice.training.ensemble_scoring import (
     HeldOutData,
     compare_graphs,
@@ -40,14 +46,13 @@ from brainslice.training.ensemble_scoring import (
     held_out_scans,
     score_members,
 )
-from brainslice.training.fold import plan_fold, train_once
 
-_LONGEST_NAME = 200
+_MAX_NAME = 200
 
 
 @dataclass(frozen=True, slots=True)
 class EnsembleResult:
-    """An ensemble, what its members have seen between them, and what a person should know about it."""
+    """An ensemble, the joint split of its members, and remarks on its calibration."""
 
     bundle: ModelBundle
     assignment: SplitAssignment
@@ -56,29 +61,24 @@ class EnsembleResult:
 
 @writes_project("training an ensemble")
 def train_members(root: Path, config: Config, progress: Progress = silent) -> tuple[Path, ...]:
-    """Train a network for each fold but the test fold: that fold chooses, all others train, and the test fold waits.
+    """Train one network for each fold except the test fold, validated on that fold and trained on the others.
 
-    A member that was trained before, also as a fold of ``crossval``, is not trained again.
-
-    Args:
-        root: The project's folder, with a prepared set.
-        config: All settings; ``data.test_fold`` is the fold that no member may see.
-        progress: Hears how far it is.
+    Members that were trained before, also as a fold of ``crossval``, are reused.
 
     Returns:
-        The members' bundles, the one that chooses on the fold after the test fold first.
+        The members' bundles, the one validated on the fold after the test fold first.
 
     Raises:
         DatasetError: There is no prepared set.
-        ResourceError: The disk is full; finished members stay.
+        ResourceError: The disk is full; finished members are kept.
     """
     manifest = reassign_split(Manifest.read(ProjectPaths.of(root, config).data), config.data.folds, config.seed)
     folds, test = fold_count(manifest), config.data.test_fold
     others = [(test + step) % folds for step in range(1, folds)]
     bundles = []
-    for number, chooses in enumerate(others):
+    for number, validation_fold in enumerate(others):
         progress("training members", number, len(others))
-        bundles.append(train_once(plan_fold(root, config, manifest, test, chooses), progress).folder)
+        bundles.append(train_once(plan_fold(root, config, manifest, test, validation_fold), progress).folder)
     progress("training members", len(others), len(others))
     return tuple(bundles)
 
@@ -86,55 +86,54 @@ def train_members(root: Path, config: Config, progress: Progress = silent) -> tu
 def build_ensemble(
     sources: Sequence[Path],
     output: Path,
-    places: ProjectPaths,
+    paths: ProjectPaths,
     config: Config,
     progress: Progress = silent,
     *,
-    elsewhere: Path | None = None,
+    calibration_folder: Path | None = None,
 ) -> EnsembleResult:
-    """Pack bundles into one that answers with the mean of their logits.
+    """Combine bundles into one that averages their logits.
 
-    The temperature is fitted on scans that chose for some member and trained none. Where each such scan trained some
-    other member, every scan is judged by those members alone that it did not train: an approximation, since fewer
-    networks speak than will answer.
+    The temperature is fitted on validation scans that trained no member. Where there are none, every validation scan
+    is scored by the members that it did not train: an approximation, since the ensemble averages more networks.
 
     Args:
-        sources: At least two bundles of different networks, alike in classes, preprocessing and training set.
-        output: Where the ensemble shall lie.
-        places: Where the set they were trained on lies.
-        config: Whether a temperature is wanted, and from what probability a scan is called a tumour.
-        progress: Hears how far it is.
-        elsewhere: Class folders of scans from elsewhere that choose the temperature instead.
+        sources: At least two bundles of different networks, with the same classes, preprocessing and training set.
+        output: The folder of the ensemble.
+        paths: The project of the set they were trained on.
+        config: Settings of calibration, decision and threshold.
+        progress: Called with the step and how far it is.
+        calibration_folder: Class folders of another site's scans to calibrate on instead.
 
     Raises:
-        UsageError: There are fewer than two bundles, or two that cannot answer together.
-        BundleError: One of them is damaged, or was written before graphs told their features.
+        UsageError: There are fewer than two bundles, or two that cannot be combined.
+        BundleError: One of them is damaged, or was written before graphs returned their features.
         DatasetError: They were trained on another set than the one prepared here.
-        ParityError: The packed graph does not give the mean of its members' answers; nothing is written.
+        ParityError: The packed graph does not return the mean of its members' logits; nothing is written.
         ResourceError: The disk is full.
     """
     members = [open_bundle(source) for source in sources]
-    _refuse_unlike(members)
-    manifest = _their_set(members, Manifest.read(places.data), config)
+    _check_members(members)
+    manifest = _training_set(members, Manifest.read(paths.data), config)
     splits = [member_split(each.folder, each.info.provenance.split_digest, manifest) for each in members]
-    division = SplitAssignment(manifest, join_splits(manifest, splits))
+    assignment = SplitAssignment(manifest, join_splits(manifest, splits))
     recipe = Recipe.from_json(members[0].info.recipe)
-    inputs = decode_scans(manifest, recipe, places.cache, progress)
-    if elsewhere is None:
-        held_out = held_out_scans(inputs, division, splits)
+    inputs = decode_scans(manifest, recipe, paths.cache, progress)
+    if calibration_folder is None:
+        held_out = held_out_scans(inputs, assignment, splits)
     else:
-        held_out = folder_scans(elsewhere, division, recipe, len(members), places.cache, progress)
-    place = output.resolve().parent
-    place.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ensemble-", dir=place) as folder:
+        held_out = folder_scans(calibration_folder, assignment, recipe, len(members), paths.cache, progress)
+    parent = output.resolve().parent
+    parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".ensemble-", dir=parent) as folder:
         files = {name: Path(folder) / name for name in (GRAPH_FILE, DETECTOR_FILE, CARD_FILE)}
         pack_graphs([member.path(GRAPH_FILE) for member in members], files[GRAPH_FILE])
-        training = inputs[detector_scans(division.split.train, config.seed)]
+        training = inputs[detector_scans(assignment.split.train, config.seed)]
         fitted = _fit(members, held_out, training, files, config, progress)
-        draft, notes = _draft(members, division, held_out, fitted, config), fitted.notes
+        draft, notes = _draft(members, assignment, held_out, fitted, config), fitted.notes
         write_text(files[CARD_FILE], model_card(draft))
         bundle = write_bundle(output, draft, files)
-    return EnsembleResult(bundle, division, (*notes, *_approximations(bundle.info)))
+    return EnsembleResult(bundle, assignment, (*notes, *_approximations(bundle.info)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +142,7 @@ class _Fitted:
     validation: Validation
     parity: GraphParity
     sets: StoredConformalSets
-    gate: StoredOodDetector
+    detector: StoredOodDetector
     notes: tuple[str, ...]
 
 
@@ -155,25 +154,25 @@ def _fit(
     config: Config,
     progress: Progress,
 ) -> _Fitted:
-    """Let held-out scans choose what single networks' held-out scans chose for them."""
+    """Fit temperature, prediction sets and detector on held-out scans."""
     graph, labels, calibration = files[GRAPH_FILE], held_out.labels, config.calibration
     parity = compare_graphs(graph, [member.path(GRAPH_FILE) for member in members], held_out.inputs)
-    heard, learnt = score_members(graph, held_out.inputs, progress), score_members(graph, training, progress)
-    logits = held_out.average(heard)
+    output, training_output = (score_members(graph, scans, progress) for scans in (held_out.inputs, training))
+    logits = held_out.average(output)
     temperature, notes = calibrate(logits, labels, calibration)
     names = members[0].info.labels.names
     sets, more_notes = fit_prediction_sets(logits, labels, held_out.groups, temperature, names, config.decision)
-    gate = fit_detector(learnt.features, heard.features, config.decision, files[DETECTOR_FILE])
-    seen = validation_of(logits, labels, temperature, calibration.bins)
-    return _Fitted(temperature, seen, parity, sets, gate, (*notes, *more_notes))
+    detector = fit_detector(training_output.features, output.features, config.decision, files[DETECTOR_FILE])
+    validation = validation_of(logits, labels, temperature, calibration.bins)
+    return _Fitted(temperature, validation, parity, sets, detector, (*notes, *more_notes))
 
 
 def _draft(
-    members: Sequence[ModelBundle], division: SplitAssignment, held_out: HeldOutData, fitted: _Fitted, config: Config
+    members: Sequence[ModelBundle], assignment: SplitAssignment, held_out: HeldOutData, fitted: _Fitted, config: Config
 ) -> BundleDraft:
     infos = [member.info for member in members]
     return BundleDraft(
-        name=f"{division.manifest.name}-ensemble-of-{len(members)}-{division.split.protocol}",
+        name=f"{assignment.manifest.name}-ensemble-of-{len(members)}-{assignment.split.protocol}",
         created=dt.datetime.now(dt.UTC),
         labels=infos[0].labels,
         recipe=infos[0].recipe,
@@ -182,11 +181,11 @@ def _draft(
         backbone=_backbones([info.backbone for info in infos]),
         class_map_shape=infos[0].class_map_shape,
         class_map_bias=tuple(np.mean([info.class_map_bias for info in infos], axis=0).tolist()),
-        provenance=_provenance(infos, division, held_out),
+        provenance=_provenance(infos, assignment, held_out),
         validation=fitted.validation,
         parity=fitted.parity,
         conformal=fitted.sets,
-        ood_detector=fitted.gate,
+        ood_detector=fitted.detector,
         ensemble=Ensemble(members=tuple(map(_member, infos)), members_per_scan=held_out.weights),
     )
 
@@ -201,9 +200,9 @@ def _member(info: BundleInfo) -> Member:
     )
 
 
-def _provenance(infos: Sequence[BundleInfo], division: SplitAssignment, held_out: HeldOutData) -> Provenance:
-    """Say what all members have seen: a scan that trained one of them trained the ensemble."""
-    first, split, groups = infos[0].provenance, division.split, division.manifest.group_indices
+def _provenance(infos: Sequence[BundleInfo], assignment: SplitAssignment, held_out: HeldOutData) -> Provenance:
+    """Describe the joint training set: a scan that trained one member trained the ensemble."""
+    first, split, groups = infos[0].provenance, assignment.split, assignment.manifest.group_indices
     weights = hashlib.sha256("".join(info.provenance.weights_digest for info in infos).encode())
     return first.model_copy(
         update={
@@ -222,58 +221,57 @@ def _provenance(infos: Sequence[BundleInfo], division: SplitAssignment, held_out
 def _backbones(names: Sequence[str]) -> str:
     counted = [f"{names.count(name)} × {name}" for name in dict.fromkeys(names)]
     text = " + ".join(counted)
-    return text if len(text) <= _LONGEST_NAME else f"{len(names)} networks of {len(counted)} backbones"
+    return text if len(text) <= _MAX_NAME else f"{len(names)} networks of {len(counted)} backbones"
 
 
 def _approximations(info: BundleInfo) -> tuple[str, ...]:
     ensemble = info.ensemble
     if ensemble is None or not ensemble.out_of_fold:
         return ()
-    among = len(ensemble.members)
-    how = f"{ensemble.members_per_scan} of {among} members judged each scan they rest on, those that scan did not train"
+    count = len(ensemble.members)
+    how = f"{ensemble.members_per_scan} of {count} members scored each validation scan, those it did not train"
     return (
-        f"temperature and prediction sets are approximations: {how}; the ensemble is probably too unsure of itself",
-        "the gate's limit rests on scans that most members were trained on; it probably refuses more than its share",
+        f"temperature and prediction sets are approximations: {how}; the ensemble is probably underconfident",
+        "the out-of-distribution detector was calibrated on scans that trained most members; it may reject too many",
     )
 
 
-def _their_set(members: Sequence[ModelBundle], prepared: Manifest, config: Config) -> Manifest:
-    """Find the set the members were trained on: as it was prepared, or dealt into the folds asked for."""
+def _training_set(members: Sequence[ModelBundle], prepared: Manifest, config: Config) -> Manifest:
+    """Find the set the members were trained on: as prepared, or with the configured folds."""
     wanted = members[0].info.provenance.manifest_digest
     if prepared.digest == wanted:
         return prepared
-    dealt = reassign_split(prepared, config.data.folds, config.seed)
-    if dealt.digest == wanted:
-        return dealt
-    fault = f"was trained on another set than the one prepared in {prepared.root}"
-    msg = f"{members[0].folder}: {fault}, so nobody can tell which scans it knows; prepare that set again"
+    reassigned = reassign_split(prepared, config.data.folds, config.seed)
+    if reassigned.digest == wanted:
+        return reassigned
+    msg = f"{members[0].folder}: was trained on another set than the one prepared in {prepared.root}"
     raise DatasetError(msg)
 
 
-_ALIKE: tuple[tuple[str, Callable[[BundleInfo], object]], ...] = (
+_SHARED: tuple[tuple[str, Callable[[BundleInfo], object]], ...] = (
     ("classes", lambda info: (info.labels.names, info.labels.healthy)),
     ("preprocessing and image size", lambda info: info.recipe),
     ("class maps", lambda info: info.class_map_shape),
     ("training set", lambda info: info.provenance.manifest_digest[:12]),
 )
-"""What members of one ensemble must share."""
+"""Properties that all members must share."""
 
 
-def _refuse_unlike(members: Sequence[ModelBundle]) -> None:
+def _check_members(members: Sequence[ModelBundle]) -> None:
     if len(members) < 2:  # noqa: PLR2004 - one network is no ensemble
-        msg = f"an ensemble needs at least two bundles, got {len(members)}; name another one"
+        msg = f"an ensemble needs at least two bundles, got {len(members)}"
         raise UsageError(msg)
-    first, seen = members[0], set[str]()
+    first, digests = members[0], set[str]()
     for member in members:
         if member.info.ensemble is not None:
-            msg = f"{member.folder}: is an ensemble already; give its members' bundles instead"
+            msg = f"{member.folder}: must be a single network, got an ensemble; give its members' bundles"
             raise UsageError(msg)
-        if member.info.digest in seen:
-            msg = f"{member.folder}: is given twice; an ensemble needs networks that differ, so take another one"
+        if member.info.digest in digests:
+            msg = f"{member.folder}: is given twice; give bundles of different networks"
             raise UsageError(msg)
-        seen.add(member.info.digest)
-        for name, of in _ALIKE:
+        digests.add(member.info.digest)
+        for name, of in _SHARED:
             if of(member.info) != of(first.info):
                 got = f"{of(member.info)} and {of(first.info)}"
-                msg = f"{member.folder}: must have the same {name} as {first.folder}, got {got}; train them alike"
+                msg = f"{member.folder}: must have the same {name} as {first.folder}, got {got}; train alike"
                 raise UsageError(msg)

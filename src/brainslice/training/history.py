@@ -1,34 +1,35 @@
-"""What happened in each epoch."""
+"""Training history: metrics of each epoch, written as JSON, CSV and TensorBoard events."""
 
 from __future__ import annotations
 
 import csv
-import dataclasses
 import io
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
 from tensorboard.summary.writer.event_file_writer import EventFileWriter
 
+from brainslice.config import LogConfig
 from brainslice.files import atomic_folder, write_json, write_text
+from brainslice.paths import ProjectPaths
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """One pass over the training scans.
+    """Metrics of one pass over the training scans.
 
     Attributes:
         number: Counts from one over all stages.
-        stage: ``head``, ``tail`` or ``all``: what was trained.
+        stage: What was trained: ``head``, ``tail`` or ``all``.
         learning_rate: At the epoch's end.
-        loss: Mean training loss; with label smoothing, MixUp and weights in it.
-        accuracy: Of the (mixed, augmented) training batches.
-        validation_loss: Negative log-likelihood of the validation scans, natural logarithm.
-        validation_accuracy: Share of the validation scans judged rightly.
+        loss: Mean training loss, with label smoothing, MixUp and weights.
+        accuracy: On the (mixed, augmented) training batches.
+        validation_loss: Negative log-likelihood of the validation scans, in nats.
+        validation_accuracy: On the validation scans.
         validation_score: What is minimised: the validation loss at its best temperature.
     """
 
@@ -42,26 +43,30 @@ class Epoch:
     validation_score: float
 
 
-def write_history(epochs: Sequence[Epoch], reports: Path) -> None:
-    """Write ``training_history.json``, whole or not at all."""
-    write_json(reports / "training_history.json", [dataclasses.asdict(epoch) for epoch in epochs])
+def write_logs(epochs: Sequence[Epoch], paths: ProjectPaths, config: LogConfig) -> None:
+    """Write the epochs as JSON and, where configured, as CSV and TensorBoard events."""
+    write_json(paths.reports / "training_history.json", [asdict(epoch) for epoch in epochs])
+    if config.csv:
+        _write_csv(epochs, paths.logs / "training.csv")
+    if config.tensorboard:
+        _write_events(epochs, paths.logs / "tensorboard")
 
 
-def write_log(epochs: Sequence[Epoch], path: Path) -> None:
-    """Write the epochs as CSV, whole or not at all."""
+def _write_csv(epochs: Sequence[Epoch], path: Path) -> None:
+    """Write the epochs as CSV atomically."""
     text = io.StringIO()
-    writer = csv.DictWriter(text, [field.name for field in dataclasses.fields(Epoch)], lineterminator="\n")
+    writer = csv.DictWriter(text, [field.name for field in fields(Epoch)], lineterminator="\n")
     writer.writeheader()
-    writer.writerows(dataclasses.asdict(epoch) for epoch in epochs)
+    writer.writerows(asdict(epoch) for epoch in epochs)
     write_text(path, text.getvalue())
 
 
-def write_events(epochs: Sequence[Epoch], folder: Path) -> None:
-    """Write the epochs as TensorBoard events, in the place of those of an earlier run."""
+def _write_events(epochs: Sequence[Epoch], folder: Path) -> None:
+    """Write the epochs as TensorBoard events, replacing those of an earlier run."""
     with atomic_folder(folder) as staging:
         writer = EventFileWriter(str(staging))
         for epoch in epochs:
-            shown = ("learning_rate", "loss", "accuracy", "validation_loss", "validation_accuracy")
-            values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in shown]
+            names = ("learning_rate", "loss", "accuracy", "validation_loss", "validation_accuracy")
+            values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in names]
             writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
         writer.close()

@@ -1,4 +1,4 @@
-"""Training pictures: scans, the outlines of their lesions, and counterfactual pictures."""
+"""Training images: scans, masks of their lesions, and counterfactual images."""
 
 from __future__ import annotations
 
@@ -23,16 +23,16 @@ _VERSION: Final = 2
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingPictures:
-    """Scans as the network sees them, with counterfactual pictures after them.
+    """Network inputs of all scans, followed by counterfactual images.
 
     Attributes:
         inputs: The scans of the set ``(n, size, size)``.
-        extra: Counterfactual pictures ``(m, size, size)``.
-        outlines: The lesions of all ``n + m``, packed, or None where position-wise supervision is off.
+        extra: Counterfactual images ``(m, size, size)``.
+        outlines: Lesion masks of all ``n + m``, as packed bits; None without position-wise supervision.
         labels: Classes of all ``n + m``.
-        known: For which of them the class of every position is known: healthy ones, and tumours with an outline.
+        known: For which of them the class of every position is known: healthy ones, and tumours with a mask.
         rows: Which of them train.
-        digest: Of everything that was added to the set.
+        digest: Digest of the counterfactual images.
     """
 
     inputs: InputBatch
@@ -45,15 +45,15 @@ class TrainingPictures:
 
     @classmethod
     def plain(cls, inputs: InputBatch, labels: Labels, rows: Rows) -> TrainingPictures:
-        """Take the scans alone, without outlines."""
+        """Make training images of the scans only, without masks."""
         return cls(inputs, inputs[:0], None, labels, np.zeros(len(labels), np.bool_), rows)
 
     def __len__(self) -> int:
-        """Count all pictures."""
+        """Return the number of all images."""
         return len(self.inputs) + len(self.extra)
 
     def batch(self, rows: Rows) -> Float32[np.ndarray, "b h w channels"]:
-        """Give some pictures, 0 to 255, and their lesions as a second channel, 0 or 255, where outlines are used."""
+        """Return some images, 0 to 255, and with outlines their masks as a second channel, 0 or 255."""
         count = len(self.inputs)
         grey = [self.inputs[row] if row < count else self.extra[row - count] for row in rows.tolist()]
         channels = [np.stack(grey).astype(np.float32)]
@@ -65,15 +65,7 @@ class TrainingPictures:
 def add_counterfactuals(
     scans: OutlinedScans, settings: LesionConfig, seed: int, cache: Path, progress: Progress
 ) -> TrainingPictures:
-    """Add twins and patched pictures of the training scans; nothing is taken from any other scan.
-
-    Args:
-        scans: The set, its outlines, and which of it trains.
-        settings: Which kinds of pictures to add, and how many.
-        seed: Where every random choice starts.
-        cache: Folder that keeps what was made, under a name made of everything it depends on.
-        progress: Called with the number of pictures done.
-    """
+    """Add mirror twins and patched images, made from training scans only, and cache them."""
     key = hashlib.sha256(repr((_VERSION, settings.twins, settings.patches, seed, scans.healthy)).encode())
     for array in (scans.train, scans.labels, scans.outlines[scans.train], scans.inputs[scans.train]):
         key.update(np.ascontiguousarray(array).tobytes())
@@ -81,8 +73,8 @@ def add_counterfactuals(
     if not path.is_file():
         cache.mkdir(parents=True, exist_ok=True)
         _save(path, make_counterfactuals(scans, settings, seed, progress), scans.inputs.shape[1])
-    with np.load(path, allow_pickle=False) as kept:
-        extra, outlines, labels = kept["pictures"], kept["outlines"], kept["labels"]
+    with np.load(path, allow_pickle=False) as stored:
+        extra, outlines, labels = stored["pictures"], stored["outlines"], stored["labels"]
     count = len(scans.labels)
     known = scans.outlined | (scans.labels == scans.healthy)
     return TrainingPictures(

@@ -1,4 +1,4 @@
-"""One stage of training: some epochs over a feed, judged on validation scans, and the best of them kept."""
+"""One stage of training: epochs with validation, of which the best weights are kept."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from brainslice.arrays import Labels, Logits
+from brainslice.config import TrainConfig
 from brainslice.decision.temperature import Temperature, fit_temperature
 from brainslice.errors import CalibrationError
 from brainslice.metrics.calibration import negative_log_likelihood
@@ -28,45 +29,41 @@ Score: TypeAlias = Callable[[], Logits]
 
 @dataclass(frozen=True, slots=True)
 class StageConfig:
-    """How one stage trains.
+    """Settings of one stage.
 
     Attributes:
-        name: ``head``, ``tail`` or ``all``: what is trained.
-        epochs: Passes over the feed.
-        optimizer: ``adamw``, ``adam`` or ``sgd``.
-        lr: The highest learning rate.
-        weight_decay: Decoupled, for ``adamw`` only.
-        cosine: Let the learning rate fall along a half cosine to a hundredth; else it stays.
-        warmup_epochs: Epochs in which the learning rate rises from zero.
-        loss: What is minimised.
-        ema_momentum: Judge and keep a moving average of the weights; None keeps the weights themselves.
-        patience: Stop after this many epochs without a better validation score; None never stops early.
+        name: What is trained: ``head``, ``tail`` or ``all``.
+        epochs: Number of epochs.
+        lr: The highest learning rate; with ``cosine_decay`` it falls to a hundredth.
+        train: Settings of optimizer, loss, averaging and early stopping.
         minutes: Start no epoch after this long; None sets no limit.
-        position_weight: How much ``PositionLoss`` counts beside the loss of the logits.
-        healthy: Index of the healthy class, which ``PositionLoss`` needs.
+        healthy: Index of the healthy class for ``PositionLoss``; None without position-wise supervision.
     """
 
     name: str
     epochs: int
-    optimizer: str
     lr: float
-    weight_decay: float
-    cosine: bool
-    warmup_epochs: float
-    loss: LossConfig
-    ema_momentum: float | None = None
-    patience: int | None = None
+    train: TrainConfig
     minutes: float | None = None
-    position_weight: float = 0.0
     healthy: int | None = None
+
+    @property
+    def ema_momentum(self) -> float | None:
+        """Momentum of the moving average of the weights; None without one."""
+        return self.train.ema_momentum if self.train.ema else None
+
+    @property
+    def patience(self) -> int | None:
+        """Number of epochs without improvement after which to stop; None never stops early."""
+        return self.train.early_stopping_patience if self.train.early_stopping else None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ValidationScorer:
-    """Judges a model on validation scans that training never sees.
+    """Score a model on validation scans, which do not train it.
 
     Attributes:
-        score: Gives the logits ``(n, k)`` of the validation scans as the model stands.
+        score: Returns the logits ``(n, k)`` of the validation scans with the current weights.
         labels: Their classes ``(n,)``.
     """
 
@@ -74,11 +71,11 @@ class ValidationScorer:
     labels: Labels
 
     def __call__(self) -> tuple[float, float, float]:
-        """Judge the model as it stands.
+        """Score the current weights.
 
         Returns:
-            What is minimised (the negative log-likelihood at its best temperature, since temperature is fitted
-            afterwards anyway), the plain negative log-likelihood, and the accuracy.
+            The negative log-likelihood at its best temperature, which is minimised since temperature is fitted
+            afterwards anyway; the negative log-likelihood at temperature 1; and the accuracy.
         """
         logits = self.score()
         plain = negative_log_likelihood(Temperature(1.0).probabilities(logits), self.labels)
@@ -89,56 +86,57 @@ class ValidationScorer:
         return best, plain, float((logits.argmax(axis=1) == self.labels).mean())
 
 
-def compile_model(model: keras.Model, plan: StageConfig, steps: int) -> None:
-    """Give a model the stage's loss and optimizer; ``steps`` is the number of batches of an epoch."""
-    accuracy = keras.metrics.CategoricalAccuracy(name="accuracy")
-    learnt: dict[str, Any] = {"loss": plan.loss.loss(), "weighted_metrics": [accuracy]}
-    if isinstance(model.output, dict) and plan.healthy is not None:
-        learnt = {
-            "loss": {"logits": learnt["loss"], "positions": PositionLoss(plan.healthy)},
-            "loss_weights": {"logits": 1.0, "positions": plan.position_weight},
+def compile_model(model: keras.Model, config: StageConfig, steps: int) -> None:
+    """Compile a model with the stage's loss and optimizer; ``steps`` is the number of batches of an epoch."""
+    train, accuracy = config.train, keras.metrics.CategoricalAccuracy(name="accuracy")
+    loss = LossConfig(train.loss, train.label_smoothing, train.focal_gamma, train.recall_weights).loss()
+    losses: dict[str, Any] = {"loss": loss, "weighted_metrics": [accuracy]}
+    if isinstance(model.output, dict) and config.healthy is not None:
+        losses = {
+            "loss": {"logits": loss, "positions": PositionLoss(config.healthy)},
+            "loss_weights": {"logits": 1.0, "positions": train.lesion.weight},
             "weighted_metrics": {"logits": [accuracy]},
         }
     model.compile(
-        **learnt,
-        optimizer=_optimizer(plan, steps),
+        **losses,
+        optimizer=_optimizer(config, steps),
         metrics=[],
-        # TensorFlow's compiler needs minutes for what a laptop's processor then runs no faster.
+        # Compilation by TensorFlow takes minutes, and the compiled model is no faster on a laptop's processor.
         jit_compile=False if keras.config.backend() == "tensorflow" else "auto",
     )
 
 
-def _optimizer(plan: StageConfig, steps: int) -> keras.optimizers.Optimizer:
-    total = max(1, plan.epochs * steps)
-    warm = min(total - 1, math.ceil(plan.warmup_epochs * steps))
-    rate: float | keras.optimizers.schedules.LearningRateSchedule = plan.lr
-    if plan.cosine:
+def _optimizer(config: StageConfig, steps: int) -> keras.optimizers.Optimizer:
+    total = max(1, config.epochs * steps)
+    warmup = min(total - 1, math.ceil(config.train.warmup_epochs * steps))
+    rate: float | keras.optimizers.schedules.LearningRateSchedule = config.lr
+    if config.train.cosine_decay:
         rate = keras.optimizers.schedules.CosineDecay(
-            initial_learning_rate=plan.lr / 100 if warm else plan.lr,
-            decay_steps=total - warm,
+            initial_learning_rate=config.lr / 100 if warmup else config.lr,
+            decay_steps=total - warmup,
             alpha=0.01,
-            warmup_target=plan.lr if warm else None,
-            warmup_steps=warm,
+            warmup_target=config.lr if warmup else None,
+            warmup_steps=warmup,
         )
-    averaging = {"use_ema": plan.ema_momentum is not None, "ema_momentum": plan.ema_momentum or 0.99}
-    if plan.optimizer == "adamw":
-        optimizer = keras.optimizers.AdamW(rate, weight_decay=plan.weight_decay, **averaging)
+    averaging = {"use_ema": config.ema_momentum is not None, "ema_momentum": config.ema_momentum or 0.99}
+    if config.train.optimizer == "adamw":
+        optimizer = keras.optimizers.AdamW(rate, weight_decay=config.train.weight_decay, **averaging)
         optimizer.exclude_from_weight_decay(var_names=["bias", "gamma", "beta"])
         return optimizer
-    if plan.optimizer == "adam":
+    if config.train.optimizer == "adam":
         return keras.optimizers.Adam(rate, **averaging)
     return keras.optimizers.SGD(rate, momentum=0.9, nesterov=True, **averaging)
 
 
 @dataclass(frozen=True, slots=True)
 class StageContext:
-    """Where a stage stands among the others.
+    """Checkpoint file and history of a stage.
 
     Attributes:
         fingerprint: Digest of everything the result depends on.
         path: The stage's checkpoint file.
-        earlier: What happened in the stages before.
-        progress: Who hears how far it is.
+        earlier: Epochs of the earlier stages.
+        progress: Called with the step and how far it is.
     """
 
     fingerprint: str
@@ -148,82 +146,82 @@ class StageContext:
 
 
 def run_stage(
-    model: keras.Model, feed: BatchSequence, examine: ValidationScorer, plan: StageConfig, course: StageContext
+    model: keras.Model, batches: BatchSequence, scorer: ValidationScorer, config: StageConfig, context: StageContext
 ) -> tuple[Epoch, ...]:
-    """Train a model through one stage and leave it with the weights that validated best.
+    """Train a model for one stage, and restore the weights with the best validation score.
 
-    An interrupted stage goes on from its last finished epoch; the result is the same as without the interruption.
+    An interrupted stage resumes after its last finished epoch, with the same result.
 
     Args:
-        model: Takes the feed's inputs to logits; what it may change is already set.
-        feed: The training batches.
-        examine: Judges the model on the validation scans.
-        plan: How to train.
-        course: Where the stage stands among the others.
+        model: Maps inputs to logits; its layers are set trainable or frozen.
+        batches: The training batches.
+        scorer: Scores the model on the validation scans.
+        config: Settings of the stage.
+        context: Checkpoint file and history.
 
     Returns:
         All epochs so far, those of earlier stages included.
     """
-    compile_model(model, plan, len(feed))
+    compile_model(model, config, len(batches))
     model.optimizer.build(model.trainable_variables)
-    # The weights a stage starts from are the best so far: it must beat them, or give them back.
-    start = min((epoch.validation_score for epoch in course.earlier), default=math.inf)
-    fresh = TrainingState(course.fingerprint, list(course.earlier), start, model.get_weights())
-    standing = checkpoint.restore(course.path, model, course.fingerprint) or fresh
-    done = len(standing.epochs) - len(course.earlier)
-    while done < plan.epochs and not _over(standing, plan, len(course.earlier)):
+    # Where no epoch improves on the earlier stages, the first weights are restored.
+    start = min((epoch.validation_score for epoch in context.earlier), default=math.inf)
+    fresh = TrainingState(context.fingerprint, list(context.earlier), start, model.get_weights())
+    state = checkpoint.restore(context.path, model, context.fingerprint) or fresh
+    done = len(state.epochs) - len(context.earlier)
+    while done < config.epochs and not _finished(state, config, len(context.earlier)):
         started = time.monotonic()
-        loss, accuracy = _one_epoch(model, feed, done, plan, course.progress)
-        _judge(model, examine, plan, standing, (loss, accuracy))
-        standing.seconds += time.monotonic() - started
-        checkpoint.save(course.path, model, standing)
+        loss, accuracy = _train_epoch(model, batches, done, config, context.progress)
+        _validate(model, scorer, config, state, (loss, accuracy))
+        state.seconds += time.monotonic() - started
+        checkpoint.save(context.path, model, state)
         done += 1
-    course.progress(f"training the {plan.name}", plan.epochs * len(feed), plan.epochs * len(feed))
-    model.set_weights(standing.weights)
-    return tuple(standing.epochs)
+    context.progress(f"training the {config.name}", config.epochs * len(batches), config.epochs * len(batches))
+    model.set_weights(state.weights)
+    return tuple(state.epochs)
 
 
-def _over(standing: TrainingState, plan: StageConfig, earlier: int) -> bool:
-    if plan.minutes is not None and standing.seconds > plan.minutes * 60:
+def _finished(state: TrainingState, config: StageConfig, earlier: int) -> bool:
+    if config.minutes is not None and state.seconds > config.minutes * 60:
         return True
-    mine = standing.epochs[earlier:]
-    if plan.patience is None or not mine:
+    epochs = state.epochs[earlier:]
+    if config.patience is None or not epochs:
         return False
-    scores = [epoch.validation_score for epoch in mine]
-    return len(scores) - 1 - scores.index(min(scores)) >= plan.patience
+    scores = [epoch.validation_score for epoch in epochs]
+    return len(scores) - 1 - scores.index(min(scores)) >= config.patience
 
 
-def _one_epoch(
-    model: keras.Model, feed: BatchSequence, number: int, plan: StageConfig, progress: Progress
+def _train_epoch(
+    model: keras.Model, batches: BatchSequence, number: int, config: StageConfig, progress: Progress
 ) -> tuple[float, float]:
-    feed.set_epoch(number)
+    batches.set_epoch(number)
     steps = []
-    for step in range(len(feed)):
-        inputs, targets, weights = feed[step]
+    for step in range(len(batches)):
+        inputs, targets, weights = batches[step]
         model.reset_metrics()
         logs = model.train_on_batch(inputs, targets, sample_weight=weights, return_dict=True)
         accuracy = logs["logits_accuracy"] if isinstance(targets, dict) else logs["accuracy"]
         steps.append((float(logs["loss"]), float(accuracy)))
-        progress(f"training the {plan.name}", number * len(feed) + step + 1, plan.epochs * len(feed))
+        progress(f"training the {config.name}", number * len(batches) + step + 1, config.epochs * len(batches))
     loss, accuracy = np.mean(steps, axis=0)
     return float(loss), float(accuracy)
 
 
-def _judge(
+def _validate(
     model: keras.Model,
-    examine: ValidationScorer,
-    plan: StageConfig,
-    standing: TrainingState,
+    scorer: ValidationScorer,
+    config: StageConfig,
+    state: TrainingState,
     trained: tuple[float, float],
 ) -> None:
     current = model.get_weights()
-    if plan.ema_momentum is not None:
+    if config.ema_momentum is not None:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    score, loss, accuracy = examine()
-    if score < standing.best:
-        standing.best, standing.weights = score, model.get_weights()
-    if plan.ema_momentum is not None:
+    score, loss, accuracy = scorer()
+    if score < state.best:
+        state.best, state.weights = score, model.get_weights()
+    if config.ema_momentum is not None:
         model.set_weights(current)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
-    number = len(standing.epochs) + 1
-    standing.epochs.append(Epoch(number, plan.name, rate, *trained, loss, accuracy, score))
+    number = len(state.epochs) + 1
+    state.epochs.append(Epoch(number, config.name, rate, *trained, loss, accuracy, score))

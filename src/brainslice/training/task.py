@@ -1,10 +1,10 @@
-"""What a training run is given, in one value."""
+"""Inputs and settings of a training run."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 
 import keras
@@ -14,7 +14,6 @@ from brainslice.config import Config
 from brainslice.dataset.splits.split import Split
 from brainslice.models.augmentation import AugmentationConfig
 from brainslice.models.build import Network
-from brainslice.models.losses import LossConfig
 from brainslice.models.weights import weights_digest
 from brainslice.progress import Progress
 from brainslice.training.batches import Shuffle, TrainingData, make_training_data
@@ -24,17 +23,17 @@ from brainslice.training.stage import StageConfig
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TrainingTask:
-    """Everything the recipes ``quick`` and ``full`` train from.
+    """Inputs and settings of the recipes ``quick`` and ``full``.
 
     Attributes:
-        network: Fresh, with its first weights.
-        pictures: All scans of the set as the network sees them, and what is added to them for training.
-        split: Which of them train and which validate.
+        network: The network with its first weights.
+        pictures: Network inputs of all scans, and counterfactual images.
+        split: Rows of the training and validation scans.
         config: All settings.
-        content: Digest of the scans in their order and of how they were made network input.
-        cache: Where activations lie, for later runs too.
-        workspace: Where checkpoints lie until training is done.
-        progress: Who hears how far it is.
+        content: Digest of the scans, in order, and of their preprocessing.
+        cache: Folder of activations, kept for later runs.
+        workspace: Folder of checkpoints, deleted after training.
+        progress: Called with the step and how far it is.
     """
 
     network: Network
@@ -48,7 +47,7 @@ class TrainingTask:
 
     @property
     def inputs(self) -> InputBatch:
-        """All scans of the set as the network sees them ``(n, h, w)``."""
+        """Network inputs of all scans ``(n, h, w)``."""
         return self.pictures.inputs
 
     @property
@@ -62,7 +61,7 @@ class TrainingTask:
         return self.pictures.outlines is not None
 
     def fingerprint(self) -> str:
-        """Digest of everything the result depends on; call it before training."""
+        """Compute a digest of everything the result depends on; call it before training."""
         settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
         classes = hashlib.sha256(self.labels.tobytes()).hexdigest()
         parts = [settings, self.content, self.pictures.digest, classes, self.split.digest]
@@ -72,18 +71,18 @@ class TrainingTask:
 
     @property
     def shuffle(self) -> Shuffle:
-        """How the training scans are cut into batches, with MixUp where it is on."""
+        """Settings of the training batches."""
         augment = self.config.augment
         mixing = (augment.mixup_alpha, augment.mixup_beta) if augment.enabled and augment.mixup else None
         return Shuffle(self.config.train.batch_size, self.config.seed, mixing)
 
     @property
     def augmentation_config(self) -> AugmentationConfig:
-        """How far a training view may differ from its scan."""
+        """Settings of the augmentation."""
         return augmentation_config(self.config)
 
     def training_data(self) -> TrainingData:
-        """Set up what is to be learnt from the split's training scans."""
+        """Make the targets of the training scans."""
         train, pictures = self.config.train, self.pictures
         data = make_training_data(
             pictures.rows,
@@ -96,40 +95,16 @@ class TrainingTask:
         return replace(data, known=pictures.known[data.rows]) if self.outlines else data
 
     def stage(self, name: str, epochs: int, lr: float, minutes: float | None = None) -> StageConfig:
-        """Plan one stage after the configuration."""
-        train = self.config.train
-        return StageConfig(
-            name=name,
-            epochs=epochs,
-            optimizer=train.optimizer,
-            lr=lr,
-            weight_decay=train.weight_decay,
-            cosine=train.cosine_decay,
-            warmup_epochs=train.warmup_epochs,
-            loss=LossConfig(train.loss, train.label_smoothing, train.focal_gamma, train.recall_weights),
-            ema_momentum=train.ema_momentum if train.ema else None,
-            patience=train.early_stopping_patience if train.early_stopping else None,
-            minutes=minutes,
-            position_weight=train.lesion.weight,
-            healthy=self.network.config.healthy if self.outlines else None,
-        )
+        """Return the settings of one stage."""
+        healthy = self.network.config.healthy if self.outlines else None
+        return StageConfig(name, epochs, lr, self.config.train, minutes, healthy)
 
 
 def augmentation_config(config: Config) -> AugmentationConfig:
-    """Say how far a training view may differ from its scan; not at all where augmentation is off."""
+    """Return the settings of the augmentation; all zero where it is off."""
     augment = config.augment
+    settings = augment.model_dump(include={field.name for field in fields(AugmentationConfig)})
+    settings["rotation"] = augment.rotation_degrees / 360
     if not augment.enabled:
-        return AugmentationConfig(flip=False, rotation=0.0, zoom=0.0, translation=0.0, brightness=0.0, contrast=0.0)
-    return AugmentationConfig(
-        flip=augment.flip,
-        rotation=augment.rotation_degrees / 360,
-        zoom=augment.zoom,
-        translation=augment.translation,
-        brightness=augment.brightness,
-        contrast=augment.contrast,
-        gamma=augment.gamma,
-        bias_field=augment.bias_field,
-        noise=augment.noise,
-        blur=augment.blur,
-        inversion=augment.inversion,
-    )
+        settings.update(dict.fromkeys(settings, 0.0), flip=False)
+    return AugmentationConfig(**settings)

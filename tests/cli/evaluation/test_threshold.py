@@ -35,7 +35,7 @@ def test_every_goal_is_stored_and_told_with_what_it_promises(trained: Path, caps
     names = {"sensitivity-0.8", "specificity-0.7", "youden", "cost-ratio-5", "net-benefit-0.2"}
     assert points(trained).keys() == names
     assert all(f"{name}: P(tumour) >=" in said.out for name in names)
-    assert "promised of no other" in said.out
+    assert "not guaranteed for others" in said.out
     curve = json.loads((trained / "models" / "bundle" / "operating_curve.json").read_text())
     assert curve["points"][0]["sensitivity"]["value"] == 1.0
     assert "at a prevalence of 0.1: PPV" in said.out

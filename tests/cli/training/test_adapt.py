@@ -9,7 +9,7 @@ import pytest
 
 from brainslice.decision.temperature import Temperature
 from brainslice.errors import ForgettingError
-from brainslice.evaluation.site_comparison import Method, compare_methods
+from brainslice.evaluation.external_validation import Method, compare_methods
 from brainslice.metrics.binary import binary_scores
 from brainslice.paths import ProjectPaths
 from brainslice.training.adaptation import pipeline as adapting

@@ -12,8 +12,8 @@ from brainslice.decision.threshold_search import TumourScores
 from brainslice.evaluation.operating_points import (
     OperatingPointRequest,
     OperatingPointResult,
-    curve_of,
     find_operating_point,
+    tuning_decision_curve,
 )
 from brainslice.evaluation.tuning_data import TuningScans
 from brainslice.report.figures import style
@@ -25,7 +25,7 @@ def scans() -> TuningScans:
     rng = np.random.default_rng(0)
     tumour = np.arange(120) % 2 == 0
     scores = 1 / (1 + np.exp(-rng.normal(3.0 * tumour - 1.5, 1.0)))
-    return TuningScans(TumourScores(scores, tumour, np.arange(120)), None, "drawn", (), promising=True)
+    return TuningScans(TumourScores(scores, tumour, np.arange(120)), None, "drawn", (), allows_guarantee=True)
 
 
 @pytest.fixture
@@ -39,7 +39,7 @@ def found(scans: TuningScans) -> tuple[OperatingPointResult, ...]:
 def test_every_point_and_the_curve_are_written(
     scans: TuningScans, found: tuple[OperatingPointResult, ...], tmp_path: Path
 ) -> None:
-    write_operating_points(found, curve_of(scans, 0.1), "drawn", ("phantom",), tmp_path)
+    write_operating_points(found, tuning_decision_curve(scans, 0.1), "drawn", ("phantom",), tmp_path)
     assert {path.name for path in tmp_path.iterdir()} == {
         "youden.json", "cost-ratio-4.json", "decision_curve.json", "decision_curve.png", "decision_curve.svg",
     }  # fmt: skip
@@ -55,7 +55,7 @@ def test_the_figure_shows_the_model_beside_acting_on_all_and_none(
 ) -> None:
     drawn: dict[str, Figure] = {}
     monkeypatch.setattr(style, "_save", lambda figure, path: drawn.__setitem__(path.name, figure))
-    curve = curve_of(scans, None)
+    curve = tuning_decision_curve(scans, None)
     write_operating_points(found, curve, "drawn", ("leaky",), tmp_path)
     (axes,) = drawn["decision_curve"].axes
     legend = axes.get_legend()
@@ -74,6 +74,6 @@ def test_the_same_search_draws_the_same_bytes(
     scans: TuningScans, found: tuple[OperatingPointResult, ...], tmp_path: Path
 ) -> None:
     for name in ("one", "two"):
-        write_operating_points(found, curve_of(scans, None), "drawn", (), tmp_path / name)
+        write_operating_points(found, tuning_decision_curve(scans, None), "drawn", (), tmp_path / name)
     for path in (tmp_path / "one").iterdir():
         assert path.read_bytes() == (tmp_path / "two" / path.name).read_bytes()

@@ -2,26 +2,25 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
 
 from brainslice.dataset.splits.split import assign_folds
 from brainslice.decision.temperature import Temperature
+from brainslice.models.backbones import get_backbone
+from brainslice.models.build import Network, NetworkConfig
 from brainslice.paths import ProjectPaths
 from brainslice.progress import silent
 from brainslice.training.adaptation.baselines import (
     SourceModel,
+    adapt_batchnorm,
     batchnorm_predictions,
-    make_fine_tuning,
-    source_macro_f1,
     source_model_predictions,
-    trainable_part_of,
 )
 from brainslice.training.adaptation.data import AdaptationData, load_adaptation_data
-from brainslice.training.adaptation.finetune import FineTuningHistory
-from brainslice.training.adaptation.nested_cv import SelectionCriteria, SiteLabels
-from small_training import SMALL, arrays_of, changed
+from brainslice.training.adaptation.nested_cv import SiteLabels
+from small_training import SMALL, arrays_of, changed, small_network
 from stand_in import config
 
 ADAPTING = (
@@ -34,40 +33,34 @@ ADAPTING = (
 )
 SETTINGS = config(*SMALL, *ADAPTING)
 HEALTHY = 2
+NETWORK = NetworkConfig(size=64, weights=None)
 
 
 @pytest.fixture
-def ground(adaptable: Path) -> AdaptationData:
-    places = ProjectPaths.of(adaptable, SETTINGS)
-    return load_adaptation_data(places, SETTINGS, places.bundle, adaptable / "elsewhere", silent)
+def data(adaptable: Path) -> AdaptationData:
+    paths = ProjectPaths.of(adaptable, SETTINGS)
+    return load_adaptation_data(paths, SETTINGS, paths.bundle, adaptable / "elsewhere", silent)
 
 
-def dealt(ground: AdaptationData) -> tuple[np.ndarray, SiteLabels]:
-    truth = SiteLabels(ground.site.tumours, ground.site.groups, HEALTHY)
-    return assign_folds(truth.tumours.astype(np.int64), truth.groups, 3, 1), truth
+def folds_of(data: AdaptationData) -> tuple[np.ndarray, SiteLabels]:
+    labels = SiteLabels(data.site.tumours, data.site.groups, HEALTHY)
+    return assign_folds(labels.tumours.astype(np.int64), labels.groups, 3, 1), labels
 
 
 def base_of(logits: np.ndarray, labels: np.ndarray, site: np.ndarray) -> SourceModel:
     return SourceModel(site, logits, labels, Temperature(1.0), 0.5, HEALTHY, 0.75)
 
 
-def test_the_source_s_score_is_macro_f1() -> None:
-    rng = np.random.default_rng(0)
-    logits, labels = rng.normal(size=(60, 4)), rng.integers(4, size=60)
-    expected = f1_score(labels, logits.argmax(axis=1), average="macro")
-    assert source_macro_f1(logits, labels) == pytest.approx(expected)
-
-
-def test_the_source_threshold_lets_one_healthy_scan_in_ten_pass_for_a_tumour() -> None:
+def test_source_threshold_reaches_the_specificity() -> None:
     rng = np.random.default_rng(1)
     labels = rng.integers(4, size=400)
     logits = rng.normal(size=(400, 4)) + 2 * np.eye(4)[labels]
     base = base_of(logits, labels, logits[:2])
-    chances = 1 - np.exp(logits)[:, HEALTHY] / np.exp(logits).sum(axis=1)
-    assert 0.9 <= (chances[labels == HEALTHY] < base.source_threshold(0.9)).mean() < 0.93
+    probabilities = 1 - np.exp(logits)[:, HEALTHY] / np.exp(logits).sum(axis=1)
+    assert 0.9 <= (probabilities[labels == HEALTHY] < base.source_threshold(0.9)).mean() < 0.93
 
 
-def test_a_threshold_from_other_folds_never_saw_its_own() -> None:
+def test_thresholds_do_not_depend_on_labels_of_their_own_fold() -> None:
     rng = np.random.default_rng(2)
     labels, site = rng.integers(4, size=80), rng.normal(size=(40, 4))
     tumours = np.arange(40) % 8 < 4
@@ -81,30 +74,51 @@ def test_a_threshold_from_other_folds_never_saw_its_own() -> None:
     assert not np.array_equal(one[2].predictions, two[2].predictions)
 
 
-def test_moving_statistics_leaves_the_network_as_it_was(ground: AdaptationData) -> None:
-    folds, truth = dealt(ground)
-    before = arrays_of(ground.network)
-    found = batchnorm_predictions(ground, folds, truth, 0.9, silent)
-    assert not changed(before, arrays_of(ground.network))
+def test_batchnorm_predictions_restore_the_network(data: AdaptationData) -> None:
+    folds, labels = folds_of(data)
+    before = arrays_of(data.network)
+    found = batchnorm_predictions(data, folds, labels, 0.9, silent)
+    assert not changed(before, arrays_of(data.network))
     assert found.probabilities.shape == (18,)
 
 
-@pytest.mark.parametrize(("name", "moved"), [("head", {"class_maps"}), ("tail", {"class_maps", "last"})])
-def test_only_the_part_that_is_named_learns(ground: AdaptationData, tmp_path: Path, name: str, moved: set[str]) -> None:
-    before = arrays_of(ground.network)
-    tuning = make_fine_tuning(name, ground, FineTuningHistory(tmp_path / "diary", "this"), SETTINGS.adapt, 1, silent)
-    found = tuning.at_rate(np.arange(12), np.arange(12, 18), 0.01)
-    assert len(found) == 2
-    layers = {path.split("/")[0] for path in changed(before, arrays_of(ground.network)) if "seed" not in path}
-    assert layers == moved
-    tuning.fine_tuner.reset()
-    assert not changed(before, arrays_of(ground.network))
+@pytest.fixture
+def network() -> Network:
+    return small_network(NETWORK)
 
 
-def test_a_tail_judged_by_folds_answers_for_every_scan(ground: AdaptationData, tmp_path: Path) -> None:
-    folds, truth = dealt(ground)
-    tuning = make_fine_tuning("tail", ground, FineTuningHistory(tmp_path / "diary", "this"), SETTINGS.adapt, 1, silent)
-    found = tuning.out_of_fold(folds, truth, SelectionCriteria(0.9, 0.0))
-    assert found.logits.shape == (18, 4)
-    assert {setting.rate for setting in found.settings} <= set(tuning.rates)
-    assert trainable_part_of(ground).output.shape[-1] == 4
+def batchnorm_model(network: Network) -> keras.Model:
+    cut = network.model.get_layer(get_backbone(NETWORK.backbone).cut).output
+    return keras.Model(cut, network.model.get_layer("above").output)
+
+
+def activations(network: Network) -> tuple[np.ndarray, np.ndarray]:
+    scans = np.random.default_rng(0).uniform(0, 255, (30, 64, 64, 1)).astype(np.float32)
+    other = 0.5 * scans[::-1] + 60
+    return network.frozen_part.predict_on_batch(scans), network.frozen_part.predict_on_batch(other)
+
+
+def test_adapted_features_have_the_moments_of_the_source(network: Network) -> None:
+    source, site = activations(network)
+    normalised = batchnorm_model(network)
+    wanted = normalised.predict_on_batch(source)
+    before = normalised.predict_on_batch(site)
+    adapt_batchnorm(network.trainable_part, source, site)
+    after = normalised.predict_on_batch(site)
+    assert not np.allclose(before.mean((0, 1, 2)), wanted.mean((0, 1, 2)), atol=1e-3)
+    np.testing.assert_allclose(after.mean((0, 1, 2)), wanted.mean((0, 1, 2)), atol=1e-4)
+    np.testing.assert_allclose(after.var((0, 1, 2)), wanted.var((0, 1, 2)), rtol=0.02)
+
+
+def test_only_batchnorm_statistics_above_the_cut_change(network: Network) -> None:
+    before = arrays_of(network)
+    adapt_batchnorm(network.trainable_part, *activations(network))
+    assert {path.split("/")[-1] for path in changed(before, arrays_of(network))} == {"moving_mean", "moving_variance"}
+    assert all(path.startswith("above") for path in changed(before, arrays_of(network)))
+
+
+def test_batchnorm_is_unchanged_on_the_source(network: Network) -> None:
+    source, _ = activations(network)
+    before = network.trainable_part.predict_on_batch(source)["logits"]
+    adapt_batchnorm(network.trainable_part, source, source)
+    np.testing.assert_allclose(network.trainable_part.predict_on_batch(source)["logits"], before, atol=1e-4)

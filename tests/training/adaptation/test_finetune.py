@@ -5,12 +5,27 @@ from pathlib import Path
 import keras
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 
 from brainslice.config import AdaptConfig
+from brainslice.dataset.splits.split import assign_folds
 from brainslice.errors import UsageError
 from brainslice.models.adaptation_loss import adaptation_targets, tumour_or_healthy
 from brainslice.models.losses import one_hot
-from brainslice.training.adaptation.finetune import FineTuner, FineTuningData, FineTuningHistory
+from brainslice.paths import ProjectPaths
+from brainslice.progress import silent
+from brainslice.training.adaptation.data import AdaptationData, load_adaptation_data
+from brainslice.training.adaptation.finetune import (
+    FineTuner,
+    FineTuningData,
+    FineTuningHistory,
+    make_fine_tuning,
+    source_macro_f1,
+    trainable_part_of,
+)
+from brainslice.training.adaptation.nested_cv import SelectionCriteria, SiteLabels
+from small_training import SMALL, arrays_of, changed
+from stand_in import config
 
 HEALTHY, CLASSES, N = 2, 4, 24
 SETTINGS = AdaptConfig(steps=40, checks=2, batch_size=16, lr=0.05)
@@ -22,7 +37,7 @@ def model() -> keras.Model:
     return keras.Model(features, keras.layers.Dense(CLASSES)(keras.layers.Dropout(0.2, seed=1)(features)))
 
 
-def material(distilled: bool = True) -> FineTuningData:  # noqa: FBT001, FBT002 - a case
+def tuning_data(distilled: bool = True) -> FineTuningData:  # noqa: FBT001, FBT002 - a case
     rng = np.random.default_rng(0)
     tumours = np.arange(N) % 2 == 0
     site = rng.normal(size=(N, 6)).astype(np.float32)
@@ -49,61 +64,115 @@ def material(distilled: bool = True) -> FineTuningData:  # noqa: FBT001, FBT002 
 EVERYTHING = np.arange(N)
 
 
-def test_it_learns_tumour_or_healthy_from_labels_that_do_not_name_the_type() -> None:
-    pupil = FineTuner(model(), material(), SETTINGS, 1)
-    said = pupil.evaluate(EVERYTHING, 0.05, EVERYTHING).site
-    assert said.shape == (2, N, CLASSES)
-    healthy = said[-1].argmax(axis=1) == HEALTHY
-    assert (healthy != material().tumours).mean() > 0.9
+def test_fits_tumour_labels_without_type() -> None:
+    tuner = FineTuner(model(), tuning_data(), SETTINGS, 1)
+    logits = tuner.evaluate(EVERYTHING, 0.05, EVERYTHING).site
+    assert logits.shape == (2, N, CLASSES)
+    healthy = logits[-1].argmax(axis=1) == HEALTHY
+    assert (healthy != tuning_data().tumours).mean() > 0.9
 
 
-def test_every_fine_tuning_starts_where_the_first_did_and_ends_there_too() -> None:
-    pupil = FineTuner(model(), material(), SETTINGS, 1)
-    first = pupil.evaluate(EVERYTHING, 0.05, EVERYTHING)
-    pupil.evaluate(EVERYTHING[:6], 0.01, EVERYTHING)
-    again = pupil.evaluate(EVERYTHING, 0.05, EVERYTHING)
+def test_fine_tuning_is_repeatable() -> None:
+    tuner = FineTuner(model(), tuning_data(), SETTINGS, 1)
+    first = tuner.evaluate(EVERYTHING, 0.05, EVERYTHING)
+    tuner.evaluate(EVERYTHING[:6], 0.01, EVERYTHING)
+    again = tuner.evaluate(EVERYTHING, 0.05, EVERYTHING)
     np.testing.assert_array_equal(first.site, again.site)
     np.testing.assert_array_equal(first.check, again.check)
 
 
-def test_the_weights_at_a_look_are_those_that_were_watched() -> None:
-    pupil = FineTuner(model(), material(), SETTINGS, 1)
-    watched = pupil.evaluate(EVERYTHING, 0.05, EVERYTHING).site
-    for look in pupil.fit(EVERYTHING, 0.05):
+def test_weights_at_a_checkpoint_give_its_scores() -> None:
+    tuner = FineTuner(model(), tuning_data(), SETTINGS, 1)
+    watched = tuner.evaluate(EVERYTHING, 0.05, EVERYTHING).site
+    for look in tuner.fit(EVERYTHING, 0.05):
         if look == 0:
             break
-    np.testing.assert_array_equal(pupil.logits(material().site[0]), watched[0])
+    np.testing.assert_array_equal(tuner.logits(tuning_data().site[0]), watched[0])
 
 
-def test_scans_that_do_not_train_change_nothing() -> None:
-    one, two = material(), material()
+def test_other_rows_do_not_affect_training() -> None:
+    one, two = tuning_data(), tuning_data()
     two.site[0][12:] = 99
     two.site[1][12:] = 99
     rows = np.arange(12)
-    said = [FineTuner(model(), each, SETTINGS, 1).evaluate(rows, 0.05, rows).site for each in (one, two)]
-    np.testing.assert_array_equal(*said)
+    logits = [FineTuner(model(), each, SETTINGS, 1).evaluate(rows, 0.05, rows).site for each in (one, two)]
+    np.testing.assert_array_equal(*logits)
 
 
-def test_scans_of_one_kind_alone_can_train_too() -> None:
-    pupil = FineTuner(model(), material(), SETTINGS, 1)
-    assert pupil.evaluate(EVERYTHING[material().tumours], 0.05, EVERYTHING).site.shape[1] == N
+def test_trains_on_tumours_only() -> None:
+    tuner = FineTuner(model(), tuning_data(), SETTINGS, 1)
+    assert tuner.evaluate(EVERYTHING[tuning_data().tumours], 0.05, EVERYTHING).site.shape[1] == N
 
 
-def test_what_was_said_is_kept_and_not_asked_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pupil, diary = FineTuner(model(), material(), SETTINGS, 1), FineTuningHistory(tmp_path, "this")
-    first = diary.evaluate(pupil, EVERYTHING[:10], 0.05, EVERYTHING[10:])
-    other = diary.evaluate(pupil, EVERYTHING[:10], 0.01, EVERYTHING[10:])
+def test_history_reuses_stored_scores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    tuner, history = FineTuner(model(), tuning_data(), SETTINGS, 1), FineTuningHistory(tmp_path, "this")
+    first = history.evaluate(tuner, EVERYTHING[:10], 0.05, EVERYTHING[10:])
+    other = history.evaluate(tuner, EVERYTHING[:10], 0.01, EVERYTHING[10:])
     monkeypatch.delattr(FineTuner, "evaluate")
-    np.testing.assert_array_equal(diary.evaluate(pupil, EVERYTHING[:10], 0.05, EVERYTHING[10:]).site, first.site)
+    np.testing.assert_array_equal(history.evaluate(tuner, EVERYTHING[:10], 0.05, EVERYTHING[10:]).site, first.site)
     assert not np.array_equal(other.site, first.site)
     with pytest.raises(AttributeError):
-        FineTuningHistory(tmp_path, "that").evaluate(pupil, EVERYTHING[:10], 0.05, EVERYTHING[10:])
+        FineTuningHistory(tmp_path, "that").evaluate(tuner, EVERYTHING[:10], 0.05, EVERYTHING[10:])
 
 
-def test_a_damaged_page_of_the_diary_is_named(tmp_path: Path) -> None:
-    pupil, diary = FineTuner(model(), material(), SETTINGS, 1), FineTuningHistory(tmp_path, "this")
-    diary.evaluate(pupil, EVERYTHING[:10], 0.05, EVERYTHING[10:])
-    (page,) = tmp_path.iterdir()
-    page.write_bytes(page.read_bytes()[:100])
+def test_damaged_history_raises(tmp_path: Path) -> None:
+    tuner, history = FineTuner(model(), tuning_data(), SETTINGS, 1), FineTuningHistory(tmp_path, "this")
+    history.evaluate(tuner, EVERYTHING[:10], 0.05, EVERYTHING[10:])
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(path.read_bytes()[:100])
     with pytest.raises(UsageError, match="delete it to do it again"):
-        diary.evaluate(pupil, EVERYTHING[:10], 0.05, EVERYTHING[10:])
+        history.evaluate(tuner, EVERYTHING[:10], 0.05, EVERYTHING[10:])
+
+
+def test_source_macro_f1_matches_scikit_learn() -> None:
+    rng = np.random.default_rng(0)
+    logits, labels = rng.normal(size=(60, 4)), rng.integers(4, size=60)
+    expected = f1_score(labels, logits.argmax(axis=1), average="macro")
+    assert source_macro_f1(logits, labels) == pytest.approx(expected)
+
+
+ADAPTING = (
+    "adapt.folds=3",
+    "adapt.steps=4",
+    "adapt.checks=2",
+    "adapt.views=1",
+    "adapt.replay=12",
+    "adapt.batch_size=8",
+)
+ADAPT_CONFIG = config(*SMALL, *ADAPTING)
+
+
+@pytest.fixture
+def data(adaptable: Path) -> AdaptationData:
+    paths = ProjectPaths.of(adaptable, ADAPT_CONFIG)
+    return load_adaptation_data(paths, ADAPT_CONFIG, paths.bundle, adaptable / "elsewhere", silent)
+
+
+def folds_of(data: AdaptationData) -> tuple[np.ndarray, SiteLabels]:
+    labels = SiteLabels(data.site.tumours, data.site.groups, HEALTHY)
+    return assign_folds(labels.tumours.astype(np.int64), labels.groups, 3, 1), labels
+
+
+@pytest.mark.parametrize(("name", "moved"), [("head", {"class_maps"}), ("tail", {"class_maps", "last"})])
+def test_only_the_named_part_trains(data: AdaptationData, tmp_path: Path, name: str, moved: set[str]) -> None:
+    before = arrays_of(data.network)
+    tuning = make_fine_tuning(
+        name, data, FineTuningHistory(tmp_path / "history", "this"), ADAPT_CONFIG.adapt, 1, silent
+    )
+    found = tuning.at_rate(np.arange(12), np.arange(12, 18), 0.01)
+    assert len(found) == 2
+    layers = {path.split("/")[0] for path in changed(before, arrays_of(data.network)) if "seed" not in path}
+    assert layers == moved
+    tuning.fine_tuner.reset()
+    assert not changed(before, arrays_of(data.network))
+
+
+def test_out_of_fold_predictions_of_the_tail(data: AdaptationData, tmp_path: Path) -> None:
+    folds, labels = folds_of(data)
+    tuning = make_fine_tuning(
+        "tail", data, FineTuningHistory(tmp_path / "history", "this"), ADAPT_CONFIG.adapt, 1, silent
+    )
+    found = tuning.out_of_fold(folds, labels, SelectionCriteria(0.9, 0.0))
+    assert found.logits.shape == (18, 4)
+    assert {setting.rate for setting in found.settings} <= {ADAPT_CONFIG.adapt.lr, ADAPT_CONFIG.adapt.lr / 4}
+    assert trainable_part_of(data).output.shape[-1] == 4

@@ -31,14 +31,12 @@ ADAPTING = (
 
 def adapt_in(root: Path, *words: str, accept: bool = True, progress: Progress = silent) -> AdaptationResult:
     chosen = config(*SMALL, *ADAPTING, *words)
-    places = ProjectPaths.of(root, chosen)
+    paths = ProjectPaths.of(root, chosen)
     folder = root / "elsewhere"
-    return adapt(places, chosen, folder, places.bundle, accept_forgetting=accept, progress=progress)
+    return adapt(paths, chosen, folder, paths.bundle, accept_forgetting=accept, progress=progress)
 
 
-def test_all_ways_are_compared_on_the_same_scans_and_a_bundle_is_left(
-    adaptable: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_methods_are_compared_and_a_bundle_is_written(adaptable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapting, "SIZES", (4, 100))
     found = adapt_in(adaptable)
     names = [entry.name for entry in found.entries]
@@ -58,7 +56,7 @@ def test_all_ways_are_compared_on_the_same_scans_and_a_bundle_is_left(
     assert found.bundle.info.warnings == ("phantom",)
 
 
-def test_the_bundle_remembers_an_out_of_fold_answer_for_each_scan(adaptable: Path) -> None:
+def test_bundle_stores_out_of_fold_predictions(adaptable: Path) -> None:
     found = adapt_in(adaptable, "adapt.learning_curve=false")
     stored = read_adaptation(open_bundle(found.bundle.folder))
     assert stored is not None
@@ -69,7 +67,7 @@ def test_the_bundle_remembers_an_out_of_fold_answer_for_each_scan(adaptable: Pat
     assert stored.base == open_bundle(adaptable / "models" / "bundle").info.digest
 
 
-def test_the_gate_is_learnt_anew_and_knows_the_scans_that_taught_it(adaptable: Path) -> None:
+def test_ood_detector_is_fitted_anew(adaptable: Path) -> None:
     found = adapt_in(adaptable, "adapt.learning_curve=false")
     info = found.bundle.info
     assert info.ood_detector is not None
@@ -85,7 +83,7 @@ def test_the_gate_is_learnt_anew_and_knows_the_scans_that_taught_it(adaptable: P
     assert info.operating_points == ()
 
 
-def test_the_graph_the_keras_file_and_the_figures_are_of_one_network(adaptable: Path) -> None:
+def test_graph_keras_file_and_metrics_agree(adaptable: Path) -> None:
     found = adapt_in(adaptable, "adapt.learning_curve=false")
     network = rebuilt_network(NetworkConfig(size=SIZE, weights=found.network))
     scans = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
@@ -95,7 +93,7 @@ def test_the_graph_the_keras_file_and_the_figures_are_of_one_network(adaptable: 
     assert not np.allclose(base, ours, atol=1e-3)
 
 
-def test_the_same_seed_gives_the_same_and_an_interrupted_run_goes_on(adaptable: Path, tmp_path: Path) -> None:
+def test_run_is_repeatable_and_resumes(adaptable: Path, tmp_path: Path) -> None:
     other = copy_project(adaptable, tmp_path / "other")
     straight = adapt_in(adaptable, "adapt.learning_curve=false")
     with pytest.raises(StoppedError):
@@ -105,9 +103,7 @@ def test_the_same_seed_gives_the_same_and_an_interrupted_run_goes_on(adaptable: 
     assert [entry.scores for entry in resumed.entries] == [entry.scores for entry in straight.entries]
 
 
-def test_who_forgets_more_than_allowed_is_refused_and_nothing_is_written(
-    adaptable: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_forgetting_raises_and_writes_nothing(adaptable: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     honest = adapting._final
 
     def forgetting(*words: object) -> adapting.Outcome:

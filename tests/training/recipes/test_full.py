@@ -27,34 +27,34 @@ def witnessed(make_task: MakeTask, *words: str, pretrained: bool) -> tuple[Netwo
     return task.network, changed(before, witness.arrays)
 
 
-def test_trains_the_head_first_then_everything_but_pretrained_normalisation(make_task: MakeTask) -> None:
+def test_trains_the_head_then_everything_except_pretrained_batchnorm(make_task: MakeTask) -> None:
     network, moved = witnessed(make_task, pretrained=True)
     assert moved == set(arrays_of(network)) - paths(network, "below", "above")
 
 
-def test_a_network_from_chance_learns_its_normalisation_too(make_task: MakeTask) -> None:
+def test_random_weights_train_batchnorm_too(make_task: MakeTask) -> None:
     network, moved = witnessed(make_task, pretrained=False)
     assert moved == set(arrays_of(network))
 
 
-def test_the_head_s_stage_changes_the_head_alone(make_task: MakeTask) -> None:
+def test_head_stage_changes_the_head_only(make_task: MakeTask) -> None:
     task = make_task("train.freeze_backbone_epochs=3")
     before = arrays_of(task.network)
     assert {epoch.stage for epoch in fit_full(task)} == {"head"}
     assert changed(before, arrays_of(task.network)) == paths(task.network, HEAD)
 
 
-def test_never_trains_longer_than_told(make_task: MakeTask) -> None:
+def test_number_of_epochs(make_task: MakeTask) -> None:
     assert len(fit_full(make_task("train.epochs=2", "train.freeze_backbone_epochs=5"))) == 2
 
 
-def test_without_frozen_epochs_everything_trains_at_once(make_task: MakeTask) -> None:
+def test_no_head_stage_without_frozen_epochs(make_task: MakeTask) -> None:
     epochs = fit_full(make_task("train.epochs=1", "train.freeze_backbone_epochs=0"))
     assert [epoch.stage for epoch in epochs] == ["all"]
 
 
 @pytest.mark.slow
-def test_however_often_interrupted_it_ends_with_the_weights_of_an_uninterrupted_training(make_task: MakeTask) -> None:
+def test_interrupted_training_gives_the_same_weights(make_task: MakeTask) -> None:
     words = ("train.batch_size=4", "train.freeze_backbone_epochs=2", "train.epochs=4")
     straight = make_task(*words, name="straight", pretrained=False)
     whole = fit_full(straight)

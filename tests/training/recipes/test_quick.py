@@ -36,7 +36,7 @@ def paths(network: Network, *layers: str) -> set[str]:
 
 
 @pytest.mark.parametrize("pretrained", [True, False])
-def test_training_from_activations_changes_neither_the_trunk_nor_any_normalisation(
+def test_frozen_part_and_batchnorm_are_unchanged(
     make_task: MakeTask,
     pretrained: bool,  # noqa: FBT001 - a case
 ) -> None:
@@ -44,7 +44,7 @@ def test_training_from_activations_changes_neither_the_trunk_nor_any_normalisati
     assert moved == paths(network, "last", HEAD)
 
 
-def test_the_tail_on_cached_activations_equals_the_whole_network_within_half_precision(make_task: MakeTask) -> None:
+def test_tail_on_cached_activations_equals_the_network(make_task: MakeTask) -> None:
     task = make_task()
     fit_quick(task, keras_trunk(task.network))
     pictures = task.inputs[task.split.validation, ..., np.newaxis].astype(np.float32)
@@ -55,13 +55,13 @@ def test_the_tail_on_cached_activations_equals_the_whole_network_within_half_pre
         np.testing.assert_allclose(tail[name], expected, atol=2e-3 * np.abs(expected).max())
 
 
-def test_the_head_s_stage_changes_the_head_alone(make_task: MakeTask) -> None:
+def test_head_stage_changes_the_head_only(make_task: MakeTask) -> None:
     network, moved = witnessed(make_task, "training the head")
     assert moved == paths(network, HEAD)
 
 
 @pytest.mark.slow
-def test_however_often_interrupted_it_ends_with_the_weights_of_an_uninterrupted_training(make_task: MakeTask) -> None:
+def test_interrupted_training_gives_the_same_weights(make_task: MakeTask) -> None:
     words = ("train.batch_size=4", "train.ema=true")
     straight = make_task(*words, name="straight")
     whole = fit_quick(straight, keras_trunk(straight.network))
@@ -82,18 +82,18 @@ def look(make_task: MakeTask, *words: str, trunk: Callable[[np.ndarray], np.ndar
         fit_quick(task, trunk or keras_trunk(task.network))
 
 
-def test_a_second_training_computes_no_activation_again(make_task: MakeTask) -> None:
+def test_second_training_reuses_activations(make_task: MakeTask) -> None:
     look(make_task)
     look(make_task, "train.quick.lr=0.01", "data.test_fold=0", trunk=never)
 
 
-def test_there_are_as_many_views_as_wanted_and_none_without_augmentation(make_task: MakeTask, tmp_path: Path) -> None:
+def test_number_of_views(make_task: MakeTask, tmp_path: Path) -> None:
     for word, expected in (("augment.enabled=false", 1), ("train.quick.views=2", 3)):
         look(make_task, word)
         assert len(list((tmp_path / "cache").glob("*.npy"))) == expected
 
 
-def test_another_seed_draws_other_views_of_the_same_scans(make_task: MakeTask, tmp_path: Path) -> None:
+def test_other_seed_draws_other_views(make_task: MakeTask, tmp_path: Path) -> None:
     same = keras_trunk(make_task().network)
     for seed in (1, 2):
         look(make_task, f"seed={seed}", trunk=same)

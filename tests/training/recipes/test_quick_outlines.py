@@ -31,7 +31,7 @@ def outlined(task: TrainingTask) -> TrainingTask:
     return replace(task, pictures=pictures)
 
 
-def test_the_pyramid_head_learns_where_lesions_are(make_task: MakeTask) -> None:
+def test_pyramid_head_learns_positions_of_lesions(make_task: MakeTask) -> None:
     task = outlined(make_task("model.head=pyramid", "train.quick.epochs=4", "train.quick.lr=0.01"))
     epochs = fit_quick(task, keras_trunk(task.network))
     assert [epoch.stage for epoch in epochs] == ["tail"] * 4
@@ -43,7 +43,7 @@ def test_the_pyramid_head_learns_where_lesions_are(make_task: MakeTask) -> None:
 
 
 @pytest.mark.slow
-def test_an_interrupted_training_with_outlines_gives_the_same_weights(make_task: MakeTask) -> None:
+def test_interrupted_training_with_outlines_gives_the_same_weights(make_task: MakeTask) -> None:
     whole = outlined(make_task("model.head=pyramid", name="whole"))
     fit_quick(whole, keras_trunk(whole.network))
     broken = outlined(make_task("model.head=pyramid", name="broken"))

@@ -152,7 +152,7 @@ def _use(folder: Path, name: str) -> None:
 
 
 def _show(found: ThresholdSearch) -> None:
-    for line in (f"tuned on: {found.scans.words}", *found.scans.notes):
+    for line in (f"tuned on: {found.scans.description}", *found.scans.notes):
         print_note(line)
     for each in found.points:
         print_line(each.point.summary)

@@ -57,7 +57,7 @@ def ensemble(
     with progress_bars() as progress:
         members = tuple(bundles or ()) or train_members(root, chosen, progress)
         place = output or root / "models" / "ensemble"
-        joined = build_ensemble(members, place, places, chosen, progress, elsewhere=calibrate_on)
+        joined = build_ensemble(members, place, places, chosen, progress, calibration_folder=calibrate_on)
     _tell(joined)
     if test:
         with progress_bars() as progress:
@@ -87,7 +87,7 @@ def _test(joined: EnsembleResult, places: ProjectPaths, config: Config, progress
     from brainslice.report.writer import write_reports
 
     division = joined.assignment if len(joined.assignment.split.test) else None
-    judged = evaluate_test_set(places, config, progress, division=division, bundle=joined.bundle.folder)
+    judged = evaluate_test_set(places, config, progress, assignment=division, bundle=joined.bundle.folder)
     write_reports(judged, explain(judged, places.reports / "gradcam", _OVERLAYS, progress), places.reports)
     members, logits = joined.bundle.info.ensemble, judged.output.member_logits
     temperatures = [member.temperature for member in members.members] if members else []

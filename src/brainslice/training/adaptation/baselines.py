@@ -1,8 +1,8 @@
-"""Ways of moving a model to another site, from doing nothing to fine-tuning, each judged out of fold."""
+"""Baselines of adaptation without fine-tuning: thresholds, temperature and BatchNorm statistics, out of fold."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -10,46 +10,30 @@ import keras
 import numpy as np
 from jaxtyping import Float, Int
 
-from brainslice.arrays import Labels, Logits
-from brainslice.config import AdaptConfig
+from brainslice.arrays import Logits
 from brainslice.decision.marginal_temperature import tumour_probabilities
 from brainslice.decision.operating_point import Criterion, Target
 from brainslice.decision.temperature import Temperature
 from brainslice.decision.threshold_search import TumourScores, search_threshold
-from brainslice.evaluation.site_comparison import Method
-from brainslice.metrics.classification import confusion, macro_f1
-from brainslice.models.adaptation_loss import adaptation_targets, tumour_or_healthy
-from brainslice.models.build import pooled_features, set_trainable
-from brainslice.models.head import HEAD
-from brainslice.models.losses import one_hot
+from brainslice.evaluation.external_validation import Method
+from brainslice.models.losses import Tensor
 from brainslice.progress import Progress
-from brainslice.training.adaptation.batchnorm import adapt_batchnorm
 from brainslice.training.adaptation.data import AdaptationData
-from brainslice.training.adaptation.finetune import FineTuner, FineTuningData, FineTuningHistory, Inputs, run_model
-from brainslice.training.adaptation.nested_cv import (
-    Folds,
-    OutOfFold,
-    Rows,
-    SelectionCriteria,
-    Setting,
-    SettingScores,
-    SiteLabels,
-    find_threshold,
-    nested_cross_validation,
-    tune,
-)
+from brainslice.training.adaptation.finetune import run_model, source_macro_f1, trainable_part_of
+from brainslice.training.adaptation.nested_cv import Folds, SiteLabels, find_threshold, outer_folds, tune
 
-_SLOWER = 0.25
-"""The lower learning rate that is tried, as a share of the higher one."""
+_BATCHNORM_SCANS = 256
+_SITE_THRESHOLD = "threshold from the site's other folds"
+_TINY = 1e-6
+"""Added to variances: channels with nearly no variance stay unchanged."""
 
-_MOMENT_SCANS = 256
-
-_Carry: TypeAlias = Callable[[Inputs], Inputs]
+Channels: TypeAlias = Float[np.ndarray, " channels"]
+Activations: TypeAlias = Float[np.ndarray, "_ h w c"]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceModel:
-    """What the bundle says as it is.
+    """Outputs of the bundle before adaptation.
 
     Attributes:
         site: Logits of the site's scans ``(n, k)``.
@@ -57,8 +41,8 @@ class SourceModel:
         held_out_labels: Their classes ``(v,)``.
         temperature: The bundle's.
         threshold: The bundle's.
-        healthy: The place of the healthy class.
-        watched_score: Macro F1 on the source scans on which forgetting is watched.
+        healthy: Index of the healthy class.
+        watched_score: Macro F1 on the source scans that forgetting is measured on.
     """
 
     site: Logits
@@ -71,173 +55,123 @@ class SourceModel:
 
     def source_threshold(self, specificity: float) -> float:
         """Find the lowest threshold that reaches a specificity on the source's validation scans."""
-        truth = self.held_out_labels != self.healthy
-        chances = tumour_probabilities(self.held_out, self.healthy, self.temperature)
-        tuning = TumourScores(chances, truth, np.arange(len(truth)))
+        tumours = self.held_out_labels != self.healthy
+        probabilities = tumour_probabilities(self.held_out, self.healthy, self.temperature)
+        tuning = TumourScores(probabilities, tumours, np.arange(len(tumours)))
         return search_threshold(Target(Criterion.SPECIFICITY, specificity), tuning).threshold
 
 
-def source_macro_f1(logits: Logits, labels: Labels) -> float:
-    """Score the source's classes."""
-    return macro_f1(confusion(labels, np.asarray(logits.argmax(axis=1)), logits.shape[1]))
-
-
-def trainable_part_of(ground: AdaptationData) -> keras.Model:
-    """The part above the cut, to logits alone."""
-    tail = ground.network.trainable_part
-    return keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
-
-
 def source_model_predictions(
-    base: SourceModel, folds: Folds, truth: SiteLabels, specificity: float
+    base: SourceModel, folds: Folds, labels: SiteLabels, specificity: float
 ) -> tuple[Method, ...]:
-    """Judge what needs no training: the bundle as it is, other thresholds, another temperature."""
-    chances = tumour_probabilities(base.site, base.healthy, base.temperature)
-    kept = base.watched_score
+    """Predict without training: with the bundle as it is, with other thresholds, with another temperature."""
+    probabilities = tumour_probabilities(base.site, base.healthy, base.temperature)
     fixed = base.source_threshold(specificity)
-    cut, warmed = np.zeros(len(folds)), np.zeros(len(folds))
-    for train, test in _outer(folds):
-        part = truth.part(train)
-        cut[test] = find_threshold(base.site[train], part, base.temperature, specificity)
+    thresholds, recalibrated = np.zeros(len(folds)), np.zeros(len(folds))
+    for train, test in outer_folds(folds):
+        part = labels.part(train)
+        thresholds[test] = find_threshold(base.site[train], part, base.temperature, specificity)
         temperature = tune(base.site[train], part, specificity).temperature
-        warmed[test] = tumour_probabilities(base.site[test], base.healthy, temperature)
-    at_own, at_source = chances >= base.threshold, chances >= fixed
-    source_words = f"P(tumour) from {fixed:.3g}: {specificity:.0%} specificity on the source's validation scans"
+        recalibrated[test] = tumour_probabilities(base.site[test], base.healthy, temperature)
+    note = f"the bundle as it is, P(tumour) from {base.threshold:.3g}"
+    source_note = f"P(tumour) from {fixed:.3g}: {specificity:.0%} specificity on the source's validation scans"
+    score = base.watched_score
     return (
-        Method("base", chances, at_own, f"the bundle as it is, P(tumour) from {base.threshold:.3g}", kept),
-        Method("base, source threshold", chances, at_source, source_words, kept),
-        Method("threshold only", chances, chances >= cut, _SITE_CUT, kept),
-        Method("temperature only", warmed, warmed >= base.threshold, "the bundle's threshold", kept),
+        Method("base", probabilities, probabilities >= base.threshold, note, score),
+        Method("base, source threshold", probabilities, probabilities >= fixed, source_note, score),
+        Method("threshold only", probabilities, probabilities >= thresholds, _SITE_THRESHOLD, score),
+        Method("temperature only", recalibrated, recalibrated >= base.threshold, "the bundle's threshold", score),
     )
-
-
-_SITE_CUT = "threshold from the site's other folds"
 
 
 def batchnorm_predictions(
-    ground: AdaptationData, folds: Folds, truth: SiteLabels, specificity: float, progress: Progress
+    data: AdaptationData, folds: Folds, labels: SiteLabels, specificity: float, progress: Progress
 ) -> Method:
-    """Judge BatchNorm statistics moved for the site: no label is used but for the threshold."""
-    tail, healthy = trainable_part_of(ground), truth.healthy
-    before = tail.get_weights()
-    chances, called = np.zeros(len(folds)), np.zeros(len(folds), dtype=np.bool_)
+    """Predict with BatchNorm statistics adapted to the site; labels are used for temperature and threshold only."""
+    model = trainable_part_of(data)
+    before = model.get_weights()
+    probabilities, predictions = np.zeros(len(folds)), np.zeros(len(folds), dtype=np.bool_)
     scores = []
-    for number, (train, test) in enumerate(_outer(folds)):
-        adapt_batchnorm(ground.network.trainable_part, ground.replay[:_MOMENT_SCANS], ground.views[0][train])
-        said = run_model(tail, ground.views[0])
-        tuned = tune(said[train], truth.part(train), specificity)
-        chances[test] = tumour_probabilities(said[test], healthy, tuned.temperature)
-        called[test] = chances[test] >= tuned.threshold
-        scores.append(
-            source_macro_f1(run_model(tail, ground.held_out[ground.check]), ground.held_out_labels[ground.check])
-        )
-        tail.set_weights(before)
+    for number, (train, test) in enumerate(outer_folds(folds)):
+        adapt_batchnorm(data.network.trainable_part, data.replay[:_BATCHNORM_SCANS], data.views[0][train])
+        logits = run_model(model, data.views[0])
+        tuned = tune(logits[train], labels.part(train), specificity)
+        probabilities[test] = tumour_probabilities(logits[test], labels.healthy, tuned.temperature)
+        predictions[test] = probabilities[test] >= tuned.threshold
+        scores.append(source_macro_f1(run_model(model, data.held_out[data.check]), data.held_out_labels[data.check]))
+        model.set_weights(before)
         progress("moving BatchNorm statistics", number + 1, int(folds.max()) + 1)
-    return Method("BatchNorm statistics", chances, called, _SITE_CUT, float(np.mean(scores)))
+    return Method("BatchNorm statistics", probabilities, predictions, _SITE_THRESHOLD, float(np.mean(scores)))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class FineTuning:
-    """One part of the network being fine-tuned: the head, or the last blocks and the head.
+class BatchNormMoments:
+    """Mean and variance of each channel, over scans and positions."""
 
-    Attributes:
-        name: What it is called.
-        fine_tuner: The model.
-        history: Keeps what finished fine-tunings said.
-        settings: How to train.
-        check_labels: Classes of the source scans that are watched.
-        progress: Hears how far it is.
+    mean: Channels
+    variance: Channels
+
+
+Observe: TypeAlias = Callable[[keras.layers.BatchNormalization, BatchNormMoments], None]
+
+
+def adapt_batchnorm(model: keras.Model, source: Activations, site: Activations) -> None:
+    """Adapt every BatchNorm layer above the cut to a site, layer by layer, without labels.
+
+    BatchNorm layers stay frozen in training, so the layers after them expect the moments that the source's features
+    have after normalisation; the site's features are given the same. Where a channel has mean and variance ``m, v`` on
+    the source, ``m', v'`` on the site, and the layer the statistics ``M, V``, these become
+    ``M' = m' + (M - m)·√(v'/v)`` and ``V' = V·v'/v``: then ``(x - M')/√V'`` has on the site the moments that
+    ``(x - M)/√V`` has on the source. The moments of each layer are computed after the layers before it are adapted.
+
+    Args:
+        model: The part above the cut; its BatchNorm layers change in place.
+        source: Activations at the cut of some source scans.
+        site: Those of some scans of the site.
+
+    Reference:
+        After Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016.
     """
+    source_moments: dict[str, BatchNormMoments] = {}
 
-    name: str
-    fine_tuner: FineTuner
-    history: FineTuningHistory
-    settings: AdaptConfig
-    check_labels: Labels
-    progress: Progress
+    def store(layer: keras.layers.BatchNormalization, moments: BatchNormMoments) -> None:
+        source_moments[layer.name] = moments
 
-    @property
-    def rates(self) -> tuple[float, float]:
-        """The learning rates that are tried."""
-        return self.settings.lr, self.settings.lr * _SLOWER
+    def adapt(layer: keras.layers.BatchNormalization, moments: BatchNormMoments) -> None:
+        before, epsilon = source_moments[layer.name], layer.epsilon
+        ratio = (moments.variance + _TINY) / (before.variance + _TINY)
+        mean = np.asarray(keras.ops.convert_to_numpy(layer.moving_mean))
+        variance = np.asarray(keras.ops.convert_to_numpy(layer.moving_variance))
+        layer.moving_mean.assign(moments.mean + (mean - before.mean) * np.sqrt(ratio))
+        layer.moving_variance.assign(np.maximum((variance + epsilon) * ratio - epsilon, 0.0))
 
-    def at_rate(self, rows: Rows, watched: Rows, rate: float) -> Mapping[Setting, SettingScores]:
-        """Fine-tune on some scans at one rate, and hear what is said of others at each look."""
-        found = self.history.evaluate(self.fine_tuner, rows, rate, watched)
-        return {
-            Setting(rate, look): SettingScores(site.astype(np.float64), source_macro_f1(check, self.check_labels))
-            for look, (site, check) in enumerate(zip(found.site, found.check, strict=True))
-        }
-
-    def out_of_fold(self, folds: Folds, truth: SiteLabels, terms: SelectionCriteria) -> OutOfFold:
-        """Judge it by folds, with rate and length chosen by folds within."""
-        count = int(folds.max()) + 1
-        total, done = count * (count - 1) // 2 + count, 0
-
-        def study(rows: Rows, watched: Rows, only: Setting | None) -> Mapping[Setting, SettingScores]:
-            nonlocal done
-            heard: dict[Setting, SettingScores] = {}
-            for rate in self.rates if only is None else (only.rate,):
-                heard |= self.at_rate(rows, watched, rate)
-            done += 1
-            self.progress(f"fine-tuning the {self.name}", done, total)
-            return heard
-
-        return nested_cross_validation(study, folds, truth, terms)
+    _run_observed(model, source, store)
+    _run_observed(model, site, adapt)
 
 
-def make_fine_tuning(
-    name: str, ground: AdaptationData, folder: FineTuningHistory, config: AdaptConfig, seed: int, progress: Progress
-) -> FineTuning:
-    """Make the ``head`` or the ``tail`` ready to be fine-tuned."""
-    model, carried = _head(ground) if name == "head" else (trainable_part_of(ground), _as_they_are)
-    set_trainable(ground.network, "head" if name == "head" else "tail")
-    material = _material(ground, model, carried)
-    diary = FineTuningHistory(folder.folder / name, f"{folder.fingerprint} {name}")
-    check_labels = ground.held_out_labels[ground.check]
-    return FineTuning(name, FineTuner(model, material, config, seed), diary, config, check_labels, progress)
+def _run_observed(model: keras.Model, inputs: Activations, observe: Observe) -> None:
+    """Run a model, and call ``observe`` with the input moments of each BatchNorm layer before the layer runs."""
+
+    def wrap(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if not isinstance(layer, keras.layers.BatchNormalization):
+            return layer
+        wrapped = _ObservedBatchNorm(name=f"observed_{layer.name}")
+        wrapped.inner, wrapped.observe = layer, observe
+        return wrapped
+
+    copy = keras.models.clone_model(model, clone_function=wrap)
+    copy(keras.ops.convert_to_tensor(inputs.astype(np.float32)), training=False)
 
 
-def _as_they_are(inputs: Inputs) -> Inputs:
-    return inputs
+class _ObservedBatchNorm(keras.layers.Layer):
+    """A BatchNorm layer that reports the moments of its input."""
 
+    # Keras inspects a layer's constructor, which the shape checks of the tests wrap: so there is none.
+    inner: keras.layers.BatchNormalization
+    observe: Observe
 
-def _head(ground: AdaptationData) -> tuple[keras.Model, _Carry]:
-    if ground.network.config.head == "pyramid":
-        return trainable_part_of(ground), _as_they_are
-    pooled = pooled_features(ground.network)
-    head = ground.network.model.get_layer(HEAD)
-    features = keras.Input(pooled.output.shape[1:])
-    dropped = keras.layers.Dropout(ground.network.config.dropout, seed=ground.network.config.seed)(features)
-    return keras.Model(features, head(dropped), name="head"), lambda inputs: run_model(pooled, inputs)
-
-
-def _material(ground: AdaptationData, model: keras.Model, carried: _Carry) -> FineTuningData:
-    """Lay out what is learnt: the site's labels, the source's classes, and what the network said before of both."""
-    labels, healthy = ground.bundle.labels, ground.bundle.labels.healthy_index
-    classes, tumours = len(labels), ground.site.tumours
-    allowed = tumour_or_healthy(tumours, healthy, classes)
-    types = tumour_or_healthy(np.ones(len(tumours), dtype=np.bool_), healthy, classes)
-    if not ground.site.binary:
-        allowed = one_hot(np.array([labels.index(scan.label) for scan in ground.site.scans]), classes)
-    views = tuple(carried(view) for view in ground.views)
-    replay = carried(ground.replay)
-    everything = np.ones((len(replay), classes), dtype=np.float32)
-    shown = one_hot(ground.replay_labels, classes)
-    return FineTuningData(
-        site=views,
-        # What the network said of another site's tumours is kept as far as the type goes, of healthy scans not at all.
-        site_targets=tuple(
-            adaptation_targets(allowed, run_model(model, view), types * tumours[:, None].astype(np.float32))
-            for view in views
-        ),
-        tumours=tumours,
-        replay=replay,
-        replay_targets=adaptation_targets(shown, run_model(model, replay), everything),
-        check=carried(ground.held_out[ground.check]),
-    )
-
-
-def _outer(folds: Folds) -> Iterator[tuple[Rows, Rows]]:
-    for fold in range(int(folds.max()) + 1):
-        yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
+    def call(self, inputs: Tensor, mask: Tensor = None) -> Tensor:  # noqa: ARG002 - Keras passes it
+        mean, variance = keras.ops.moments(inputs, axes=(0, 1, 2))
+        moments = BatchNormMoments(keras.ops.convert_to_numpy(mean), keras.ops.convert_to_numpy(variance))
+        self.observe(self.inner, moments)
+        return self.inner(inputs, training=False)

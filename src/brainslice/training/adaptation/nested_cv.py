@@ -1,8 +1,8 @@
-"""Nothing that is reported trained or chose: inner folds choose, outer folds are judged."""
+"""Nested cross-validation: inner folds choose settings and thresholds, outer folds are scored."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from typing import TypeAlias
@@ -23,11 +23,11 @@ Rows: TypeAlias = Int[np.ndarray, " _"]
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What inner folds choose among.
+    """Hyperparameters of a fine-tuning.
 
     Attributes:
         rate: The learning rate.
-        checkpoint: At which look training stops, from 0.
+        checkpoint: Number of the checkpoint at which training stops, from 0.
     """
 
     rate: float
@@ -36,11 +36,11 @@ class Setting:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SettingScores:
-    """What one setting's model said of scans that did not train it.
+    """Scores of one setting's model on scans that did not train it.
 
     Attributes:
         logits: Of the site's scans ``(m, k)``.
-        source_score: Macro F1 on the source scans that are watched.
+        source_score: Macro F1 on the source scans that forgetting is measured on.
     """
 
     logits: Logits
@@ -48,18 +48,18 @@ class SettingScores:
 
 
 Candidates: TypeAlias = Mapping[Setting, SettingScores]
-Study: TypeAlias = Callable[[Rows, Rows, Setting | None], Candidates]
-"""Trains on some of the site's scans and says what came of it for others: of every setting, or of one at least."""
+Scorer: TypeAlias = Callable[[Rows, Rows, Setting | None], Candidates]
+"""Trains on the first rows and scores the second ones, with every setting, or at least with the one given."""
 
 
 @dataclass(frozen=True, slots=True)
 class SiteLabels:
-    """What is known of the site's scans.
+    """Labels and groups of the site's scans.
 
     Attributes:
         tumours: Whether each is a tumour ``(n,)``.
         groups: The group of each ``(n,)``.
-        healthy: The place of the healthy class.
+        healthy: Index of the healthy class.
     """
 
     tumours: Decisions
@@ -67,17 +67,17 @@ class SiteLabels:
     healthy: int
 
     def part(self, rows: Rows) -> SiteLabels:
-        """Keep some of the scans."""
+        """Select some of the scans."""
         return SiteLabels(self.tumours[rows], self.groups[rows], self.healthy)
 
 
 @dataclass(frozen=True, slots=True)
 class SelectionCriteria:
-    """How a model is tuned.
+    """Criteria of the choice of threshold and setting.
 
     Attributes:
-        specificity: What the threshold has to reach on tuning scans.
-        least_source_score: The macro F1 on source scans below which a setting is not taken.
+        specificity: Least specificity of the threshold on tuning scans.
+        least_source_score: Least macro F1 of a setting on source scans.
     """
 
     specificity: float
@@ -94,15 +94,15 @@ class TunedThreshold:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfFold:
-    """What was said of each scan by a model that it neither trained nor tuned.
+    """Predictions for each scan by a model that it neither trained nor tuned.
 
     Attributes:
         logits: Raw scores ``(n, k)``.
         probabilities: P(tumour) at the temperature of the scan's fold ``(n,)``.
-        predictions: Which scans were called tumours, at the threshold of their fold ``(n,)``.
-        source_scores: Macro F1 on the watched source scans, a fold each.
-        settings: What was chosen, a fold each.
-        final: What is chosen for a model that trains on all scans.
+        predictions: Which scans are predicted to show a tumour, at the threshold of their fold ``(n,)``.
+        source_scores: Macro F1 on the watched source scans, by fold.
+        settings: The chosen settings, by fold.
+        final: The setting chosen for a model that trains on all scans.
     """
 
     logits: Logits
@@ -113,119 +113,109 @@ class OutOfFold:
     final: Setting
 
 
-def tune(logits: Logits, truth: SiteLabels, specificity: float) -> TunedThreshold:
-    """Fit a temperature, then find the lowest threshold that reaches a specificity.
-
-    Args:
-        logits: Of tuning scans ``(n, k)``.
-        truth: What is known of them.
-        specificity: What is to be reached.
-    """
+def tune(logits: Logits, labels: SiteLabels, specificity: float) -> TunedThreshold:
+    """Fit a temperature, then find the lowest threshold that reaches a specificity."""
     try:
-        temperature = fit_marginal_temperature(logits, truth.tumours, truth.healthy)
+        temperature = fit_marginal_temperature(logits, labels.tumours, labels.healthy)
     except CalibrationError:
         temperature = Temperature(1.0)
-    return TunedThreshold(temperature, find_threshold(logits, truth, temperature, specificity))
+    return TunedThreshold(temperature, find_threshold(logits, labels, temperature, specificity))
 
 
-def find_threshold(logits: Logits, truth: SiteLabels, temperature: Temperature, specificity: float) -> float:
+def find_threshold(logits: Logits, labels: SiteLabels, temperature: Temperature, specificity: float) -> float:
     """Find the lowest threshold on P(tumour) that reaches a specificity on tuning scans."""
-    chances = tumour_probabilities(logits, truth.healthy, temperature)
-    tuning = TumourScores(chances, truth.tumours, truth.groups)
+    probabilities = tumour_probabilities(logits, labels.healthy, temperature)
+    tuning = TumourScores(probabilities, labels.tumours, labels.groups)
     return search_threshold(Target(Criterion.SPECIFICITY, specificity), tuning).threshold
 
 
-def nested_cross_validation(study: Study, folds: Folds, truth: SiteLabels, terms: SelectionCriteria) -> OutOfFold:
-    """Judge a way of training by folds, with everything that is chosen chosen by folds within.
+def outer_folds(folds: Folds) -> Iterator[tuple[Rows, Rows]]:
+    """Yield the rows outside and inside each fold."""
+    for fold in range(int(folds.max()) + 1):
+        yield np.flatnonzero(folds != fold), np.flatnonzero(folds == fold)
 
-    For each two folds one model is trained on all others. What it says of the one chooses for the other: so each outer
-    fold is tuned on scans of all other folds, none of which trained the model that speaks of it.
 
-    Args:
-        study: Trains and tells.
-        folds: The fold of each scan ``(n,)``, three or more, groups never divided.
-        truth: What is known of the scans.
-        terms: How to tune.
+def nested_cross_validation(scorer: Scorer, folds: Folds, labels: SiteLabels, criteria: SelectionCriteria) -> OutOfFold:
+    """Predict every scan out of fold, with settings, temperature and threshold chosen by inner folds.
+
+    For each pair of folds one model is trained on all others, and its scores of one fold of the pair tune the model
+    that is tested on the other: each outer fold is tuned on all other folds, by models that were trained on neither.
     """
-    count = int(folds.max()) + 1
-    members = [np.flatnonzero(folds == fold) for fold in range(count)]
-    heard = _listen_to_pairs(study, members)
-    outer = [_judge(study, heard, members, truth, terms, fold) for fold in range(count)]
+    members = [np.flatnonzero(folds == fold) for fold in range(int(folds.max()) + 1)]
+    inner = _score_pairs(scorer, members)
+    outer = [_score_fold(scorer, inner, members, labels, criteria, fold) for fold in range(len(members))]
     order = np.argsort(np.concatenate(members))
-    pairs = list(heard)
-    everyone = truth.part(np.concatenate([members[other] for _, other in pairs]))
+    all_labels = labels.part(np.concatenate([members[other] for _, other in inner]))
     return OutOfFold(
-        logits=np.concatenate([each.said.logits for each in outer])[order],
-        probabilities=np.concatenate([each.chances for each in outer])[order],
-        predictions=np.concatenate([each.chances >= each.tuned.threshold for each in outer])[order],
-        source_scores=tuple(each.said.source_score for each in outer),
+        logits=np.concatenate([each.scores.logits for each in outer])[order],
+        probabilities=np.concatenate([each.probabilities for each in outer])[order],
+        predictions=np.concatenate([each.probabilities >= each.tuned.threshold for each in outer])[order],
+        source_scores=tuple(each.scores.source_score for each in outer),
         settings=tuple(each.setting for each in outer),
-        final=choose([heard[pair] for pair in pairs], everyone, terms)[0],
+        final=choose(list(inner.values()), all_labels, criteria)[0],
     )
 
 
-_Heard: TypeAlias = Mapping[tuple[int, int], Candidates]
+_PairScores: TypeAlias = Mapping[tuple[int, int], Candidates]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Outer:
+class _OuterFold:
     setting: Setting
     tuned: TunedThreshold
-    said: SettingScores
-    chances: Scores
+    scores: SettingScores
+    probabilities: Scores
 
 
-def _listen_to_pairs(study: Study, members: Sequence[Rows]) -> _Heard:
-    """For each ordered two folds, what the model without both says of the second: it chooses for the first."""
-    everyone = np.sort(np.concatenate(members))
-    heard: dict[tuple[int, int], Candidates] = {}
+def _score_pairs(scorer: Scorer, members: Sequence[Rows]) -> _PairScores:
+    """For each ordered pair of folds, score the second with the model trained without both; it tunes for the first."""
+    everything = np.sort(np.concatenate(members))
+    pairs: dict[tuple[int, int], Candidates] = {}
     for one, other in combinations(range(len(members)), 2):
         both = np.concatenate([members[one], members[other]])
-        found = study(np.setdiff1d(everyone, both), both, None)
-        cut = len(members[one])
-        heard[other, one] = {key: SettingScores(said.logits[:cut], said.source_score) for key, said in found.items()}
-        heard[one, other] = {key: SettingScores(said.logits[cut:], said.source_score) for key, said in found.items()}
-    return heard
+        found = scorer(np.setdiff1d(everything, both), both, None)
+        size = len(members[one])
+        pairs[other, one] = {key: SettingScores(each.logits[:size], each.source_score) for key, each in found.items()}
+        pairs[one, other] = {key: SettingScores(each.logits[size:], each.source_score) for key, each in found.items()}
+    return pairs
 
 
-def _judge(
-    study: Study, heard: _Heard, members: Sequence[Rows], truth: SiteLabels, terms: SelectionCriteria, fold: int
-) -> _Outer:
+def _score_fold(
+    scorer: Scorer,
+    pairs: _PairScores,
+    members: Sequence[Rows],
+    labels: SiteLabels,
+    criteria: SelectionCriteria,
+    fold: int,
+) -> _OuterFold:
     inner = [other for other in range(len(members)) if other != fold]
     tuning = np.concatenate([members[other] for other in inner])
-    setting, said = choose([heard[fold, other] for other in inner], truth.part(tuning), terms)
-    tuned = tune(said, truth.part(tuning), terms.specificity)
-    judged = study(np.sort(tuning), members[fold], setting)[setting]
-    return _Outer(setting, tuned, judged, tumour_probabilities(judged.logits, truth.healthy, tuned.temperature))
+    setting, logits = choose([pairs[fold, other] for other in inner], labels.part(tuning), criteria)
+    tuned = tune(logits, labels.part(tuning), criteria.specificity)
+    scores = scorer(np.sort(tuning), members[fold], setting)[setting]
+    return _OuterFold(setting, tuned, scores, tumour_probabilities(scores.logits, labels.healthy, tuned.temperature))
 
 
-def choose(heard: Sequence[Candidates], truth: SiteLabels, terms: SelectionCriteria) -> tuple[Setting, Logits]:
-    """Choose the setting under which the labels of tuning scans are likeliest, at its best temperature.
+def choose(candidates: Sequence[Candidates], labels: SiteLabels, criteria: SelectionCriteria) -> tuple[Setting, Logits]:
+    """Choose the setting with the lowest loss on tuning scans, each at its best temperature.
 
-    Settings that forget more of the source than allowed are not taken, unless all do: then the one that forgets least.
-
-    Args:
-        heard: What each inner model said, in the order of the tuning scans.
-        truth: What is known of the tuning scans.
-        terms: How much may be forgotten.
+    Settings whose source score is too low are excluded; where all are, the one with the highest is taken.
 
     Returns:
-        The setting, and what it said of the tuning scans.
+        The setting, and its logits of the tuning scans.
     """
-    scored = {
-        setting: float(np.mean([candidates[setting].source_score for candidates in heard])) for setting in heard[0]
-    }
-    kept = [setting for setting, score in scored.items() if score >= terms.least_source_score]
-    kept = kept or [max(scored, key=scored.__getitem__)]
-    said = {setting: np.concatenate([candidates[setting].logits for candidates in heard]) for setting in kept}
-    best = min(kept, key=lambda setting: _loss(said[setting], truth))
-    return best, said[best]
+    source = {key: float(np.mean([each[key].source_score for each in candidates])) for key in candidates[0]}
+    kept = [key for key, score in source.items() if score >= criteria.least_source_score]
+    kept = kept or [max(source, key=source.__getitem__)]
+    logits = {key: np.concatenate([each[key].logits for each in candidates]) for key in kept}
+    best = min(kept, key=lambda key: _loss(logits[key], labels))
+    return best, logits[best]
 
 
-def _loss(logits: Logits, truth: SiteLabels) -> float:
-    temperature = tune(logits, truth, 0.5).temperature
+def _loss(logits: Logits, labels: SiteLabels) -> float:
+    temperature = tune(logits, labels, 0.5).temperature
     allowed = np.zeros(logits.shape, dtype=np.bool_)
-    allowed[:, truth.healthy] = True
-    allowed[truth.tumours] ^= True
+    allowed[:, labels.healthy] = True
+    allowed[labels.tumours] ^= True
     losses = marginal_losses(logits, allowed, temperature)
-    return float(losses[truth.tumours].mean() + losses[~truth.tumours].mean())
+    return float(losses[labels.tumours].mean() + losses[~labels.tumours].mean())

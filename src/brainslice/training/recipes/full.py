@@ -1,4 +1,4 @@
-"""The recipe ``full`` (A8): the head on a frozen backbone, then the whole network."""
+"""Recipe ``full`` (A8): train the head on a frozen backbone, then the whole network."""
 
 from __future__ import annotations
 
@@ -15,25 +15,17 @@ _SCORING_BATCH = 64
 
 
 def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
-    """Train a network's head, then all of it, and leave it with the weights that validated best.
-
-    Args:
-        task: What to train, on what, how.
-
-    Returns:
-        What happened in each epoch.
-    """
+    """Train a network's head, then all of it; it ends with the weights with the best validation score."""
     train = task.config.train
     layers = augmentation(task.augmentation_config, task.config.seed)
     model = train_ready(task.network, layers, outlines=task.outlines)
-    lesson = task.training_data()
 
     def fetch(rows: Rows, _: np.random.Generator) -> Inputs:
         return task.pictures.batch(rows)
 
-    feed = BatchSequence(lesson, fetch, task.shuffle)
+    batches = BatchSequence(task.training_data(), fetch, task.shuffle)
     held_out = task.pictures.batch(task.split.validation)[..., :1]
-    examine = ValidationScorer(
+    scorer = ValidationScorer(
         lambda: np.asarray(task.network.model.predict(held_out, batch_size=_SCORING_BATCH, verbose=0)["logits"]),
         task.labels[task.split.validation],
     )
@@ -45,6 +37,6 @@ def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
         if count < 1:
             continue
         set_trainable(task.network, name)
-        course = StageContext(fingerprint, task.workspace / f"{name}.npz", epochs, task.progress)
-        epochs = run_stage(model, feed, examine, task.stage(name, count, train.lr), course)
+        context = StageContext(fingerprint, task.workspace / f"{name}.npz", epochs, task.progress)
+        epochs = run_stage(model, batches, scorer, task.stage(name, count, train.lr), context)
     return epochs
