@@ -180,12 +180,7 @@ def _baseline(manifest: Manifest, split: Split, paths: ProjectPaths, seed: int, 
 
 
 def record_access(log: Path, split: Split, bundle: ModelBundle) -> int:
-    """Add an entry to the log of test set accesses, before the scans are scored.
-
-    Args:
-        log: A file with one JSON object a line; it need not exist.
-        split: The split whose test scans are scored.
-        bundle: The model.
+    """Add an entry to the log of test set accesses (one JSON object a line), before the scans are scored.
 
     Returns:
         How often this split's test scans have been scored, this time included.

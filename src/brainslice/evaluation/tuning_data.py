@@ -85,16 +85,9 @@ def validation_scans(paths: ProjectPaths, predictor: Predictor, progress: Progre
 def folder_scans(
     folder: Path, paths: ProjectPaths, predictor: Predictor, seed: int, progress: Progress = silent
 ) -> TuningScans:
-    """Score another site's scans: half of the groups to choose a threshold on, half to report on.
+    """Score another site's scans: half of the groups, drawn with ``seed``, to choose a threshold on, half to report on.
 
     Near-duplicates of scans of the prepared set are left out.
-
-    Args:
-        folder: Holds ``yes`` and ``no``, or the classes of the model.
-        paths: The project's files and folders.
-        predictor: The bundle.
-        seed: Seed of the division into halves.
-        progress: Called with the step and how far it is.
 
     Raises:
         LeakError: Files of the folder are test scans of the bundle, or it was adapted to them.

@@ -49,16 +49,7 @@ class TrainingData:
 def make_training_data(
     rows: Rows, labels: Labels, classes: int, *, weighted: bool, oversampled: bool, seed: int
 ) -> TrainingData:
-    """Make targets and weights for some rows of a labelled set.
-
-    Args:
-        rows: The rows of ``labels`` to train on.
-        labels: The classes of the whole set ``(n,)``.
-        classes: Number of classes.
-        weighted: Use the class weights ``N / (C n_c)`` (A12).
-        oversampled: Repeat scans of rare classes until all classes are equally frequent.
-        seed: Seed of the choice of repeated scans.
-    """
+    """Make targets for rows, with class weights ``N / (C n_c)`` (A12), or with rare classes repeated."""
     if oversampled:
         rows = _oversample(rows, labels, seed)
     chosen = labels[rows]

@@ -152,13 +152,6 @@ def run_stage(
 
     An interrupted stage resumes after its last finished epoch, with the same result.
 
-    Args:
-        model: Maps inputs to logits; its layers are set trainable or frozen.
-        batches: The training batches.
-        scorer: Scores the model on the validation scans.
-        config: Settings of the stage.
-        context: Checkpoint file and history.
-
     Returns:
         All epochs so far, those of earlier stages included.
     """

@@ -116,18 +116,13 @@ Observe: TypeAlias = Callable[[keras.layers.BatchNormalization, BatchNormMoments
 
 
 def adapt_batchnorm(model: keras.Model, source: Activations, site: Activations) -> None:
-    """Adapt every BatchNorm layer above the cut to a site, layer by layer, without labels.
+    """Adapt every BatchNorm layer above the cut in place, from activations at the cut of both sites, without labels.
 
     BatchNorm layers stay frozen in training, so the layers after them expect the moments that the source's features
     have after normalisation; the site's features are given the same. Where a channel has mean and variance ``m, v`` on
     the source, ``m', v'`` on the site, and the layer the statistics ``M, V``, these become
     ``M' = m' + (M - m)·√(v'/v)`` and ``V' = V·v'/v``: then ``(x - M')/√V'`` has on the site the moments that
     ``(x - M)/√V`` has on the source. The moments of each layer are computed after the layers before it are adapted.
-
-    Args:
-        model: The part above the cut; its BatchNorm layers change in place.
-        source: Activations at the cut of some source scans.
-        site: Those of some scans of the site.
 
     Reference:
         After Li et al., Revisiting Batch Normalization For Practical Domain Adaptation, 2016.

@@ -141,16 +141,7 @@ def cache_views(
     trunk: Trunk,
     progress: Progress,
 ) -> tuple[FrozenFeatures, ...]:
-    """Compute the activations of scans, then those of their random views, as ``cache_features`` does.
-
-    Args:
-        cached: The files of the scans themselves; those of views have the view in their key.
-        pictures: Number of images, and a function that returns some of them ``(b, h, w, c)``.
-        rows: Rows to compute of the scans themselves, and rows to compute of the views.
-        views: The augmentation.
-        trunk: The frozen part of the network.
-        progress: Called with the step and how far it is.
-    """
+    """Compute the activations of ``rows[0]`` of the scans, and of ``rows[1]`` of each of their random views."""
     layers = augmentation(views.config, views.seed)
     arrays = [cache_features(cached, pictures, rows[0], lambda scans, _: scans, trunk, progress)]
     for number in range(1, views.count + 1):

@@ -44,12 +44,7 @@ _MAX_IN_MEMORY = 4 << 30
 
 
 def fit_quick(task: TrainingTask, trunk: Trunk) -> tuple[Epoch, ...]:
-    """Train a network above the cut; it ends with the weights with the best validation score.
-
-    Args:
-        task: Inputs and settings.
-        trunk: Computes the activations at the cut of a batch of views.
-    """
+    """Train a network above the cut; it ends with the weights with the best validation score."""
     fingerprint = task.fingerprint()
     activations = _Activations(task, _all_views(task, trunk))
     epochs: tuple[Epoch, ...] = ()
