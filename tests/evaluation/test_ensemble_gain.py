@@ -23,8 +23,8 @@ def answers(seed: int, noise: float) -> tuple[ScoredSet, np.ndarray]:
     rng = np.random.default_rng(seed)
     labels = rng.integers(0, CLASSES, SCANS)
     logits = 2.0 * np.eye(CLASSES)[labels][:, np.newaxis] + rng.normal(0, noise, (SCANS, MEMBERS, CLASSES))
-    together = softmax(logits.mean(axis=1), axis=1)
-    return ScoredSet(labels, np.arange(SCANS) // 3, together, together), logits
+    ensemble = softmax(logits.mean(axis=1), axis=1)
+    return ScoredSet(labels, np.arange(SCANS) // 3, ensemble, ensemble), logits
 
 
 def test_gains_match_scikit_learn() -> None:
@@ -32,13 +32,13 @@ def test_gains_match_scikit_learn() -> None:
     accuracy, nll = measure_gains(scored, logits, (1.0, 1.0, 2.0, 0.5), seed=0)
     temperatures = np.array([1.0, 1.0, 2.0, 0.5])[:, np.newaxis]
     alone = softmax(logits / temperatures, axis=-1)
-    right = [accuracy_score(scored.labels, alone[:, place].argmax(axis=1)) for place in range(MEMBERS)]
-    surprise = [log_loss(scored.labels, alone[:, place]) for place in range(MEMBERS)]
-    assert accuracy.members == pytest.approx(right)
-    assert nll.members == pytest.approx(surprise)
+    correct = [accuracy_score(scored.labels, alone[:, place].argmax(axis=1)) for place in range(MEMBERS)]
+    losses = [log_loss(scored.labels, alone[:, place]) for place in range(MEMBERS)]
+    assert accuracy.members == pytest.approx(correct)
+    assert nll.members == pytest.approx(losses)
     assert accuracy.ensemble == pytest.approx(accuracy_score(scored.labels, scored.probabilities.argmax(axis=1)))
     assert nll.ensemble == pytest.approx(log_loss(scored.labels, scored.probabilities))
-    assert accuracy.difference == pytest.approx(accuracy.ensemble - np.mean(right))
+    assert accuracy.difference == pytest.approx(accuracy.ensemble - np.mean(correct))
 
 
 def test_averaging_noisy_members_gains() -> None:

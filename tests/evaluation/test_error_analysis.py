@@ -82,11 +82,11 @@ def test_operating_points_are_checked_on_the_test_scans(scored_set: ScoredTestSe
 
 
 def test_to_json_returns_json_types(analysed: ErrorAnalysis) -> None:
-    told = analysed.to_json()
-    assert json.loads(json.dumps(told, allow_nan=False)) == told
-    kinds = [count for name, count in told["errors"].items() if name != "n"]
-    assert sum(kinds) == told["errors"]["n"] == len(analysed.mistakes)
-    assert [point["target_reached"] for point in told["operating_points"]] == [True, False]
+    content = analysed.to_json()
+    assert json.loads(json.dumps(content, allow_nan=False)) == content
+    kinds = [count for name, count in content["errors"].items() if name != "n"]
+    assert sum(kinds) == content["errors"]["n"] == len(analysed.mistakes)
+    assert [point["target_reached"] for point in content["operating_points"]] == [True, False]
 
 
 def test_operating_points_need_tumours_and_healthy_scans(scored_set: ScoredTestSet) -> None:
@@ -139,10 +139,10 @@ def test_mistakes_hold_the_prediction(scored_set: ScoredTestSet, mistakes: tuple
 
 def test_mistakes_are_json_types(mistakes: tuple[Mistake, ...]) -> None:
     for mistake in mistakes:
-        told = mistake.to_json()
-        assert json.loads(json.dumps(told, allow_nan=False)) == told
-        assert told["predicted"] == mistake.answer.predicted_class
-        assert told["kind"] in {"missed tumour", "false alarm", "wrong class"}
+        content = mistake.to_json()
+        assert json.loads(json.dumps(content, allow_nan=False)) == content
+        assert content["predicted"] == mistake.answer.predicted_class
+        assert content["kind"] in {"missed tumour", "false alarm", "wrong class"}
 
 
 def test_finding_mistakes_is_no_second_access(scored_set: ScoredTestSet) -> None:

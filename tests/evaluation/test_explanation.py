@@ -52,7 +52,7 @@ def with_masks(scored_set: ScoredTestSet, folder: Path, *, whole: bool) -> Score
 
 
 def hot(scored_set: ScoredTestSet, rows: slice, columns: slice) -> ScoredTestSet:
-    """Let all heat lie in a part of the class maps."""
+    """Set the class maps to zero outside one part."""
     maps = np.tile(np.array(BIAS, np.float32), (*scored_set.output.class_maps.shape[:3], 1))
     maps[:, rows, columns] += 1
     return dataclasses.replace(scored_set, output=dataclasses.replace(scored_set.output, class_maps=maps))

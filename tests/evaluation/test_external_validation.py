@@ -36,7 +36,7 @@ def scored_set(paths: ProjectPaths, *more: Path) -> ExternalValidation:
 def adapted_copy(paths: ProjectPaths, answers: tuple[HeldOutPrediction, ...]) -> Path:
     """A bundle of the same graph that says it was adapted to the site."""
     base = open_bundle(paths.bundle)
-    text = paths.models / "told.json"
+    text = paths.models / "content.json"
     text.write_text(adaptation_with(answers, base.info.digest).to_text(), encoding="utf-8")
     draft = BundleDraft(**{name: getattr(base.info, name) for name in BundleDraft.model_fields})
     files = {GRAPH_FILE: base.path(GRAPH_FILE), ADAPTATION_FILE: text}
@@ -119,5 +119,5 @@ def test_methods_are_scored_and_tested_against_the_first() -> None:
     assert second.against_first is not None
     assert (second.against_first.only_first, second.against_first.only_second) == (0, 2)
     assert (first.scores.false_negatives, first.scores.false_positives) == (1, 1)
-    told = json.loads(json.dumps(second.to_json(), allow_nan=False))
-    assert (told["name"], told["source_macro_f1"], told["false_negatives"]) == ("good", 0.75, 0)
+    content = json.loads(json.dumps(second.to_json(), allow_nan=False))
+    assert (content["name"], content["source_macro_f1"], content["false_negatives"]) == ("good", 0.75, 0)

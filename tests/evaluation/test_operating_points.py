@@ -90,11 +90,11 @@ def test_to_json_returns_json_types() -> None:
     found = find_operating_point(
         OperatingPointRequest(GOAL, name="ward-3", assurance=Assurance(), prevalence=0.05), SCANS
     )
-    told = json.loads(json.dumps(found.to_json(), allow_nan=False))
-    assert told["name"] == "ward-3"
-    assert told["guarantee"]["unit"] == "scan"
-    assert told["on_tuning_scans"]["sensitivity"]["n"] == 100
-    assert told["predictive_values"]["prevalence"] == 0.05
+    content = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert content["name"] == "ward-3"
+    assert content["guarantee"]["unit"] == "scan"
+    assert content["on_tuning_scans"]["sensitivity"]["n"] == 100
+    assert content["predictive_values"]["prevalence"] == 0.05
 
 
 def test_rates_at_thresholds_zero_and_one() -> None:
@@ -111,16 +111,16 @@ def test_decision_curve_uses_the_reported_scans() -> None:
 
 
 def test_operating_curve_has_rates_at_every_threshold() -> None:
-    told = json.loads(json.dumps(operating_curve(SCANS), allow_nan=False))
-    thresholds = [point["threshold"] for point in told["points"]]
+    content = json.loads(json.dumps(operating_curve(SCANS), allow_nan=False))
+    thresholds = [point["threshold"] for point in content["points"]]
     assert thresholds == sorted(set(thresholds))
     assert (thresholds[0], thresholds[-1]) == (0.0, 1.0)
     assert SCANS.held_out is not None
-    for point in told["points"][::10]:
+    for point in content["points"][::10]:
         found, cleared = rates_at(SCANS.held_out, point["threshold"])
         assert point["sensitivity"] == {"value": found.value, "low": found.low, "high": found.high}
         assert point["specificity"]["value"] == cleared.value
-    assert (told["tumours"], told["healthy"], told["groups"], told["level"]) == (100, 100, 200, 0.95)
-    assert OperatingCurve.model_validate_json(json.dumps(told)).points[0].threshold == 0.0
-    falling = [point["sensitivity"]["value"] for point in told["points"]]
+    assert (content["tumours"], content["healthy"], content["groups"], content["level"]) == (100, 100, 200, 0.95)
+    assert OperatingCurve.model_validate_json(json.dumps(content)).points[0].threshold == 0.0
+    falling = [point["sensitivity"]["value"] for point in content["points"]]
     assert falling == sorted(falling, reverse=True)

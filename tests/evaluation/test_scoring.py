@@ -151,9 +151,9 @@ def test_abstention_matches_the_predictor(project: Path) -> None:
     assert found.sets.size.value == pytest.approx(np.mean([len(answer.prediction_set) for answer in answers]))
     strangeness = np.array([answer.ood_score for answer in answers], dtype=float)
     doubtful = doubt_scores(scored_set.scored.probabilities, strangeness)
-    right = scored_set.scored.probabilities.argmax(axis=1) == scored_set.scored.labels
-    surest = np.argsort(doubtful, kind="stable")[: len(right) - -(-len(right) // 10)]
-    assert found.curve.reviewed[0.1].value == pytest.approx(right[surest].mean())
+    correct = scored_set.scored.probabilities.argmax(axis=1) == scored_set.scored.labels
+    surest = np.argsort(doubtful, kind="stable")[: len(correct) - -(-len(correct) // 10)]
+    assert found.curve.reviewed[0.1].value == pytest.approx(correct[surest].mean())
 
 
 def test_damaged_access_log_raises(project: Path) -> None:

@@ -42,8 +42,8 @@ def test_validation_scans_are_those_of_the_split(paths: ProjectPaths) -> None:
     scans = validation_scans(paths, predictor)
     manifest = Manifest.read(paths.data)
     chosen = make_split(manifest, Protocol.CLEAN).validation
-    said = [predictor.predict(manifest.paths[place]).tumour_probability for place in chosen]
-    np.testing.assert_allclose(scans.tuning.scores, said, atol=1e-6)
+    expected = [predictor.predict(manifest.paths[place]).tumour_probability for place in chosen]
+    np.testing.assert_allclose(scans.tuning.scores, expected, atol=1e-6)
     assert scans.tuning.tumour.tolist() == [manifest.records[place].label != "no_tumor" for place in chosen]
     np.testing.assert_array_equal(scans.tuning.groups, manifest.group_indices[chosen])
     assert scans.held_out is None

@@ -18,7 +18,7 @@ from brainslice.models.head import HEAD
 from brainslice.models.weights import load_arrays
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing.recipe import Recipe
-from brainslice.training import bundle as finishing
+from brainslice.training import bundle as bundle_module
 from brainslice.training.bundle import KERAS_FILE, BundleResult, make_bundle
 from brainslice.training.task import TrainingTask
 from small_training import arrays_of, changed
@@ -125,7 +125,7 @@ def test_keras_file_is_the_network(
 def test_parity_error_writes_no_bundle(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(finishing, "export_onnx", export_another)
+    monkeypatch.setattr(bundle_module, "export_onnx", export_another)
     with pytest.raises(ParityError, match="must equal the network"):
         end(make_task())
     assert list((tmp_path / "models").iterdir()) == []
@@ -135,7 +135,7 @@ def test_parity_error_keeps_the_older_bundle(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = end(make_task()).bundle.info
-    monkeypatch.setattr(finishing, "export_onnx", export_another)
+    monkeypatch.setattr(bundle_module, "export_onnx", export_another)
     with pytest.raises(ParityError):
         end(make_task("seed=5"))
     assert open_bundle(tmp_path / "models" / "bundle").info == older

@@ -37,7 +37,7 @@ def everything(network: keras.Model) -> list[np.ndarray]:
     return [np.array(keras.ops.convert_to_numpy(value)) for value in variables]
 
 
-def standing(network: keras.Model, fingerprint: str = "it") -> TrainingState:
+def state_of(network: keras.Model, fingerprint: str = "it") -> TrainingState:
     return TrainingState(fingerprint, [EPOCH], 1.05, network.get_weights(), 12.5)
 
 
@@ -50,7 +50,7 @@ def rewrite(path: Path, **facts: object) -> None:
 
 def test_restores_weights_optimizer_and_random_generators(tmp_path: Path) -> None:
     network = trained(3)
-    save(tmp_path / "head.npz", network, standing(network))
+    save(tmp_path / "head.npz", network, state_of(network))
     other = model(seed=6)
     restore(tmp_path / "head.npz", other, "it")
     for one, two in zip(everything(network), everything(other), strict=True):
@@ -59,7 +59,7 @@ def test_restores_weights_optimizer_and_random_generators(tmp_path: Path) -> Non
 
 def test_restores_the_state_of_the_stage(tmp_path: Path) -> None:
     network = trained(1)
-    save(tmp_path / "head.npz", network, standing(network))
+    save(tmp_path / "head.npz", network, state_of(network))
     found = restore(tmp_path / "head.npz", model(seed=6), "it")
     assert found is not None
     assert (found.epochs, found.best, found.seconds) == ([EPOCH], 1.05, 12.5)
@@ -73,7 +73,7 @@ def test_no_checkpoint_restores_nothing(tmp_path: Path) -> None:
 
 def test_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
     network, other = trained(1), model(seed=6)
-    save(tmp_path / "head.npz", network, standing(network))
+    save(tmp_path / "head.npz", network, state_of(network))
     before = everything(other)
     assert restore(tmp_path / "head.npz", other, "something else") is None
     for one, two in zip(before, everything(other), strict=True):
@@ -84,7 +84,7 @@ def test_checkpoint_of_another_run_is_ignored(tmp_path: Path) -> None:
 def test_damaged_checkpoint_raises(tmp_path: Path, length: int) -> None:
     path = tmp_path / "head.npz"
     network = model()
-    save(path, network, standing(network))
+    save(path, network, state_of(network))
     path.write_bytes(path.read_bytes()[:length])
     with pytest.raises(UsageError, match="delete it"):
         restore(path, model(), "it")
@@ -94,7 +94,7 @@ def test_damaged_checkpoint_raises(tmp_path: Path, length: int) -> None:
 def test_checkpoint_with_invalid_epochs_raises(tmp_path: Path, epochs: object) -> None:
     path = tmp_path / "head.npz"
     network = model()
-    save(path, network, standing(network))
+    save(path, network, state_of(network))
     rewrite(path, epochs=epochs)
     with pytest.raises(UsageError, match="delete it"):
         restore(path, model(), "it")
@@ -103,7 +103,7 @@ def test_checkpoint_with_invalid_epochs_raises(tmp_path: Path, epochs: object) -
 def test_checkpoint_of_another_shape_raises(tmp_path: Path) -> None:
     path = tmp_path / "head.npz"
     network = model()
-    save(path, network, standing(network))
+    save(path, network, state_of(network))
     inputs = keras.Input((4,))
     other = keras.Model(inputs, keras.layers.Dense(3)(keras.layers.Dense(8)(inputs)))
     other.compile("adam", "mse")
@@ -114,7 +114,7 @@ def test_checkpoint_of_another_shape_raises(tmp_path: Path) -> None:
 def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "head.npz"
     network = model()
-    save(path, network, standing(network))
+    save(path, network, state_of(network))
     before = path.read_bytes()
 
     def full(*_: object, **__: object) -> None:
@@ -122,6 +122,6 @@ def test_full_disk_keeps_the_previous_checkpoint(tmp_path: Path, monkeypatch: py
 
     monkeypatch.setattr(np, "savez", full)
     with pytest.raises(ResourceError, match="no space left"):
-        save(path, network, standing(network))
+        save(path, network, state_of(network))
     assert path.read_bytes() == before
     assert list(tmp_path.iterdir()) == [path]

@@ -109,11 +109,11 @@ def test_abstention_is_pooled(finished: Finished) -> None:
 def test_results_are_written(finished: Finished) -> None:
     result = finished.result
     assert result.path == finished.root / "reports" / "crossval" / "crossval.json"
-    said = json.loads(result.path.read_text())
-    assert len(said["folds"]) == FOLDS
-    assert said["out_of_fold"]["split"] == "out of fold"
-    assert said["out_of_fold"]["warnings"] == ["phantom"]
-    assert said["mean_and_standard_deviation"]["accuracy"]["mean"] == pytest.approx(result.spread("accuracy")[0])
+    content = json.loads(result.path.read_text())
+    assert len(content["folds"]) == FOLDS
+    assert content["out_of_fold"]["split"] == "out of fold"
+    assert content["out_of_fold"]["warnings"] == ["phantom"]
+    assert content["mean_and_standard_deviation"]["accuracy"]["mean"] == pytest.approx(result.spread("accuracy")[0])
 
 
 def test_bundle_and_reports_of_the_project_are_unchanged(finished: Finished) -> None:
@@ -148,14 +148,14 @@ def test_damaged_fold_raises(trainer: Trainer, again: Path) -> None:
 def test_trained_fold_is_scored_without_training_again(
     trainer: Trainer, project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge = cross_validation.evaluate_test_set
+    evaluate = cross_validation.evaluate_test_set
 
     def interrupted(
         paths: ProjectPaths, settings: Config, progress: Progress, *, assignment: SplitAssignment
     ) -> ScoredTestSet:
         if settings.data.test_fold == 1:
             raise KeyboardInterrupt
-        return judge(paths, settings, progress, assignment=assignment)
+        return evaluate(paths, settings, progress, assignment=assignment)
 
     with monkeypatch.context() as patch:
         patch.setattr(cross_validation, "evaluate_test_set", interrupted)
@@ -195,26 +195,26 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[Path]:
     return folders
 
 
-def plan(project: Path, *overrides: str, test: int = 0, choose: int | None = None) -> FoldRun:
+def fold_run(project: Path, *overrides: str, test: int = 0, choose: int | None = None) -> FoldRun:
     return plan_fold(project, config(*overrides), Manifest.read(project / "data"), test, choose)
 
 
 def test_fold_is_trained_once(project: Path, trained: list[Path]) -> None:
-    first = train_once(plan(project), silent)
-    assert train_once(plan(project), silent).info.digest == first.info.digest
+    first = train_once(fold_run(project), silent)
+    assert train_once(fold_run(project), silent).info.digest == first.info.digest
     assert trained == [project / "models" / "crossval" / "fold_0"]
 
 
 def test_default_validation_fold_is_the_same_training(project: Path, trained: list[Path]) -> None:
-    train_once(plan(project, test=2), silent)
-    train_once(plan(project, test=2, choose=0), silent)
+    train_once(fold_run(project, test=2), silent)
+    train_once(fold_run(project, test=2, choose=0), silent)
     assert len(trained) == 1
 
 
 def test_other_validation_fold_has_its_own_folder(project: Path, trained: list[Path]) -> None:
-    usual, other = plan(project), plan(project, choose=2)
+    usual, other = fold_run(project), fold_run(project, choose=2)
     assert usual.assignment.split.test.tolist() == other.assignment.split.test.tolist()
-    assert other.assignment.split.validation.tolist() == plan(project, test=1).assignment.split.validation.tolist()
+    assert other.assignment.split.validation.tolist() == fold_run(project, test=1).assignment.split.validation.tolist()
     train_once(usual, silent)
     train_once(other, silent)
     assert [folder.name for folder in trained] == ["fold_0", "fold_0_chosen_on_2"]
@@ -222,8 +222,8 @@ def test_other_validation_fold_has_its_own_folder(project: Path, trained: list[P
 
 
 def test_other_settings_train_again(project: Path, trained: list[Path]) -> None:
-    train_once(plan(project), silent)
-    train_once(plan(project, "train.lr=0.5"), silent)
+    train_once(fold_run(project), silent)
+    train_once(fold_run(project, "train.lr=0.5"), silent)
     assert len(trained) == 2
 
 
@@ -231,31 +231,31 @@ def test_other_settings_train_again(project: Path, trained: list[Path]) -> None:
     "word", ["log.csv=false", "inference.threshold=0.3", "data.test_fold=2", "data.cache=elsewhere", "adapt.steps=7"]
 )
 def test_settings_of_later_steps_do_not_train_again(project: Path, word: str) -> None:
-    assert plan(project, word).fingerprint == plan(project).fingerprint
+    assert fold_run(project, word).fingerprint == fold_run(project).fingerprint
 
 
 @pytest.mark.parametrize("spoil", ["bundle", "receipt", "graph"])
 def test_damaged_fold_is_trained_again(project: Path, trained: list[Path], spoil: str) -> None:
-    here = plan(project)
-    train_once(here, silent)
+    run = fold_run(project)
+    train_once(run, silent)
     spoilt = {
-        "bundle": here.paths.bundle / "bundle.json",
-        "receipt": here.paths.models / "trained.json",
-        "graph": here.paths.bundle / GRAPH_FILE,
+        "bundle": run.paths.bundle / "bundle.json",
+        "receipt": run.paths.models / "trained.json",
+        "graph": run.paths.bundle / GRAPH_FILE,
     }[spoil]
     spoilt.write_bytes(spoilt.read_bytes()[:-9])
-    train_once(here, silent)
+    train_once(run, silent)
     assert len(trained) == 2
 
 
 def test_bundle_of_another_training_is_not_reused(project: Path, trained: list[Path]) -> None:
-    here = plan(project)
-    train_once(here, silent)
-    write_bundle_for(here.paths, here.config, here.assignment, slopes=tuple(np.zeros(4)))
-    train_once(here, silent)
+    run = fold_run(project)
+    train_once(run, silent)
+    write_bundle_for(run.paths, run.config, run.assignment, slopes=tuple(np.zeros(4)))
+    train_once(run, silent)
     assert len(trained) == 2
 
 
 def test_missing_fold_raises(project: Path) -> None:
     with pytest.raises(UsageError, match="test fold must be from 0 to 2, got 3"):
-        plan(project, test=3)
+        fold_run(project, test=3)

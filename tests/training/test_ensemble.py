@@ -60,7 +60,7 @@ def join(project: Path, *members: Path, overrides: tuple[str, ...] = ()) -> Ense
 class Made:
     project: Path
     members: tuple[Path, Path]
-    joined: EnsembleResult
+    result: EnsembleResult
 
 
 @pytest.fixture(scope="module")
@@ -81,15 +81,15 @@ def two_folds(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Made:
 
 def test_ensemble_averages_logits(same_split: Made) -> None:
     predictors = [Predictor.open(member) for member in same_split.members]
-    together = Predictor.open(same_split.joined.bundle.folder)
-    manifest = same_split.joined.assignment.manifest
-    scans = np.stack([together.recipe(scan) for scan in _scans(manifest)])
-    alone = [predictor.score(scans) for predictor in predictors]
-    output = together.score(scans)
+    predictor = Predictor.open(same_split.result.bundle.folder)
+    manifest = same_split.result.assignment.manifest
+    scans = np.stack([predictor.recipe(scan) for scan in _scans(manifest)])
+    alone = [member.score(scans) for member in predictors]
+    output = predictor.score(scans)
     assert output.logits == pytest.approx(np.mean([one.logits for one in alone], axis=0), abs=1e-5)
     assert output.member_logits is not None
     assert output.member_logits[:, 1] == pytest.approx(alone[1].logits, abs=1e-5)
-    assert together.bundle.info.class_map_bias == pytest.approx(BIAS)
+    assert predictor.bundle.info.class_map_bias == pytest.approx(BIAS)
 
 
 def _scans(manifest: Manifest) -> list[Slice]:
@@ -97,24 +97,24 @@ def _scans(manifest: Manifest) -> list[Slice]:
 
 
 def test_temperature_is_fitted_on_the_ensemble_logits(same_split: Made) -> None:
-    joined = same_split.joined
-    manifest, split = joined.assignment.manifest, joined.assignment.split
-    predictor = Predictor.open(joined.bundle.folder)
+    result = same_split.result
+    manifest, split = result.assignment.manifest, result.assignment.split
+    predictor = Predictor.open(result.bundle.folder)
     inputs = np.stack([predictor.recipe(read_scan(manifest.paths[row])) for row in split.validation])
     fitted = fit_temperature(predictor.score(inputs).logits, manifest.label_indices[split.validation])
-    assert joined.bundle.info.temperature == pytest.approx(min(fitted.value, HOTTEST), rel=1e-4)
-    assert joined.bundle.info.ensemble is not None
-    assert joined.bundle.info.ensemble.members_per_scan == 2
-    assert not [note for note in joined.notes if "approximation" in note]
+    assert result.bundle.info.temperature == pytest.approx(min(fitted.value, HOTTEST), rel=1e-4)
+    assert result.bundle.info.ensemble is not None
+    assert result.bundle.info.ensemble.members_per_scan == 2
+    assert not [note for note in result.notes if "approximation" in note]
 
 
 def test_bundle_lists_its_members_and_training_scans(two_folds: Made) -> None:
-    info = two_folds.joined.bundle.info
+    info = two_folds.result.bundle.info
     infos = [open_bundle(member).info for member in two_folds.members]
     assert info.ensemble is not None
     assert [member.digest for member in info.ensemble.members] == [own.digest for own in infos]
     assert [member.temperature for member in info.ensemble.members] == [1.5, 1.5]
-    split = two_folds.joined.assignment.split
+    split = two_folds.result.assignment.split
     assert info.provenance.split_digest == split.digest
     assert info.provenance.train_images == len(split.train) > max(own.provenance.train_images for own in infos)
     assert info.backbone == "2 × none"
@@ -122,25 +122,25 @@ def test_bundle_lists_its_members_and_training_scans(two_folds: Made) -> None:
 
 
 def test_note_on_an_approximate_temperature(two_folds: Made) -> None:
-    info = two_folds.joined.bundle.info
+    info = two_folds.result.bundle.info
     assert info.ensemble is not None
     assert info.ensemble.members_per_scan == 1
-    assert "1 of 2 members scored each validation scan" in two_folds.joined.notes[-2]
-    assert "the out-of-distribution detector was calibrated on scans" in two_folds.joined.notes[-1]
-    assert "approximation" in two_folds.joined.bundle.path("README.md").read_text(encoding="utf-8")
+    assert "1 of 2 members scored each validation scan" in two_folds.result.notes[-2]
+    assert "the out-of-distribution detector was calibrated on scans" in two_folds.result.notes[-1]
+    assert "approximation" in two_folds.result.bundle.path("README.md").read_text(encoding="utf-8")
 
 
 def test_prediction_sets_and_detector_are_fitted_on_the_ensemble(same_split: Made) -> None:
-    info = same_split.joined.bundle.info
+    info = same_split.result.bundle.info
     assert info.conformal is not None
     assert info.ood_detector is not None
     assert (
         sum(info.conformal.counts)
         == info.ood_detector.validation_scans
-        == len(same_split.joined.assignment.split.validation)
+        == len(same_split.result.assignment.split.validation)
     )
-    predictor = Predictor.open(same_split.joined.bundle.folder)
-    answer = predictor.predict(same_split.joined.assignment.manifest.paths[0])
+    predictor = Predictor.open(same_split.result.bundle.folder)
+    answer = predictor.predict(same_split.result.assignment.manifest.paths[0])
     assert answer.coverage == info.conformal.coverage
     assert answer.ood_score is not None
     assert answer.mutual_information is not None
@@ -148,22 +148,22 @@ def test_prediction_sets_and_detector_are_fitted_on_the_ensemble(same_split: Mad
 
 def test_ensemble_is_tested_on_the_joint_test_scans(two_folds: Made) -> None:
     settings = config()
-    judged = evaluate_test_set(
-        ProjectPaths.of(two_folds.project, settings), settings, bundle=two_folds.joined.bundle.folder
+    scored = evaluate_test_set(
+        ProjectPaths.of(two_folds.project, settings), settings, bundle=two_folds.result.bundle.folder
     )
-    records = [judged.manifest.records[row] for row in judged.split.test]
+    records = [scored.manifest.records[row] for row in scored.split.test]
     assert {record.fold for record in records} == {0}
-    assert judged.output.member_logits is not None
-    assert judged.test_accesses == 1
+    assert scored.output.member_logits is not None
+    assert scored.test_accesses == 1
 
 
 def test_members_without_joint_test_scans_raise(project: Path) -> None:
     members = [write_member(project, f"fold{fold}", SLOPES, test=fold, choose=(fold + 1) % 3) for fold in range(3)]
-    joined = join(project, *members)
-    assert joined.bundle.info.ensemble is not None
-    assert joined.bundle.info.ensemble.members_per_scan == 2
+    result = join(project, *members)
+    assert result.bundle.info.ensemble is not None
+    assert result.bundle.info.ensemble.members_per_scan == 2
     with pytest.raises(LeakError, match="every scan of phantom trained or validated some member"):
-        evaluate_test_set(ProjectPaths.of(project, config()), config(), bundle=joined.bundle.folder)
+        evaluate_test_set(ProjectPaths.of(project, config()), config(), bundle=result.bundle.folder)
 
 
 def _pair(project: Path) -> tuple[Path, Path]:
@@ -195,9 +195,9 @@ def test_incompatible_members_raise(project: Path, what: str) -> None:
 
 def test_ensemble_of_ensembles_raises(project: Path) -> None:
     one, other = _pair(project)
-    joined = join(project, one, other)
+    result = join(project, one, other)
     with pytest.raises(UsageError, match="must be a single network, got an ensemble"):
-        join(project, one, joined.bundle.folder)
+        join(project, one, result.bundle.folder)
 
 
 def test_members_of_another_set_raise(project: Path) -> None:
@@ -243,14 +243,14 @@ def test_temperature_from_a_folder(two_folds: Made, tmp_path: Path) -> None:
     write_phantoms(tmp_path / "other", patients_per_class=4, slices=2, seed=77)
     settings = config()
     paths = ProjectPaths.of(two_folds.project, settings)
-    joined = build_ensemble(
-        two_folds.members, tmp_path / "joined", paths, settings, calibration_folder=tmp_path / "other"
+    result = build_ensemble(
+        two_folds.members, tmp_path / "result", paths, settings, calibration_folder=tmp_path / "other"
     )
-    info = joined.bundle.info
+    info = result.bundle.info
     assert info.ensemble is not None
     assert info.ensemble.members_per_scan == 2
-    assert info.temperature != two_folds.joined.bundle.info.temperature
-    assert not [note for note in joined.notes if "approximation" in note]
+    assert info.temperature != two_folds.result.bundle.info.temperature
+    assert not [note for note in result.notes if "approximation" in note]
 
 
 def test_folder_of_training_scans_raises(two_folds: Made, tmp_path: Path) -> None:
@@ -258,6 +258,6 @@ def test_folder_of_training_scans_raises(two_folds: Made, tmp_path: Path) -> Non
     paths = ProjectPaths.of(two_folds.project, settings)
     with pytest.raises(DatasetError, match="copies of training scans were left out"):
         build_ensemble(
-            two_folds.members, tmp_path / "joined", paths, settings, calibration_folder=two_folds.project / "source"
+            two_folds.members, tmp_path / "result", paths, settings, calibration_folder=two_folds.project / "source"
         )
-    assert not (tmp_path / "joined").exists()
+    assert not (tmp_path / "result").exists()

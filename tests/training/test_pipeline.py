@@ -17,7 +17,7 @@ from brainslice.models.head import HEAD
 from brainslice.models.weights import load_arrays
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
-from brainslice.training import bundle as finishing
+from brainslice.training import bundle as bundle_module
 from brainslice.training import pipeline
 from brainslice.training.pipeline import TrainingResult, train
 from small_training import SMALL, StoppedError, arrays_of, changed, small_network, stopping
@@ -117,7 +117,7 @@ def test_parity_error_writes_no_bundle(project: Path, monkeypatch: pytest.Monkey
         export_onnx(network, path)
         head.set_weights([kernel, bias])
 
-    monkeypatch.setattr(finishing, "export_onnx", export_another)
+    monkeypatch.setattr(bundle_module, "export_onnx", export_another)
     with pytest.raises(ParityError):
         train_in(project, "train.quick.epochs=0")
     assert not (project / "models" / "bundle").exists()
@@ -159,33 +159,33 @@ def test_missing_set_names_the_command_to_run(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("word", "error", "said"),
+    ("word", "error", "message"),
     [
         ("model.weights=absent.h5", ConfigError, "absent.h5"),
         ("model.backbone=efficientnet-b9", ConfigError, "efficientnet"),
         ("data.test_fold=3", UsageError, "test fold"),
     ],
 )
-def test_invalid_setting_raises_before_writing(project: Path, word: str, error: type[Exception], said: str) -> None:
-    with pytest.raises(error, match=said):
+def test_invalid_setting_raises_before_writing(project: Path, word: str, error: type[Exception], message: str) -> None:
+    with pytest.raises(error, match=message):
         train_in(project, word)
     assert not (project / "models").exists()
 
 
 def test_every_name_of_weights_is_valid(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
-    asked = []
-    monkeypatch.setattr(pipeline, "build", lambda plan: asked.append(plan.weights) or small_network(plan))
+    calls = []
+    monkeypatch.setattr(pipeline, "build", lambda plan: calls.append(plan.weights) or small_network(plan))
     manifest = Manifest.read(prepared / "data")
     fresh: Callable[[Config, Manifest], Network] = pipeline._fresh_network
     for word in ("imagenet", "none", "shipped", "folder/own.h5"):
         fresh(config(f"model.weights={word}"), manifest)
-    assert asked == ["imagenet", None, pipeline.SHIPPED_WEIGHTS, Path("folder/own.h5")]
+    assert calls == ["imagenet", None, pipeline.SHIPPED_WEIGHTS, Path("folder/own.h5")]
 
 
 def test_mixed_precision_is_for_the_full_recipe_only(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
-    asked = []
-    monkeypatch.setattr(pipeline, "build", lambda plan: asked.append(plan.precision) or small_network(plan))
+    calls = []
+    monkeypatch.setattr(pipeline, "build", lambda plan: calls.append(plan.precision) or small_network(plan))
     for recipe in ("quick", "full"):
         settings = config("train.mixed_precision=true", f"train.recipe={recipe}")
         pipeline._fresh_network(settings, Manifest.read(prepared / "data"))
-    assert asked == ["float32", "mixed_float16"]
+    assert calls == ["float32", "mixed_float16"]

@@ -39,9 +39,11 @@ def test_scans_labels_split_and_first_weights_change_the_fingerprint(make_task: 
 
 def test_no_mixup_without_augmentation(make_task: MakeTask) -> None:
     task = make_task("augment.enabled=false")
-    plan = task.augmentation_config
+    settings = task.augmentation_config
     assert task.shuffle.mixing is None
-    assert not any((plan.flip, plan.rotation, plan.zoom, plan.translation, plan.brightness, plan.contrast))
+    assert not any(
+        (settings.flip, settings.rotation, settings.zoom, settings.translation, settings.brightness, settings.contrast)
+    )
 
 
 def test_rotation_is_in_turns(make_task: MakeTask) -> None:
@@ -55,10 +57,10 @@ def test_mixup_settings(make_task: MakeTask) -> None:
 
 def test_training_data_are_of_the_training_scans(make_task: MakeTask) -> None:
     task = make_task()
-    lesson = task.training_data()
-    np.testing.assert_array_equal(lesson.rows, task.split.train)
-    np.testing.assert_array_equal(lesson.targets.argmax(axis=1), task.labels[task.split.train])
-    assert np.ptp(lesson.weights) > 0
+    data = task.training_data()
+    np.testing.assert_array_equal(data.rows, task.split.train)
+    np.testing.assert_array_equal(data.targets.argmax(axis=1), task.labels[task.split.train])
+    assert np.ptp(data.weights) > 0
     assert np.ptp(make_task("train.class_weights=false").training_data().weights) == 0
 
 

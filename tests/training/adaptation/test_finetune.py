@@ -46,14 +46,14 @@ def tuning_data(distilled: bool = True) -> FineTuningData:  # noqa: FBT001, FBT0
     source = (rng.normal(size=(40, 6)) + 2 * np.eye(6)[labels + 1]).astype(np.float32)
     teacher = np.zeros((40, CLASSES), np.float32)
     kept = np.full((40, CLASSES), float(distilled), np.float32)
-    told = adaptation_targets(
+    targets = adaptation_targets(
         tumour_or_healthy(tumours, HEALTHY, CLASSES),
         np.zeros((N, CLASSES), np.float32),
         np.zeros((N, CLASSES), np.float32),
     )
     return FineTuningData(
         site=(site, site + 0.1),
-        site_targets=(told, told),
+        site_targets=(targets, targets),
         tumours=tumours,
         replay=source,
         replay_targets=adaptation_targets(one_hot(labels, CLASSES), teacher, kept),
@@ -84,8 +84,8 @@ def test_fine_tuning_is_repeatable() -> None:
 def test_weights_at_a_checkpoint_give_its_scores() -> None:
     tuner = FineTuner(model(), tuning_data(), SETTINGS, 1)
     watched = tuner.evaluate(EVERYTHING, 0.05, EVERYTHING).site
-    for look in tuner.fit(EVERYTHING, 0.05):
-        if look == 0:
+    for checkpoint in tuner.fit(EVERYTHING, 0.05):
+        if checkpoint == 0:
             break
     np.testing.assert_array_equal(tuner.logits(tuning_data().site[0]), watched[0])
 

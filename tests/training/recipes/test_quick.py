@@ -75,7 +75,7 @@ def test_interrupted_training_gives_the_same_weights(make_task: MakeTask) -> Non
     assert not changed(arrays_of(straight.network), arrays_of(resumed.network))
 
 
-def look(make_task: MakeTask, *words: str, trunk: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
+def cache_all(make_task: MakeTask, *words: str, trunk: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
     """Compute the activations a training needs, and go no further."""
     task = make_task(*words, progress=stopping("pooling features", 1))
     with pytest.raises(StoppedError):
@@ -83,20 +83,20 @@ def look(make_task: MakeTask, *words: str, trunk: Callable[[np.ndarray], np.ndar
 
 
 def test_second_training_reuses_activations(make_task: MakeTask) -> None:
-    look(make_task)
-    look(make_task, "train.quick.lr=0.01", "data.test_fold=0", trunk=never)
+    cache_all(make_task)
+    cache_all(make_task, "train.quick.lr=0.01", "data.test_fold=0", trunk=never)
 
 
 def test_number_of_views(make_task: MakeTask, tmp_path: Path) -> None:
     for word, expected in (("augment.enabled=false", 1), ("train.quick.views=2", 3)):
-        look(make_task, word)
+        cache_all(make_task, word)
         assert len(list((tmp_path / "cache").glob("*.npy"))) == expected
 
 
 def test_other_seed_draws_other_views(make_task: MakeTask, tmp_path: Path) -> None:
     same = keras_trunk(make_task().network)
     for seed in (1, 2):
-        look(make_task, f"seed={seed}", trunk=same)
+        cache_all(make_task, f"seed={seed}", trunk=same)
     files = list((tmp_path / "cache").glob("*.npy"))
     assert len(files) == 4
     assert len({np.load(path).tobytes() for path in files}) == 3
