@@ -17,7 +17,7 @@ from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training import pipeline
 from brainslice.training.adaptation import data
-from brainslice.training.lesions import TrainingPictures
+from brainslice.training.lesions import TrainingImages
 from brainslice.training.task import TrainingTask
 from small_training import SMALL, keras_trunk, rebuilt_network, small_network
 from stand_in import SIZE, config, copy_project, prepare_project
@@ -67,7 +67,7 @@ def make_task(manifest: Manifest, scans: np.ndarray, tmp_path: Path) -> MakeTask
         split = make_split(manifest, Protocol.CLEAN)
         task = TrainingTask(
             network=small_network(plan),
-            pictures=TrainingPictures.plain(scans, manifest.label_indices, split.train),
+            images=TrainingImages.plain(scans, manifest.label_indices, split.train),
             split=split,
             config=settings,
             content="the drawn scans",

@@ -48,8 +48,8 @@ def test_inputs_and_targets_stay_together() -> None:
 
 
 def test_mixup_mixes_labels_as_images() -> None:
-    pictures = np.eye(3, dtype=np.float32)[LABELS]
-    sequence = BatchSequence(training_data(), lambda rows, _: pictures[rows], Shuffle(5, 3, (1.0, 1.0)))
+    images = np.eye(3, dtype=np.float32)[LABELS]
+    sequence = BatchSequence(training_data(), lambda rows, _: images[rows], Shuffle(5, 3, (1.0, 1.0)))
     batches = epoch(sequence, 0)
     for inputs, targets, _ in batches:
         np.testing.assert_allclose(inputs, targets, atol=1e-6)

@@ -83,7 +83,7 @@ def test_temperature_is_fitted_on_validation_scans(
     labels[: len(labels) // 3] = logits.argmin(axis=1)[: len(labels) // 3]
     known = task.labels.copy()
     known[held_out] = labels
-    finished = end(replace(task, pictures=replace(task.pictures, labels=known)))
+    finished = end(replace(task, images=replace(task.images, labels=known)))
     expected = fit_temperature(logits, labels)
     assert finished.bundle.info.temperature == pytest.approx(expected.value, rel=1e-3)
     assert finished.bundle.info.validation.accuracy == pytest.approx(1 - len(labels) // 3 / len(labels))
@@ -97,7 +97,7 @@ def test_note_where_no_temperature_fits(make_task: MakeTask, end: Callable[[Trai
     held_out = task.split.validation
     known = task.labels.copy()
     known[held_out] = predict_network(task.network, task.inputs[held_out])[0].argmax(axis=1)
-    finished = end(replace(task, pictures=replace(task.pictures, labels=known)))
+    finished = end(replace(task, images=replace(task.images, labels=known)))
     assert finished.bundle.info.temperature == 1.0
     note, *others = finished.notes
     assert "1 is used" in note

@@ -9,7 +9,7 @@ from brainslice.config import LesionConfig
 from brainslice.counterfactual import OutlinedScans
 from brainslice.progress import silent
 from brainslice.training import lesions
-from brainslice.training.lesions import TrainingPictures, add_counterfactuals
+from brainslice.training.lesions import TrainingImages, add_counterfactuals
 
 SIZE, HEALTHY = 32, 2
 
@@ -27,7 +27,7 @@ def drawn_scans() -> OutlinedScans:
 
 def test_plain_images_are_the_scans_with_one_channel() -> None:
     scans = drawn_scans()
-    plain = TrainingPictures.plain(scans.inputs, scans.labels, scans.train)
+    plain = TrainingImages.plain(scans.inputs, scans.labels, scans.train)
     assert len(plain) == 6
     np.testing.assert_array_equal(plain.batch(np.array([3, 0]))[..., 0], scans.inputs[[3, 0]])
     assert plain.batch(np.array([1])).shape == (1, SIZE, SIZE, 1)

@@ -30,7 +30,7 @@ def test_scans_labels_split_and_first_weights_change_the_fingerprint(make_task: 
     other.network.model.get_layer(HEAD).set_weights([np.ones((8, 4)), np.ones(4)])
     others = [
         replace(task, content="other scans"),
-        replace(task, pictures=replace(task.pictures, labels=task.labels[::-1].copy())),
+        replace(task, images=replace(task.images, labels=task.labels[::-1].copy())),
         replace(task, split=replace(task.split, train=task.split.test, test=task.split.train)),
         other,
     ]

@@ -22,7 +22,7 @@ _VERSION: Final = 2
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class TrainingPictures:
+class TrainingImages:
     """Network inputs of all scans, followed by counterfactual images.
 
     Attributes:
@@ -44,7 +44,7 @@ class TrainingPictures:
     digest: str = ""
 
     @classmethod
-    def plain(cls, inputs: InputBatch, labels: Labels, rows: Rows) -> TrainingPictures:
+    def plain(cls, inputs: InputBatch, labels: Labels, rows: Rows) -> TrainingImages:
         """Make training images of the scans only, without masks."""
         return cls(inputs, inputs[:0], None, labels, np.zeros(len(labels), np.bool_), rows)
 
@@ -64,7 +64,7 @@ class TrainingPictures:
 
 def add_counterfactuals(
     scans: OutlinedScans, settings: LesionConfig, seed: int, cache: Path, progress: Progress
-) -> TrainingPictures:
+) -> TrainingImages:
     """Add mirror twins and patched images, made from training scans only, and cache them."""
     key = hashlib.sha256(repr((_VERSION, settings.twins, settings.patches, seed, scans.healthy)).encode())
     for array in (scans.train, scans.labels, scans.outlines[scans.train], scans.inputs[scans.train]):
@@ -77,7 +77,7 @@ def add_counterfactuals(
         extra, outlines, labels = stored["pictures"], stored["outlines"], stored["labels"]
     count = len(scans.labels)
     known = scans.outlined | (scans.labels == scans.healthy)
-    return TrainingPictures(
+    return TrainingImages(
         inputs=scans.inputs,
         extra=extra,
         outlines=np.concatenate([scans.outlines, outlines]),

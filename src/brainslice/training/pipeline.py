@@ -25,7 +25,7 @@ from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
 from brainslice.training.history import Epoch, write_logs
-from brainslice.training.lesions import TrainingPictures, add_counterfactuals
+from brainslice.training.lesions import TrainingImages, add_counterfactuals
 from brainslice.training.recipes.feature_cache import fast_frozen_part
 from brainslice.training.recipes.full import fit_full
 from brainslice.training.recipes.quick import fit_quick
@@ -82,7 +82,7 @@ def train(
     network = _build_network(config, manifest)
     task = TrainingTask(
         network=network,
-        pictures=_training_pictures(assignment, recipe, config, paths, progress),
+        images=_training_images(assignment, recipe, config, paths, progress),
         split=split,
         config=config,
         content=content_digest(manifest, recipe),
@@ -97,9 +97,9 @@ def train(
     return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes))
 
 
-def _training_pictures(
+def _training_images(
     assignment: SplitAssignment, recipe: Recipe, config: Config, paths: ProjectPaths, progress: Progress
-) -> TrainingPictures:
+) -> TrainingImages:
     """Decode the scans, and add masks and counterfactual images where the set has masks and they are used."""
     manifest, train = assignment.manifest, assignment.split.train
     labels, healthy = manifest.label_indices, manifest.labels.healthy_index
@@ -110,7 +110,7 @@ def _training_pictures(
         raise ConfigError(msg)
     inputs = decode_scans(manifest, recipe, paths.cache, progress)
     if not outlined:
-        return TrainingPictures.plain(inputs, labels, train)
+        return TrainingImages.plain(inputs, labels, train)
     outlines = decode_outlines(manifest, recipe, paths.cache, progress)
     scans = OutlinedScans(inputs, outlines, labels, healthy, train)
     return add_counterfactuals(scans, settings, config.seed, paths.cache, progress)

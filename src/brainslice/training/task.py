@@ -17,7 +17,7 @@ from brainslice.models.build import Network
 from brainslice.models.weights import weights_digest
 from brainslice.progress import Progress
 from brainslice.training.batches import Shuffle, TrainingData, make_training_data
-from brainslice.training.lesions import TrainingPictures
+from brainslice.training.lesions import TrainingImages
 from brainslice.training.stage import StageConfig
 
 
@@ -27,7 +27,7 @@ class TrainingTask:
 
     Attributes:
         network: The network with its first weights.
-        pictures: Network inputs of all scans, and counterfactual images.
+        images: Network inputs of all scans, and counterfactual images.
         split: Rows of the training and validation scans.
         config: All settings.
         content: Digest of the scans, in order, and of their preprocessing.
@@ -37,7 +37,7 @@ class TrainingTask:
     """
 
     network: Network
-    pictures: TrainingPictures
+    images: TrainingImages
     split: Split
     config: Config
     content: str
@@ -48,23 +48,23 @@ class TrainingTask:
     @property
     def inputs(self) -> InputBatch:
         """Network inputs of all scans ``(n, h, w)``."""
-        return self.pictures.inputs
+        return self.images.inputs
 
     @property
     def labels(self) -> Labels:
         """Their classes ``(n,)``."""
-        return self.pictures.labels[: len(self.pictures.inputs)]
+        return self.images.labels[: len(self.images.inputs)]
 
     @property
     def outlines(self) -> bool:
         """Whether the class maps are supervised position by position."""
-        return self.pictures.outlines is not None
+        return self.images.outlines is not None
 
     def fingerprint(self) -> str:
         """Compute a digest of everything the result depends on; call it before training."""
         settings = self.config.model_dump(mode="json", include={"seed", "train", "augment", "model"})
         classes = hashlib.sha256(self.labels.tobytes()).hexdigest()
-        parts = [settings, self.content, self.pictures.digest, classes, self.split.digest]
+        parts = [settings, self.content, self.images.digest, classes, self.split.digest]
         parts += [weights_digest(self.network.model)]
         parts += [keras.__version__, keras.config.backend()]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
@@ -83,16 +83,16 @@ class TrainingTask:
 
     def training_data(self) -> TrainingData:
         """Make the targets of the training scans."""
-        train, pictures = self.config.train, self.pictures
+        train, images = self.config.train, self.images
         data = make_training_data(
-            pictures.rows,
-            pictures.labels,
+            images.rows,
+            images.labels,
             self.network.config.classes,
             weighted=train.class_weights,
             oversampled=train.oversampling,
             seed=self.config.seed,
         )
-        return replace(data, known=pictures.known[data.rows]) if self.outlines else data
+        return replace(data, known=images.known[data.rows]) if self.outlines else data
 
     def stage(self, name: str, epochs: int, lr: float, minutes: float | None = None) -> StageConfig:
         """Return the settings of one stage."""

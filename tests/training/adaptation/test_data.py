@@ -34,8 +34,8 @@ def test_network_and_arrays_of_the_data(adaptable: Path) -> None:
     assert len(data.held_out) == len(split.validation)
     np.testing.assert_array_equal(data.held_out_labels, manifest.label_indices[split.validation])
     assert all(1 <= count <= 3 for count in np.bincount(data.replay_labels, minlength=4))
-    pictures = data.inputs[:2, ..., np.newaxis].astype(np.float32)
-    cut = data.network.frozen_part.predict_on_batch(pictures)
+    images = data.inputs[:2, ..., np.newaxis].astype(np.float32)
+    cut = data.network.frozen_part.predict_on_batch(images)
     np.testing.assert_allclose(data.views[0][:2], cut, rtol=2e-3, atol=1e-3)
     assert data.network.config.weights == adaptable / "models" / "bundle" / "model.keras"
 

@@ -12,12 +12,12 @@ from brainslice.errors import ResourceError
 from brainslice.models.build import NetworkConfig, build
 from brainslice.progress import silent
 from brainslice.training.recipes import feature_cache
-from brainslice.training.recipes.feature_cache import CachedFeatures, cache_features, fast_frozen_part, grey_pictures
+from brainslice.training.recipes.feature_cache import CachedFeatures, cache_features, fast_frozen_part, grey_images
 from small_training import keras_trunk, small_network
 
 INPUTS = np.arange(70 * 4 * 4, dtype=np.int64).reshape(70, 4, 4).astype(np.uint8)
 
-PICTURES = grey_pictures(INPUTS)
+PICTURES = grey_images(INPUTS)
 
 
 def trunk(views: np.ndarray) -> np.ndarray:

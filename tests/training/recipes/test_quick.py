@@ -47,9 +47,9 @@ def test_frozen_part_and_batchnorm_are_unchanged(
 def test_tail_on_cached_activations_equals_the_network(make_task: MakeTask) -> None:
     task = make_task()
     fit_quick(task, keras_trunk(task.network))
-    pictures = task.inputs[task.split.validation, ..., np.newaxis].astype(np.float32)
-    cached = keras_trunk(task.network)(pictures).astype(np.float16).astype(np.float32)
-    whole, tail = task.network.model.predict_on_batch(pictures), task.network.trainable_part.predict_on_batch(cached)
+    images = task.inputs[task.split.validation, ..., np.newaxis].astype(np.float32)
+    cached = keras_trunk(task.network)(images).astype(np.float16).astype(np.float32)
+    whole, tail = task.network.model.predict_on_batch(images), task.network.trainable_part.predict_on_batch(cached)
     assert np.ptp(whole["logits"]) > 0
     for name, expected in whole.items():
         np.testing.assert_allclose(tail[name], expected, atol=2e-3 * np.abs(expected).max())

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from brainslice.training.lesions import TrainingPictures
+from brainslice.training.lesions import TrainingImages
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
 from small_training import StoppedError, arrays_of, keras_trunk, stopping
@@ -19,7 +19,7 @@ def outlined(task: TrainingTask) -> TrainingTask:
     inputs, labels, healthy = task.inputs, task.labels, task.network.config.healthy
     lesions = np.zeros((len(inputs) + 1, *inputs.shape[1:]), np.bool_)
     lesions[:-1, 16:32, 16:32] = (labels != healthy)[:, None, None]
-    pictures = TrainingPictures(
+    images = TrainingImages(
         inputs=inputs,
         extra=np.array(inputs[:1]),
         outlines=np.packbits(lesions, axis=-1),
@@ -28,7 +28,7 @@ def outlined(task: TrainingTask) -> TrainingTask:
         rows=np.append(task.split.train, len(inputs)),
         digest="squares",
     )
-    return replace(task, pictures=pictures)
+    return replace(task, images=images)
 
 
 def test_pyramid_head_learns_positions_of_lesions(make_task: MakeTask) -> None:

@@ -33,7 +33,7 @@ from brainslice.training.recipes.feature_cache import (
     cache_features,
     cache_views,
     fast_frozen_part,
-    grey_pictures,
+    grey_images,
 )
 from brainslice.training.task import augmentation_config
 
@@ -95,11 +95,11 @@ def load_adaptation_data(
     cached = CachedFeatures(paths.cache, (content_digest(manifest, recipe), *key), network.frozen_part.output.shape[1:])
     rows = np.sort(np.concatenate([replay, held_out]))
     decoded = decode_scans(manifest, recipe, paths.cache, progress)
-    features = cache_features(cached, grey_pictures(decoded), rows, lambda scans, _: scans, trunk, progress)
+    features = cache_features(cached, grey_images(decoded), rows, lambda scans, _: scans, trunk, progress)
     content = hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()
     views = cache_views(
         replace(cached, key=(content, *key)),
-        grey_pictures(inputs),
+        grey_images(inputs),
         (np.arange(len(inputs)), np.arange(len(inputs))),
         RandomViews(config.adapt.views if config.augment.enabled else 0, augmentation_config(config), config.seed),
         trunk,

@@ -32,7 +32,7 @@ Views: TypeAlias = Float32[np.ndarray, "b h w channels"]
 FrozenFeatures: TypeAlias = Float16[np.ndarray, "n ah aw c"]
 Augment: TypeAlias = Callable[[Views, int], Views]
 Trunk: TypeAlias = Callable[[Views], Float32[np.ndarray, "b ah aw c"]]
-Pictures: TypeAlias = Callable[[Int[np.ndarray, " b"]], Views]
+Images: TypeAlias = Callable[[Int[np.ndarray, " b"]], Views]
 
 _BLOCK = 32
 
@@ -66,14 +66,14 @@ class CachedFeatures:
         return self.folder / f"{self._stem}.done"
 
 
-def grey_pictures(inputs: InputBatch) -> tuple[int, Pictures]:
+def grey_images(inputs: InputBatch) -> tuple[int, Images]:
     """Return scans ``(n, h, w)`` in the form that ``cache_features`` takes."""
     return len(inputs), lambda rows: inputs[rows].astype(np.float32)[..., np.newaxis]
 
 
 def cache_features(
     cached: CachedFeatures,
-    pictures: tuple[int, Pictures],
+    images: tuple[int, Images],
     rows: Int[np.ndarray, " m"],
     augment: Augment,
     trunk: Trunk,
@@ -86,7 +86,7 @@ def cache_features(
 
     Args:
         cached: The files.
-        pictures: Number of images, and a function that returns some of them ``(b, h, w, c)``.
+        images: Number of images, and a function that returns some of them ``(b, h, w, c)``.
         rows: The requested rows.
         augment: Makes a block's view; its second argument is the block's number.
         trunk: The frozen part of the network.
@@ -99,7 +99,7 @@ def cache_features(
         ResourceError: The disk is full.
     """
     cached.folder.mkdir(parents=True, exist_ok=True)
-    count, read = pictures
+    count, read = images
     with full_disk_error(cached.arrays):
         arrays, done = _open(cached, count)
         wanted = np.zeros(count, bool)
@@ -135,7 +135,7 @@ class RandomViews:
 
 def cache_views(
     cached: CachedFeatures,
-    pictures: tuple[int, Pictures],
+    images: tuple[int, Images],
     rows: tuple[Int[np.ndarray, " m"], Int[np.ndarray, " v"]],
     views: RandomViews,
     trunk: Trunk,
@@ -143,7 +143,7 @@ def cache_views(
 ) -> tuple[FrozenFeatures, ...]:
     """Compute the activations of ``rows[0]`` of the scans, and of ``rows[1]`` of each of their random views."""
     layers = augmentation(views.config, views.seed)
-    arrays = [cache_features(cached, pictures, rows[0], lambda scans, _: scans, trunk, progress)]
+    arrays = [cache_features(cached, images, rows[0], lambda scans, _: scans, trunk, progress)]
     for number in range(1, views.count + 1):
 
         def augment(scans: Views, block: int, number: int = number) -> Views:
@@ -151,7 +151,7 @@ def cache_views(
             return np.asarray(layers(scans, training=True))
 
         files = replace(cached, key=(*cached.key, views.seed, number, repr(views.config)))
-        arrays.append(cache_features(files, pictures, rows[1], augment, trunk, progress))
+        arrays.append(cache_features(files, images, rows[1], augment, trunk, progress))
     return tuple(arrays)
 
 

@@ -21,10 +21,10 @@ def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
     model = train_ready(task.network, layers, outlines=task.outlines)
 
     def fetch(rows: Rows, _: np.random.Generator) -> Inputs:
-        return task.pictures.batch(rows)
+        return task.images.batch(rows)
 
     batches = BatchSequence(task.training_data(), fetch, task.shuffle)
-    held_out = task.pictures.batch(task.split.validation)[..., :1]
+    held_out = task.images.batch(task.split.validation)[..., :1]
     scorer = ValidationScorer(
         lambda: np.asarray(task.network.model.predict(held_out, batch_size=_SCORING_BATCH, verbose=0)["logits"]),
         task.labels[task.split.validation],

@@ -74,14 +74,14 @@ class _Activations:
 
 
 def _all_views(task: TrainingTask, trunk: Trunk) -> tuple[FrozenFeatures, ...]:
-    config, network, pictures = task.config, task.network, task.pictures
+    config, network, images = task.config, task.network, task.images
     *cells, channels = network.frozen_part.output.shape[1:]
-    key = (task.content, *([pictures.digest] if task.outlines else []))
+    key = (task.content, *([images.digest] if task.outlines else []))
     key += (weights_digest(network.frozen_part), network.config.backbone)
     views = cache_views(
         CachedFeatures(task.cache, key, (*cells, channels + task.outlines)),
-        (len(pictures), pictures.batch),
-        (np.concatenate([pictures.rows, task.split.validation]), pictures.rows),
+        (len(images), images.batch),
+        (np.concatenate([images.rows, task.split.validation]), images.rows),
         RandomViews(config.train.quick.views if config.augment.enabled else 0, task.augmentation_config, config.seed),
         partial(_with_coverage, trunk) if task.outlines else trunk,
         task.progress,
@@ -141,7 +141,7 @@ def _train_tail(task: TrainingTask, activations: _Activations, context: StageCon
 def _pool(task: TrainingTask, view: FrozenFeatures) -> Float32[np.ndarray, "n features"]:
     model = pooled_features(task.network)
     channels = task.network.frozen_part.output.shape[-1]
-    rows = np.concatenate([task.pictures.rows, task.split.validation])
+    rows = np.concatenate([task.images.rows, task.split.validation])
     pooled = np.zeros((len(view), model.output.shape[-1]), np.float32)
     for start in range(0, len(rows), _SCORING_BATCH):
         some = rows[start : start + _SCORING_BATCH]
