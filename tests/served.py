@@ -16,7 +16,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
-from brainslice.bundle.abstention import StoredConformalSets
+from brainslice.bundle.fields import StoredConformalSets
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.labels import LabelSet

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.adaptation import Adaptation, HeldOutPrediction
+from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.config import Config, read_config

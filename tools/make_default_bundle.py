@@ -26,7 +26,7 @@ from brainslice.files import write_text
 from brainslice.inference.default_bundle import DEFAULT_BUNDLE
 from brainslice.inference.engines.onnx_engine import OnnxEngine
 from brainslice.inference.predictor import Predictor
-from brainslice.models.float16 import to_float16
+from brainslice.models.export import to_float16
 from brainslice.paths import ProjectPaths
 
 MOST_BYTES = 30_000_000

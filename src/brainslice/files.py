@@ -1,4 +1,4 @@
-"""Files that are written whole or not at all."""
+"""Atomic writing of files and folders, and file hashes."""
 
 from __future__ import annotations
 
@@ -17,23 +17,22 @@ from typing import Any
 from brainslice.errors import ResourceError
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-\w{8}(?:\.\w+)?")
-"""Names of files and folders that are written before they take their place, or that were replaced."""
+"""Names of temporary files and folders, and of backups of replaced folders."""
 
 _FULL = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG}
-_BLOCK = 1 << 20
 
 
 def is_full_disk(error: OSError) -> bool:
-    """Tell whether the operating system complains about room on a disk."""
+    """Return whether an error means that the disk is full."""
     return error.errno in _FULL
 
 
 @contextlib.contextmanager
 def full_disk_error(path: Path) -> Iterator[None]:
-    """Turn the operating system's word for a full disk into ours.
+    """Raise ``ResourceError`` for errors of a full disk.
 
     Raises:
-        ResourceError: There is no room left for ``path``.
+        ResourceError: The disk of ``path`` is full.
     """
     try:
         yield
@@ -46,9 +45,7 @@ def full_disk_error(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` that takes its place once the block ends well.
-
-    Whatever goes wrong inside, the previous file stays and the temporary one goes.
+    """Yield a temporary file beside ``path`` that replaces it if the block does not raise, else is deleted.
 
     Raises:
         ResourceError: The disk is full.
@@ -60,7 +57,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
     try:
         with full_disk_error(path):
             yield temporary
-            _settle(temporary)
+            _sync(temporary)
             temporary.chmod(0o644)
             temporary.replace(path)
     finally:
@@ -69,53 +66,46 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` that takes its place once the block ends well.
+    """Yield a temporary folder beside ``path`` that replaces it if the block does not raise, else is deleted.
 
     Raises:
         ResourceError: The disk is full.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.tmp-", dir=path.parent))
-    retired = staging.with_name(staging.name.replace(".tmp-", ".old-"))
+    backup = staging.with_name(staging.name.replace(".tmp-", ".old-"))
     try:
         with full_disk_error(path):
             yield staging
             staging.chmod(0o755)
             if path.exists():
-                path.rename(retired)
+                path.rename(backup)
             staging.rename(path)
     except BaseException:
-        if retired.exists() and not path.exists():
-            retired.rename(path)
+        if backup.exists() and not path.exists():
+            backup.rename(path)
         raise
     finally:
         shutil.rmtree(staging, ignore_errors=True)
-        shutil.rmtree(retired, ignore_errors=True)
+        shutil.rmtree(backup, ignore_errors=True)
 
 
 def replaced_folder(path: Path) -> Path | None:
-    """Find the folder that ``atomic_folder`` moved aside when it was killed before the new one took its place.
-
-    Returns:
-        The newest of them; None where ``path`` exists or there is none.
-    """
+    """Find the newest backup that a killed ``atomic_folder`` left; None if ``path`` exists or there is none."""
     if path.exists() or not path.parent.is_dir():
         return None
-    aside = [found for found in path.parent.glob(f".{path.name}.old-*") if found.is_dir()]
-    return max(aside, key=lambda found: found.stat().st_mtime, default=None)
+    backups = [entry for entry in path.parent.glob(f".{path.name}.old-*") if entry.is_dir()]
+    return max(backups, key=lambda entry: entry.stat().st_mtime, default=None)
 
 
 def clear_leftovers(folder: Path) -> None:
-    """Remove what killed runs left in a folder, and put back what they had moved aside.
-
-    Call it only while nobody else writes there.
-    """
+    """Remove temporary files of killed runs from a folder, and restore backups; no other process may write there."""
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        found = _TEMPORARY.fullmatch(entry.name)
-        if found is None:
+        match = _TEMPORARY.fullmatch(entry.name)
+        if match is None:
             continue
-        target = folder / found["name"]
-        if found["kind"] == "old" and replaced_folder(target) == entry:
+        target = folder / match["name"]
+        if match["kind"] == "old" and replaced_folder(target) == entry:
             entry.rename(target)
         elif entry.is_dir() and not entry.is_symlink():
             shutil.rmtree(entry, ignore_errors=True)
@@ -124,25 +114,22 @@ def clear_leftovers(folder: Path) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a text file whole or not at all, in UTF-8 with line feeds on every system."""
+    """Write a text file atomically, in UTF-8 with line feeds on every system."""
     with atomic_file(path) as temporary:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - whatever json can say
-    """Write a value as JSON, whole or not at all; NaN is refused because JSON has none."""
+def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
+    """Write a value as JSON atomically; NaN raises ``ValueError``."""
     write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def sha256_of(path: Path) -> str:
-    """Hash a file's bytes, a megabyte at a time."""
-    digest = hashlib.sha256()
+    """Return the sha256 of a file in hexadecimal."""
     with path.open("rb") as stream:
-        while block := stream.read(_BLOCK):
-            digest.update(block)
-    return digest.hexdigest()
+        return hashlib.file_digest(stream, "sha256").hexdigest()
 
 
-def _settle(path: Path) -> None:
+def _sync(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())

@@ -47,7 +47,7 @@ class LabelSet:
     healthy: str | None = DEFAULT_HEALTHY
 
     def __post_init__(self) -> None:
-        """Refuse sets that no classifier can have."""
+        """Check the names."""
         if len(self.names) < 2 or len(set(self.names)) != len(self.names):  # noqa: PLR2004 - two is the least choice
             msg = f"class names must be two or more different names, got {list(self.names)}"
             raise UsageError(msg)
@@ -56,7 +56,7 @@ class LabelSet:
             raise UsageError(msg)
 
     def __len__(self) -> int:
-        """Count the classes."""
+        """Return the number of classes."""
         return len(self.names)
 
     @property

@@ -4,24 +4,29 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
 
 from brainslice.errors import MissingExtraError
 
 
-def lazy_names(package: str, homes: Mapping[str, tuple[str, ...]]) -> Callable[[str], object]:
+def lazy_names(package: str, homes: Mapping[str, str | Sequence[str]]) -> Callable[[str], Any]:
     """Make a package's ``__getattr__``.
 
     Args:
         package: The package's own ``__name__``.
-        homes: Submodule to the public names that it defines.
+        homes: Submodule to its public names, as a sequence or separated by spaces.
 
     Returns:
-        A function that imports a name's module when the name is first asked for.
+        A function that imports a name's module on first access.
     """
-    modules = {name: f"{package}.{home}" for home, names in homes.items() for name in names}
+    modules = {
+        name: f"{package}.{home}"
+        for home, names in homes.items()
+        for name in (names.split() if isinstance(names, str) else names)
+    }
 
-    def load(name: str) -> object:
+    def load(name: str) -> Any:  # noqa: ANN401 - any public name
         if name not in modules:
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)

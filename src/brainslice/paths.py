@@ -1,4 +1,4 @@
-"""Where a project keeps what: one folder, the same layout everywhere."""
+"""The layout of a project's folder, and its lock."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brainslice.files import clear_leftovers
 from brainslice.lock import exclusive_lock
 
 LOCK_FILE: Final = ".brainslice.lock"
-"""Held in a project's folder by the command that writes there."""
+"""The lock file of a project."""
 
 _Arguments = ParamSpec("_Arguments")
 _Result = TypeVar("_Result")
@@ -27,17 +27,16 @@ _HELD: set[Path] = set()
 class ProjectPaths:
     """The files and folders of one project under one protocol.
 
-    The clean protocol's results lie where everyone looks for them; the official protocol's lie one folder deeper, so
-    that nobody takes one for the other.
+    The official protocol's results are in subfolders ``official``.
 
     Attributes:
         root: The project's folder.
-        data: The prepared set.
+        data: The prepared data set.
         cache: Decoded scans and activations; may be deleted at any time.
         models: The bundle and ``best.keras``.
         reports: Figures, tables, histories.
         logs: TensorBoard and CSV logs.
-        test_access_log: How often each test set was opened; one for all protocols.
+        test_access_log: The log of accesses to test sets of all protocols.
     """
 
     root: Path
@@ -50,80 +49,74 @@ class ProjectPaths:
 
     @classmethod
     def of(cls, root: Path, config: Config, protocol: str | None = None) -> ProjectPaths:
-        """Lay out a project.
+        """Return the paths of a project.
 
         Args:
-            root: The project's folder; relative places in the configuration start here.
-            config: Says where data, cache and logs are.
-            protocol: ``clean`` or ``official``; the configuration's own where None.
+            root: The project's folder, the base of relative paths in the configuration.
+            config: The configuration.
+            protocol: ``clean`` or ``official``; None for the configuration's.
         """
-        deeper = "official" if (protocol or config.data.protocol) == "official" else ""
+        subfolder = "official" if (protocol or config.data.protocol) == "official" else ""
         return cls(
             root=root,
             data=root / config.data.root,
             cache=root / config.data.cache,
-            models=root / "models" / deeper,
-            reports=root / "reports" / deeper,
-            logs=root / config.log.folder / deeper,
+            models=root / "models" / subfolder,
+            reports=root / "reports" / subfolder,
+            logs=root / config.log.folder / subfolder,
             test_access_log=root / "reports" / "test_ledger.jsonl",
         )
 
     @property
     def bundle(self) -> Path:
-        """The folder that predictions need, and nothing else."""
+        """The model bundle."""
         return self.models / "bundle"
 
     @property
     def best(self) -> Path:
-        """The network as Keras reads it."""
+        """The Keras network."""
         return self.models / "best.keras"
 
     @property
     def workspace(self) -> Path:
-        """Checkpoints of a training that is under way."""
+        """Checkpoints of an unfinished training."""
         return self.models / "unfinished"
 
 
 @contextmanager
 def project_lock(root: Path, doing: str) -> Iterator[None]:
-    """Let one command at a time write in a project, and clear what killed commands left there.
-
-    A command that runs others inside, such as ``run``, holds the lock once for all of them.
+    """Lock a project for writing, and clear leftovers of killed commands; nested locks of a process are allowed.
 
     Args:
         root: The project's folder.
-        doing: What the command does, such as ``training``; a second command names it in its error.
+        doing: The activity, such as ``training``, for the message of a second command.
 
     Raises:
         UsageError: Another process writes in this project.
     """
-    place = root.resolve()
-    if place in _HELD:
+    folder = root.resolve()
+    if folder in _HELD:
         yield
         return
-    with exclusive_lock(place / LOCK_FILE, doing):
-        _HELD.add(place)
+    with exclusive_lock(folder / LOCK_FILE, doing):
+        _HELD.add(folder)
         try:
-            for folder in (
-                place,
-                place / "data",
-                place / "data" / "cache",
-                *_folders(place, "models", "reports", "logs"),
-            ):
-                clear_leftovers(folder)
+            data = folder / "data"
+            for each in (folder, data, data / "cache", *_folders(folder, "models", "reports", "logs")):
+                clear_leftovers(each)
             yield
         finally:
-            _HELD.discard(place)
+            _HELD.discard(folder)
 
 
 def writes_project(doing: str) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
-    """Make a function hold ``project_lock`` while it runs; its first argument is a project or a project's folder."""
+    """Decorate a function to hold ``project_lock``; its first argument is a ``ProjectPaths`` or a project's folder."""
 
     def decorate(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
         @wraps(function)
         def locked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-            place = args[0]
-            root = place.root if isinstance(place, ProjectPaths) else Path(str(place))
+            project = args[0]
+            root = project.root if isinstance(project, ProjectPaths) else Path(str(project))
             with project_lock(root, doing):
                 return function(*args, **kwargs)
 
@@ -133,7 +126,7 @@ def writes_project(doing: str) -> Callable[[Callable[_Arguments, _Result]], Call
 
 
 def _folders(root: Path, *names: str) -> Iterator[Path]:
-    """Give folders and all folders in them, parents first."""
+    """Yield folders and their subfolders, parents first."""
     for name in names:
         if (root / name).is_dir():
             yield root / name

@@ -1,9 +1,26 @@
 from __future__ import annotations
 
+import math
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
-from brainslice.bundle.fields import Count, Fraction, Line, NotNegative, PlainName, Sha256, StoredModel
+from brainslice.bundle.fields import (
+    Count,
+    Ensemble,
+    Fraction,
+    Line,
+    Member,
+    NotNegative,
+    PlainName,
+    Sha256,
+    StoredConformalSets,
+    StoredModel,
+    StoredOodDetector,
+)
+from brainslice.bundle.model_card import model_card
+from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo
+from brainslice.decision.conformal import ConformalSets, SetMethod
 
 
 class Part(StoredModel):
@@ -40,3 +57,78 @@ def test_what_cannot_be_meant_is_refused(kind: object, value: object) -> None:
 def test_a_part_is_read_strictly(text: str) -> None:
     with pytest.raises(ValidationError):
         Part.model_validate_json(text)
+
+
+@pytest.mark.parametrize("method", list(SetMethod))
+def test_sets_survive_being_stored_also_where_a_class_is_in_all_of_them(method: SetMethod) -> None:
+    fitted = ConformalSets(method, 0.9, (0.25, math.inf, 1.0, 0.0), (50, 3, 70, 80), (9, 1, 8, 7))
+    stored = StoredConformalSets.of(fitted)
+    assert stored.quantiles == (0.25, None, 1.0, 0.0)
+    again = StoredConformalSets.model_validate_json(stored.model_dump_json())
+    assert again.conformal_sets() == fitted
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [("coverage", 1.0), ("coverage", 0.0), ("method", "raps"), ("quantiles", [1.5]), ("quantiles", ["inf"])],
+)
+def test_sets_that_cannot_be_meant_are_refused(field: str, value: object) -> None:
+    whole = {"method": "lac", "coverage": 0.9, "quantiles": (0.5,), "counts": (9,), "groups": (3,)}
+    with pytest.raises(ValidationError, match=field):
+        StoredConformalSets.model_validate(whole | {field: value})
+
+
+@pytest.mark.parametrize(("field", "value"), [("limit", 0.0), ("rejection_rate", 1.5), ("components", -1)])
+def test_a_gate_that_cannot_be_meant_is_refused(field: str, value: object) -> None:
+    whole = {"limit": 0.02, "components": 128, "training_scans": 2000, "validation_scans": 500, "rejection_rate": 0.02}
+    with pytest.raises(ValidationError, match=field):
+        StoredOodDetector.model_validate(whole | {field: value})
+
+
+def member(**changes: object) -> Member:
+    fields = {
+        "digest": "1" * 64,
+        "backbone": "efficientnetv2-b0",
+        "weights_digest": "2" * 64,
+        "split_digest": "3" * 64,
+        "temperature": 1.25,
+    }
+    return Member.model_validate(fields | changes)
+
+
+def test_members_are_stored_and_read_again(draft: BundleDraft) -> None:
+    ensemble = Ensemble(members=(member(), member(backbone="efficientnet-b1")), members_per_scan=1)
+    info = BundleInfo.sign(draft.model_copy(update={"ensemble": ensemble}), {GRAPH_FILE: "4" * 64})
+    again = BundleInfo.model_validate_json(info.to_text())
+    assert again == info
+    assert again.ensemble == ensemble
+    assert again.digest == again.sealed_digest()
+
+
+def test_a_network_alone_says_nothing_of_members(draft: BundleDraft) -> None:
+    info = BundleInfo.sign(draft, {GRAPH_FILE: "4" * 64})
+    assert "ensemble" not in info.to_text()
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"members": (member(),), "members_per_scan": 1},
+        {"members": (member(), member()), "members_per_scan": 0},
+        {"members": (member(), member()), "members_per_scan": 3},
+    ],
+)
+def test_what_is_no_ensemble_is_refused(fields: dict[str, object]) -> None:
+    with pytest.raises(ValidationError):
+        Ensemble.model_validate(fields)
+
+
+def test_the_card_names_the_members_and_owns_up_to_an_approximate_temperature(draft: BundleDraft) -> None:
+    pair = (member(), member(digest="5" * 64))
+    exact = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=2)}))
+    rough = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=1)}))
+    for card in (exact, rough):
+        assert "Ensemble of 2 networks" in card
+        assert "`555555555555`" in card
+    assert "approximations" in rough
+    assert "approximations" not in exact

@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 import yaml
 
-from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
+from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import model_card, updated_card
 from brainslice.bundle.types import BundleDraft
 
@@ -61,14 +61,14 @@ def test_the_card_tells_where_the_model_comes_from(draft: BundleDraft) -> None:
 
 
 def test_an_untested_model_says_so(draft: BundleDraft) -> None:
-    assert "Nothing was tested" in model_card(draft)
-    assert "Nothing was tested" in model_card(draft, [])
+    assert "Not tested" in model_card(draft)
+    assert "Not tested" in model_card(draft, [])
 
 
 def test_findings_on_test_scans_stand_one_a_line_and_cannot_become_headings(draft: BundleDraft) -> None:
     card = model_card(draft, ["accuracy 91.2 % (89.0 to 93.1), n = 1,404", "first\n## second"])
     assert "- accuracy 91.2 % (89.0 to 93.1), n = 1,404\n- first \\#\\# second\n" in card
-    assert "Nothing was tested" not in card
+    assert "Not tested" not in card
     assert "## second" not in card.replace("\\#", "")
 
 
@@ -83,7 +83,7 @@ def test_an_amended_card_keeps_what_was_measured_and_says_at_which_threshold(dra
     amended = updated_card(card, draft, later)
     assert "= 0.3 on" in amended
     assert r"- accuracy: 0.9 \[0.8, 0.95\]" in amended
-    assert "counted at a threshold of 0.5" in amended
+    assert "measured at a threshold of 0.5" in amended
     assert amended.index("## Test scans") < amended.index("## Limits")
     assert updated_card(card, draft, draft) == card
     assert updated_card(model_card(draft), draft, draft) == model_card(draft)
@@ -99,9 +99,9 @@ def test_what_may_refer_a_scan_to_a_person_is_told_and_nothing_where_there_is_no
     )
     gate = StoredOodDetector(limit=0.2, components=128, training_scans=2000, validation_scans=500, rejection_rate=0.018)
     card = model_card(draft.model_copy(update={"conformal": sets, "ood_detector": gate}))
-    assert "Prediction sets (LAC) hold the true class of 90% of scans" in card
+    assert "Prediction sets (LAC) contain the true class of 90% of scans" in card
     assert "glioma 9 of 3 groups, meningioma 12, no_tumor 4 of 2 groups" in card
-    assert "In every set, as too few were seen: no_tumor." in card
-    assert "found 1.8% of 500 validation scans strange" in card
+    assert "In every set for lack of scans: no_tumor." in card
+    assert "referred for review: 1.8% of 500 validation scans" in card
     assert "Prediction sets" not in model_card(draft)
-    assert "A gate" not in model_card(draft)
+    assert "out of distribution" not in model_card(draft)

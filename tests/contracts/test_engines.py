@@ -31,7 +31,7 @@ class PlainEngine:
     def run(self, batch: np.ndarray) -> EngineOutput:
         n, h, w = batch.shape
         if (h, w) != (SIDE, SIDE):
-            msg = f"scans must be {SIDE} pixels square, got {h} x {w}; take another bundle"
+            msg = f"scans must be {SIDE} pixels square, got {h} x {w}; use another bundle"
             raise BundleError(msg)
         cells = batch.astype(np.float64).reshape(n, h // CELL, CELL, w // CELL, CELL)
         maps = np.einsum("nyaxb,kab->nyxk", cells, KERNEL[:, 0].astype(np.float64)) + BIAS

@@ -112,13 +112,13 @@ def test_many_features_side_by_side_still_make_a_file_below_three_megabytes(feat
 @pytest.mark.parametrize("data", [b"", b"no arrays", b"PK\x03\x04" + bytes(60)])
 def test_a_damaged_file_is_one_clear_line(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "outliers.npz").write_bytes(data)
-    with pytest.raises(BundleError, match="must hold a gate's centre and directions"):
+    with pytest.raises(BundleError, match="must hold a detector's centre and directions"):
         OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
 
 
 def test_arrays_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
     np.savez(tmp_path / "outliers.npz", centre=np.zeros(4), directions=np.zeros((5, 2)))
-    with pytest.raises(BundleError, match="must hold a gate's centre and directions"):
+    with pytest.raises(BundleError, match="must hold a detector's centre and directions"):
         OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
 
 

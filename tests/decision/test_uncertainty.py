@@ -11,7 +11,13 @@ from scipy.special import softmax
 from scipy.stats import entropy as scipy_entropy
 from sklearn.metrics import mutual_info_score
 
-from brainslice.decision.uncertainty import disagreement, mutual_information, predictive_entropy
+from brainslice.decision.uncertainty import (
+    for_review,
+    most_uncertain_first,
+    mutual_information,
+    predictive_entropy,
+    uncertainty_scores,
+)
 from brainslice.errors import UsageError
 
 MEMBERS = hnp.arrays(
@@ -40,14 +46,12 @@ def test_entropy_is_scipy_s_in_nats(members: np.ndarray) -> None:
 def test_members_that_all_say_the_same_tell_nothing_more(members: np.ndarray, copies: int) -> None:
     alike = np.repeat(members[:, :1], copies, axis=1)
     assert mutual_information(alike) == pytest.approx(0.0, abs=1e-12)
-    assert (disagreement(alike) == 0).all()
 
 
 @given(MEMBERS)
 def test_the_order_of_the_members_tells_nothing(members: np.ndarray) -> None:
     turned = members[:, ::-1]
     assert mutual_information(turned) == pytest.approx(mutual_information(members), abs=1e-12)
-    assert disagreement(turned) == pytest.approx(disagreement(members))
 
 
 def test_information_is_that_between_the_class_and_the_member() -> None:
@@ -63,18 +67,12 @@ def test_certain_members_that_contradict_each_other_tell_all_there_is() -> None:
     members = np.eye(4)[np.newaxis]
     assert mutual_information(members)[0] == pytest.approx(math.log(4))
     assert predictive_entropy(members.mean(axis=1))[0] == pytest.approx(math.log(4))
-    assert disagreement(members)[0] == 0.75
 
 
 def test_honest_doubt_is_entropy_without_information() -> None:
     members = np.full((1, 7, 2), 0.5)
     assert predictive_entropy(members[:, 0])[0] == pytest.approx(math.log(2))
     assert mutual_information(members)[0] == 0.0
-
-
-def test_disagreement_counts_who_leaves_the_majority() -> None:
-    votes = np.array([0, 0, 0, 1, 2])
-    assert disagreement(np.eye(3)[votes][np.newaxis])[0] == pytest.approx(0.4)
 
 
 def test_certainty_has_no_entropy_and_no_minus_sign() -> None:
@@ -90,5 +88,51 @@ def test_what_is_no_distribution_is_refused(rows: object) -> None:
         predictive_entropy(wrong)
     with pytest.raises(UsageError, match="sum to 1"):
         mutual_information(wrong[:, np.newaxis])
-    with pytest.raises(UsageError, match="sum to 1"):
-        disagreement(wrong[:, np.newaxis])
+
+
+def drawn(seed: int, n: int) -> np.ndarray:
+    return np.random.default_rng(seed).dirichlet(np.ones(4), size=n)
+
+
+@given(st.integers(0, 2**16))
+def test_without_a_gate_doubt_is_how_near_the_second_class_comes(seed: int) -> None:
+    probabilities = drawn(seed, 20)
+    ordered = np.sort(probabilities, axis=1)
+    np.testing.assert_allclose(uncertainty_scores(probabilities), 1 - ordered[:, 3] + ordered[:, 2])
+
+
+@given(st.integers(0, 2**16))
+def test_a_scan_beyond_the_limit_is_more_doubtful_than_any_within(seed: int) -> None:
+    strangeness = np.random.default_rng(seed).uniform(0, 2, size=40)
+    found = uncertainty_scores(drawn(seed, 40), strangeness)
+    strange = strangeness > 1
+    assert found[~strange].max(initial=0) <= 1 < found[strange].min(initial=2)
+
+
+def test_of_scans_as_undecided_the_stranger_one_is_more_doubtful() -> None:
+    probabilities = np.array([[0.6, 0.3, 0.1]] * 3)
+    assert most_uncertain_first(uncertainty_scores(probabilities, np.array([0.3, 0.9, 0.5]))).tolist() == [1, 2, 0]
+
+
+@given(st.integers(0, 60), st.floats(0, 1), st.integers(0, 2**16))
+def test_as_many_as_the_budget_holds_are_marked_and_none_is_less_doubtful_than_one_left_out(
+    n: int, budget: float, seed: int
+) -> None:
+    doubtful = np.random.default_rng(seed).random(n)
+    marked = for_review(doubtful, budget)
+    assert marked.sum() == math.ceil(budget * n - 1e-9)
+    assert doubtful[marked].min(initial=1) >= doubtful[~marked].max(initial=0)
+
+
+def test_a_tenth_of_thirty_is_three() -> None:
+    assert for_review(np.arange(30) / 30, 0.1).sum() == 3
+
+
+def test_equal_doubts_keep_their_order() -> None:
+    assert most_uncertain_first(np.array([0.2, 0.5, 0.2, 0.5])).tolist() == [1, 3, 0, 2]
+
+
+@pytest.mark.parametrize("budget", [-0.01, 1.01, math.nan])
+def test_a_budget_that_is_no_share_is_refused(budget: float) -> None:
+    with pytest.raises(UsageError, match="review budget must be a share from 0 to 1"):
+        for_review(np.zeros(3), budget)

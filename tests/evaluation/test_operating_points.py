@@ -17,7 +17,7 @@ from brainslice.evaluation.operating_points import (
     tuning_decision_curve,
 )
 from brainslice.evaluation.tuning_data import TuningScans
-from brainslice.metrics.intervals.exact import clopper_pearson
+from brainslice.metrics.intervals import clopper_pearson
 from brainslice.service.model_info import OperatingCurve
 
 GOAL = Target(Criterion.SENSITIVITY, 0.9)

@@ -9,7 +9,7 @@ import pytest
 
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
-from brainslice.decision.worklist import doubt_scores
+from brainslice.decision.uncertainty import uncertainty_scores
 from brainslice.errors import BundleError, DatasetError
 from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set, evaluation_settings
 from brainslice.inference.predictor import Predictor
@@ -150,7 +150,7 @@ def test_abstention_matches_the_predictor(project: Path) -> None:
     assert found.referred.value == pytest.approx(np.mean([bool(answer.reasons) for answer in answers]))
     assert found.sets.size.value == pytest.approx(np.mean([len(answer.prediction_set) for answer in answers]))
     strangeness = np.array([answer.ood_score for answer in answers], dtype=float)
-    doubtful = doubt_scores(scored_set.scored.probabilities, strangeness)
+    doubtful = uncertainty_scores(scored_set.scored.probabilities, strangeness)
     correct = scored_set.scored.probabilities.argmax(axis=1) == scored_set.scored.labels
     surest = np.argsort(doubtful, kind="stable")[: len(correct) - -(-len(correct) // 10)]
     assert found.curve.reviewed[0.1].value == pytest.approx(correct[surest].mean())

@@ -39,7 +39,7 @@ def test_the_bundle_that_ships_is_checked_as_any_other(shipped: Path) -> None:
 
 def test_an_installation_without_a_bundle_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", tmp_path / "none")
-    with pytest.raises(BundleError, match=r"^no bundle ships with this installation; train one, or name one"):
+    with pytest.raises(BundleError, match=r"^no bundle ships with this installation; train one, or give one"):
         open_bundle_or_default()
     with pytest.raises(BundleError, match=r"project.models.bundle: there is no such bundle, and no bundle ships"):
         open_bundle_or_default(tmp_path / "project")

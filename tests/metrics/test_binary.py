@@ -28,12 +28,12 @@ def test_the_scores_are_those_of_scikit_learn() -> None:
     json.dumps(found.to_json(), allow_nan=False)
 
 
-def test_a_ranking_without_fault_says_why_it_has_no_interval() -> None:
+def test_perfect_ranking_has_no_interval_and_a_note() -> None:
     tumours = np.array([True, True, False, False])
     found = binary_scores(tumours, tumours.astype(float), tumours, np.arange(4))
     assert found.auc.value == 1
     assert found.auc.interval is None
-    assert "without fault" in found.auc.note
+    assert "perfect ranking" in found.auc.note
 
 
 def test_scans_of_one_kind_cannot_be_scored() -> None:

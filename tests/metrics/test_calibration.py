@@ -7,7 +7,11 @@ from hypothesis import strategies as st
 from sklearn.metrics import brier_score_loss, log_loss
 
 from brainslice.errors import UsageError
+from brainslice.labels import LabelSet
+from brainslice.metrics.bootstrap import resample
 from brainslice.metrics.calibration import (
+    Reliability,
+    accuracy_in_bins,
     bin_by_confidence,
     brier_score,
     classwise_calibration_error,
@@ -15,8 +19,12 @@ from brainslice.metrics.calibration import (
     confidence_gaps,
     expected_calibration_error,
     maximum_calibration_error,
+    maximum_gap,
     negative_log_likelihood,
+    reliability_diagram,
 )
+from brainslice.metrics.intervals import clustered_wilson
+from brainslice.metrics.scoring import ScoringInputs
 
 
 def chances(seed: int, n: int = 200, k: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -109,3 +117,71 @@ def test_no_scan_and_no_bin_are_refused() -> None:
         brier_score(np.zeros((0, 2)), np.zeros(0, int))
     with pytest.raises(UsageError, match="1 or more"):
         bin_by_confidence(np.array([[0.5, 0.5]]), np.array([0]), 0)
+
+
+def chances_bins(seed: int, n: int = 150) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(seed)
+    return rng.dirichlet(np.full(4, 0.4), size=n), rng.integers(4, size=n), rng.integers(40, size=n)
+
+
+def test_only_bins_that_hold_scans_have_an_interval() -> None:
+    probabilities, labels, groups = chances_bins(0)
+    filled = bin_by_confidence(probabilities, labels, 10).counts > 0
+    bounds = accuracy_in_bins(probabilities, labels, groups, 10)
+    assert [interval is not None for interval in bounds] == filled.tolist()
+    assert not filled.all()
+
+
+def test_a_single_bin_is_bounded_like_the_accuracy() -> None:
+    probabilities, labels, groups = chances_bins(1)
+    right = probabilities.argmax(axis=1) == labels
+    assert accuracy_in_bins(probabilities, labels, groups, 1) == (clustered_wilson(right, groups),)
+
+
+@given(st.integers(0, 2**16), st.sampled_from([1, 7, 15]))
+def test_the_largest_gap_lies_in_its_interval(seed: int, bins: int) -> None:
+    probabilities, labels, groups = chances_bins(seed)
+    largest = maximum_calibration_error(bin_by_confidence(probabilities, labels, bins))
+    found = maximum_gap(probabilities, labels, groups, bins)
+    assert found.low <= largest + 1e-12
+    assert found.high >= largest - 1e-12
+    assert found.low >= 0
+
+
+def test_the_more_sure_the_interval_the_wider_it_is() -> None:
+    narrow, wide = (maximum_gap(*chances_bins(2), 5, level) for level in (0.8, 0.99))
+    assert wide.low <= narrow.low
+    assert wide.high > narrow.high
+    assert wide.level == pytest.approx(0.99)
+
+
+def judged() -> ScoringInputs:
+    rng = np.random.default_rng(0)
+    groups = np.arange(90) // 3
+    return ScoringInputs(
+        rng.integers(4, size=90), rng.dirichlet(np.ones(4), size=90), groups, LabelSet(), resample(groups, 0, draws=10)
+    )
+
+
+def diagram(inputs: ScoringInputs, bins: int = 15) -> Reliability:
+    return reliability_diagram(inputs.probabilities, inputs.labels, inputs.groups, bins)
+
+
+def test_each_bin_has_the_interval_of_its_accuracy() -> None:
+    subject = judged()
+    expected = accuracy_in_bins(subject.probabilities, subject.labels, subject.groups, 8)
+    assert diagram(subject, 8).accuracy == expected
+
+
+def test_bins_without_scans_have_neither_accuracy_nor_confidence() -> None:
+    told = diagram(judged()).to_json()
+    columns = (told["counts"], told["accuracy"], told["confidence"], told["accuracy_intervals"])
+    for count, *means in zip(*columns, strict=True):
+        assert all((mean is None) == (count == 0) for mean in means)
+    assert sum(told["counts"]) == 90
+    assert told["counts"][0] == 0
+
+
+def test_the_confidence_of_a_bin_lies_within_it() -> None:
+    for place, confidence in enumerate(diagram(judged()).to_json()["confidence"]):
+        assert confidence is None or place / 15 <= confidence <= (place + 1) / 15

@@ -2,16 +2,19 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from sklearn.metrics import roc_auc_score
+from hypothesis import given
+from hypothesis import strategies as st
+from sklearn.metrics import precision_recall_fscore_support, roc_auc_score
 
 from brainslice.labels import LabelSet
+from brainslice.metrics.bootstrap import resample
 from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error
-from brainslice.metrics.intervals.bootstrap import resample
 from brainslice.metrics.scoring import (
     TITLES,
     Score,
     ScoringInputs,
     calibration_scores,
+    class_rows,
     decision_scores,
     proportion,
     tumour_scores,
@@ -54,8 +57,8 @@ def test_a_model_without_fault_has_an_accuracy_below_one_within_reach() -> None:
     assert scores["accuracy"].interval is not None
     assert scores["accuracy"].interval.low < 0.9
     assert scores["macro_f1"].interval is None
-    assert "never changes" in scores["macro_f1"].note
-    assert "without fault" in scores["tumour_auc"].note
+    assert "same value" in scores["macro_f1"].note
+    assert "perfect ranking" in scores["tumour_auc"].note
 
 
 def test_tumour_scores_ask_for_any_tumour_not_for_the_right_one() -> None:
@@ -93,7 +96,7 @@ def test_a_set_without_one_kind_leaves_what_asks_for_it_undefined(only: int, mis
     assert scores[missing].value is None
     assert "no scan" in scores[missing].note
     assert scores["tumour_auc"].value is None
-    assert "healthy" in scores["tumour_auc"].note
+    assert "without tumour" in scores["tumour_auc"].note
 
 
 def test_the_calibration_error_is_that_of_its_bins() -> None:
@@ -118,3 +121,46 @@ def test_a_score_spells_what_it_has() -> None:
 
 def test_every_score_has_a_title() -> None:
     assert every_score(judged()).keys() == TITLES.keys()
+
+
+def judged_per_class(labels: np.ndarray, predictions: np.ndarray) -> ScoringInputs:
+    groups = np.arange(len(labels)) // 2
+    return ScoringInputs(labels, np.eye(4)[predictions], groups, LabelSet(), resample(groups, 0, draws=200))
+
+
+def test_the_rows_are_scikit_learns_with_an_interval_around_each_value() -> None:
+    rng = np.random.default_rng(0)
+    labels, predictions = rng.integers(4, size=200), rng.integers(4, size=200)
+    precision, recall, f1, support = precision_recall_fscore_support(labels, predictions)
+    for place, row in enumerate(class_rows(judged_per_class(labels, predictions))):
+        oracle = (precision[place], recall[place], f1[place])
+        for score, value in zip((row.precision, row.recall, row.f1), oracle, strict=True):
+            assert score.value == pytest.approx(value)
+            assert score.interval is not None
+            assert score.interval.low < value < score.interval.high
+        assert row.support == support[place]
+
+
+def test_a_class_that_never_occurs_and_is_never_called_is_undefined() -> None:
+    row = class_rows(judged_per_class(np.array([0, 1, 0, 1]), np.array([0, 1, 1, 1])))[3]
+    assert (row.precision.value, row.recall.value, row.f1.value, row.support) == (None, None, None, 0)
+    assert all("undefined" in score.note for score in (row.precision, row.recall, row.f1))
+
+
+def test_a_class_without_fault_has_a_recall_interval_but_no_f1_interval() -> None:
+    row = class_rows(judged_per_class(np.arange(8) % 4, np.arange(8) % 4))[0]
+    assert row.recall.interval is not None
+    assert row.f1.interval is None
+    assert row.to_json()["f1"]["note"].startswith("no interval")
+
+
+@given(st.lists(st.tuples(st.integers(0, 3), st.integers(0, 3)), min_size=1, max_size=60))
+def test_the_scores_of_each_class_are_scikit_learns_where_they_are_defined(calls: list[tuple[int, int]]) -> None:
+    labels, predictions = np.array(calls).T
+    oracle = precision_recall_fscore_support(labels, predictions, labels=range(4), zero_division=np.nan)
+    for place, row in enumerate(class_rows(judged_per_class(labels, predictions))):
+        called, true = int((predictions == place).sum()), int((labels == place).sum())
+        assert row.support == true
+        assert row.precision.value == (pytest.approx(oracle[0][place]) if called else None)
+        assert row.recall.value == (pytest.approx(oracle[1][place]) if true else None)
+        assert row.f1.value == (pytest.approx(oracle[2][place]) if called + true else None)

@@ -25,9 +25,9 @@ def test_each_row_counts_its_own_scans_and_no_others(seed: int) -> None:
     new, old = subgroup_rows("age", values, subject)
     assert (new.value, old.value) == ("new", "old")
     odd = np.arange(120) % 2 == 1
-    assert old.accuracy.value == pytest.approx(subject.right[odd].mean())
-    assert old.sensitivity.value == pytest.approx(subject.called[odd & subject.tumour].mean())
-    assert old.specificity.value == pytest.approx((~subject.called[odd & ~subject.tumour]).mean())
+    assert old.accuracy.value == pytest.approx(subject.correct[odd].mean())
+    assert old.sensitivity.value == pytest.approx(subject.predicted[odd & subject.tumour].mean())
+    assert old.specificity.value == pytest.approx((~subject.predicted[odd & ~subject.tumour]).mean())
     assert new.n + old.n == 120
     assert old.accuracy.interval is not None
     assert old.accuracy.interval.low <= old.accuracy.value <= old.accuracy.interval.high

@@ -72,7 +72,7 @@ def test_where_a_backend_needs_a_layer_nothing_bypasses_another_is_refused(netwo
     inside, end = (network.model.get_layer(f"block6b_{name}").output for name in ("expand_activation", "add"))
     logits = network.model.output["logits"]
     assert _above(end, logits).output.shape == (None, 4)
-    with pytest.raises(ConfigError, match="no other bypasses; ask for a block's end"):
+    with pytest.raises(ConfigError, match="no connection may bypass the layer; choose the end of a block"):
         _above(inside, logits)
 
 

@@ -11,9 +11,12 @@ from brainslice.report.documents import (
     FORMAT,
     Table,
     calibration_metrics,
+    class_title,
     classification_report,
+    figure_caption,
     protocol_table,
     summary,
+    warning_stamp,
 )
 
 
@@ -39,8 +42,8 @@ def test_official_and_clean_stand_in_their_own_columns(evaluation: Evaluation, m
 def test_the_floor_stands_beside_the_model_with_the_test_between_them(evaluation: Evaluation) -> None:
     table = protocol_table(report(evaluation), None)
     assert evaluation.baseline is not None
-    assert row(table, "floor accuracy")[1] == evaluation.baseline.scores[0].text
-    assert row(table, "McNemar, model and floor")[1] == "p < 0.001"
+    assert row(table, "baseline accuracy")[1] == evaluation.baseline.scores[0].text
+    assert row(table, "McNemar, model and baseline")[1] == "p < 0.001"
 
 
 def test_a_protocol_that_was_not_run_says_so_in_every_row(evaluation: Evaluation) -> None:
@@ -51,7 +54,7 @@ def test_a_protocol_that_was_not_run_says_so_in_every_row(evaluation: Evaluation
 
 def test_what_is_undefined_is_a_dash(one_class: Evaluation) -> None:
     table = protocol_table(report(one_class), None)
-    for name in ("AUC of P(tumour)", "floor accuracy", "McNemar, model and floor", "the same by group"):
+    for name in ("AUC of P(tumour)", "baseline accuracy", "McNemar, model and baseline", "the same by group"):
         assert row(table, name)[1] == "–"
 
 
@@ -115,3 +118,24 @@ def test_every_document_is_plain_json(name: str, request: pytest.FixtureRequest)
     subject = request.getfixturevalue(name)
     for told in (calibration_metrics(subject), summary(subject, 1)):
         assert json.loads(json.dumps(told, allow_nan=False)) == told
+
+
+def test_a_caption_says_data_protocol_split_n_groups_and_interval(evaluation: Evaluation) -> None:
+    caption = figure_caption(evaluation, "A line.")
+    assert caption.startswith("A line. ")
+    for word in ("drawn", "clean protocol", "test scans", "n = 240", "80 groups", "95%"):
+        assert word in caption
+
+
+def test_a_caption_says_every_mark(marked: Evaluation) -> None:
+    caption = figure_caption(marked, "A line.")
+    assert "LEAKY" in caption
+    assert "PHANTOM" in caption
+
+
+def test_a_mark_without_words_of_its_own_is_still_said() -> None:
+    assert warning_stamp("unheard-of") == "UNHEARD-OF"
+
+
+def test_a_class_is_written_without_underscores() -> None:
+    assert class_title("no_tumor") == "no tumor"

@@ -12,7 +12,7 @@ from brainslice.evaluation.error_analysis import ErrorAnalysis, analyse_errors
 from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.inference.prediction import format_percent
 from brainslice.paths import ProjectPaths
-from brainslice.report.captions import class_title
+from brainslice.report.documents import class_title
 from brainslice.report.figures import style
 from brainslice.report.mistakes import draw_gallery, subgroup_table, write_mistakes
 from stand_in import config, prepare_project, write_bundle_for
@@ -69,7 +69,7 @@ def test_the_gallery_shows_scan_called_class_and_truth(
     called = first.answer.predicted_class
     assert titles[:3] == [
         first.kind.value,
-        f"called {class_title(called)}, {format_percent(first.answer.probabilities[called])}",
+        f"predicted {class_title(called)}, {format_percent(first.answer.probabilities[called])}",
         f"true {class_title(first.true)}, {format_percent(first.true_probability)}",
     ]
     assert [text.get_text() for panel in axes for text in panel.texts] == ["set: glioma, pituitary"]

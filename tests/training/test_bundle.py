@@ -101,7 +101,7 @@ def test_note_where_no_temperature_fits(make_task: MakeTask, end: Callable[[Trai
     assert finished.bundle.info.temperature == 1.0
     note, *others = finished.notes
     assert "1 is used" in note
-    assert "judged rightly" in note
+    assert "classified correctly" in note
     assert told_of(others) == always_in_the_set(finished)
 
 

@@ -11,7 +11,7 @@ from brainslice.bundle.types import GRAPH_FILE, BundleDraft
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
-from brainslice.decision.temperature import HOTTEST, fit_temperature
+from brainslice.decision.temperature import MAX_TEMPERATURE, fit_temperature
 from brainslice.errors import BundleError, DatasetError, LeakError, UsageError
 from brainslice.evaluation.scoring import evaluate_test_set
 from brainslice.inference.predictor import Predictor
@@ -102,7 +102,7 @@ def test_temperature_is_fitted_on_the_ensemble_logits(same_split: Made) -> None:
     predictor = Predictor.open(result.bundle.folder)
     inputs = np.stack([predictor.recipe(read_scan(manifest.paths[row])) for row in split.validation])
     fitted = fit_temperature(predictor.score(inputs).logits, manifest.label_indices[split.validation])
-    assert result.bundle.info.temperature == pytest.approx(min(fitted.value, HOTTEST), rel=1e-4)
+    assert result.bundle.info.temperature == pytest.approx(min(fitted.value, MAX_TEMPERATURE), rel=1e-4)
     assert result.bundle.info.ensemble is not None
     assert result.bundle.info.ensemble.members_per_scan == 2
     assert not [note for note in result.notes if "approximation" in note]

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.stats import binomtest, norm
 
 from brainslice.metrics.comparison import mcnemar
-from brainslice.metrics.intervals.asymptotic import delong
+from brainslice.metrics.curves.ranking import delong
 
 
 def slow_delong(positive: np.ndarray, scores: np.ndarray) -> tuple[float, float]:

@@ -10,10 +10,9 @@ from scipy.stats import norm
 
 from brainslice.decision.temperature import Temperature
 from brainslice.labels import LabelSet
-from brainslice.metrics.calibration import confidence_gaps
-from brainslice.metrics.intervals.asymptotic import Interval, clustered_wilson, delong, wilson
-from brainslice.metrics.intervals.bins import maximum_gap
-from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, inverted_bootstrap, resample
+from brainslice.metrics.bootstrap import clustered_bootstrap, inverted_bootstrap, resample
+from brainslice.metrics.calibration import confidence_gaps, maximum_gap
+from brainslice.metrics.intervals import Interval, clustered_wilson, delong, wilson
 from brainslice.metrics.scoring import ScoringInputs, decision_scores
 
 REPEATS = 200

@@ -1,4 +1,4 @@
-"""What an adapted bundle remembers of the site it was adapted to: one more file in its folder."""
+"""The description of an adaptation, a further file of an adapted bundle."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from brainslice.bundle.store import ModelBundle
 from brainslice.errors import BundleError
 
 ADAPTATION_FILE: Final = "adaptation.json"
-"""The name of that file."""
+"""The name of the file."""
 
 
 class HeldOutPrediction(StoredModel):
-    """What was said of one of the site's scans by a model that it neither trained nor tuned.
+    """The out-of-fold prediction of one of the site's scans.
 
     Attributes:
-        pixels: Hash of the decoded picture.
-        tumour_probability: What that model said.
-        predicted_tumour: Whether it called the scan a tumour, at a threshold of other scans.
+        pixels: Hash of the decoded image.
+        tumour_probability: P(tumour).
+        predicted_tumour: Whether it reaches the threshold, chosen on other scans.
     """
 
     pixels: Sha256
@@ -31,21 +31,21 @@ class HeldOutPrediction(StoredModel):
 
 
 class Adaptation(StoredModel):
-    """How a bundle was adapted, and what that came to on scans that had no part in it.
+    """Settings and out-of-fold results of an adaptation.
 
     Attributes:
-        format: The layout's number.
+        format: The format version.
         site: The name of the site's folder.
-        scans: How many of its pictures trained the network.
-        groups: How many groups of relatives those are.
-        base: Digest of the bundle it was adapted from.
+        scans: The number of the site's scans for training.
+        groups: The number of groups of those.
+        base: Digest of the original bundle.
         settings: The settings of the adaptation.
-        source_macro_f1_before: Of the base, on the source's validation scans.
+        source_macro_f1_before: Of the original bundle, on the source's validation scans.
         source_macro_f1_after: Of the adapted network, on the same scans.
-        forgetting_accepted: Whether it forgot more than allowed and somebody accepted that.
-        comparison: All ways that were compared, out of fold.
-        learning_curve: What fewer labelled scans came to.
-        out_of_fold: One answer for each of the site's pictures.
+        forgetting_accepted: Whether more forgetting than allowed was accepted by the user.
+        comparison: The methods compared, out of fold.
+        learning_curve: Results with fewer labelled scans.
+        out_of_fold: A prediction for each of the site's scans.
     """
 
     format: Literal[2] = 2
@@ -62,20 +62,20 @@ class Adaptation(StoredModel):
     out_of_fold: Annotated[tuple[HeldOutPrediction, ...], Field(min_length=1)]
 
     def to_text(self) -> str:
-        """Spell it as it is stored."""
+        """Return the JSON text as stored."""
         return self.model_dump_json(indent=2) + "\n"
 
 
 def adapted_name(site: str) -> str:
-    """Name the folder of a bundle that was adapted to a site; ``external_`` before the site's name is left out."""
+    """Return the folder name of a bundle adapted to a site, without the prefix ``external_``."""
     return f"adapted_{site.removeprefix('external_') or site}"
 
 
 def read_adaptation(bundle: ModelBundle) -> Adaptation | None:
-    """Read how a bundle was adapted; None where it was not.
+    """Read the description of a bundle's adaptation; None if it is not adapted.
 
     Raises:
-        BundleError: The file is none of ours.
+        BundleError: The file is invalid.
     """
     if ADAPTATION_FILE not in bundle.info.files:
         return None

@@ -1,4 +1,4 @@
-"""Migration of bundle descriptions that an earlier version wrote."""
+"""Migration of bundle descriptions and reports of earlier formats."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ RENAMED_IN_REPORTS: Final = {
     "evaluation.marks": "warnings",
     "evaluation.floor": "baseline",
 }
-"""Keys of ``summary.json``, ``report.json`` and the reports on other sites, to their names today."""
+"""Keys of ``summary.json``, ``report.json`` and reports on external sites, to their current names."""
 
 _UNSIGNED: Final = "0" * 64
 
@@ -37,9 +37,9 @@ def rename_keys(tree: Mapping[str, Any], renamed: Mapping[str, str], parent: str
     """Rename keys of nested mappings.
 
     Args:
-        tree: The mapping; it stays as it is.
+        tree: The mapping, not modified.
         renamed: Dotted path of an old key, such as ``outliers.refused``, to the key's new name.
-        parent: Where ``tree`` lies in a larger one: a dotted path with a dot at its end.
+        parent: The dotted path of ``tree``, with a dot at its end.
 
     Returns:
         A copy with new keys, in the same order.
@@ -54,30 +54,25 @@ def rename_keys(tree: Mapping[str, Any], renamed: Mapping[str, str], parent: str
 
 
 def is_sealed(text: str) -> bool:
-    """Tell whether a description of format 1 is unaltered: spelled as it was written, under its own digest."""
-    said = json.loads(text)
-    unsigned = {**said, "digest": _UNSIGNED}
-    return text == _spelled(said) and said.get("digest") == hashlib.sha256(_spelled(unsigned).encode()).hexdigest()
+    """Return whether a description of format 1 is unaltered: its formatting and digest are those of the writer."""
+    fields = json.loads(text)
+    unsigned = _to_text(fields | {"digest": _UNSIGNED})
+    return text == _to_text(fields) and fields.get("digest") == hashlib.sha256(unsigned.encode()).hexdigest()
 
 
 def migrate_description(text: str, current: int) -> str:
-    """Give a description of format 1 today's keys; its digest stays, as it names the bundle.
-
-    Args:
-        text: The description as format 1 stores it.
-        current: The number of today's format.
-    """
+    """Migrate a description of format 1 to the format ``current``; its digest stays, as it identifies the bundle."""
     return json.dumps(rename_keys(json.loads(text), RENAMED_IN_FORMAT_2) | {"format": current})
 
 
 def migrate_adaptation(text: str) -> str:
-    """Give the description of an adaptation today's keys."""
-    said = json.loads(text)
-    if said.get("format") != 1:
+    """Migrate the description of an adaptation to the current format."""
+    fields = json.loads(text)
+    if fields.get("format") != 1:
         return text
-    answers = [rename_keys(answer, {"called_tumour": "predicted_tumour"}) for answer in said.get("out_of_fold", ())]
-    return json.dumps(rename_keys(said, RENAMED_IN_ADAPTATION) | {"format": 2, "out_of_fold": answers})
+    rows = [rename_keys(row, {"called_tumour": "predicted_tumour"}) for row in fields.get("out_of_fold", ())]
+    return json.dumps(rename_keys(fields, RENAMED_IN_ADAPTATION) | {"format": 2, "out_of_fold": rows})
 
 
-def _spelled(said: dict[str, Any]) -> str:
-    return json.dumps(said, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+def _to_text(fields: dict[str, Any]) -> str:
+    return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

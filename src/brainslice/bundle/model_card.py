@@ -1,4 +1,4 @@
-"""The model card: what a model is for, where it comes from, and how far to believe it, as Markdown."""
+"""Model cards as Markdown."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from typing import Final
 from brainslice.bundle.types import BundleDraft, Provenance
 
 CARD_FILE: Final = "README.md"
-"""The name under which model hubs look for a card."""
+"""The file name of a card on model hubs."""
 
 _WARNINGS: Final = {
-    "phantom": "**Phantom.** The scans were drawn, not measured: this model knows nothing about patients.",
+    "phantom": "**Phantom.** The scans were drawn, not measured: this model was not trained on patients.",
     "leaky": (
         "**Leaky.** Scans of the same patient, or copies of one scan, lie on both sides of the split: "
-        "every score on its test set flatters this model."
+        "every score on its test set is optimistic."
     ),
 }
 
@@ -24,15 +24,15 @@ _MEASURED: Final = frozenset({"Test scans", "Another site"})
 
 
 def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapted: Sequence[str] = ()) -> str:
-    """Write a bundle's model card.
+    """Return a bundle's model card.
 
     Args:
-        info: What the bundle says about its model.
-        evaluation: What was found on test scans, a line each; None where nothing was tested.
-        adapted: What it was adapted to and what that came to, a line each.
+        info: The bundle's description.
+        evaluation: Results on test scans, a line each, if any.
+        adapted: Results of an adaptation, a line each, if any.
 
     Returns:
-        Markdown with YAML front matter, as model hubs read it.
+        Markdown with YAML front matter, as on model hubs.
 
     Reference:
         Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
@@ -41,7 +41,7 @@ def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapt
         _front_matter(info),
         f"# {_plain(info.name)}",
         "Classifies brain MRI slices. **Research use only**: not a medical device, not for diagnosis.",
-        *(_WARNINGS[mark] for mark in info.warnings),
+        *(_WARNINGS[name] for name in info.warnings),
         _section("Use", _use(info)),
         _section("Model", _model(info)),
         _section("Training data", _training(info.provenance)),
@@ -54,30 +54,26 @@ def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapt
 
 
 def updated_card(card: str, before: BundleDraft, info: BundleDraft) -> str:
-    """Write a card anew after its bundle was amended, and keep what was measured on scans.
-
-    Args:
-        card: The older card.
-        before: What the bundle said then.
-        info: What it says now.
+    """Update a card after a change of its bundle, keeping the measured results.
 
     Returns:
-        A card of ``info`` with the older one's findings, and a word where they were counted at another threshold.
+        The card of ``info`` with the older results, and a note if these were measured at another threshold.
     """
     fresh = _sections(model_card(info))
     kept = {title: text for title, text in _sections(card).items() if title in _MEASURED}
     if info.threshold != before.threshold:
-        counted = f"- All this was counted at a threshold of {before.threshold:.3g}."
-        said = (counted, *_tested(None))
+        note = f"- All this was measured at a threshold of {before.threshold:.3g}."
+        # The wording of this version and of earlier ones.
+        complete = (note, note.replace("measured", "counted"), *_tested(None), "Nothing was tested")
         kept = {
-            title: text if any(line in text for line in said) else f"{text}\n{counted}" for title, text in kept.items()
+            title: text if any(line in text for line in complete) else f"{text}\n{note}" for title, text in kept.items()
         }
     limits = fresh.pop("Limits")
     return "\n\n".join([*(fresh | kept).values(), limits]) + "\n"
 
 
 def _sections(card: str) -> dict[str, str]:
-    """Take a card apart at its headings; what stands before the first has no title."""
+    """Split a card into sections by title; the text before the first heading has an empty title."""
     parts = re.split(r"\n\n(?=## )", card.rstrip("\n"))
     return {part.split("\n", 1)[0].removeprefix("## ") if part.startswith("## ") else "": part for part in parts}
 
@@ -91,7 +87,7 @@ def _front_matter(info: BundleDraft) -> str:
         "model_name": info.name,
         "tags": tags,
     }
-    # Every JSON value is a YAML value too, and quoting it as JSON leaves YAML nothing to misread.
+    # Every JSON value is a YAML value.
     return "\n".join(
         ["---", *(f"{key}: {json.dumps(value, ensure_ascii=False)}" for key, value in fields.items()), "---"]
     )
@@ -101,32 +97,32 @@ def _use(info: BundleDraft) -> list[str]:
     names = ", ".join(_plain(name) for name in info.labels.names)
     return [
         f"Classes, in the order of the outputs: {names}.",
-        f"A scan is called a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on."
+        f"A scan is predicted as a tumour from 1 − p({_plain(info.labels.healthy)}) = {info.threshold:.3g} on."
         if info.labels.healthy
-        else "None of the classes is healthy: there is no decision between tumour and healthy.",
-        *(f"Operating point {_plain(point.summary)}. Chosen for: {point.promise}." for point in info.operating_points),
-        *_cautions(info),
-        "Run it with `brainslice predict SCAN --bundle FOLDER`; the preprocessing travels with the bundle.",
+        else "No class is healthy: there is no decision between tumour and healthy.",
+        *(f"Operating point {_plain(point.summary)}. Target: {point.promise}." for point in info.operating_points),
+        *_referral_rules(info),
+        "Run it with `brainslice predict SCAN --bundle FOLDER`; the bundle contains the preprocessing.",
     ]
 
 
-def _cautions(info: BundleDraft) -> list[str]:
-    lines, sets, gate = [], info.conformal, info.ood_detector
+def _referral_rules(info: BundleDraft) -> list[str]:
+    lines, sets, detector = [], info.conformal, info.ood_detector
     if sets is not None:
-        counted = ", ".join(
+        counts = ", ".join(
             f"{_plain(name)} {count}" + (f" of {groups} groups" if groups != count else "")
             for name, count, groups in zip(info.labels.names, sets.counts, sets.groups, strict=True)
         )
-        always = [name for name, bound in zip(info.labels.names, sets.quantiles, strict=True) if bound is None]
+        unbounded = [name for name, bound in zip(info.labels.names, sets.quantiles, strict=True) if bound is None]
         lines.append(
-            f"Prediction sets ({sets.method.upper()}) hold the true class of {sets.coverage:.0%} of scans like the "
-            f"validation scans, class by class; fitted on: {counted}."
-            + (f" In every set, as too few were seen: {', '.join(map(_plain, always))}." if always else "")
+            f"Prediction sets ({sets.method.upper()}) contain the true class of {sets.coverage:.0%} of scans like the "
+            f"validation scans, class by class; fitted on: {counts}."
+            + (f" In every set for lack of scans: {', '.join(map(_plain, unbounded))}." if unbounded else "")
         )
-    if gate is not None:
+    if detector is not None:
         lines.append(
-            f"A gate refers scans unlike the training scans to a person; it found {gate.rejection_rate:.1%} of "
-            f"{gate.validation_scans} validation scans strange."
+            f"Scans out of distribution are referred for review: {detector.rejection_rate:.1%} of "
+            f"{detector.validation_scans} validation scans."
         )
     return lines
 
@@ -137,13 +133,13 @@ def _model(info: BundleDraft) -> list[str]:
         f"Backbone: {_plain(info.backbone)}.",
         *_members(info),
         f"Temperature: {info.temperature:.4g}.",
-        f"Explanation: one map of {rows} × {columns} positions a class, returned with the logits.",
+        f"Explanation: one map of {rows} × {columns} positions for each class, returned with the logits.",
         f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
         (
             f"The ONNX graph against the trained network, n = {info.parity.n}: logits differ by at most "
             f"{info.parity.logits:.1e}, class maps by {info.parity.class_maps:.1e}."
         ),
-        *_halved(info),
+        *_half_precision(info),
     ]
 
 
@@ -157,15 +153,15 @@ def _members(info: BundleDraft) -> list[str]:
         + "."
     ]
     if info.ensemble.out_of_fold:
-        heard = f"{info.ensemble.members_per_scan} of {len(members)} networks, those not trained on it"
+        some = f"{info.ensemble.members_per_scan} of {len(members)} networks, those not trained on it"
         lines.append(
-            f"Its temperature and sets are approximations: each scan they rest on was judged by {heard}. "
-            "One network errs more surely than their mean, so the ensemble is probably less sure than it could be."
+            f"Its temperature and sets are approximations, fitted on predictions of each scan by {some}. "
+            "Single networks are more overconfident than their mean, so the ensemble is probably underconfident."
         )
     return lines
 
 
-def _halved(info: BundleDraft) -> list[str]:
+def _half_precision(info: BundleDraft) -> list[str]:
     if info.half_precision is None:
         return []
     half = info.half_precision
@@ -192,27 +188,27 @@ def _training(provenance: Provenance) -> list[str]:
 
 
 def _validation(info: BundleDraft) -> list[str]:
-    seen = info.validation
+    results = info.validation
     return [
         (
-            f"n = {seen.n}: accuracy {seen.accuracy:.3f}, negative log-likelihood {seen.nll:.3f}, "
-            f"expected calibration error {seen.ece:.3f}."
+            f"n = {results.n}: accuracy {results.accuracy:.3f}, negative log-likelihood {results.nll:.3f}, "
+            f"expected calibration error {results.ece:.3f}."
         ),
-        "These scans chose the temperature and the stopping time, so they flatter the model.",
+        "These scans chose the temperature and the stopping time, so their results are optimistic.",
     ]
 
 
 def _tested(evaluation: Sequence[str] | None) -> list[str]:
     if not evaluation:
-        return ["Nothing was tested: no figure about unseen scans can be given."]
+        return ["Not tested: there are no results on unseen scans."]
     return [_plain(line) for line in evaluation]
 
 
 def _limits(info: BundleDraft) -> list[str]:
     return [
-        f"Every slice is called one of {len(info.labels.names)} classes, also one that shows none of them.",
-        "Slices are judged one by one; scanners and patients unlike the training data may fare worse.",
-        "The map shows where the network found evidence, not where a tumour ends.",
+        f"Every slice gets one of {len(info.labels.names)} classes, also one that shows none of them.",
+        "Slices are predicted one by one; results may be worse for scanners and patients unlike the training data.",
+        "The map shows which regions influenced the prediction, not the outline of a tumour.",
     ]
 
 
@@ -221,5 +217,5 @@ def _section(title: str, lines: Sequence[str]) -> str:
 
 
 def _plain(text: str) -> str:
-    """Keep Markdown from reading anything into a name, and keep it on its line."""
+    """Escape Markdown and join lines."""
     return re.sub(r"([\\`*\[\]<>#|])", r"\\\1", " ".join(text.split()))

@@ -1,8 +1,4 @@
-"""What a bundle says about the model inside it, as ``bundle.json`` stores it.
-
-These are border types: every field is checked strictly when the file is read, unknown fields are refused, and
-nothing can be changed afterwards.
-"""
+"""The description of a bundle, as stored in ``bundle.json``, validated strictly by pydantic."""
 
 from __future__ import annotations
 
@@ -12,41 +8,49 @@ from typing import Annotated, Final, Literal
 
 from pydantic import AwareDatetime, Field, JsonValue, PositiveInt, model_validator
 
-from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
-from brainslice.bundle.ensemble import Ensemble
-from brainslice.bundle.fields import Fraction, Line, NotNegative, PlainName, Sha256, StoredModel
+from brainslice.bundle.fields import (
+    Ensemble,
+    Fraction,
+    Line,
+    NotNegative,
+    PlainName,
+    Sha256,
+    StoredConformalSets,
+    StoredModel,
+    StoredOodDetector,
+)
 from brainslice.decision.operating_point import OperatingPoint
-from brainslice.decision.temperature import COLDEST, HOTTEST
+from brainslice.decision.temperature import MAX_TEMPERATURE, MIN_TEMPERATURE
 from brainslice.labels import LabelSet
 
 FORMAT: Final = 2
-"""The newest layout of a bundle that this version writes and reads."""
+"""The current format version of a bundle."""
 
 INFO_FILE = "bundle.json"
-"""The file that describes all others."""
+"""The file of the description."""
 
 GRAPH_FILE = "model.onnx"
-"""The graph that predictions run on; the one file no bundle can do without."""
+"""The ONNX graph, which every bundle has."""
 
 _UNSIGNED = "0" * 64
 
 OPTIONAL: Final = frozenset({"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision"})
-"""Parts that a description leaves out where the bundle lacks them, so that older bundles keep their digests."""
+"""Fields left out of the JSON if empty, so that older bundles keep their digests."""
 
 
 class Classes(StoredModel):
-    """The classes a model tells apart.
+    """The classes of a model.
 
     Attributes:
         names: Class names in the order of the model's outputs.
-        healthy: The one of them that is no tumour; None where none is.
+        healthy: The class without tumour, if any.
     """
 
     names: Annotated[tuple[Line, ...], Field(min_length=2)]
     healthy: Line | None
 
     @model_validator(mode="after")
-    def _can_be_told_apart(self) -> Classes:
+    def _check_names(self) -> Classes:
         if len(set(self.names)) != len(self.names) or self.healthy not in (None, *self.names):
             msg = f"class names must differ and include {self.healthy!r}, got {list(self.names)}"
             raise ValueError(msg)
@@ -54,31 +58,31 @@ class Classes(StoredModel):
 
     @classmethod
     def of(cls, labels: LabelSet) -> Classes:
-        """Store a label set."""
+        """Convert from a label set."""
         return cls(names=labels.names, healthy=labels.healthy)
 
     def label_set(self) -> LabelSet:
-        """Make the label set they were stored from."""
+        """Convert to a label set."""
         return LabelSet(names=self.names, healthy=self.healthy)
 
 
 class Provenance(StoredModel):
-    """Where a model comes from: enough to train it again.
+    """Data, settings and library versions of the training.
 
     Attributes:
         dataset: The data set's name.
-        manifest_digest: sha256 over the scans, labels, groups and splits it was trained with.
-        split_digest: sha256 over which of the scans trained, validated and were kept for testing.
-        weights_digest: sha256 over the network's arrays: equal where two trainings came to the same, to the last bit.
-        protocol: Which split: ``clean`` by group, or the data set's own, ``official``.
-        leaky: Whether groups cross that split, so that its test scores flatter the model.
-        phantom: Whether the scans are drawn rather than measured.
-        seed: The one seed of the training.
-        training_recipe: How thoroughly it was trained.
-        train_images: Scans trained on.
-        train_groups: How many patients, or groups of related scans, they come from.
-        validation_images: Scans that chose temperature and stopping time.
-        validation_groups: How many groups those come from.
+        manifest_digest: sha256 over scans, labels, groups and splits.
+        split_digest: sha256 over the training, validation and test scans.
+        weights_digest: sha256 over the network's arrays, equal for bit-identical trainings.
+        protocol: The split: ``clean`` by group, or the data set's own, ``official``.
+        leaky: Whether groups cross that split, so that test scores are optimistic.
+        phantom: Whether the scans are drawn.
+        seed: Seed of the training.
+        training_recipe: The recipe.
+        train_images: The number of training scans.
+        train_groups: The number of patients, or groups of related scans, they come from.
+        validation_images: The number of validation scans.
+        validation_groups: The number of groups those come from.
         versions: Library name to version.
     """
 
@@ -99,11 +103,11 @@ class Provenance(StoredModel):
 
 
 class Validation(StoredModel):
-    """How the model did on the scans that chose its temperature; flattering, and never a test result.
+    """Results on the validation scans, which chose the temperature and are therefore optimistic.
 
     Attributes:
-        n: How many scans.
-        accuracy: Share judged rightly.
+        n: The number of scans.
+        accuracy: The share of correct predictions.
         nll: Mean negative log-likelihood of the true class, after temperature.
         ece: Expected calibration error, after temperature.
     """
@@ -115,10 +119,10 @@ class Validation(StoredModel):
 
 
 class GraphParity(StoredModel):
-    """How closely the exported graph repeats the network it came from.
+    """Differences of the exported graph from the network.
 
     Attributes:
-        n: How many scans were compared.
+        n: The number of scans compared.
         logits: Largest absolute difference of any logit.
         class_maps: Largest absolute difference of any position of any class map.
     """
@@ -129,13 +133,13 @@ class GraphParity(StoredModel):
 
 
 class HalfPrecisionParity(StoredModel):
-    """How closely a graph of 16-bit weights repeats the one of 32 bits that it was made from.
+    """Differences of a graph with 16-bit weights from that with 32-bit weights.
 
     Attributes:
-        n: How many validation scans were compared.
+        n: The number of validation scans compared.
         probabilities: Largest absolute difference of any probability.
         same_class: The share of the scans whose most probable class is the same.
-        source: The digest of the bundle with the weights of 32 bits.
+        source: The digest of the bundle with 32-bit weights.
     """
 
     n: PositiveInt
@@ -145,34 +149,34 @@ class HalfPrecisionParity(StoredModel):
 
 
 class BundleDraft(StoredModel):
-    """All that training knows of a bundle before its files are hashed.
+    """The description of a bundle before its files are hashed.
 
     Attributes:
-        name: What the model is called.
+        name: The model's name.
         created: When training ended, with a time zone.
         labels: The classes, in the order of the graph's outputs.
-        recipe: The preprocessing, as ``Recipe.to_json`` tells it.
-        temperature: What logits are divided by before the softmax, 0.05 to 20.
-        threshold: The probability of any tumour from which a scan is called one.
-        backbone: The network's family name, such as ``efficientnetv2-b0``.
-        head: ``pyramid`` where class maps are pooled by log-mean-exp; None where the logits are their means.
+        recipe: The preprocessing, from ``Recipe.to_json``.
+        temperature: The divisor of logits before the softmax, 0.05 to 20.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
+        backbone: The backbone's name, such as ``efficientnetv2-b0``.
+        head: ``pyramid`` if class maps are pooled by log-mean-exp; None if logits are their means.
         class_map_shape: Rows and columns of a class map.
-        class_map_bias: What each class map holds where the features say nothing; one number a class.
-        provenance: Where the model comes from.
-        validation: How it did on its validation scans.
-        parity: How closely the graph repeats the network.
-        conformal: What makes prediction sets; None in bundles that make none.
-        ood_detector: What tells strange pictures; None in bundles that take any.
-        ensemble: The networks it is made of; None where there is one network alone.
-        operating_points: Thresholds that were found for it, with what they promise; none before any was looked for.
-        half_precision: What storing the weights in 16 bits changed; None where they have 32.
+        class_map_bias: The bias of each class map.
+        provenance: Data and settings of the training.
+        validation: Results on the validation scans.
+        parity: Differences of graph and network.
+        conformal: The prediction sets, if any.
+        ood_detector: The out-of-distribution detector, if any.
+        ensemble: The members, if it is an ensemble.
+        operating_points: Thresholds with targets and measured rates.
+        half_precision: The effect of 16-bit weights; None for 32 bits.
     """
 
     name: Line
     created: AwareDatetime
     labels: Classes
     recipe: dict[str, JsonValue]
-    temperature: Annotated[float, Field(ge=COLDEST, le=HOTTEST)]
+    temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)]
     threshold: Fraction = 0.5
     backbone: Line
     head: Literal["pyramid"] | None = None
@@ -188,7 +192,7 @@ class BundleDraft(StoredModel):
     half_precision: HalfPrecisionParity | None = None
 
     @model_validator(mode="after")
-    def _has_a_bias_for_each_class(self) -> BundleDraft:
+    def _check_bias(self) -> BundleDraft:
         if len(self.class_map_bias) != len(self.labels.names):
             classes, numbers = len(self.labels.names), len(self.class_map_bias)
             msg = f"class_map_bias must hold {classes} numbers, one for each class, got {numbers}"
@@ -196,7 +200,7 @@ class BundleDraft(StoredModel):
         return self
 
     @model_validator(mode="after")
-    def _has_a_quantile_for_each_class(self) -> BundleDraft:
+    def _check_conformal(self) -> BundleDraft:
         classes, sets = len(self.labels.names), self.conformal
         if sets is not None and not len(sets.quantiles) == len(sets.counts) == len(sets.groups) == classes:
             numbers = (len(sets.quantiles), len(sets.counts), len(sets.groups))
@@ -205,7 +209,7 @@ class BundleDraft(StoredModel):
         return self
 
     @model_validator(mode="after")
-    def _has_one_operating_point_a_name(self) -> BundleDraft:
+    def _check_point_names(self) -> BundleDraft:
         names = [point.name for point in self.operating_points]
         if len(set(names)) != len(names):
             msg = f"operating_points must differ in their names, got {names}"
@@ -214,18 +218,17 @@ class BundleDraft(StoredModel):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What must be said wherever this model's answers are shown."""
-        said = (("phantom", self.provenance.phantom), ("leaky", self.provenance.leaky))
-        return tuple(mark for mark, holds in said if holds)
+        """The warnings to show with every prediction: "phantom", "leaky"."""
+        return tuple(name for name in ("phantom", "leaky") if getattr(self.provenance, name))
 
 
 class BundleInfo(BundleDraft):
     """A bundle's description with the hash of every file, and of itself.
 
     Attributes:
-        format: The layout's number.
-        files: File name to sha256, for every file but the description.
-        digest: sha256 over all the rest of this description; it names the bundle.
+        format: The format version.
+        files: File name to sha256, for every file except the description.
+        digest: sha256 over the rest of this description, which identifies the bundle.
     """
 
     format: Literal[2] = FORMAT
@@ -233,7 +236,7 @@ class BundleInfo(BundleDraft):
     digest: Sha256 = _UNSIGNED
 
     @model_validator(mode="after")
-    def _lists_the_graph(self) -> BundleInfo:
+    def _check_files(self) -> BundleInfo:
         if GRAPH_FILE not in self.files or INFO_FILE in self.files:
             msg = f"files must list {GRAPH_FILE} and not {INFO_FILE}, got {sorted(self.files)}"
             raise ValueError(msg)
@@ -241,17 +244,17 @@ class BundleInfo(BundleDraft):
 
     @classmethod
     def sign(cls, draft: BundleDraft, files: dict[str, str]) -> BundleInfo:
-        """Complete a draft with the hashes of its files, and seal it with its own."""
+        """Complete a draft with the hashes of its files and its own digest."""
         fields = {name: getattr(draft, name) for name in BundleDraft.model_fields}
         unsigned = cls(**fields, files=dict(sorted(files.items())))
         return unsigned.model_copy(update={"digest": unsigned.sealed_digest()})
 
     def sealed_digest(self) -> str:
-        """Hash all that this description says apart from ``digest`` itself."""
+        """Compute the digest of this description without its field ``digest``."""
         unsigned = self.model_copy(update={"digest": _UNSIGNED})
         return hashlib.sha256(unsigned.to_text().encode()).hexdigest()
 
     def to_text(self) -> str:
-        """Spell the description in the one way it is stored: equal descriptions give equal bytes."""
-        said = {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
-        return json.dumps(said, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        """Return the JSON text as stored; equal descriptions give equal bytes."""
+        fields = {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
+        return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

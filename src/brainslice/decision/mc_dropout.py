@@ -1,9 +1,8 @@
-"""Monte Carlo dropout without the network: the head is linear, so thinning its features is all there is to do.
+"""Monte Carlo dropout on the features of a linear head, without running the network again.
 
-Spatial dropout leaves out whole feature channels in front of a dense layer whose outputs are averaged over positions.
-Mask, dense layer and average commute: the logits of a thinned network are the thinned means of the features times the
-head's weights. So a hundred draws cost one pass through the network and one small product, and nothing else of the
-network is in training mode.
+Spatial dropout removes whole feature channels in front of a dense layer whose outputs are averaged over positions.
+Mask, dense layer and average commute, so the logits of a draw are the masked feature means times the head's weights:
+a hundred draws cost one pass through the network and one matrix product.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from brainslice.errors import BundleError, UsageError
 from brainslice.files import atomic_file
 
 HEAD_FILE: Final = "head.npz"
-"""The head's arrays in a bundle."""
+"""The file of the head's arrays in a bundle."""
 
 HeadInput: TypeAlias = Float[np.ndarray, "n f"] | Float[np.ndarray, "n h w f"]
 
@@ -30,14 +29,14 @@ _PARTS: Final = ("kernel", "bias", "rate")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LinearHead:
-    """The last layer of a network, and how its features were thinned in training.
+    """The weights of the last layer, and the dropout rates of its features.
 
     Attributes:
-        kernel: What each feature's mean adds to each logit ``(f, k)``.
-        bias: What each logit holds without any feature ``(k,)``.
-        rate: The share of draws in which each feature is left out ``(f,)``, from 0 to below 1.
-        by_position: Whether the head acts at every position and pools by log-mean-exp, as the pyramid head does. It
-            then takes features ``(n, h, w, f)`` where it would take their means ``(n, f)``.
+        kernel: Weights ``(f, k)``.
+        bias: Biases ``(k,)``.
+        rate: The dropout rate of each feature ``(f,)``, from 0 to below 1.
+        by_position: Whether the head is applied at every position and pools by log-mean-exp, as the pyramid head does.
+            Features are then ``(n, h, w, f)`` instead of spatial means ``(n, f)``.
     """
 
     kernel: Float32[np.ndarray, "f k"]
@@ -46,7 +45,7 @@ class LinearHead:
     by_position: bool = False
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together, or are no numbers to work with."""
+        """Check shapes, finite values and rates."""
         (features, classes), finite = self.kernel.shape, all(np.isfinite(part).all() for part in self._arrays())
         if self.bias.shape != (classes,) or self.rate.shape != (features,) or not finite:
             got = f"kernel {self.kernel.shape}, bias {self.bias.shape} and rate {self.rate.shape}"
@@ -57,30 +56,25 @@ class LinearHead:
             raise UsageError(msg)
 
     def logits(self, features: HeadInput) -> Logits:
-        """Give the logits of the whole network, nothing left out.
-
-        Args:
-            features: Each feature's spatial mean ``(n, f)``, or all positions ``(n, h, w, f)`` where ``by_position``.
-        """
-        whole: Logits = features @ self.kernel + self.bias
-        return _log_mean_exp(whole) if self.by_position else whole
+        """Compute the logits ``(n, k)`` without dropout, from features ``(n, f)``, or ``(n, h, w, f)`` by position."""
+        logits: Logits = features @ self.kernel + self.bias
+        return _log_mean_exp(logits) if self.by_position else logits
 
     def draw(self, features: HeadInput, draws: int = 100, seed: int = 0) -> MemberLogits:
-        """Give the logits of networks that dropout has thinned.
+        """Compute logits with dropout.
 
-        Every scan is asked of the same thinned networks, so its draws depend neither on what lies beside it nor on when
-        it is asked: the same seed gives the same numbers.
+        All scans share the same masks, so the draws of a scan depend on the seed alone.
 
         Args:
-            features: Each feature's spatial mean ``(n, f)``, or all positions ``(n, h, w, f)`` where ``by_position``.
-            draws: How many networks.
-            seed: Which networks.
+            features: Spatial means ``(n, f)``, or all positions ``(n, h, w, f)`` if ``by_position``.
+            draws: The number of masks.
+            seed: Seed of the masks.
 
         Returns:
-            Their logits ``(n, draws, k)``, distributed as Keras' would be with dropout, and nothing else, switched on.
+            Logits ``(n, draws, k)``, distributed as those of the Keras network with only dropout in training mode.
 
         Raises:
-            UsageError: There is no draw, or the features are not this head's.
+            UsageError: There is no draw, or the shape of the features does not match.
 
         Reference:
             Gal and Ghahramani, Dropout as a Bayesian Approximation, ICML 2016; Tompson et al., Efficient Object
@@ -88,13 +82,13 @@ class LinearHead:
         """
         count, classes = self.kernel.shape
         if draws < 1 or features.shape[-1] != count or features.ndim != (4 if self.by_position else 2):
-            wanted = f"(n, h, w, {count})" if self.by_position else f"(n, {count})"
-            msg = f"dropout needs at least 1 draw and features {wanted}, got {draws} and {features.shape}"
+            expected = f"(n, h, w, {count})" if self.by_position else f"(n, {count})"
+            msg = f"dropout needs at least 1 draw and features {expected}, got {draws} and {features.shape}"
             raise UsageError(msg)
         kept = np.random.default_rng(seed).random((draws, count)) >= self.rate
-        # What is kept is scaled up, so that the mean over all draws is the whole network's answer.
-        thinned = (kept / (1.0 - self.rate))[..., np.newaxis] * self.kernel
-        flat = thinned.transpose(1, 0, 2).reshape(count, draws * classes).astype(np.float32)
+        # Inverted dropout: the expectation over draws is the logits without dropout.
+        masked = (kept / (1.0 - self.rate))[..., np.newaxis] * self.kernel
+        flat = masked.transpose(1, 0, 2).reshape(count, draws * classes).astype(np.float32)
         drawn = (features.astype(np.float32) @ flat).reshape(*features.shape[:-1], draws, classes) + self.bias
         return np.asarray(_log_mean_exp(drawn) if self.by_position else drawn)
 
@@ -109,7 +103,7 @@ class LinearHead:
 
     @classmethod
     def read(cls, path: Path) -> LinearHead:
-        """Read what ``save`` wrote.
+        """Read the arrays that ``save`` wrote.
 
         Raises:
             BundleError: The file is absent, damaged, or holds something else.

@@ -1,4 +1,4 @@
-"""A threshold and what it promises: the values that a bundle stores beside its model."""
+"""Operating points: thresholds with their targets, rates and guarantees, as a bundle stores them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]{0,59}")
 
 
 class Criterion(StrEnum):
-    """What a threshold is chosen for."""
+    """The criterion by which a threshold is chosen."""
 
     SENSITIVITY = "target sensitivity"
     SPECIFICITY = "target specificity"
@@ -24,33 +24,33 @@ class Criterion(StrEnum):
 
 
 TARGETS: Final = (Criterion.SENSITIVITY, Criterion.SPECIFICITY)
-"""The criteria that name a rate to be reached, and so can be promised."""
+"""The criteria with a target rate, which can be guaranteed."""
 
 
 class Unit(StrEnum):
-    """What a guarantee counts, one score for each group of related scans."""
+    """The unit of a guarantee: one score for each group of related scans."""
 
     SCAN = "scan"
-    """One scan drawn from each group: the promise is about a scan of a new patient, each patient counting alike."""
+    """One random scan of each group: the guarantee is on a scan of a new patient, all patients of equal weight."""
     GROUP = "group"
-    """The worst scan of each group: the promise is about patients of whom every scan is called rightly."""
+    """The worst scan of each group: the guarantee is on patients of whom every scan is classified correctly."""
 
 
 class MeasuredOn(StrEnum):
-    """Which scans the rates of an operating point were counted on."""
+    """The scans on which the rates of an operating point were measured."""
 
     TUNING = "tuning"
-    """The scans that chose the threshold: the rates flatter it."""
+    """The scans that chose the threshold: the rates are optimistic."""
     HELD_OUT = "held out"
-    """Scans of other groups, looked at afterwards."""
+    """Scans of other groups."""
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """What a threshold is to reach.
+    """The target of a threshold search.
 
     Attributes:
-        criterion: What it is chosen for.
+        criterion: The criterion.
         value: The rate to reach, the ratio of costs, or the threshold probability; None for Youden's index.
     """
 
@@ -58,16 +58,16 @@ class Target:
     value: float | None = None
 
     def __post_init__(self) -> None:
-        """Refuse goals that no threshold can have."""
+        """Check the value."""
         if self.criterion is Criterion.YOUDEN:
             if self.value is not None:
                 msg = f"Youden's index takes no value, got {self.value!r}"
                 raise UsageError(msg)
             return
-        most = math.inf if self.criterion is Criterion.COST else 1.0
-        if self.value is None or not 0.0 < self.value < most:
-            wanted = "above 0 and finite" if self.criterion is Criterion.COST else "above 0 and below 1"
-            msg = f"{self.criterion.value} must be {wanted}, got {self.value!r}"
+        limit = math.inf if self.criterion is Criterion.COST else 1.0
+        if self.value is None or not 0.0 < self.value < limit:
+            expected = "above 0 and finite" if self.criterion is Criterion.COST else "above 0 and below 1"
+            msg = f"{self.criterion.value} must be {expected}, got {self.value!r}"
             raise UsageError(msg)
 
     @property
@@ -78,14 +78,14 @@ class Target:
 
     @property
     def description(self) -> str:
-        """Say what the threshold was chosen for."""
+        """The target as text."""
         value = 0.0 if self.value is None else self.value
         return {
-            Criterion.SENSITIVITY: f"at least {value:.3g} of tumour scans called tumours",
-            Criterion.SPECIFICITY: f"at least {value:.3g} of healthy scans called healthy",
+            Criterion.SENSITIVITY: f"at least {value:.3g} of tumour scans predicted as tumours",
+            Criterion.SPECIFICITY: f"at least {value:.3g} of healthy scans predicted as healthy",
             Criterion.YOUDEN: "sensitivity plus specificity as large as possible",
             Criterion.COST: f"least cost where a missed tumour costs {value:g} times a false alarm",
-            Criterion.NET_BENEFIT: f"largest net benefit for who acts from a probability of {value:g} on",
+            Criterion.NET_BENEFIT: f"largest net benefit at a threshold probability of {value:g}",
         }[self.criterion]
 
 
@@ -97,10 +97,10 @@ class MeasuredRate:
         value: The share, 0 to 1.
         low: The lower end of its interval.
         high: The upper end.
-        level: How often such an interval holds the truth.
-        n: Scans.
-        groups: Groups of related scans they come from.
-        method: How the interval was found, in words.
+        level: The confidence level.
+        n: The number of scans.
+        groups: The number of groups they come from.
+        method: A description of the interval's method.
     """
 
     value: float
@@ -112,7 +112,7 @@ class MeasuredRate:
     method: str
 
     def __post_init__(self) -> None:
-        """Refuse what is no share within its interval."""
+        """Check that the value lies in its interval."""
         if not 0.0 <= self.low <= self.value <= self.high <= 1.0:
             msg = (
                 f"a rate must lie within its interval and both in 0 to 1, got {self.value} in {self.low} to {self.high}"
@@ -121,20 +121,20 @@ class MeasuredRate:
 
     @property
     def text(self) -> str:
-        """Spell the rate to three digits."""
+        """Rate and interval with three decimals."""
         return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
 
 
 @dataclass(frozen=True, slots=True)
 class Guarantee:
-    """A promise that holds whatever the distribution of scores, if new groups are like those counted.
+    """A distribution-free guarantee for new groups exchangeable with the tuning groups.
 
     Attributes:
-        confidence: The probability, over the choice of tuning scans, that the promised rate is reached.
-        unit: What was counted, one score a group.
-        units: How many groups that was.
-        rank: Which of their scores, from the worst, the threshold stands at.
-        seed: What the scan of each group was drawn with.
+        confidence: The probability, over the tuning scans, that the target rate is reached.
+        unit: How a group is reduced to one score.
+        units: The number of groups.
+        rank: The rank of the threshold among their scores, from the worst.
+        seed: Seed of the random scan of each group.
     """
 
     confidence: float
@@ -146,22 +146,22 @@ class Guarantee:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold on P(tumour), and what is known of it.
+    """A threshold on P(tumour) with target and measured rates.
 
     Attributes:
-        name: What it is called on the command line.
-        threshold: The probability of any tumour from which a scan is called one.
-        criterion: What it was chosen for.
+        name: Its name on the command line.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
+        criterion: The criterion by which it was chosen.
         value: The rate to reach, the ratio of costs, or the threshold probability; None for Youden's index.
-        prevalence: The share of tumours that costs and benefits were weighed at; None where it does not matter.
-        promise: What it was chosen for, in words, and with what guarantee.
-        sensitivity: Share of tumour scans called tumours.
-        specificity: Share of healthy scans called healthy.
-        n: Scans these rates were counted on.
-        groups: Groups they come from.
+        prevalence: The share of tumours assumed for costs and benefits; None if it does not matter.
+        promise: Target and guarantee as text.
+        sensitivity: The share of tumour scans predicted as tumours.
+        specificity: The share of healthy scans predicted as healthy.
+        n: The number of scans these rates were measured on.
+        groups: The number of groups they come from.
         measured_on: Whether these are the scans that chose the threshold.
-        tuned_on: Which scans chose the threshold, in words.
-        guarantee: The finite-sample guarantee; None where there is none.
+        tuned_on: A description of the scans that chose the threshold.
+        guarantee: The finite-sample guarantee, if any.
     """
 
     name: str
@@ -179,7 +179,7 @@ class OperatingPoint:
     guarantee: Guarantee | None = None
 
     def __post_init__(self) -> None:
-        """Refuse names nobody can type and thresholds that are no probability."""
+        """Check name and threshold."""
         if not _NAME.fullmatch(self.name):
             msg = f"an operating point's name must be small letters, digits, dots and dashes, got {self.name!r}"
             raise UsageError(msg)
@@ -189,11 +189,11 @@ class OperatingPoint:
 
     @property
     def summary(self) -> str:
-        """Say in a line what it is and what was counted at it."""
-        counted = f"{self.measured_on.value} scans, n = {self.n} of {self.groups} groups"
+        """Name, threshold and rates in a line."""
+        measured = f"{self.measured_on.value} scans, n = {self.n} of {self.groups} groups"
         return (
             f"{self.name}: P(tumour) >= {self.threshold:.4g}; sensitivity {self.sensitivity.text}, "
-            f"specificity {self.specificity.text} ({counted})"
+            f"specificity {self.specificity.text} ({measured})"
         )
 
 

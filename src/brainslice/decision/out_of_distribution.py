@@ -1,4 +1,4 @@
-"""Which scans are unlike those a model learnt from: their features point where no training scan's do."""
+"""Out-of-distribution detection by the residual of features outside the principal components of training scans."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ from brainslice.errors import BundleError, CalibrationError
 from brainslice.files import atomic_file
 
 DETECTOR_FILE: Final = "outliers.npz"
-"""The gate's arrays in a bundle."""
+"""The file of the detector's arrays in a bundle."""
 
 _PARTS: Final = ("centre", "directions")
-_MOST_DIRECTIONS: Final = 128
-# A file of half-precision numbers below 3 MB, also for an ensemble whose features lie side by side.
-_MOST_NUMBERS: Final = 1_400_000
-# Fewer than these many scans, or features, a direction: what is left over would be noise.
-_EACH_DIRECTION: Final = 4
-_LEAST_LIMIT: Final = 1e-6
+_MAX_COMPONENTS: Final = 128
+# Keeps the file of half-precision numbers below 3 MB, also for the concatenated features of an ensemble.
+_MAX_NUMBERS: Final = 1_400_000
+# With fewer scans, or features, per component the residual would be noise.
+_MIN_PER_COMPONENT: Final = 4
+_MIN_LIMIT: Final = 1e-6
 _TINY: Final = 1e-12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OutOfDistributionDetector:
-    """The directions that training scans' features take, and how far off a scan may be.
+    """Principal components of training features, and a limit of the residual.
 
     Attributes:
         centre: The mean of the training scans' features, each scaled to length 1 ``(f,)``.
-        components: What they differ from it by, most of it first ``(f, d)``; orthogonal, of length 1.
-        limit: The squared length off these directions above which a scan is strange; above 0.
+        components: The principal components ``(f, d)``, orthonormal, in falling order of variance.
+        limit: The squared residual above which a scan is out of distribution; above 0.
     """
 
     centre: Float32[np.ndarray, " f"]
@@ -43,37 +43,31 @@ class OutOfDistributionDetector:
     limit: float
 
     def __post_init__(self) -> None:
-        """Refuse arrays that do not belong together, and limits that let nothing or everything through."""
-        if len(self.centre) != len(self.components) or not all(
-            np.isfinite(part).all() for part in (self.centre, self.components)
-        ):
-            got = f"centre {self.centre.shape} and directions {self.components.shape}"
-            msg = f"a gate must be finite, its centre (f,) and its directions (f, d), got {got}"
+        """Check shapes, finite values and the limit."""
+        finite = np.isfinite(self.centre).all() and np.isfinite(self.components).all()
+        if len(self.centre) != len(self.components) or not finite:
+            got = f"centre {self.centre.shape} and components {self.components.shape}"
+            msg = f"a detector must be finite, its centre (f,) and its components (f, d), got {got}"
             raise CalibrationError(msg)
         if not (math.isfinite(self.limit) and self.limit > 0):
-            msg = f"a gate's limit must be a finite number above 0, got {self.limit!r}"
+            msg = f"a detector's limit must be a finite number above 0, got {self.limit!r}"
             raise CalibrationError(msg)
 
     def ood_score(self, features: Features) -> Scores:
-        """Measure how unlike the training scans each scan is.
+        """Compute the squared residual of features ``(n, f)`` in units of the limit ``(n,)``.
 
-        Args:
-            features: What the head saw of each scan ``(n, f)``.
-
-        Returns:
-            The squared length of what the training scans' directions leave over, in units of the limit ``(n,)``:
-            up to 1 is as usual, more is strange.
+        Up to 1 is in distribution.
 
         Raises:
-            BundleError: The features are others than those the gate was fitted on.
+            BundleError: The number of features differs from that fitted on.
         """
         if features.shape[1] != len(self.centre):
-            msg = f"the gate must be given {len(self.centre)} features, got {features.shape[1]}; train a new bundle"
+            msg = f"the detector needs {len(self.centre)} features, got {features.shape[1]}; train a new bundle"
             raise BundleError(msg)
-        return np.asarray(_left_over(features, self.centre, self.components) / self.limit)
+        return np.asarray(_residuals(features, self.centre, self.components) / self.limit)
 
     def save(self, path: Path) -> None:
-        """Write the arrays in half precision, whole or not at all; the limit is the bundle's to tell.
+        """Write the arrays in half precision, whole or not at all; the bundle stores the limit.
 
         Raises:
             ResourceError: The disk is full.
@@ -83,7 +77,7 @@ class OutOfDistributionDetector:
 
     @classmethod
     def read(cls, path: Path, limit: float) -> OutOfDistributionDetector:
-        """Read what ``save`` wrote.
+        """Read the arrays that ``save`` wrote.
 
         Raises:
             BundleError: The file is absent, damaged, or holds something else.
@@ -93,25 +87,24 @@ class OutOfDistributionDetector:
                 centre, directions = (arrays[name].astype(np.float32) for name in _PARTS)
             return cls(centre, directions, limit)
         except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile, CalibrationError) as error:
-            msg = f"{path}: must hold a gate's {' and '.join(_PARTS)} ({error}); copy the bundle again"
+            msg = f"{path}: must hold a detector's {' and '.join(_PARTS)} ({error}); copy the bundle again"
             raise BundleError(msg) from error
 
 
 def fit_ood_detector(
     training: Features, held_out: Float[np.ndarray, "m f"], refused: float
 ) -> OutOfDistributionDetector:
-    """Learn which directions features take, and set the limit where held-out scans seldom exceed it.
+    """Fit principal components on training features, and the limit on held-out features.
 
-    Every scan's features are scaled to length 1. The principal components of the training scans span what is usual;
-    what a scan has outside of them, no training scan has.
+    Features of each scan are scaled to length 1.
 
     Args:
-        training: What the head sees of the training scans ``(n, f)``.
-        held_out: The same of scans that trained nothing ``(m, f)``.
+        training: Features of the training scans ``(n, f)``.
+        held_out: Features of held-out scans ``(m, f)``.
         refused: The share of held-out scans that may exceed the limit, from 0 to below 1.
 
     Raises:
-        CalibrationError: There are no scans or no features, or the share is none.
+        CalibrationError: There are no scans or no features, or the share is not from 0 to below 1.
 
     Reference:
         Guan et al., Revisit PCA-Based Technique for Out-of-Distribution Detection, ICCV 2023; Wang et al., ViM:
@@ -121,40 +114,40 @@ def fit_ood_detector(
         msg = f"the share of scans to refuse must be from 0 to below 1, got {refused!r}"
         raise CalibrationError(msg)
     if min(training.size, held_out.size) == 0:
-        msg = "a gate needs features of training and of held-out scans, got none; export the network again"
+        msg = "a detector needs features of training and of held-out scans, got none; export the network again"
         raise CalibrationError(msg)
-    # As the file will hold them, so that the limit fits what predictions compute.
-    centre = _halved(_of_length_one(training).mean(axis=0))
-    directions = _halved(_principal(_of_length_one(training) - centre))
-    usual = _left_over(held_out, centre, directions)
-    limit = float(np.quantile(usual, 1.0 - refused, method="higher"))
+    # In the precision of the file, so that the limit matches predictions.
+    centre = _half_precision(_normalised(training).mean(axis=0))
+    components = _half_precision(_principal_components(_normalised(training) - centre))
+    residuals = _residuals(held_out, centre, components)
+    limit = float(np.quantile(residuals, 1.0 - refused, method="higher"))
     # The limit's own scan must not lie above it by a rounding.
-    return OutOfDistributionDetector(centre, directions, max(limit * (1 + _LEAST_LIMIT), _LEAST_LIMIT))
+    return OutOfDistributionDetector(centre, components, max(limit * (1 + _MIN_LIMIT), _MIN_LIMIT))
 
 
-def _principal(deviations: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "f d"]:
-    """Find the directions of most variance, by the smaller of the two matrices that know them."""
+def _principal_components(deviations: Float64[np.ndarray, "n f"]) -> Float64[np.ndarray, "f d"]:
+    """Compute the components from the smaller of covariance and Gram matrix."""
     scans, features = deviations.shape
-    count = min(_MOST_DIRECTIONS, _MOST_NUMBERS // features, features // _EACH_DIRECTION, scans // _EACH_DIRECTION)
+    count = min(_MAX_COMPONENTS, _MAX_NUMBERS // features, features // _MIN_PER_COMPONENT, scans // _MIN_PER_COMPONENT)
     if features <= scans:
         _, vectors = np.linalg.eigh(deviations.T @ deviations)
         return np.asarray(vectors[:, ::-1][:, :count])
     _, weights = np.linalg.eigh(deviations @ deviations.T)
-    spanned = deviations.T @ weights[:, ::-1][:, :count]
-    return np.asarray(spanned / np.maximum(np.linalg.norm(spanned, axis=0), _TINY))
+    projected = deviations.T @ weights[:, ::-1][:, :count]
+    return np.asarray(projected / np.maximum(np.linalg.norm(projected, axis=0), _TINY))
 
 
-def _left_over(features: Features, centre: Float32[np.ndarray, " f"], directions: Float32[np.ndarray, "f d"]) -> Scores:
-    deviations = _of_length_one(features) - centre
-    # Two steps instead of a difference of squares: half-precision directions are orthogonal only nearly.
-    rest = deviations - (deviations @ directions) @ directions.T.astype(np.float64)
-    return np.asarray((rest**2).sum(axis=1))
+def _residuals(features: Features, centre: Float32[np.ndarray, " f"], components: Float32[np.ndarray, "f d"]) -> Scores:
+    deviations = _normalised(features) - centre
+    # Two steps instead of a difference of squares: half-precision components are not exactly orthogonal.
+    residual = deviations - (deviations @ components) @ components.T.astype(np.float64)
+    return np.asarray((residual**2).sum(axis=1))
 
 
-def _of_length_one(features: Features) -> Float64[np.ndarray, "n f"]:
+def _normalised(features: Features) -> Float64[np.ndarray, "n f"]:
     wide = features.astype(np.float64)
     return np.asarray(wide / np.maximum(np.linalg.norm(wide, axis=1, keepdims=True), _TINY))
 
 
-def _halved(numbers: np.ndarray) -> np.ndarray:
+def _half_precision(numbers: np.ndarray) -> np.ndarray:
     return numbers.astype(np.float16).astype(np.float32)

@@ -1,4 +1,4 @@
-"""How sure a model may say it is: one temperature that makes its probabilities honest."""
+"""Temperature scaling: calibration by one divisor of the logits, for full labels and for tumour-or-healthy labels."""
 
 from __future__ import annotations
 
@@ -7,40 +7,40 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
+from jaxtyping import Bool
 
-from brainslice.arrays import Labels, Logits, Probabilities, Scores
+from brainslice.arrays import Decisions, Labels, Logits, Probabilities, Scores
 from brainslice.errors import CalibrationError
 
-_TINY_STEP = 1e-9
-_REMEDY = "calibrate on more held-out scans, or keep the probabilities as they are (temperature 1)"
-
-
-COLDEST: Final = 0.05
-HOTTEST: Final = 20.0
+MIN_TEMPERATURE: Final = 0.05
+MAX_TEMPERATURE: Final = 20.0
 """The range of temperatures that a bundle may store; others come from faulty logits or a tampered file."""
+
+_TOLERANCE: Final = 1e-9
+_REMEDY: Final = "calibrate on more held-out scans, or keep the probabilities as they are (temperature 1)"
+_GRID_POINTS: Final = 121
+_GOLDEN: Final = (5**0.5 - 1) / 2
+_LOG_TOLERANCE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
 class Temperature:
-    """What logits are divided by before the softmax.
+    """The divisor of logits before the softmax.
 
     Attributes:
-        value: Above 0 and finite; 1 changes nothing, more than 1 makes a model less sure of itself.
+        value: Above 0 and finite; 1 changes nothing, more than 1 lowers the confidence.
     """
 
     value: float
 
     def __post_init__(self) -> None:
-        """Refuse temperatures that turn no logits into probabilities."""
+        """Check that the value is finite and positive."""
         if not (math.isfinite(self.value) and self.value > 0):
             msg = f"temperature must be a finite number above 0, got {self.value!r}"
             raise CalibrationError(msg)
 
     def probabilities(self, logits: Logits) -> Probabilities:
-        """Turn logits into probabilities, in double precision and without overflow.
-
-        Args:
-            logits: Raw scores ``(n, k)``, finite.
+        """Compute the softmax of scaled logits, in double precision and without overflow.
 
         Returns:
             Probabilities ``(n, k)`` in the order of the logits; every row sums to one.
@@ -52,34 +52,38 @@ class Temperature:
 
 
 def fit_temperature(logits: Logits, labels: Labels) -> Temperature:
-    """Find the temperature under which the true labels are most likely.
+    """Find the temperature of maximum likelihood.
 
-    The loss is convex in the inverse temperature, and its slope is the gap between the logit the
-    model expects and the logit of the true class: halve the interval in which that gap changes sign.
+    The loss is convex in the inverse temperature, and its slope is the expected logit minus that of the true class:
+    bisect for the sign change of the slope.
 
     Args:
-        logits: Raw scores ``(n, k)`` of held-out scans; training scans would flatter the model.
+        logits: Raw scores ``(n, k)`` of held-out scans, not of training scans.
         labels: The true classes ``(n,)``, each in ``[0, k)``.
 
     Returns:
         The optimum, to within one part in a million.
 
     Raises:
-        CalibrationError: The gap keeps its sign: every held-out scan is judged rightly, so that no
-            confidence would be too high, or the scores know no more than a guess. Also where the
-            labels do not belong to the logits.
+        CalibrationError: There is no sign change: every held-out scan is classified correctly, or the scores are no
+            better than chance. Also if the labels do not match the logits.
 
     Reference:
         Guo et al., On Calibration of Modern Neural Networks, ICML 2017, section 4.2.
     """
-    _refuse_strangers(logits, labels)
+    if len(labels) == 0:
+        msg = "a temperature needs at least one held-out scan with its label, got none"
+        raise CalibrationError(msg)
+    if labels.min() < 0 or labels.max() >= logits.shape[1]:
+        msg = f"labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}"
+        raise CalibrationError(msg)
     margins = _margins(logits)
     true = margins[np.arange(len(labels)), labels]
     if not np.any(true < 0):
-        msg = f"every one of {len(labels)} held-out scans is judged rightly, so no temperature fits; {_REMEDY}"
+        msg = f"every one of {len(labels)} held-out scans is classified correctly, so no temperature fits; {_REMEDY}"
         raise CalibrationError(msg)
-    if _gap(margins, true, 0.0) >= 0:
-        msg = f"the scores of {len(labels)} held-out scans are no better than a guess; {_REMEDY}"
+    if _slope(margins, true, 0.0) >= 0:
+        msg = f"the scores of {len(labels)} held-out scans are no better than chance; {_REMEDY}"
         raise CalibrationError(msg)
     # In units of the largest margin no usable inverse temperature overflows.
     scale = float(-margins.min())
@@ -87,26 +91,26 @@ def fit_temperature(logits: Logits, labels: Labels) -> Temperature:
 
 
 def _sign_change(margins: Logits, true: Scores) -> float:
-    """Find the inverse temperature at which the gap is zero; it rises from below 0 to above 0."""
+    """Find the inverse temperature at which the rising slope is zero."""
     low, high = 0.5, 1.0
-    while _gap(margins, true, low) > 0:
+    while _slope(margins, true, low) > 0:
         low, high = low / 2, low
-    while _gap(margins, true, high) < 0:
+    while _slope(margins, true, high) < 0:
         low, high = high, high * 2
-    while high - low > _TINY_STEP * high:
+    while high - low > _TOLERANCE * high:
         middle = (low + high) / 2
-        low, high = (middle, high) if _gap(margins, true, middle) < 0 else (low, middle)
+        low, high = (middle, high) if _slope(margins, true, middle) < 0 else (low, middle)
     return (low + high) / 2
 
 
-def _gap(margins: Logits, true: Scores, inverse: float) -> float:
+def _slope(margins: Logits, true: Scores, inverse: float) -> float:
     """Average the expected logit minus the true one: the slope of the loss at an inverse temperature."""
     expected = (_softmax(margins * inverse) * margins).sum(axis=1)
     return float(np.mean(expected - true))
 
 
 def _margins(logits: Logits) -> Logits:
-    """Subtract each row's largest logit, which changes no probability and keeps exp below one."""
+    """Subtract each row's largest logit, which changes no probability and keeps exp at most one."""
     wide = logits.astype(np.float64)
     if not np.isfinite(wide).all():
         msg = "logits must be finite numbers, got NaN or infinity; the network has diverged, train it again"
@@ -121,10 +125,61 @@ def _softmax(margins: Logits) -> Probabilities:
     return probabilities
 
 
-def _refuse_strangers(logits: Logits, labels: Labels) -> None:
-    if len(labels) == 0:
-        msg = "a temperature needs at least one held-out scan with its label, got none"
+def tumour_probabilities(logits: Logits, healthy: int, temperature: Temperature) -> Scores:
+    """Compute P(tumour) of each scan ``(n,)``: one minus the probability of the healthy class."""
+    probabilities = temperature.probabilities(logits)
+    return np.asarray(np.delete(probabilities, healthy, axis=1).sum(axis=1))
+
+
+def marginal_losses(logits: Logits, allowed: Bool[np.ndarray, "n k"], temperature: Temperature) -> Scores:
+    """Compute the negative log-likelihood of partial labels, in nats ``(n,)``.
+
+    Args:
+        logits: Raw scores ``(n, k)``.
+        allowed: The classes that each label allows; at least one a scan.
+        temperature: The divisor of the logits.
+    """
+    scaled = logits.astype(np.float64) / temperature.value
+    return np.asarray(_log_sum(scaled, np.ones_like(allowed)) - _log_sum(scaled, allowed))
+
+
+def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -> Temperature:
+    """Find the temperature of maximum likelihood of tumour-or-healthy labels, both classes of equal weight.
+
+    For sets of classes the loss need not be convex: a grid brackets the minimum, golden-section search refines it.
+
+    Args:
+        logits: Raw scores ``(n, k)`` of held-out scans.
+        tumours: Whether each scan is a tumour ``(n,)``; both classes must occur.
+        healthy: The index of the healthy class.
+
+    Raises:
+        CalibrationError: One of the two classes is missing, or the minimum is at an end of the range, as if all scans
+            are classified correctly or the scores are uninformative.
+    """
+    if tumours.all() or not tumours.any():
+        msg = f"a temperature needs tumours and healthy scans, got {int(tumours.sum())} tumours of {len(tumours)}"
         raise CalibrationError(msg)
-    if labels.min() < 0 or labels.max() >= logits.shape[1]:
-        msg = f"labels must lie in 0 to {logits.shape[1] - 1}, got {labels.min()} to {labels.max()}"
+    allowed = np.zeros(logits.shape, dtype=np.bool_)
+    allowed[:, healthy] = True
+    allowed[tumours] ^= True
+    weights = np.where(tumours, 0.5 / tumours.sum(), 0.5 / (~tumours).sum())
+
+    def loss(logarithm: float) -> float:
+        return float(weights @ marginal_losses(logits, allowed, Temperature(float(np.exp(logarithm)))))
+
+    grid = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), _GRID_POINTS)
+    lowest = int(np.argmin([loss(point) for point in grid]))
+    if lowest in {0, _GRID_POINTS - 1}:
+        bounds = f"{MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+        msg = f"no temperature of {bounds} suits these {len(tumours)} scans best; keep the old one"
         raise CalibrationError(msg)
+    low, high = float(grid[lowest - 1]), float(grid[lowest + 1])
+    while high - low > _LOG_TOLERANCE:
+        left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
+        low, high = (low, right) if loss(left) <= loss(right) else (left, high)
+    return Temperature(float(np.exp((low + high) / 2)))
+
+
+def _log_sum(logits: Logits, allowed: Bool[np.ndarray, "n k"]) -> Scores:
+    return np.asarray(np.logaddexp.reduce(np.where(allowed, logits, -np.inf), axis=1))

@@ -1,7 +1,7 @@
-"""Where to cut P(tumour): thresholds that reach a goal on tuning scans, with or without a guarantee.
+"""Search for thresholds on P(tumour) that reach a target on tuning scans, with or without a guarantee.
 
-A scan is called a tumour from the threshold on. Only where a threshold lies between two neighbouring scores matters
-for the scans at hand; it is put half-way, so that no rounding decides about a scan.
+A scan is predicted as a tumour if its score is at least the threshold. Thresholds lie half-way between neighbouring
+scores, so that rounding does not change predictions.
 """
 
 from __future__ import annotations
@@ -18,21 +18,21 @@ from brainslice.decision.operating_point import TARGETS, Criterion, Guarantee, T
 from brainslice.errors import CalibrationError
 
 CONFIDENCE: Final = 0.9
-"""How probable it is that a guaranteed rate is reached, unless told otherwise."""
+"""The default probability that a guaranteed rate is reached."""
 
-Thresholds: TypeAlias = Float[np.ndarray, " cuts"]
-"""A number for each place at which scores can be cut."""
+Thresholds: TypeAlias = Float[np.ndarray, " thresholds"]
+"""A number for each candidate threshold."""
 
 _ROUNDING: Final = 1e-9
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class TumourScores:
-    """What a model said about scans whose truth is known.
+    """Scores and truth of labelled scans.
 
     Attributes:
         scores: P(tumour) of each scan ``(n,)``.
-        tumour: Which of them show a tumour ``(n,)``; some do and some do not.
+        tumour: Which of them show a tumour ``(n,)``; both classes must occur.
         groups: The group of each scan ``(n,)``.
     """
 
@@ -41,14 +41,14 @@ class TumourScores:
     groups: Groups
 
     def __post_init__(self) -> None:
-        """Refuse scans that no threshold can be chosen on."""
+        """Check lengths, and that both classes occur."""
         if not len(self.scores) == len(self.tumour) == len(self.groups):
             lengths = (len(self.scores), len(self.tumour), len(self.groups))
             msg = f"scores, truth and groups must be of the same scans, got {lengths}"
             raise CalibrationError(msg)
         if self.tumour.all() or not self.tumour.any():
             found = f"{int(self.tumour.sum())} tumours of {len(self.tumour)} scans"
-            msg = f"a threshold needs tuning scans with and without tumours, got {found}; add the other kind"
+            msg = f"a threshold needs tuning scans with and without tumours, got {found}; add the other class"
             raise CalibrationError(msg)
 
     @property
@@ -57,18 +57,18 @@ class TumourScores:
         return float(self.tumour.mean())
 
     def part(self, kept: Decisions) -> TumourScores:
-        """Keep some of the scans ``(n,)``."""
+        """Return the scans selected by a mask ``(n,)``."""
         return TumourScores(self.scores[kept], self.tumour[kept], self.groups[kept])
 
 
 @dataclass(frozen=True, slots=True)
 class Assurance:
-    """What kind of guarantee is asked for.
+    """The kind of guarantee to compute.
 
     Attributes:
-        unit: What it counts.
-        confidence: The probability with which the promised rate is to be reached.
-        seed: Draws the scan of each group, where one is drawn.
+        unit: How a group is reduced to one score.
+        confidence: The probability with which the target rate is reached.
+        seed: Seed of the random scan of each group.
     """
 
     unit: Unit = Unit.SCAN
@@ -76,7 +76,7 @@ class Assurance:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Refuse certainty."""
+        """Check the confidence."""
         if not 0.0 < self.confidence < 1.0:
             msg = f"the confidence of a guarantee must be above 0 and below 1, got {self.confidence!r}"
             raise CalibrationError(msg)
@@ -84,11 +84,11 @@ class Assurance:
 
 @dataclass(frozen=True, slots=True)
 class SelectedThreshold:
-    """A threshold that was found.
+    """The result of a search.
 
     Attributes:
-        threshold: P(tumour) from which a scan is called a tumour.
-        guarantee: What is guaranteed of it; None where nothing is.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
+        guarantee: Its guarantee, if any.
     """
 
     threshold: float
@@ -96,14 +96,14 @@ class SelectedThreshold:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Places:
-    """All ways of cutting the scores, from calling every scan a tumour to calling none one.
+class _Candidates:
+    """All distinct thresholds, from predicting every scan as a tumour to none.
 
     Attributes:
-        thresholds: One for each way, rising.
-        edges: The lowest score called a tumour, infinite where none is.
-        sensitivity: Share of tumours called so.
-        specificity: Share of healthy scans called so.
+        thresholds: Rising.
+        edges: The lowest score predicted as a tumour, infinite for none.
+        sensitivity: The share of tumours predicted as tumours.
+        specificity: The share of healthy scans predicted as healthy.
     """
 
     thresholds: Thresholds
@@ -113,49 +113,43 @@ class _Places:
 
 
 def search_threshold(goal: Target, tuning: TumourScores, prevalence: float | None = None) -> SelectedThreshold:
-    """Find the threshold that reaches a goal on the tuning scans; it promises nothing about others.
+    """Find the threshold that reaches a target on the tuning scans, without guarantee for others.
 
-    For a target sensitivity this is the highest threshold that still reaches it, for a target specificity the lowest.
-    Costs are ``r·π·(1 - sensitivity) + (1 - π)·(1 - specificity)`` at the ratio ``r`` and the prevalence ``π``; net
-    benefit at the threshold probability ``p`` is largest where costs are least at the ratio ``(1 - p)/p``. Among
-    equals the more sensitive one is taken.
+    For a target sensitivity this is the highest threshold that reaches it, for a target specificity the lowest. Costs
+    are ``r·π·(1 - sensitivity) + (1 - π)·(1 - specificity)`` at the ratio ``r`` and the prevalence ``π``; maximum net
+    benefit at the threshold probability ``p`` is minimum cost at the ratio ``(1 - p)/p``. Of ties the more sensitive
+    is taken.
 
     Args:
-        goal: What to reach.
+        goal: The target.
         tuning: The scans.
-        prevalence: The share of tumours to weigh costs at; that of the scans where None.
+        prevalence: The share of tumours for costs; None for that of the scans.
 
     Raises:
-        CalibrationError: No threshold reaches it, since healthy scans are called tumours with certainty.
+        CalibrationError: No threshold reaches it, since healthy scans have P(tumour) = 1.
 
     Reference:
         Youden, Index for Rating Diagnostic Tests, Cancer 1950; Vickers and Elkin, Decision Curve Analysis, Medical
         Decision Making 2006.
     """
-    places = _places(tuning)
+    candidates = _candidates(tuning)
     if goal.criterion in TARGETS:
-        return SelectedThreshold(_reaching(goal, places))
+        return SelectedThreshold(_reach_target(goal, candidates))
     share = tuning.prevalence if prevalence is None else prevalence
-    weight = _weight_of_sensitivity(goal, share)
-    worth = weight * places.sensitivity + (1 - weight) * places.specificity
-    return SelectedThreshold(float(places.thresholds[int(np.argmax(worth >= worth.max() - _ROUNDING))]))
+    weight = _sensitivity_weight(goal, share)
+    utility = weight * candidates.sensitivity + (1 - weight) * candidates.specificity
+    return SelectedThreshold(float(candidates.thresholds[int(np.argmax(utility >= utility.max() - _ROUNDING))]))
 
 
 def guaranteed_threshold(goal: Target, tuning: TumourScores, assurance: Assurance) -> SelectedThreshold:
-    """Find a threshold whose rate on new groups reaches the target, with the probability asked for.
+    """Find a threshold whose rate on new groups reaches the target with the given confidence.
 
-    Each group gives one score, so that the scores are independent: that of a scan drawn from it, or that of its worst
-    scan. The threshold stands at the ``k``-th worst of these ``m`` scores, ``k`` being the largest number for which
-    ``P(Binomial(m, 1 - target) >= k)`` is at least the confidence. Nothing is assumed of how scores are distributed,
-    only that new groups come from where these came from.
-
-    Args:
-        goal: A target sensitivity or specificity.
-        tuning: The scans; they must have chosen nothing before.
-        assurance: What kind of guarantee.
+    Each group gives one independent score: that of a random scan, or of its worst scan. The threshold is at the
+    ``k``-th worst of these ``m`` scores, ``k`` being the largest number for which ``P(Binomial(m, 1 - target) >= k)``
+    is at least the confidence. It is distribution-free for new groups of the same population.
 
     Raises:
-        CalibrationError: There are too few groups for the promise, or the goal is none that can be promised.
+        CalibrationError: There are too few groups, or the goal is no target rate.
 
     Reference:
         Wilks, Determination of Sample Sizes for Setting Tolerance Limits, Annals of Mathematical Statistics 1941;
@@ -165,48 +159,48 @@ def guaranteed_threshold(goal: Target, tuning: TumourScores, assurance: Assuranc
         msg = f"only a target sensitivity or specificity can be guaranteed, got {goal.criterion.value}; leave it out"
         raise CalibrationError(msg)
     tumours = goal.criterion is Criterion.SENSITIVITY
-    # Turned round, a healthy scan's high score is as bad as a tumour's low one.
+    # With the sign reversed, low scores are the errors of both classes.
     sign = 1.0 if tumours else -1.0
-    of_kind = tuning.tumour == tumours
-    units = np.sort(_one_each(sign * tuning.scores[of_kind], tuning.groups[of_kind], assurance))
+    members = tuning.tumour == tumours
+    units = np.sort(_group_scores(sign * tuning.scores[members], tuning.groups[members], assurance))
     rank = guaranteed_rank(len(units), goal.value, assurance.confidence)
     if rank == 0:
         kind = "tumour" if tumours else "healthy"
-        wanted = least_units(goal.value, assurance.confidence)
+        needed = min_units(goal.value, assurance.confidence)
         msg = (
             f"{goal.criterion.value} {goal.value:g} guaranteed with {assurance.confidence:.0%} probability needs at "
-            f"least {wanted} groups of {kind} scans, got {len(units)}; add scans, or lower the target"
+            f"least {needed} groups of {kind} scans, got {len(units)}; add scans, or lower the target"
         )
         raise CalibrationError(msg)
-    places = _places(tuning)
-    # A tumour at the edge is still called one; a healthy scan there must not be.
-    side = int(np.searchsorted(places.edges, sign * units[rank - 1], side="left" if tumours else "right"))
-    if side == len(places.edges):
-        _refuse_certainty(goal)
+    candidates = _candidates(tuning)
+    # A tumour at the edge is predicted as a tumour; a healthy scan there must not be.
+    index = int(np.searchsorted(candidates.edges, sign * units[rank - 1], side="left" if tumours else "right"))
+    if index == len(candidates.edges):
+        _raise_unreachable(goal)
     guarantee = Guarantee(assurance.confidence, assurance.unit, len(units), rank, assurance.seed)
-    return SelectedThreshold(float(places.thresholds[side]), guarantee)
+    return SelectedThreshold(float(candidates.thresholds[index]), guarantee)
 
 
 def guaranteed_rank(units: int, target: float, confidence: float) -> int:
-    """Find the largest ``k`` with ``P(Binomial(units, 1 - target) >= k) >= confidence``; 0 where there is none."""
+    """Find the largest ``k`` with ``P(Binomial(units, 1 - target) >= k) >= confidence``, or 0."""
     return int((_binomial_tails(units, 1.0 - target)[1:] >= confidence).sum())
 
 
-def least_units(target: float, confidence: float) -> int:
-    """Count the groups without which nothing can be promised: ``ln(1 - confidence) / ln(target)``."""
+def min_units(target: float, confidence: float) -> int:
+    """Return the minimum number of groups of a guarantee: ``ln(1 - confidence) / ln(target)``."""
     return math.ceil(math.log1p(-confidence) / math.log(target) - _ROUNDING)
 
 
 def _binomial_tails(n: int, share: float) -> np.ndarray:
-    """Give ``P(Binomial(n, share) >= k)`` for ``k`` from 0 to ``n``."""
-    ways = np.concatenate([[0.0], np.cumsum(np.log(np.arange(n, 0, -1.0)) - np.log(np.arange(1.0, n + 1)))])
+    """Compute ``P(Binomial(n, share) >= k)`` for ``k`` from 0 to ``n``."""
+    log_binomials = np.concatenate([[0.0], np.cumsum(np.log(np.arange(n, 0, -1.0)) - np.log(np.arange(1.0, n + 1)))])
     counts = np.arange(n + 1)
-    chances = np.exp(ways + counts * math.log(share) + (n - counts) * math.log1p(-share))
-    return np.asarray(chances[::-1].cumsum()[::-1])
+    probabilities = np.exp(log_binomials + counts * math.log(share) + (n - counts) * math.log1p(-share))
+    return np.asarray(probabilities[::-1].cumsum()[::-1])
 
 
-def _one_each(scores: Scores, groups: Groups, assurance: Assurance) -> np.ndarray:
-    """Take one score of each group: the worst, or that of a scan drawn from it."""
+def _group_scores(scores: Scores, groups: Groups, assurance: Assurance) -> np.ndarray:
+    """Return one score of each group: the lowest, or that of a random scan."""
     order = np.random.default_rng(assurance.seed).permutation(len(scores))
     if assurance.unit is Unit.GROUP:
         order = np.argsort(scores, kind="stable")
@@ -214,44 +208,44 @@ def _one_each(scores: Scores, groups: Groups, assurance: Assurance) -> np.ndarra
     return np.asarray(scores[order][firsts])
 
 
-def _places(tuning: TumourScores) -> _Places:
+def _candidates(tuning: TumourScores) -> _Candidates:
     scores = np.unique(tuning.scores.astype(np.float64))
     below = np.concatenate([[0.0], scores])
     above = np.concatenate([scores, [1.0]])
-    half = below + (above - below) / 2
-    # Neighbouring numbers have no number between them.
-    thresholds = np.where(half > below, half, above)
+    middle = below + (above - below) / 2
+    # Adjacent floating-point numbers have no number between them.
+    thresholds = np.where(middle > below, middle, above)
     edges = np.concatenate([scores, [np.inf]])
     if scores[-1] >= 1.0:
-        # No threshold lies above certainty.
+        # No threshold lies above 1.
         thresholds, edges = thresholds[:-1], edges[:-1]
-    called = np.searchsorted(np.sort(tuning.scores[tuning.tumour]), edges)
-    cleared = np.searchsorted(np.sort(tuning.scores[~tuning.tumour]), edges)
-    return _Places(thresholds, edges, 1.0 - called / tuning.tumour.sum(), cleared / (~tuning.tumour).sum())
+    missed = np.searchsorted(np.sort(tuning.scores[tuning.tumour]), edges)
+    rejected = np.searchsorted(np.sort(tuning.scores[~tuning.tumour]), edges)
+    return _Candidates(thresholds, edges, 1.0 - missed / tuning.tumour.sum(), rejected / (~tuning.tumour).sum())
 
 
-def _reaching(goal: Target, places: _Places) -> float:
+def _reach_target(goal: Target, candidates: _Candidates) -> float:
     target = 0.0 if goal.value is None else goal.value - _ROUNDING
     if goal.criterion is Criterion.SENSITIVITY:
-        return float(places.thresholds[np.flatnonzero(places.sensitivity >= target)[-1]])
-    reached = np.flatnonzero(places.specificity >= target)
+        return float(candidates.thresholds[np.flatnonzero(candidates.sensitivity >= target)[-1]])
+    reached = np.flatnonzero(candidates.specificity >= target)
     if not len(reached):
-        _refuse_certainty(goal)
-    return float(places.thresholds[reached[0]])
+        _raise_unreachable(goal)
+    return float(candidates.thresholds[reached[0]])
 
 
-def _weight_of_sensitivity(goal: Target, prevalence: float) -> float:
-    """How much sensitivity counts where sensitivity and specificity together count 1."""
+def _sensitivity_weight(goal: Target, prevalence: float) -> float:
+    """Return the weight of sensitivity; that of specificity is one minus it."""
     if goal.value is None:
         return 0.5
     ratio = goal.value if goal.criterion is Criterion.COST else (1 - goal.value) / goal.value
-    missed, alarmed = ratio * prevalence, 1 - prevalence
-    return missed / (missed + alarmed)
+    cost = ratio * prevalence
+    return cost / (cost + 1 - prevalence)
 
 
-def _refuse_certainty(goal: Target) -> NoReturn:
+def _raise_unreachable(goal: Target) -> NoReturn:
     msg = (
-        f"{goal.description}: no threshold reaches that, since healthy tuning scans are called tumours with certainty; "
+        f"{goal.description}: no threshold reaches that, since healthy tuning scans have P(tumour) = 1; "
         "lower the target or train a better model"
     )
     raise CalibrationError(msg)

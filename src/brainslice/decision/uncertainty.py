@@ -1,23 +1,21 @@
-"""How sure, and why not: what the members of an ensemble, or draws of dropout, say between them."""
+"""Uncertainty of predictions: entropy, mutual information of ensemble members or dropout draws, and triage by it."""
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
-from brainslice.arrays import MemberProbabilities, Probabilities, Scores
+from brainslice.arrays import Decisions, Labels, MemberProbabilities, Probabilities, Scores
 from brainslice.errors import UsageError
 
-_ROUNDING = 1e-6
+_SUM_TOLERANCE = 1e-6
+# A tenth of thirty scans is three, despite rounding of 0.1.
+_ROUNDING = 1e-9
 
 
 def predictive_entropy(probabilities: Probabilities) -> Scores:
-    """Measure how undecided each answer is, whatever the reason.
-
-    Args:
-        probabilities: Class probabilities ``(n, k)``.
-
-    Returns:
-        ``-Σ p log p`` of each row ``(n,)``, in nats: 0 where one class is certain, ``log k`` where all are alike.
+    """Compute ``-Σ p log p`` of each row ``(n,)`` in nats: 0 for a certain class, ``log k`` for a uniform row.
 
     Raises:
         UsageError: A row is no distribution.
@@ -25,21 +23,18 @@ def predictive_entropy(probabilities: Probabilities) -> Scores:
     Reference:
         Shannon, A Mathematical Theory of Communication, 1948.
     """
-    _refuse_no_distribution(probabilities)
+    _check_distributions(probabilities)
     return _entropy(probabilities)
 
 
 def mutual_information(members: MemberProbabilities) -> Scores:
-    """Measure how much of the indecision comes from the members' contradicting each other.
-
-    It is the entropy of the members' mean less the mean of their entropies: what knowing the right network would tell
-    about the class. Scans that are truly between two classes have much entropy and little of this.
+    """Compute the epistemic part of the entropy: entropy of the mean minus mean entropy of the members.
 
     Args:
-        members: Class probabilities of each member, or draw ``(n, m, k)``.
+        members: Class probabilities of each ensemble member, or dropout draw ``(n, m, k)``.
 
     Returns:
-        One number a scan ``(n,)``, in nats, from 0 to the smaller of ``log k`` and ``log m``.
+        A value for each scan ``(n,)``, in nats, from 0 to the smaller of ``log k`` and ``log m``.
 
     Raises:
         UsageError: A row is no distribution.
@@ -47,45 +42,66 @@ def mutual_information(members: MemberProbabilities) -> Scores:
     Reference:
         Houlsby et al., Bayesian Active Learning for Classification and Preference Learning, 2011, equation 2.
     """
-    _refuse_no_distribution(members)
-    gap = _entropy(members.mean(axis=1)) - _entropy(members).mean(axis=1)
-    # Members that agree leave a difference of two equal numbers, which rounding can make negative.
-    found: Scores = np.maximum(gap, 0.0)
-    return found
+    _check_distributions(members)
+    # Rounding can make the difference of two equal numbers negative.
+    return np.asarray(np.maximum(_entropy(members.mean(axis=1)) - _entropy(members).mean(axis=1), 0.0))
 
 
-def disagreement(members: MemberProbabilities) -> Scores:
-    """Tell the share of members that call another class than most of them do.
+def uncertainty_scores(probabilities: Probabilities, ood_scores: Scores | None = None) -> Scores:
+    """Compute one uncertainty for each scan, for ordering a worklist.
+
+    One minus the margin between the two highest probabilities, times the out-of-distribution score. For a score above
+    its limit the probabilities mean nothing, and the score itself is the uncertainty.
 
     Args:
-        members: Class probabilities of each member, or draw ``(n, m, k)``.
+        probabilities: Calibrated ``(n, k)``.
+        ood_scores: Out-of-distribution scores, 1 at the limit ``(n,)``; None without a detector.
 
     Returns:
-        One share a scan ``(n,)``: 0 where all call the same class, below 1 always.
+        From 0 to 1 for scans in distribution, above 1 for others ``(n,)``.
+    """
+    second, first = np.sort(probabilities, axis=1)[:, -2:].T
+    closeness = 1.0 - (first - second)
+    if ood_scores is None:
+        return np.asarray(closeness)
+    return np.asarray(np.where(ood_scores > 1, ood_scores, closeness * ood_scores))
+
+
+def most_uncertain_first(uncertainty: Scores) -> Labels:
+    """Return the indices of the scans ``(n,)`` in falling order of uncertainty; ties keep their order."""
+    return np.argsort(-uncertainty, kind="stable")
+
+
+def for_review(uncertainty: Scores, budget: float) -> Decisions:
+    """Select the scans of highest uncertainty for review.
+
+    Args:
+        uncertainty: The uncertainty of each scan ``(n,)``.
+        budget: The share of scans to review, 0 to 1, rounded up.
+
+    Returns:
+        Whether each scan is among the ``ceil(budget * n)`` of highest uncertainty ``(n,)``.
 
     Raises:
-        UsageError: A row is no distribution.
-
-    Reference:
-        The variation ratio of Freeman, Elementary Applied Statistics, 1965.
+        UsageError: The budget is not within 0 to 1.
     """
-    _refuse_no_distribution(members)
-    classes = members.shape[-1]
-    votes = (members.argmax(axis=-1)[..., np.newaxis] == np.arange(classes)).mean(axis=1)
-    apart: Scores = 1.0 - votes.max(axis=-1)
-    return apart
+    if not 0.0 <= budget <= 1.0:
+        msg = f"review budget must be a share from 0 to 1, got {budget!r}; 0.1 sends every tenth scan to review"
+        raise UsageError(msg)
+    count = math.ceil(budget * len(uncertainty) - _ROUNDING)
+    return np.isin(np.arange(len(uncertainty)), most_uncertain_first(uncertainty)[:count])
 
 
 def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    wide = probabilities.astype(np.float64)
-    terms = np.zeros_like(wide)
-    np.log(wide, out=terms, where=wide > 0)
-    # A certain class gives minus zero, which no reader should meet.
-    return np.asarray(np.maximum(-(wide * terms).sum(axis=-1), 0.0))
+    values = probabilities.astype(np.float64)
+    terms = np.zeros_like(values)
+    np.log(values, out=terms, where=values > 0)
+    # The maximum also turns -0.0 into 0.0.
+    return np.asarray(np.maximum(-(values * terms).sum(axis=-1), 0.0))
 
 
-def _refuse_no_distribution(probabilities: np.ndarray) -> None:
-    whole = bool(probabilities.size) and np.isfinite(probabilities).all() and probabilities.min() >= 0
-    if not whole or np.abs(probabilities.sum(axis=-1) - 1.0).max() > _ROUNDING:
+def _check_distributions(probabilities: np.ndarray) -> None:
+    valid = bool(probabilities.size) and np.isfinite(probabilities).all() and probabilities.min() >= 0
+    if not valid or np.abs(probabilities.sum(axis=-1) - 1.0).max() > _SUM_TOLERANCE:
         msg = "probabilities must be at least 0 and sum to 1 in every row, got others; apply a softmax first"
         raise UsageError(msg)

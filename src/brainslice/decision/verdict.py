@@ -1,4 +1,4 @@
-"""The verdict on a scan: tumour, no tumour, or referred to a person, with reasons."""
+"""The verdict on a scan: tumour, no tumour, or refer for review with reasons."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from brainslice.labels import LabelSet
 
 
 class Verdict(StrEnum):
-    """The verdict on a scan."""
+    """The final decision on a scan."""
 
     TUMOUR = "tumour"
     NO_TUMOUR = "no tumour"
@@ -19,7 +19,7 @@ class Verdict(StrEnum):
 
 
 class Reason(StrEnum):
-    """Why a scan is referred to a person."""
+    """Why a scan is referred for review."""
 
     FLAT = "flat"
     NO_BACKGROUND = "no_background"
@@ -33,25 +33,25 @@ class Reason(StrEnum):
 
     @property
     def message(self) -> str:
-        """The reason as a sentence."""
+        """The reason as text."""
         return _MESSAGES[self]
 
     @property
     def rejects_input(self) -> bool:
-        """Whether the picture itself is unfit for the model, so that no class may be given."""
+        """Whether the image itself is unfit for the model, so that no class may be given."""
         return self in _INPUT_FAULTS
 
 
 _INPUT_FAULTS: Final = frozenset({Reason.FLAT, Reason.NO_BACKGROUND, Reason.NO_HEAD, Reason.OUT_OF_DISTRIBUTION})
 
 _MESSAGES: Final = {
-    Reason.FLAT: "the picture is nearly all of one grey",
-    Reason.NO_BACKGROUND: "the picture has no dark background around a head",
-    Reason.NO_HEAD: "no single object the size of a head stands out in the picture",
-    Reason.OUT_OF_DISTRIBUTION: "the picture is unlike the scans the model learnt from",
-    Reason.UNDECIDED: "at the promised coverage both tumour and no tumour remain possible",
-    Reason.EMPTY_SET: "at the promised coverage no class remains possible",
-    Reason.CONTRADICTION: "the threshold says one thing, and the set of possible classes the other",
+    Reason.FLAT: "the image is nearly all of one grey",
+    Reason.NO_BACKGROUND: "the image has no dark background around a head",
+    Reason.NO_HEAD: "the image shows no single bright object of the size of a head",
+    Reason.OUT_OF_DISTRIBUTION: "the image is unlike the training scans",
+    Reason.UNDECIDED: "the prediction set contains both tumour and no tumour",
+    Reason.EMPTY_SET: "the prediction set is empty",
+    Reason.CONTRADICTION: "threshold and prediction set contradict each other",
     Reason.NEAR_THRESHOLD: "the probability of a tumour is too close to the threshold",
     Reason.DISAGREEMENT: "the members of the ensemble disagree about tumour or no tumour",
 }
@@ -59,14 +59,14 @@ _MESSAGES: Final = {
 
 @dataclass(frozen=True, slots=True)
 class VerdictInputs:
-    """The inputs of the verdict on one scan.
+    """The inputs of a verdict on one scan.
 
     Attributes:
-        tumour: Whether the probability of a tumour reaches the threshold.
-        input_faults: Faults of the picture itself.
-        prediction_set: Names of the classes that remain possible; None where the bundle has no sets.
+        tumour: Whether P(tumour) reaches the threshold.
+        input_faults: Faults of the image and out-of-distribution detection.
+        prediction_set: Class names in the prediction set; None if the bundle has no sets.
         near_threshold: Whether the probability lies too close to the threshold.
-        disagreement: Whether an ensemble's members differ about tumour or no tumour.
+        disagreement: Whether an ensemble's members differ on tumour or no tumour.
     """
 
     tumour: bool
@@ -76,34 +76,30 @@ class VerdictInputs:
     disagreement: bool = False
 
 
-def decide(found: VerdictInputs, labels: LabelSet) -> tuple[Verdict, tuple[Reason, ...]]:
-    """Decide tumour or no tumour, or refer the scan where there is a reason against either.
+def decide(inputs: VerdictInputs, labels: LabelSet) -> tuple[Verdict, tuple[Reason, ...]]:
+    """Decide tumour or no tumour, or refer for any reason.
 
-    A prediction set of several tumour classes is no reason to refer.
-
-    Args:
-        found: The call at the threshold and the reasons against it.
-        labels: The classes.
+    A prediction set of several tumour classes and no healthy one is no reason to refer.
 
     Returns:
-        The verdict, and the reasons where it is to refer, the gravest first.
+        The verdict, and the reasons if it is to refer, the most severe first.
     """
-    reasons = [*found.input_faults]
-    if found.prediction_set is not None:
-        reasons += _reasons_of_set(found.prediction_set, labels, tumour=found.tumour)
-    if found.near_threshold:
+    reasons = [*inputs.input_faults]
+    if inputs.prediction_set is not None:
+        reasons += _set_reasons(inputs.prediction_set, labels, tumour=inputs.tumour)
+    if inputs.near_threshold:
         reasons.append(Reason.NEAR_THRESHOLD)
-    if found.disagreement:
+    if inputs.disagreement:
         reasons.append(Reason.DISAGREEMENT)
     if reasons:
         return Verdict.REFER, tuple(reasons)
-    return (Verdict.TUMOUR if found.tumour else Verdict.NO_TUMOUR), ()
+    return (Verdict.TUMOUR if inputs.tumour else Verdict.NO_TUMOUR), ()
 
 
-def _reasons_of_set(possible: Collection[str], labels: LabelSet, *, tumour: bool) -> list[Reason]:
-    if not possible:
+def _set_reasons(names: Collection[str], labels: LabelSet, *, tumour: bool) -> list[Reason]:
+    if not names:
         return [Reason.EMPTY_SET]
-    healthy = labels.healthy in possible
-    if healthy and len(possible) > 1:
+    healthy = labels.healthy in names
+    if healthy and len(names) > 1:
         return [Reason.UNDECIDED]
     return [Reason.CONTRADICTION] if healthy == tumour else []

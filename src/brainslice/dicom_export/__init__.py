@@ -1,7 +1,6 @@
-"""A prediction goes back to where its scan came from: a DICOM report and a DICOM map.
+"""Export of predictions as DICOM structured reports and parametric maps.
 
-The patient of a source is copied here from data set to data set, as objects of one study must have it, and goes nowhere
-else: into no value, no message, no log.
+Patient attributes are copied from the source to the objects of its study, and appear in no message or log.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ _HOMES = {
     "writer": ("write_dicom",),
 }
 
-# Both quote what they stumble over, and that may be a patient's name.
+# Their log messages quote values, which may be a patient's name.
 for _name in ("highdicom", "pydicom"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 

@@ -1,4 +1,4 @@
-"""The words of a report as codes of our own, so that no standard code is made to say what it does not."""
+"""Codes of a private scheme, used where no standard code fits, and attributes of all objects."""
 
 from __future__ import annotations
 
@@ -10,32 +10,32 @@ from highdicom.sr import CodedConcept
 import brainslice
 
 SCHEME: Final = "99BRAINSLICE"
-"""Private schemes begin with 99."""
+"""The designator of the private scheme."""
 
 RESEARCH_ONLY: Final = "research use only, not for diagnosis"
-"""What stands in every object, in its series and in its content."""
+"""The note in every report."""
 
 MANUFACTURER: Final = "brainslice"
-"""Who made the objects."""
+"""The manufacturer of the objects."""
 
 SERIES: Final = "brainslice, research use only"
-"""What their series are called."""
+"""The description of their series."""
 
 CHARACTERS: Final = "ISO_IR 192"
-"""UTF-8: names of patients and of classes may hold any letter."""
+"""UTF-8, for any character in names."""
 
 REPORT_SERIES_NUMBER, MAP_SERIES_NUMBER = 9001, 9002
 
-_LONGEST: Final = 64
+_MAX_MEANING: Final = 64
 
 
 def make_code(value: str, meaning: str) -> CodedConcept:
-    """Make a code of ours; its meaning is cut to the 64 characters DICOM has for it."""
-    return CodedConcept(value, SCHEME, meaning if len(meaning) <= _LONGEST else f"{meaning[: _LONGEST - 1]}…")
+    """Make a code of the private scheme; its meaning is truncated to 64 characters."""
+    return CodedConcept(value, SCHEME, meaning if len(meaning) <= _MAX_MEANING else f"{meaning[: _MAX_MEANING - 1]}…")
 
 
 def coding_scheme() -> CodingSchemeIdentificationItem:
-    """Say whose scheme it is."""
+    """Return the identification of the private scheme."""
     return CodingSchemeIdentificationItem(
         SCHEME, name="brainslice", version=brainslice.__version__, responsible_organization="The brainslice authors"
     )

@@ -1,4 +1,4 @@
-"""The DICOM file a prediction is about, as far as the objects beside it in its study need it."""
+"""The source image of a prediction: its DICOM attributes and position."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ from brainslice.scan.dicom.intensity import functional_group
 from brainslice.scan.error_boundary import as_unreadable
 
 _IDENTITY: Final = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
-# A study has these, even if nobody filled them in; old files leave some out.
+# Type 2 attributes, which must be present but may be empty; old files lack some.
 _MAY_BE_EMPTY: Final = (
     *("PatientID", "PatientName", "PatientBirthDate", "PatientSex"),
     *("StudyID", "StudyDate", "StudyTime", "AccessionNumber", "ReferringPhysicianName"),
 )
-_ONE_MILLIMETRE: Final = 1.0
+_DEFAULT_THICKNESS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
 class ImagePlane:
-    """Where a picture lies in its frame of reference.
+    """The position of an image in its frame of reference.
 
     Attributes:
         position: The centre of its first pixel, in mm.
         orientation: The directions of its rows and columns.
-        spacing: From row to row and from column to column, in mm.
+        spacing: Distance of rows and of columns, in mm.
         thickness: In mm.
     """
 
@@ -42,11 +42,11 @@ class ImagePlane:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceImage:
-    """A DICOM picture that was predicted.
+    """A predicted DICOM image.
 
     Attributes:
-        dataset: Its elements without the pixels. They name the patient: they are never shown, and so is this field.
-        frame: Which of several pictures it is, from 1; None where the file holds one.
+        dataset: Its attributes without pixel data; excluded from the repr because they identify the patient.
+        frame: The frame number, from 1; None for a single-frame file.
     """
 
     dataset: Dataset = field(repr=False)
@@ -54,7 +54,7 @@ class SourceImage:
 
     @property
     def image_plane(self) -> ImagePlane | None:
-        """Where the picture lies; None where the file does not tell."""
+        """The position of the image; None if the file lacks it."""
         if not self.dataset.get("FrameOfReferenceUID"):
             return None
         measures, plane, origin = (
@@ -66,21 +66,17 @@ class SourceImage:
         spacing = _numbers(measures, "PixelSpacing", 2)
         if not (position and orientation and spacing and min(spacing) > 0):
             return None
-        return ImagePlane(position, orientation, spacing, float(measures.get("SliceThickness") or _ONE_MILLIMETRE))
+        return ImagePlane(position, orientation, spacing, float(measures.get("SliceThickness") or _DEFAULT_THICKNESS))
 
 
 def read_source(path: Path, frame: int | None = None) -> SourceImage | None:
-    """Read what the objects beside a picture need of it.
-
-    Args:
-        path: The file that was predicted.
-        frame: Which of several pictures in it, from 1.
+    """Read the attributes of a source image.
 
     Returns:
-        The source; None where the file is no DICOM file.
+        The source; None if the file is no DICOM file.
 
     Raises:
-        UnreadableScanError: The file cannot be read, or does not say which picture of which study it is.
+        UnreadableScanError: The file cannot be read, or lacks a UID of its study, series or instance.
     """
     with as_unreadable("the DICOM file"):
         if path.is_file() and not is_dicom(path):
@@ -90,7 +86,7 @@ def read_source(path: Path, frame: int | None = None) -> SourceImage | None:
         if missing:
             msg = f"must have {', '.join(_IDENTITY)} for a report in its study, got no {missing[0]}; export it again"
             raise UnreadableScanError(msg)
-        # The objects are written in UTF-8, so text must be known as text first.
+        # Text is decoded because the objects are written in UTF-8.
         dataset.decode()
         for name in _MAY_BE_EMPTY:
             if name not in dataset:
@@ -99,5 +95,5 @@ def read_source(path: Path, frame: int | None = None) -> SourceImage | None:
 
 
 def _numbers(group: Dataset, name: str, count: int) -> tuple[float, ...]:
-    found = tuple(float(value) for value in group.get(name) or ())
-    return found if len(found) == count and all(map(math.isfinite, found)) else ()
+    values = tuple(float(value) for value in group.get(name) or ())
+    return values if len(values) == count and all(map(math.isfinite, values)) else ()

@@ -1,4 +1,4 @@
-"""A prediction as a Comprehensive SR after template 1500: preliminary, unverified, research use."""
+"""Predictions as Comprehensive SR documents of template TID 1500: preliminary, unverified, research use."""
 
 from __future__ import annotations
 
@@ -40,16 +40,11 @@ _HEAD_SCAN: Final = ("mri-head", "Magnetic resonance imaging of the head")
 
 
 def make_structured_report(source: SourceImage, answer: Prediction, info: BundleInfo) -> ComprehensiveSR:
-    """Tell a prediction as a structured report in the source's study.
-
-    Args:
-        source: The picture that was predicted.
-        answer: What was said about it.
-        info: The bundle that said it.
+    """Make a structured report of a prediction in the source's study.
 
     Returns:
-        The report: the verdict as its finding, every probability as a measurement, the model with its digest, and the
-        picture it is about.
+        The report: the verdict as finding, probabilities as measurements, the model with its digest, and a reference
+        to the image.
 
     Reference:
         DICOM PS3.16, TID 1500 Measurement Report, TID 1501 Measurement and Qualitative Evaluation Group.
@@ -89,7 +84,7 @@ def _observer(info: BundleInfo) -> ObserverContext:
 
 
 def _device_uid(info: BundleInfo) -> UID:
-    """Give every bundle one identifier for ever."""
+    """Return a UID derived from the bundle's digest."""
     return UID(f"2.25.{int(info.digest[:32], 16)}")
 
 
@@ -100,7 +95,7 @@ def _group(source: SourceImage, answer: Prediction, info: BundleInfo) -> Measure
         referenced_frame_numbers=None if source.frame is None else [source.frame],
     )
     return MeasurementsAndQualitativeEvaluations(
-        tracking_identifier=TrackingIdentifier(uid=hd.UID(), identifier="whole picture"),
+        tracking_identifier=TrackingIdentifier(uid=hd.UID(), identifier="whole image"),
         finding_type=make_code(answer.verdict.value.replace(" ", "-"), f"{answer.verdict.value} (model's verdict)"),
         algorithm_id=AlgorithmIdentification(
             name=info.name,
@@ -120,17 +115,17 @@ def _group(source: SourceImage, answer: Prediction, info: BundleInfo) -> Measure
 
 
 def _measurements(answer: Prediction) -> list[Measurement]:
-    shares = {f"Calibrated probability of {name}": share for name, share in answer.probabilities.items()}
-    shares |= {"Calibrated probability of any tumour": answer.tumour_probability}
+    values = {f"Calibrated probability of {name}": value for name, value in answer.probabilities.items()}
+    values |= {"Calibrated probability of any tumour": answer.tumour_probability}
     names = (*answer.probabilities, "any-tumour")
     return [
-        Measurement(name=make_code(f"probability-{name}", meaning), value=share, unit=codes.UCUM.NoUnits)
-        for name, (meaning, share) in zip(names, shares.items(), strict=True)
+        Measurement(name=make_code(f"probability-{name}", meaning), value=value, unit=codes.UCUM.NoUnits)
+        for name, (meaning, value) in zip(names, values.items(), strict=True)
     ]
 
 
 def _evaluations(answer: Prediction) -> list[QualitativeEvaluation]:
-    said = [
+    evaluations = [
         ("use", "Use", "research", RESEARCH_ONLY),
         *(
             ("most-probable", "Most probable class", name, name)
@@ -139,9 +134,12 @@ def _evaluations(answer: Prediction) -> list[QualitativeEvaluation]:
         ),
         *(("referred-because", "Referred because", reason.value, reason.message) for reason in answer.reasons),
         *(("still-possible", f"Possible at {answer.coverage:.0%}", name, name) for name in answer.prediction_set),
-        *(("mark", "Mark of the model", mark, mark) for mark in answer.warnings),
+        *(("mark", "Warning of the model", warning, warning) for warning in answer.warnings),
     ]
-    return [QualitativeEvaluation(make_code(code, name), make_code(value, words)) for code, name, value, words in said]
+    return [
+        QualitativeEvaluation(make_code(code, name), make_code(value, meaning))
+        for code, name, value, meaning in evaluations
+    ]
 
 
 def _short(text: str) -> str:

@@ -1,4 +1,4 @@
-"""A prediction's DICOM objects on the disk."""
+"""Write the DICOM objects of a prediction."""
 
 from __future__ import annotations
 
@@ -19,19 +19,19 @@ from brainslice.scan.read import read_scan
 
 
 def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path) -> tuple[Path, ...]:
-    """Write a report and, where the source says where it lies, a map.
+    """Write a structured report and, if the source has a position in space, a parametric map.
 
     Args:
-        predictor: Who answered, and about which of several pictures in the file.
-        path: The file it was asked about.
-        answer: What it said.
-        stem: Where the objects go: ``STEM_report.dcm`` and ``STEM_map.dcm``; those of an earlier run are replaced.
+        predictor: The predictor, with the frame number for multi-frame files.
+        path: The predicted file.
+        answer: The prediction.
+        stem: Start of the paths: ``STEM_report.dcm`` and ``STEM_map.dcm``; existing files are replaced.
 
     Returns:
-        What was written; nothing where the file is no DICOM file.
+        The files written; none if ``path`` is no DICOM file.
 
     Raises:
-        UnreadableScanError: The file lacks what its study needs. The message quotes nothing from it.
+        UnreadableScanError: The file lacks required attributes. The message quotes no value of it.
         ResourceError: The disk is full.
     """
     source = read_source(path, predictor.frame)
@@ -40,22 +40,22 @@ def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path
     info = predictor.bundle.info
     with as_unreadable("the DICOM file's study"):
         objects: dict[str, Dataset] = {"report": make_structured_report(source, answer, info)}
-        place = source.image_plane
-        if place is not None:
+        plane = source.image_plane
+        if plane is not None:
             scan = read_scan(path, predictor.frame)
             heat = predictor.recipe.frame(scan).unwarp(answer.heat_map(), scan.pixels.shape)
-            # The scan was made of square pixels, and the map lies on the source's own.
-            placed = upsample(heat, int(source.dataset.Rows), int(source.dataset.Columns))
-            objects["map"] = make_parametric_map(source, place, placed, answer.most_probable_class, info)
-        # Put into bytes inside the boundary, as pydicom quotes what it cannot write.
-        written = {stem.with_name(f"{stem.name}_{kind}.dcm"): _bytes_of(made) for kind, made in objects.items()}
+            # The scan was resampled to square pixels; the map is on the source's pixels.
+            resampled = upsample(heat, int(source.dataset.Rows), int(source.dataset.Columns))
+            objects["map"] = make_parametric_map(source, plane, resampled, answer.most_probable_class, info)
+        # Encoded inside the error boundary, because pydicom's messages quote values.
+        written = {stem.with_name(f"{stem.name}_{kind}.dcm"): _encode(dataset) for kind, dataset in objects.items()}
     for name, data in written.items():
         with atomic_file(name) as temporary:
             temporary.write_bytes(data)
     return tuple(written)
 
 
-def _bytes_of(made: Dataset) -> bytes:
+def _encode(dataset: Dataset) -> bytes:
     buffer = io.BytesIO()
-    made.save_as(buffer)
+    dataset.save_as(buffer)
     return buffer.getvalue()

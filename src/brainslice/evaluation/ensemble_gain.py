@@ -17,9 +17,9 @@ from brainslice.dataset.splits.split import Split
 from brainslice.dataset.splits.split_assignment import find_split, join_splits
 from brainslice.decision.temperature import Temperature
 from brainslice.errors import DatasetError, LeakError
+from brainslice.metrics.bootstrap import clustered_bootstrap, resample
 from brainslice.metrics.evaluation import ScoredSet
-from brainslice.metrics.intervals.asymptotic import Interval
-from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
+from brainslice.metrics.intervals import Interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,8 +14,8 @@ from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import atomic_folder
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
 from brainslice.inference.overlay import save_overlay
-from brainslice.metrics.intervals.asymptotic import Interval
-from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
+from brainslice.metrics.bootstrap import clustered_bootstrap, resample
+from brainslice.metrics.intervals import Interval
 from brainslice.progress import Progress, silent
 
 

@@ -17,10 +17,8 @@ from brainslice.decision.threshold_search import (
 )
 from brainslice.errors import CalibrationError
 from brainslice.evaluation.tuning_data import TuningScans
-from brainslice.metrics.curves.decision_curve import DecisionCurve, decision_curve
-from brainslice.metrics.intervals.asymptotic import LEVEL, Interval
-from brainslice.metrics.intervals.exact import exact_by_group
-from brainslice.metrics.predictive_values import PredictiveValues, predictive_values
+from brainslice.metrics.curves.decision_curve import DecisionCurve, PredictiveValues, decision_curve, predictive_values
+from brainslice.metrics.intervals import LEVEL, Interval, exact_by_group
 
 CURVE_FILE: Final = "operating_curve.json"
 """The bundle's file of rates over thresholds."""

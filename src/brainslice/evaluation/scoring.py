@@ -19,7 +19,7 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Split
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
 from brainslice.decision.temperature import Temperature
-from brainslice.decision.worklist import doubt_scores
+from brainslice.decision.uncertainty import uncertainty_scores
 from brainslice.errors import DatasetError
 from brainslice.evaluation.ensemble_gain import joint_split
 from brainslice.evaluation.source_controlled import score_mirror_twins, score_slices
@@ -154,7 +154,7 @@ def _abstention_inputs(predictor: Predictor, output: EngineOutput, inputs: Input
     members = np.array([[name in each.prediction_set for name in names] for each in decisions], dtype=bool)
     ood_scores = [each.ood_score for each in decisions if each.ood_score is not None]
     return AbstentionInputs(
-        uncertainty=doubt_scores(probabilities, np.array(ood_scores) if ood_scores else None),
+        uncertainty=uncertainty_scores(probabilities, np.array(ood_scores) if ood_scores else None),
         reasons=tuple(tuple(reason.value for reason in each.reasons) for each in decisions),
         prediction_sets=None if sets is None else members,
         coverage=None if sets is None else sets.coverage,

@@ -18,7 +18,7 @@ from brainslice.errors import DatasetError
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
 from brainslice.inference.predictor import Predictor
-from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
+from brainslice.metrics.bootstrap import clustered_bootstrap, resample
 from brainslice.metrics.scoring import Score
 from brainslice.metrics.source_controlled import ScoredSlices, ScoredTwins, SourceControlled, slice_scores
 from brainslice.progress import Progress, silent

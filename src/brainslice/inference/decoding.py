@@ -24,12 +24,12 @@ ScanSource: TypeAlias = str | Path | bytes | np.ndarray | Image.Image
 """A path, the bytes of a file, an array ``(h, w)`` or a PIL image."""
 
 BATCH: Final = 32
-"""How many scans the network sees at once."""
+"""The batch size of inference."""
 
-_AHEAD: Final = 3
-"""Batches that are being decoded or wait for the network; they bound the memory, however long the list is."""
+_PREFETCH: Final = 3
+"""The maximum number of batches being decoded or waiting, which bounds the memory."""
 
-_MOST_WORKERS: Final = 8
+_MAX_WORKERS: Final = 8
 
 _PNG_MODES: Final = frozenset({"1", "L", "LA", "P", "RGB", "RGBA", "I;16"})
 
@@ -82,15 +82,15 @@ def _read_array(values: np.ndarray) -> Slice:
 def decode_batches(
     items: Iterable[Item], decode: Callable[[Item], Decoded], workers: int = 0, batch: int = BATCH
 ) -> Iterator[list[Decoded]]:
-    """Decode items ahead of whoever takes them, and hand them out in their order, a batch at a time.
+    """Decode items in threads, a few batches ahead, and yield them in order in batches.
 
-    Decoders and the network let go of Python's lock while they compute, so threads are enough to keep both busy.
+    Decoders and the network release the global interpreter lock, so threads suffice.
 
     Args:
-        items: What to decode; taken a few batches ahead, never all at once.
-        decode: Decodes one of them; called in several threads at the same time.
-        workers: How many threads decode; 0 takes as many as there are cores, up to 8.
-        batch: How many decoded items are handed out together.
+        items: The items, consumed a few batches ahead.
+        decode: Decodes an item; called from several threads.
+        workers: The number of threads; 0 for one each core, up to 8.
+        batch: The batch size.
 
     Yields:
         The next ``batch`` decoded items; fewer at the end.
@@ -101,16 +101,16 @@ def decode_batches(
     if workers < 0:
         msg = f"the number of workers must be at least 0, got {workers}"
         raise UsageError(msg)
-    count = workers or min(os.cpu_count() or 1, _MOST_WORKERS)
-    source = iter(items)
+    count = workers or min(os.cpu_count() or 1, _MAX_WORKERS)
+    remaining = iter(items)
     waiting: deque[Future[Decoded]] = deque()
     with ThreadPoolExecutor(count, thread_name_prefix="decode") as pool:
         try:
-            waiting.extend(pool.submit(decode, item) for item in islice(source, _AHEAD * batch))
+            waiting.extend(pool.submit(decode, item) for item in islice(remaining, _PREFETCH * batch))
             while waiting:
                 done = [waiting.popleft().result() for _ in range(min(batch, len(waiting)))]
-                # Handed to the workers before the network begins, so that they have something to do meanwhile.
-                waiting.extend(pool.submit(decode, item) for item in islice(source, len(done)))
+                # Submitted before the yield, so that workers decode while the network runs.
+                waiting.extend(pool.submit(decode, item) for item in islice(remaining, len(done)))
                 yield done
         finally:
             for future in waiting:

@@ -1,84 +1,113 @@
-"""A prediction as a picture: the scan, the evidence laid over it, and what must be said beside it."""
+"""Predictions as images: the scan, its heat map overlay, and a caption."""
 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import UInt8
+from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
 from brainslice.arrays import Heat, NetworkInput
 from brainslice.errors import UsageError
 from brainslice.files import atomic_file
-from brainslice.inference.colormap import apply_colormap
 from brainslice.inference.prediction import Prediction, format_percent
 
 OPACITY: Final = 0.65
-"""How much of the scan the strongest heat hides, unless told otherwise."""
+"""The default opacity of the heat map's maximum."""
 
 RESEARCH_ONLY: Final = "research use only"
-"""What stands under every picture."""
+"""The note under every image."""
+
+_Color: TypeAlias = tuple[int, int, int]
 
 _PANEL: Final = 448
 _MARGIN: Final = 12
-_LINE: Final = 26
+_LINE_HEIGHT: Final = 26
 _FONT_SIZE: Final = 18
-_BAR: Final = (120, 12)
-_INK: Final = (235, 235, 235)
-_PAPER: Final = (0, 0, 0)
+_BAR_SIZE: Final = (120, 12)
+_TEXT_COLOR: Final = (235, 235, 235)
+_BACKGROUND: Final = (0, 0, 0)
 _WARNING: Final = (255, 199, 127)
+# Lightness rises evenly, steps are equal in Oklab, and the hue turns from violet over red to yellow, so that the order
+# is also visible with colour blindness and in grey print.
+_STOPS: Final = (
+    (20, 14, 54),
+    (38, 13, 80),
+    (61, 8, 102),
+    (87, 3, 116),
+    (115, 1, 121),
+    (142, 1, 118),
+    (169, 1, 111),
+    (195, 11, 101),
+    (218, 34, 89),
+    (237, 63, 78),
+    (251, 92, 70),
+    (255, 123, 76),
+    (255, 150, 92),
+    (255, 175, 108),
+    (255, 199, 127),
+    (255, 224, 149),
+    (254, 248, 168),
+)
 
 
-def draw_overlay(seen: NetworkInput, heat: Heat, opacity: float = OPACITY) -> UInt8[np.ndarray, "h w 3"]:
-    """Lay a heat map over the scan it explains.
+def apply_colormap(levels: Float[np.ndarray, "h w"]) -> UInt8[np.ndarray, "h w 3"]:
+    """Map levels from 0, dark, to 1, light, to sRGB; values beyond are clipped.
 
-    Colours tell the heat relative to its own strongest point. Where there is none the scan shows through
-    unchanged, so that anatomy stays readable.
+    Reference:
+        Kovesi, Good Colour Maps: How to Design Them, arXiv:1509.03700; the distances are those of
+        Ottosson, A perceptual color space for image processing, 2020.
+    """
+    stops = np.asarray(_STOPS, dtype=np.float64)
+    position = np.clip(levels, 0.0, 1.0) * (len(stops) - 1)
+    channels = [np.interp(position, np.arange(len(stops)), channel) for channel in stops.T]
+    return np.asarray(np.rint(np.stack(channels, axis=-1)), dtype=np.uint8)
+
+
+def draw_overlay(image: NetworkInput, heat: Heat, opacity: float = OPACITY) -> UInt8[np.ndarray, "h w 3"]:
+    """Blend a heat map, relative to its maximum, over the network input.
 
     Args:
-        seen: The scan as the network saw it ``(h, w)``.
-        heat: How much each of its pixels speaks for a class ``(h, w)``, at least 0.
-        opacity: How much of the scan the strongest heat hides, 0 to 1.
+        image: The network input ``(h, w)``.
+        heat: The heat map ``(h, w)``, at least 0; 0 leaves the image unchanged.
+        opacity: The opacity of the maximum, 0 to 1.
 
     Returns:
-        Red, green and blue ``(h, w, 3)``.
+        An RGB image ``(h, w, 3)``.
 
     Raises:
-        UsageError: The heat is below 0 or not finite, or the opacity is no share.
+        UsageError: The heat is below 0 or not finite, or the opacity is not from 0 to 1.
     """
     if not 0.0 <= opacity <= 1.0:
         msg = f"opacity must be a share from 0 to 1, got {opacity!r}"
         raise UsageError(msg)
     levels = _relative(heat)
-    # The square root lets weak evidence be seen at all, while none stays invisible.
+    # The square root makes low values visible, while 0 stays invisible.
     cover = opacity * np.sqrt(levels)[..., np.newaxis]
-    scan = seen[..., np.newaxis].astype(np.float32)
+    scan = image[..., np.newaxis].astype(np.float32)
     return np.asarray(np.rint((1.0 - cover) * scan + cover * apply_colormap(levels)), dtype=np.uint8)
 
 
 def draw_page(prediction: Prediction, name: str | None = None, opacity: float = OPACITY) -> Image.Image:
-    """Draw the scan beside its overlay, with a caption under both.
+    """Draw the network input beside its overlay, with a caption.
 
     Args:
-        prediction: The answer to explain. Its file's name is not drawn: it may name a patient.
-        name: The class whose evidence is shown; the predicted one unless told otherwise.
-        opacity: How much of the scan the strongest heat hides, 0 to 1.
-
-    Returns:
-        The page, in colour.
+        prediction: The name of its file is not drawn: it may name a patient.
+        name: The class of the heat map; None for the predicted one.
+        opacity: The opacity of the heat map's maximum, 0 to 1.
 
     Raises:
         DatasetError: There is no such class.
-        UsageError: The opacity is no share.
+        UsageError: The opacity is not from 0 to 1.
     """
     shown = prediction.most_probable_class if name is None else name
     overlay = draw_overlay(prediction.network_input, prediction.heat_map(shown), opacity)
-    page = Image.new("RGB", (2 * _PANEL + 3 * _MARGIN, _PANEL + 2 * _MARGIN + 3 * _LINE), _PAPER)
-    for place, pixels in enumerate((prediction.network_input, overlay)):
+    page = Image.new("RGB", (2 * _PANEL + 3 * _MARGIN, _PANEL + 2 * _MARGIN + 3 * _LINE_HEIGHT), _BACKGROUND)
+    for column, pixels in enumerate((prediction.network_input, overlay)):
         panel = Image.fromarray(pixels).convert("RGB").resize((_PANEL, _PANEL), Image.Resampling.BICUBIC)
-        page.paste(panel, (_MARGIN + place * (_PANEL + _MARGIN), _MARGIN))
+        page.paste(panel, (_MARGIN + column * (_PANEL + _MARGIN), _MARGIN))
     _write_caption(page, prediction, shown)
     return page
 
@@ -88,7 +117,7 @@ def save_overlay(prediction: Prediction, path: Path, name: str | None = None, op
 
     Raises:
         DatasetError: There is no such class.
-        UsageError: The opacity is no share.
+        UsageError: The opacity is not from 0 to 1.
         ResourceError: The disk is full.
     """
     page = draw_page(prediction, name, opacity)
@@ -97,9 +126,9 @@ def save_overlay(prediction: Prediction, path: Path, name: str | None = None, op
 
 
 def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
-    """Say what stands under the picture: the answer, what the colours mean, and the warnings."""
+    """Return the lines under the image: the prediction, the meaning of the colours, and the warnings."""
     tumour = f"any tumour {format_percent(prediction.tumour_probability)}"
-    meaning = f"evidence for {name}, relative to its strongest point"
+    meaning = f"evidence for {name}, relative to its maximum"
     if prediction.predicted_class is None:
         answer = f"{prediction.verdict.value}: {prediction.reasons[0].message}"
     else:
@@ -110,10 +139,10 @@ def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
 
 def _relative(heat: Heat) -> Heat:
     if not np.isfinite(heat).all() or (heat < 0).any():
-        msg = "heat must be finite and at least 0 everywhere, got something else"
+        msg = "a heat map must be finite and at least 0, got other values"
         raise UsageError(msg)
-    strongest = float(heat.max(initial=0.0))
-    return heat / np.float32(strongest) if strongest > 0 else np.zeros_like(heat)
+    maximum = float(heat.max(initial=0.0))
+    return heat / np.float32(maximum) if maximum > 0 else np.zeros_like(heat)
 
 
 def _write_caption(page: Image.Image, prediction: Prediction, name: str) -> None:
@@ -122,16 +151,20 @@ def _write_caption(page: Image.Image, prediction: Prediction, name: str) -> None
     answer, meaning, warnings = caption(prediction, name)
     width = page.width - 2 * _MARGIN
     _write(draw, (_MARGIN, top), answer, width)
-    _write(draw, (_MARGIN, top + _LINE), meaning, width - _BAR[0] - _MARGIN)
-    _write(draw, (_MARGIN, top + 2 * _LINE), warnings, width, _WARNING)
-    ramp = np.tile(np.linspace(0.0, 1.0, _BAR[0], dtype=np.float32), (_BAR[1], 1))
-    page.paste(Image.fromarray(apply_colormap(ramp)), (page.width - _MARGIN - _BAR[0], top + _LINE + 5))
+    _write(draw, (_MARGIN, top + _LINE_HEIGHT), meaning, width - _BAR_SIZE[0] - _MARGIN)
+    _write(draw, (_MARGIN, top + 2 * _LINE_HEIGHT), warnings, width, _WARNING)
+    ramp = np.tile(np.linspace(0.0, 1.0, _BAR_SIZE[0], dtype=np.float32), (_BAR_SIZE[1], 1))
+    page.paste(Image.fromarray(apply_colormap(ramp)), (page.width - _MARGIN - _BAR_SIZE[0], top + _LINE_HEIGHT + 5))
 
 
 def _write(
-    draw: ImageDraw.ImageDraw, place: tuple[int, int], text: str, width: int, ink: tuple[int, int, int] = _INK
+    draw: ImageDraw.ImageDraw,
+    position: tuple[int, int],
+    text: str,
+    width: int,
+    color: _Color = _TEXT_COLOR,
 ) -> None:
     font = ImageFont.load_default(size=_FONT_SIZE)
     while len(text) > 1 and draw.textlength(text, font=font) > width:
         text = text[:-2] + "…"
-    draw.text(place, text, fill=ink, font=font)
+    draw.text(position, text, fill=color, font=font)

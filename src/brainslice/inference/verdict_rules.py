@@ -1,4 +1,4 @@
-"""What stands between a network's numbers and a verdict: the gate, the prediction sets, the grey zone, the members."""
+"""Verdicts from network outputs: OOD detection, prediction sets, grey zone and ensemble disagreement."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ from brainslice.decision.verdict import Reason, Verdict, VerdictInputs, decide
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.labels import LabelSet
 
-# Two of five members may not be outvoted; one of five may.
-_DISSENT: Final = 1 / 3
+_MIN_MINORITY: Final = 1 / 3
+"""The minority share of ensemble members from which a scan is referred: two of five, not one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What is said about one scan besides its probabilities; the fields are those of ``Prediction``."""
+    """The decision on one scan; the fields are those of ``Prediction``."""
 
     verdict: Verdict
     reasons: tuple[Reason, ...]
@@ -39,13 +39,13 @@ class Decision:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VerdictRules:
-    """All that may refer a scan to a person; a bundle may lack any part of it.
+    """The rules by which a scan is referred for review; a bundle may lack any of them.
 
     Attributes:
         labels: The classes.
-        conformal_sets: What makes prediction sets.
-        ood_detector: What tells strange pictures. Bundles without it look at no picture either.
-        points: The operating points that may leave a grey zone between them.
+        conformal_sets: The prediction sets.
+        ood_detector: The out-of-distribution detector; without it image quality is not checked either.
+        points: The operating points, which may leave a grey zone between them.
     """
 
     labels: LabelSet
@@ -55,10 +55,10 @@ class VerdictRules:
 
     @classmethod
     def of(cls, bundle: ModelBundle) -> VerdictRules:
-        """Take what a bundle brings.
+        """Read the rules of a bundle.
 
         Raises:
-            BundleError: The gate's arrays are not what the bundle says.
+            BundleError: The detector's file is damaged.
         """
         info = bundle.info
         return cls(
@@ -71,81 +71,60 @@ class VerdictRules:
         )
 
     def decide(
-        self, output: EngineOutput, seen: Sequence[NetworkInput], temperature: Temperature, threshold: float
+        self, output: EngineOutput, inputs: Sequence[NetworkInput], temperature: Temperature, threshold: float
     ) -> list[Decision]:
-        """Judge several scans.
-
-        Args:
-            output: What the network said about them.
-            seen: The pictures as it saw them ``(h, w)``.
-            temperature: What makes probabilities honest, those of an ensemble's members too.
-            threshold: The probability of any tumour from which a scan is called one.
-
-        Returns:
-            A judgement for each scan.
+        """Decide on several scans.
 
         Raises:
-            BundleError: The gate was fitted on features of another network.
+            BundleError: The detector was fitted on another number of features.
         """
         probabilities = temperature.probabilities(output.logits)
-        chance = 1.0 - probabilities[:, self.labels.healthy_index]
-        possible = None if self.conformal_sets is None else self.conformal_sets.sets(probabilities)
-        strangeness = None if self.ood_detector is None else self.ood_detector.ood_score(output.features)
-        members = _of_members(output, temperature)
+        tumour = 1.0 - probabilities[:, self.labels.healthy_index]
+        sets = None if self.conformal_sets is None else self.conformal_sets.sets(probabilities)
+        ood_scores = None if self.ood_detector is None else self.ood_detector.ood_score(output.features)
+        members = _member_probabilities(output, temperature)
         low, high = grey_zone(self.points, threshold)
-        dissent = np.zeros(len(chance)) if members is None else self._dissent(members, threshold)
+        minority = np.zeros(len(tumour)) if members is None else self._minority_share(members, threshold)
         information = None if members is None else mutual_information(members)
-        judgements = []
-        for place, picture in enumerate(seen):
-            found = VerdictInputs(
-                tumour=bool(chance[place] >= threshold),
-                input_faults=self._faults(strangeness, place, picture),
-                prediction_set=None if possible is None else self._names(possible[place]),
-                near_threshold=bool(low <= chance[place] < high),
-                disagreement=bool(dissent[place] >= _DISSENT),
+        decisions = []
+        for index, image in enumerate(inputs):
+            ood_score = _at(ood_scores, index)
+            rules = VerdictInputs(
+                tumour=bool(tumour[index] >= threshold),
+                input_faults=() if ood_score is None else _input_faults(image, ood_score),
+                prediction_set=None if sets is None else self._names(sets[index]),
+                near_threshold=bool(low <= tumour[index] < high),
+                disagreement=bool(minority[index] >= _MIN_MINORITY),
             )
-            judgements.append(self._judgement(found, _at(strangeness, place), _at(information, place)))
-        return judgements
+            verdict, reasons = decide(rules, self.labels)
+            decisions.append(
+                Decision(
+                    verdict=verdict,
+                    reasons=reasons,
+                    prediction_set=tuple(rules.prediction_set or ()),
+                    coverage=None if self.conformal_sets is None else self.conformal_sets.coverage,
+                    ood_score=ood_score,
+                    mutual_information=_at(information, index),
+                )
+            )
+        return decisions
 
-    def _judgement(self, found: VerdictInputs, strangeness: float | None, information: float | None) -> Decision:
-        verdict, reasons = decide(found, self.labels)
-        return Decision(
-            verdict=verdict,
-            reasons=reasons,
-            prediction_set=tuple(found.prediction_set or ()),
-            coverage=None if self.conformal_sets is None else self.conformal_sets.coverage,
-            ood_score=strangeness,
-            mutual_information=information,
-        )
+    def _names(self, in_set: Bool[np.ndarray, " k"]) -> tuple[str, ...]:
+        return tuple(name for name, included in zip(self.labels.names, in_set, strict=True) if included)
 
-    def _faults(self, strangeness: Scores | None, place: int, picture: NetworkInput) -> tuple[Reason, ...]:
-        if strangeness is None:
-            return ()
-        strange = (Reason.OUT_OF_DISTRIBUTION,) if strangeness[place] > 1 else ()
-        return (*image_faults(picture), *strange)
-
-    def _names(self, possible: Bool[np.ndarray, " k"]) -> tuple[str, ...]:
-        return tuple(name for name, held in zip(self.labels.names, possible, strict=True) if held)
-
-    def _dissent(self, members: MemberProbabilities, threshold: float) -> Scores:
-        """Tell the share of members that are outvoted about tumour or no tumour."""
+    def _minority_share(self, members: MemberProbabilities, threshold: float) -> Scores:
+        """Compute the minority share of the members' votes on tumour or no tumour."""
         votes = (1.0 - members[..., self.labels.healthy_index] >= threshold).mean(axis=1)
         return np.asarray(np.minimum(votes, 1.0 - votes))
 
 
 def grey_zone(points: Sequence[OperatingPoint], threshold: float) -> tuple[float, float]:
-    """Find the probabilities that are too close to the threshold to keep both promises of a bundle.
+    """Find the probabilities between the operating points of target sensitivity and target specificity.
 
-    Below the threshold for a target sensitivity few enough tumours are missed; from the threshold for a target
-    specificity on few enough alarms are false. Between the two neither can be said.
-
-    Args:
-        points: The bundle's operating points.
-        threshold: The one in use.
+    Below the former few enough tumours are missed; from the latter on few enough healthy scans are false positives.
 
     Returns:
-        Where the zone begins, and where it ends: the narrowest around the threshold; both the threshold itself where
-        there is none.
+        Start and end of the narrowest zone around the threshold; both are the threshold if there is none.
     """
     low = [point.threshold for point in points if point.criterion is Criterion.SENSITIVITY]
     high = [point.threshold for point in points if point.criterion is Criterion.SPECIFICITY]
@@ -153,12 +132,17 @@ def grey_zone(points: Sequence[OperatingPoint], threshold: float) -> tuple[float
     return (max(below), min(above)) if below and above else (threshold, threshold)
 
 
-def _of_members(output: EngineOutput, temperature: Temperature) -> MemberProbabilities | None:
+def _input_faults(image: NetworkInput, ood_score: float) -> tuple[Reason, ...]:
+    faults = image_faults(image)
+    return (*faults, Reason.OUT_OF_DISTRIBUTION) if ood_score > 1 else faults
+
+
+def _member_probabilities(output: EngineOutput, temperature: Temperature) -> MemberProbabilities | None:
     logits = output.member_logits
     if logits is None:
         return None
     return temperature.probabilities(logits.reshape(-1, logits.shape[-1])).reshape(logits.shape)
 
 
-def _at(numbers: Scores | None, place: int) -> float | None:
-    return None if numbers is None else float(numbers[place])
+def _at(values: Scores | None, index: int) -> float | None:
+    return None if values is None else float(values[index])

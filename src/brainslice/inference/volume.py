@@ -1,7 +1,8 @@
-"""A volume becomes an answer: slice by slice, and then as a whole."""
+"""Predict volumes: slice by slice, pooled to one prediction."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from dataclasses import dataclass
 from enum import StrEnum
@@ -10,27 +11,34 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float64
 
+from brainslice.arrays import Scores, Voxels
 from brainslice.decision.verdict import Reason, Verdict
-from brainslice.errors import UnreadableScanError
+from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.inference.prediction import Prediction
 from brainslice.inference.predictor import Predictor
-from brainslice.inference.slice_pooling import slices_with_head, strongest_run
 from brainslice.labels import LabelSet
 from brainslice.scan.files import printable
 from brainslice.scan.types import Volume
 from brainslice.scan.volume.orientation import Plane
 
 NOT_CALIBRATED: Final = "not calibrated: pooled from slice probabilities that were calibrated on single slices"
-"""What is said of the probability of a volume, wherever it is shown."""
+"""The note on the probability of a volume."""
 
 SINGLE_SLICES: Final = "the model was trained on single slices, mostly of T1 with contrast agent, chosen by people"
-"""What is said of the model, wherever a volume is judged."""
+"""The note on the model in every volume prediction."""
 
-_WORTH_TELLING: Final = 10.0
+_MIN_NOTED_TILT: Final = 10.0
+_RUN_SHARE: Final = 0.1
+_MIN_RUN: Final = 3
+# The grey value of head tissue, between the 1st and the 99th percentile of the volume.
+_HEAD_LEVEL: Final = 1 / 8
+# A slice with less than this share of the largest slice's head area is an end of the head, or empty.
+_MIN_HEAD_SHARE: Final = 1 / 4
+_PERCENTILE_VOXELS: Final = 1 << 18
 
 
 class NoteCode(StrEnum):
-    """What may have to be said beside the answer to a volume, for doors that say it in words of their own."""
+    """The topics of notes."""
 
     UNCALIBRATED = "uncalibrated"
     SINGLE_SLICES = "single_slices"
@@ -41,12 +49,12 @@ class NoteCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Note:
-    """What must be said beside the answer to a volume.
+    """A note on a volume prediction.
 
     Attributes:
-        code: What it is about.
-        message: The same in words.
-        value: What it tells besides: the plane, or the angle in whole degrees.
+        code: The topic.
+        message: The text.
+        value: The plane, or the angle in whole degrees.
     """
 
     code: NoteCode
@@ -54,7 +62,7 @@ class Note:
     value: str | int | None = None
 
     def to_json(self) -> dict[str, Any]:
-        """Tell it in plain types."""
+        """Return the note as plain types."""
         return {"code": self.code.value, "message": self.message, "value": self.value}
 
 
@@ -63,11 +71,11 @@ _UNCALIBRATED: Final = Note(NoteCode.UNCALIBRATED, NOT_CALIBRATED)
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SlicePrediction:
-    """One axial slice of a volume, and what was said about it.
+    """The prediction of one axial slice.
 
     Attributes:
-        number: Which slice, from 1, inferior to superior.
-        prediction: The answer to it alone.
+        number: From 1, inferior to superior.
+        prediction: The prediction of the slice.
     """
 
     number: int
@@ -76,18 +84,17 @@ class SlicePrediction:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class VolumePrediction:
-    """The answer to one volume.
+    """The prediction of one volume.
 
     Attributes:
-        source: The name of the file or folder as it was given.
-        digest: sha256 of what was read.
-        total: How many axial slices the volume has.
-        spacing: Millimetres from slice to slice, row to row and column to column.
-        acquired: The plane the scanner took its slices in.
-        slices: The slices that show a head, in their order; at least one.
-        decisive: The first and last of the neighbouring slices whose mean is the answer, as places in ``slices``:
-            from the first up to, and without, the second.
-        notes: What must be said beside the answer.
+        source: The name of the file or folder.
+        digest: sha256 of the files read.
+        total: The number of axial slices.
+        spacing: Distance of slices, rows and columns in mm.
+        acquired: The acquisition plane.
+        slices: The slices that show a head, in order; at least one.
+        decisive: Start and stop index in ``slices`` of the neighbouring slices whose mean is the prediction.
+        notes: Notes on volume and prediction.
     """
 
     source: str
@@ -106,41 +113,41 @@ class VolumePrediction:
 
     @property
     def threshold(self) -> float:
-        """The probability of any tumour from which a single slice is called one; used for the volume too."""
+        """P(tumour) from which a slice, and the volume, is predicted as a tumour."""
         return self.slices[0].prediction.threshold
 
     @property
     def curve(self) -> Float64[np.ndarray, "n k"]:
-        """The calibrated probabilities of each judged slice, in the order of ``labels``."""
+        """The calibrated probabilities of each slice, in the order of ``labels``."""
         return np.array([list(each.prediction.probabilities.values()) for each in self.slices], dtype=np.float64)
 
     @property
     def decisive_slices(self) -> tuple[SlicePrediction, ...]:
-        """The neighbouring slices that the answer is the mean of."""
+        """The neighbouring slices whose mean is the prediction."""
         return self.slices[slice(*self.decisive)]
 
     @property
     def probabilities(self) -> dict[str, float]:
-        """Class name to pooled probability: the mean over the carrying slices."""
+        """The mean probability of each class over the decisive slices."""
         means = self.curve[slice(*self.decisive)].mean(axis=0)
         return dict(zip(self.labels.names, means.tolist(), strict=True))
 
     @property
     def predicted_class(self) -> str | None:
-        """The class with the highest pooled probability; None where the slices were rejected."""
+        """The class of highest pooled probability; None if the slices were rejected."""
         if any(reason.rejects_input for reason in self.reasons):
             return None
-        shares = self.probabilities
-        return max(shares, key=shares.__getitem__)
+        probabilities = self.probabilities
+        return max(probabilities, key=probabilities.__getitem__)
 
     @property
     def tumour_probability(self) -> float:
-        """The pooled probability of any tumour; ``NOT_CALIBRATED`` says what it is worth."""
+        """The pooled P(tumour), which is not calibrated."""
         return 1.0 - self.probabilities[self.labels.names[self.labels.healthy_index]]
 
     @property
     def reasons(self) -> tuple[Reason, ...]:
-        """Why a person has to look: what refers more than half of the carrying slices, the commonest first."""
+        """The reasons if more than half of the decisive slices are referred, the most frequent first."""
         referred = [
             each.prediction.reasons for each in self.decisive_slices if each.prediction.verdict is Verdict.REFER
         ]
@@ -151,13 +158,13 @@ class VolumePrediction:
 
     @property
     def verdict(self) -> Verdict:
-        """What is said in the end."""
+        """The verdict on the volume."""
         if self.reasons:
             return Verdict.REFER
         return Verdict.TUMOUR if self.tumour_probability >= self.threshold else Verdict.NO_TUMOUR
 
     def to_json(self) -> dict[str, Any]:
-        """Tell the answer in plain types, with the curve and without any picture."""
+        """Return the prediction as plain types, with the curve and without images."""
         first = self.slices[0].prediction
         return {
             "source": self.source,
@@ -189,42 +196,31 @@ class VolumePrediction:
 
 
 def predict_volume(predictor: Predictor, volume: Volume, source: str = "volume") -> VolumePrediction:
-    """Judge a volume slice by slice along the axial plane, and pool what the slices say.
-
-    Slices without a head, and the ends of it, are left out. The answer is the mean over the neighbouring slices
-    that speak most for a tumour; ``strongest_run`` says why.
-
-    Args:
-        predictor: What judges single slices.
-        volume: The volume.
-        source: What it is called in the answer.
-
-    Returns:
-        The answer, with the probabilities of each slice.
+    """Predict the axial slices that show a head, and pool them with ``strongest_run``.
 
     Raises:
-        UnreadableScanError: The volume cannot be cut into axial slices, or none of them shows a head.
-        BundleError: The model gives no usable answer.
+        UnreadableScanError: The volume cannot be resampled to axial slices, or none of them shows a head.
+        BundleError: The model's outputs are not finite.
     """
     source = printable(source)
-    wanted = slices_with_head(volume.voxels)
-    if not wanted:
+    indices = slices_with_head(volume.voxels)
+    if not indices:
         msg = f"{source}: must show a head, got a volume of one grey; choose another series"
         raise UnreadableScanError(msg)
     try:
-        seen = {index + 1: predictor.recipe(volume.axial_slice(index)) for index in wanted}
+        inputs = {index + 1: predictor.recipe(volume.axial_slice(index)) for index in indices}
     except UnreadableScanError as error:
         msg = f"{source}: {error}"
         raise UnreadableScanError(msg) from error
-    answers = predictor.answer([f"{source}, slice {number}" for number in seen], list(seen.values()))
+    predictions = predictor.answer([f"{source}, slice {number}" for number in inputs], list(inputs.values()))
     return VolumePrediction(
         source=source,
         digest=volume.digest,
         total=len(volume.voxels),
         spacing=volume.spacing,
         acquired=volume.acquisition_plane,
-        slices=tuple(SlicePrediction(number, answer) for number, answer in zip(seen, answers, strict=True)),
-        decisive=strongest_run(np.array([answer.tumour_probability for answer in answers])),
+        slices=tuple(SlicePrediction(number, each) for number, each in zip(inputs, predictions, strict=True)),
+        decisive=strongest_run(np.array([each.tumour_probability for each in predictions])),
         notes=_notes(volume),
     )
 
@@ -234,10 +230,48 @@ def _notes(volume: Volume) -> tuple[Note, ...]:
     if volume.acquisition_plane is not Plane.AXIAL:
         plane = volume.acquisition_plane.value
         notes.append(Note(NoteCode.PLANE, f"the slices are {plane}; axial ones were cut from them", plane))
-    if volume.tilt > _WORTH_TELLING:
-        words = f"the slices lie {volume.tilt:.0f} degrees off the scanner's axial plane"
-        notes.append(Note(NoteCode.TILT, words, round(volume.tilt)))
+    if volume.tilt > _MIN_NOTED_TILT:
+        message = f"the slices lie {volume.tilt:.0f} degrees off the scanner's axial plane"
+        notes.append(Note(NoteCode.TILT, message, round(volume.tilt)))
     if not volume.evenly_spaced:
-        words = "the slices do not follow each other at one distance; some may be missing"
-        notes.append(Note(NoteCode.UNEVEN, words))
+        message = "the slices do not follow each other at one distance; some may be missing"
+        notes.append(Note(NoteCode.UNEVEN, message))
     return tuple(notes)
+
+
+def run_length(slices: int) -> int:
+    """Return the number of decisive slices: a tenth of the slices, at least three, or all."""
+    return min(slices, max(_MIN_RUN, math.ceil(_RUN_SHARE * slices)))
+
+
+def strongest_run(scores: Scores) -> tuple[int, int]:
+    """Find the neighbouring slices of highest mean, ``run_length`` of them.
+
+    Lesions extend over neighbouring slices, errors often do not. The mean over all slices would dilute a small lesion;
+    noisy-or would reach certainty from any hundred slices at 5 %; the maximum would depend on one slice. As the best
+    of many runs it is still higher than that of a run chosen in advance.
+
+    Returns:
+        Start and stop index.
+
+    Raises:
+        UsageError: There is no slice.
+    """
+    if not len(scores):
+        msg = "pooling needs at least one slice, got none"
+        raise UsageError(msg)
+    length = run_length(len(scores))
+    sums = np.concatenate([[0.0], np.cumsum(scores, dtype=np.float64)])
+    start = int(np.argmax(sums[length:] - sums[:-length]))
+    return start, start + length
+
+
+def slices_with_head(voxels: Voxels) -> list[int]:
+    """Return the indices of the slices of ``(s, h, w)`` that show enough of a head; none for a uniform volume."""
+    step = max(1, math.ceil((voxels.size / _PERCENTILE_VOXELS) ** (1 / 3)))
+    low, high = np.percentile(voxels[::step, ::step, ::step].astype(np.float64), [1.0, 99.0])
+    if high <= low:
+        return []
+    level = low + _HEAD_LEVEL * (high - low)
+    areas = np.array([np.count_nonzero(layer > level) for layer in voxels])
+    return [int(index) for index in np.flatnonzero(areas >= _MIN_HEAD_SHARE * areas.max())]

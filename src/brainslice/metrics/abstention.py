@@ -1,34 +1,41 @@
-"""What a model leaves to a person, how often its prediction sets hold, and how good it is on the rest."""
+"""Abstention: referral rate, coverage of prediction sets, and accuracy on the answered scans."""
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool
+from jaxtyping import Bool, Float
 from scipy.stats import binom
 
 from brainslice.arrays import Decisions, Groups, Labels, Probabilities, Scores
+from brainslice.errors import UsageError
 from brainslice.labels import LabelSet
-from brainslice.metrics.curves.risk_coverage import RiskCoverage, risk_coverage
-from brainslice.metrics.intervals.bootstrap import Resampling, clustered_bootstrap
-from brainslice.metrics.scoring import Score, proportion
+from brainslice.metrics.bootstrap import Resampling
+from brainslice.metrics.intervals import LEVEL
+from brainslice.metrics.scoring import Score, mean_score, proportion
 
+BUDGETS = (0.05, 0.1, 0.2)
+"""The shares of referred scans at which the accuracy on the rest is reported."""
+
+# A tenth of thirty scans is three, despite rounding of 0.1.
+_ROUNDING = 1e-9
 _BAND = 0.99
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AbstentionInputs:
-    """What was said about each scan besides its probabilities.
+    """Uncertainty, referral reasons and prediction set of each scan.
 
     Attributes:
-        uncertainty: How doubtful each answer is ``(n,)``.
-        reasons: For each scan the codes of the reasons why a person has to look; empty where none has to.
-        prediction_sets: Whether each class is in the prediction set ``(n, k)``; None where the bundle makes none.
-        coverage: How often those sets are to hold the true class; None likewise.
+        uncertainty: The uncertainty of each prediction ``(n,)``.
+        reasons: For each scan the codes of the reasons for referral; empty if it is not referred.
+        prediction_sets: Whether each class is in the prediction set ``(n, k)``; None if the bundle makes none.
+        coverage: The nominal coverage of the sets; None likewise.
     """
 
     uncertainty: Scores
@@ -38,12 +45,12 @@ class AbstentionInputs:
 
     @property
     def referred(self) -> Decisions:
-        """Whether each scan is left to a person ``(n,)``."""
+        """Whether each scan is referred for review ``(n,)``."""
         return np.array([bool(reasons) for reasons in self.reasons])
 
     @classmethod
     def join(cls, parts: Sequence[AbstentionInputs]) -> AbstentionInputs:
-        """Lay what was said about several sets of scans end to end; at least one, all with sets or all without."""
+        """Concatenate the inputs of one or more sets of scans, all with prediction sets or all without."""
         sets = [part.prediction_sets for part in parts if part.prediction_sets is not None]
         return cls(
             uncertainty=np.concatenate([part.uncertainty for part in parts]),
@@ -53,16 +60,76 @@ class AbstentionInputs:
         )
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class RiskCoverage:
+    """Error rate on the scans with the lowest uncertainty.
+
+    Attributes:
+        coverage: The shares of scans answered ``(n,)``, from one scan to all.
+        risk: The error rate among them ``(n,)``.
+        area: The mean of ``risk``: the area under the curve.
+        excess: The area above that of a perfect ordering.
+        reviewed: For each of ``BUDGETS`` the accuracy on the scans that are not referred.
+    """
+
+    coverage: Float[np.ndarray, " n"]
+    risk: Float[np.ndarray, " n"]
+    area: float
+    excess: float
+    reviewed: dict[float, Score]
+
+    def to_json(self) -> dict[str, Any]:
+        """Return areas and accuracies as plain types, and the curve at 101 shares."""
+        grid = np.unique(np.ceil(np.linspace(0.0, 1.0, 101) * len(self.risk)).astype(int).clip(1) - 1)
+        return {
+            "area": self.area,
+            "excess_area": self.excess,
+            "accuracy_after_review": {f"{budget:g}": score.to_json() for budget, score in self.reviewed.items()},
+            "curve": {"coverage": self.coverage[grid].tolist(), "risk": self.risk[grid].tolist()},
+        }
+
+
+def risk_coverage(uncertainty: Scores, correct: Decisions, groups: Groups, level: float = LEVEL) -> RiskCoverage:
+    """Compute the error rate as the scans with the highest uncertainty are left out.
+
+    Raises:
+        UsageError: There is no scan.
+
+    Reference:
+        Geifman and El-Yaniv, Selective Classification for Deep Neural Networks, NeurIPS 2017; Geifman et al.,
+        Bias-Reduced Uncertainty Estimation for Deep Neural Classifiers, ICLR 2019, for area and excess.
+    """
+    if len(correct) == 0:
+        msg = "a risk-coverage curve needs at least one scan, got none"
+        raise UsageError(msg)
+    answered = np.arange(1, len(correct) + 1)
+    risk = _cumulative_errors(uncertainty, correct) / answered
+    best = np.maximum(answered - correct.sum(), 0) / answered
+    order = np.argsort(-uncertainty, kind="stable")
+    reviewed = {}
+    for budget in BUDGETS:
+        rest = order[math.ceil(budget * len(correct) - _ROUNDING) :]
+        reviewed[budget] = proportion("accuracy", correct[rest], groups[rest], level)
+    area = float(risk.mean())
+    return RiskCoverage(answered / len(correct), risk, area, area - float(best.mean()), reviewed)
+
+
+def _cumulative_errors(uncertainty: Scores, correct: Decisions) -> Scores:
+    """Count the errors up to each scan in order of uncertainty, averaged over the orders of ties."""
+    levels, members = np.unique(uncertainty, return_inverse=True)
+    errors = np.bincount(members, weights=~correct, minlength=len(levels)) / np.bincount(members)
+    return np.asarray(np.cumsum(errors[np.sort(members)]))
+
+
 @dataclass(frozen=True, slots=True)
 class CoverageRate:
-    """How often the sets of one class's scans hold that class.
+    """The coverage of one class by the prediction sets of its scans.
 
     Attributes:
         name: The class.
-        score: The share, its interval by group.
-        low: Where the band begins that 99 of 100 such shares fall in, were the promise kept exactly and each scan
-            independent of all others.
-        high: Where it ends.
+        score: The coverage, with its interval by group.
+        low: The lower end of the band that holds 99 of 100 such shares at nominal coverage and independent scans.
+        high: The upper end of the band.
     """
 
     name: str
@@ -72,24 +139,24 @@ class CoverageRate:
 
     @property
     def within(self) -> bool:
-        """Whether the share lies in the band; False too where there is no scan."""
+        """Whether the share lies in the band; False without scans."""
         return self.score.value is not None and self.low <= self.score.value <= self.high
 
     def to_json(self) -> dict[str, Any]:
-        """Write it in plain types."""
+        """Return it as plain types."""
         return {**self.score.to_json(), "band": [self.low, self.high], "within_band": self.within}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class PredictionSetQuality:
-    """What prediction sets are worth on one test set.
+    """Coverage and size of prediction sets on one test set.
 
     Attributes:
-        promised: How often a set is to hold the true class.
-        classes: How often it did, for each class.
+        promised: The nominal coverage.
+        classes: The coverage of each class.
         size: The mean number of classes in a set.
         singles: The share of sets of one class.
-        empty: The share of sets of none.
+        empty: The share of empty sets.
     """
 
     promised: float
@@ -99,7 +166,7 @@ class PredictionSetQuality:
     empty: float
 
     def to_json(self) -> dict[str, Any]:
-        """Write it in plain types."""
+        """Return it as plain types."""
         return {
             "promised": self.promised,
             "per_class": {row.name: row.to_json() for row in self.classes},
@@ -111,14 +178,14 @@ class PredictionSetQuality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Abstention:
-    """What a model leaves to a person, and how good it is on the rest.
+    """Referral for review and accuracy on the answered scans.
 
     Attributes:
-        referred: The share of scans left to a person.
-        reasons: How many scans were, for each reason.
-        verdicts: The share of right verdicts, tumour or no tumour, among the others.
-        curve: How the errors fall as more doubtful scans are left out.
-        sets: What the prediction sets are worth; None where there are none.
+        referred: The share of scans referred for review.
+        reasons: The number of referred scans for each reason.
+        verdicts: The share of correct verdicts, tumour or no tumour, among the others.
+        curve: The risk-coverage curve.
+        sets: The quality of the prediction sets; None without sets.
     """
 
     referred: Score
@@ -128,7 +195,7 @@ class Abstention:
     sets: PredictionSetQuality | None
 
     def to_json(self) -> dict[str, Any]:
-        """Write it in plain types."""
+        """Return it as plain types."""
         return {
             "referred": self.referred.to_json(),
             "reasons": self.reasons,
@@ -138,31 +205,32 @@ class Abstention:
         }
 
     def summary_lines(self) -> tuple[str, ...]:
-        """Say the headline numbers, each with its interval, a line each."""
+        """Describe the main metrics with intervals, a line each."""
         reviewed = self.curve.reviewed[0.1]
         lines = [
-            f"referred to a person: {self.referred.text}; right verdicts on the rest: {self.verdicts.text}",
+            f"referred for review: {self.referred.text}; correct verdicts on the rest: {self.verdicts.text}",
             (
-                f"accuracy once a person takes the most doubtful tenth: {reviewed.text} (n = {reviewed.n}); "
-                f"area under risk-coverage {self.curve.area:.4f}, {self.curve.excess:.4f} above the best order"
+                f"accuracy without the tenth of highest uncertainty: {reviewed.text} (n = {reviewed.n}); "
+                f"area under risk-coverage {self.curve.area:.4f}, {self.curve.excess:.4f} above the best ordering"
             ),
         ]
         if self.sets is not None:
-            held = ", ".join(f"{row.name} {row.score.text}" for row in self.sets.classes)
-            lines.append(f"prediction sets at {self.sets.promised:.0%} hold: {held}; mean size {self.sets.size.text}")
+            coverage = ", ".join(f"{row.name} {row.score.text}" for row in self.sets.classes)
+            size = self.sets.size.text
+            lines.append(f"coverage of {self.sets.promised:.0%} prediction sets: {coverage}; mean size {size}")
         return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Answers:
-    """Probabilities beside the truth, as far as abstaining is concerned.
+    """Probabilities and truth of each scan.
 
     Attributes:
         labels: True classes ``(n,)``.
         groups: The group of each scan ``(n,)``.
         probabilities: The model's ``(n, k)``.
         label_set: The classes.
-        threshold: P(tumour) from which a scan is called a tumour.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
     """
 
     labels: Labels
@@ -172,53 +240,49 @@ class Answers:
     threshold: float
 
 
-def measure_abstention(answers: Answers, caution: AbstentionInputs, resampling: Resampling) -> Abstention:
-    """Measure what is left to a person, and the rest.
+def measure_abstention(answers: Answers, inputs: AbstentionInputs, resampling: Resampling) -> Abstention:
+    """Measure referral, accuracy on the answered scans, and prediction sets.
 
     Args:
-        answers: Probabilities beside the truth; at least one scan.
-        caution: What was said about each scan besides.
+        answers: Probabilities and truth of at least one scan.
+        inputs: Uncertainty, reasons and prediction sets of the same scans.
         resampling: The draws of the groups.
     """
     labels, groups, level = answers.labels, answers.groups, resampling.level
-    right = answers.probabilities.argmax(axis=1) == labels
+    correct = answers.probabilities.argmax(axis=1) == labels
     healthy = answers.label_set.healthy_index
-    called = 1.0 - answers.probabilities[:, healthy] >= answers.threshold
-    kept = ~caution.referred
+    predicted = 1.0 - answers.probabilities[:, healthy] >= answers.threshold
+    kept = ~inputs.referred
     return Abstention(
-        referred=proportion("referred", caution.referred, groups, level),
-        reasons=dict(sorted(Counter(code for codes in caution.reasons for code in codes).items())),
-        verdicts=proportion("right_verdicts", (called == (labels != healthy))[kept], groups[kept], level),
-        curve=risk_coverage(caution.uncertainty, right, groups, level),
-        sets=_quality(answers, caution, resampling),
+        referred=proportion("referred", inputs.referred, groups, level),
+        reasons=dict(sorted(Counter(code for codes in inputs.reasons for code in codes).items())),
+        verdicts=proportion("right_verdicts", (predicted == (labels != healthy))[kept], groups[kept], level),
+        curve=risk_coverage(inputs.uncertainty, correct, groups, level),
+        sets=_quality(answers, inputs, resampling),
     )
 
 
-def _quality(answers: Answers, caution: AbstentionInputs, resampling: Resampling) -> PredictionSetQuality | None:
-    sets, promised = caution.prediction_sets, caution.coverage
+def _quality(answers: Answers, inputs: AbstentionInputs, resampling: Resampling) -> PredictionSetQuality | None:
+    sets, promised = inputs.prediction_sets, inputs.coverage
     if sets is None or promised is None:
         return None
     sizes = sets.sum(axis=1)
-    parts = np.column_stack([sizes, np.ones(len(sizes))]).astype(float)
-    interval = clustered_bootstrap(lambda sums: sums[:, 0] / sums[:, 1], parts, resampling)
-    note = "" if interval else "no interval: drawing groups again never changes the value"
-    size = Score("mean_set_size", float(sizes.mean()), interval, len(sizes), resampling.groups, note)
     return PredictionSetQuality(
         promised=promised,
-        classes=_covered(answers, sets, promised, resampling.level),
-        size=size,
+        classes=_coverage(answers, sets, promised, resampling.level),
+        size=mean_score("mean_set_size", sizes.astype(np.float64), resampling),
         singles=float((sizes == 1).mean()),
         empty=float((sizes == 0).mean()),
     )
 
 
-def _covered(
+def _coverage(
     answers: Answers, sets: Bool[np.ndarray, "n k"], promised: float, level: float
 ) -> tuple[CoverageRate, ...]:
     rows = []
-    for place, name in enumerate(answers.label_set.names):
-        own = answers.labels == place
-        score = proportion(name, sets[own, place], answers.groups[own], level)
+    for index, name in enumerate(answers.label_set.names):
+        own = answers.labels == index
+        score = proportion(name, sets[own, index], answers.groups[own], level)
         rows.append(CoverageRate(name, score, *_band(score.n, promised)))
     return tuple(rows)
 

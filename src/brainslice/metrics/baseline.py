@@ -1,6 +1,6 @@
-"""The shortcut floor: what a forest reaches that sees grey levels only, and no shape at all.
+"""The baseline: a random forest on global grey-level statistics, without any spatial information.
 
-A classifier of tumours that is no better than this has learned scanners and file formats.
+A tumour classifier that is no better than this has learned scanners and file formats.
 """
 
 from __future__ import annotations
@@ -16,10 +16,10 @@ from brainslice.arrays import Labels, Probabilities
 from brainslice.errors import UsageError
 
 Statistics: TypeAlias = Float[np.ndarray, "n features"]
-"""Global grey-level statistics of each scan, as the preparing room computes them."""
+"""Global grey-level statistics of each scan, from ``dataset.cache.scan_statistics``."""
 
 TREES = 300
-"""How many trees vote."""
+"""The number of trees."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -27,35 +27,22 @@ class ForestBaseline:
     """A fitted forest.
 
     Attributes:
-        forest: The trees.
-        classes: How many classes there are, seen in training or not.
+        forest: The fitted classifier.
+        classes: The number of classes, also those without training scans.
     """
 
     forest: RandomForestClassifier
     classes: int
 
     def probabilities(self, statistics: Statistics) -> Probabilities:
-        """Let the trees vote.
-
-        Args:
-            statistics: ``(n, features)``, the features it was fitted on.
-
-        Returns:
-            Shares of the vote ``(n, k)``; 0 for a class that training never showed.
-        """
-        votes = np.zeros((len(statistics), self.classes))
-        votes[:, self.forest.classes_] = self.forest.predict_proba(statistics)
-        return votes
+        """Predict probabilities ``(n, k)`` from features ``(n, features)``; 0 for a class without training scans."""
+        probabilities = np.zeros((len(statistics), self.classes))
+        probabilities[:, self.forest.classes_] = self.forest.predict_proba(statistics)
+        return probabilities
 
 
 def fit_baseline(statistics: Statistics, labels: Labels, classes: int, seed: int) -> ForestBaseline:
-    """Fit the forest on the scans that the model is trained on; the same seed gives the same votes.
-
-    Args:
-        statistics: Grey-level statistics ``(n, features)``, finite.
-        labels: True classes ``(n,)``, each in ``[0, classes)``.
-        classes: How many classes there are.
-        seed: Of the forest.
+    """Fit the forest on the model's training scans.
 
     Raises:
         UsageError: There is no scan, a class lies outside the range, or a statistic is not finite.
@@ -64,13 +51,13 @@ def fit_baseline(statistics: Statistics, labels: Labels, classes: int, seed: int
         Breiman, Random Forests, Machine Learning 2001.
     """
     if len(labels) == 0 or not 0 <= labels.min() <= labels.max() < classes:
-        msg = f"the floor needs scans labelled 0 to {classes - 1}, got {sorted(set(labels.tolist()))}"
+        msg = f"the baseline needs scans labelled 0 to {classes - 1}, got {sorted(set(labels.tolist()))}"
         raise UsageError(msg)
     if not np.isfinite(statistics).all():
         msg = "grey-level statistics must be finite numbers, got NaN or infinity"
         raise UsageError(msg)
     forest = RandomForestClassifier(n_estimators=TREES, random_state=seed, n_jobs=-1)
     forest.fit(statistics, labels)
-    # Threads would add up the votes in whatever order they finish, and rounding with them.
+    # With several threads the order of summation, and so rounding, would vary.
     forest.set_params(n_jobs=1)
     return ForestBaseline(forest, classes)

@@ -1,4 +1,4 @@
-"""Everything that is said about one model on one test set."""
+"""Evaluation of one model on one test set."""
 
 from __future__ import annotations
 
@@ -9,15 +9,22 @@ from brainslice.arrays import Groups, Labels, Probabilities
 from brainslice.errors import UsageError
 from brainslice.labels import LabelSet
 from brainslice.metrics.abstention import Abstention, AbstentionInputs, Answers, measure_abstention
-from brainslice.metrics.baseline_comparison import BaselineComparison, compare_with_baseline
-from brainslice.metrics.calibration import BINS
+from brainslice.metrics.bootstrap import DRAWS, resample
+from brainslice.metrics.calibration import BINS, Reliability, reliability_diagram
 from brainslice.metrics.classification import Confusion
+from brainslice.metrics.comparison import BaselineComparison, compare_with_baseline
 from brainslice.metrics.curves.one_vs_rest import ClassCurves, trace_curves
-from brainslice.metrics.curves.reliability_diagram import Reliability, reliability_of
-from brainslice.metrics.intervals.asymptotic import LEVEL
-from brainslice.metrics.intervals.bootstrap import DRAWS, Resampling, resample
-from brainslice.metrics.per_class import ClassRow, class_rows
-from brainslice.metrics.scoring import TITLES, Score, ScoringInputs, calibration_scores, decision_scores, tumour_scores
+from brainslice.metrics.intervals import LEVEL
+from brainslice.metrics.scoring import (
+    TITLES,
+    ClassRow,
+    Score,
+    ScoringInputs,
+    calibration_scores,
+    class_rows,
+    decision_scores,
+    tumour_scores,
+)
 from brainslice.metrics.source_controlled import SourceControlled
 
 HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "sensitivity", "specificity", "ece")
@@ -28,20 +35,20 @@ NO_SOURCE_CONTROL = "source-controlled test: not run, the set has no outlines; g
 
 @dataclass(frozen=True, slots=True)
 class EvaluationSettings:
-    """The terms on which a model is judged; every document and figure repeats them.
+    """Settings of an evaluation, repeated in every document and figure.
 
     Attributes:
         label_set: The classes in the order of the probabilities.
-        dataset: The name of the data.
-        protocol: How they were split, as "clean" or "official".
-        split: Which part is judged on.
-        warnings: Warnings that no reader may miss: "leaky", "phantom".
-        temperature: What the logits were divided by, for the record.
-        threshold: P(tumour) from which a scan is called a tumour.
-        bins: How many confidence bins of equal width.
-        seed: The seed of the bootstrap.
-        draws: How often groups are drawn again.
-        level: How often an interval is to hold the truth.
+        dataset: The name of the data set.
+        protocol: The split protocol, "clean" or "official".
+        split: The part evaluated on.
+        warnings: Warnings on the model or the data: "leaky", "phantom".
+        temperature: The divisor of the logits, for the record.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
+        bins: The number of confidence bins of equal width.
+        seed: Seed of the bootstrap.
+        draws: The number of bootstrap draws.
+        level: The confidence level.
     """
 
     label_set: LabelSet
@@ -59,14 +66,14 @@ class EvaluationSettings:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredSet:
-    """What was said about each scan of a test set, beside the truth.
+    """Truth and probabilities of the scans of a test set.
 
     Attributes:
         labels: True classes ``(n,)``.
         groups: The group of each scan ``(n,)``.
         probabilities: The model's, after its temperature ``(n, k)``.
         uncalibrated: The model's, before its temperature ``(n, k)``.
-        baseline: Those of the shortcut floor on the same scans ``(n, k)``, where it was fitted.
+        baseline: The baseline's on the same scans ``(n, k)``, if it was fitted.
     """
 
     labels: Labels
@@ -78,22 +85,22 @@ class ScoredSet:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Everything that is said about one model on one test set.
+    """Results of one model on one test set.
 
     Attributes:
-        settings: The terms on which it was judged.
-        n: Scans.
-        groups: Groups they come from.
+        settings: The settings of the evaluation.
+        n: The number of scans.
+        groups: The number of groups they come from.
         scores: All scores, after the temperature.
         scores_before: The calibration scores before it.
-        classes: Each class by itself.
+        classes: The scores of each class.
         confusion: Counts ``(k, k)``, true classes in rows.
         reliability: The reliability diagram after the temperature.
-        reliability_before: The same before it.
+        reliability_before: The same before the temperature.
         curves: ROC and precision-recall curves of each class that some, but not all scans have.
-        baseline: The shortcut floor on the same scans, where it was fitted.
-        abstention: What is left to a person, where the model was asked.
-        source_controlled: What remains where tumour and tumour-free pictures have the same source.
+        baseline: The comparison with the baseline on the same scans, if it was fitted.
+        abstention: The results of abstention, if it was measured.
+        source_controlled: The results on slices with and without tumour of the same source.
     """
 
     settings: EvaluationSettings
@@ -111,7 +118,7 @@ class Evaluation:
     source_controlled: tuple[SourceControlled, ...] = ()
 
     def score(self, name: str) -> Score:
-        """Find a score, after the temperature, by its name.
+        """Return a score, after the temperature, by its name.
 
         Raises:
             UsageError: There is no such score.
@@ -123,15 +130,15 @@ class Evaluation:
         return found[name]
 
     def summary_lines(self) -> tuple[str, ...]:
-        """Say the headline numbers, each with its interval, a line each."""
-        terms = self.settings
-        marks = f" [{', '.join(terms.warnings)}]" if terms.warnings else ""
-        counted = f"n = {self.n} scans of {self.groups} groups; intervals at {terms.level:.0%}"
-        lines = [f"{terms.dataset}, {terms.protocol} protocol, {terms.split}{marks}: {counted}"]
+        """Describe the headline scores with intervals, a line each."""
+        settings = self.settings
+        warnings = f" [{', '.join(settings.warnings)}]" if settings.warnings else ""
+        counts = f"n = {self.n} scans of {self.groups} groups; intervals at {settings.level:.0%}"
+        lines = [f"{settings.dataset}, {settings.protocol} protocol, {settings.split}{warnings}: {counts}"]
         lines += [line for test in self.source_controlled for line in test.summary_lines()] or [NO_SOURCE_CONTROL]
         lines += [f"{TITLES[name]}: {self.score(name).text}" for name in HEADLINES]
         before = {score.name: score for score in self.scores_before}["ece"]
-        lines.append(f"ECE before the temperature of {terms.temperature:.3f}: {before.text}; {terms.bins} bins")
+        lines.append(f"ECE before the temperature of {settings.temperature:.3f}: {before.text}; {settings.bins} bins")
         if self.baseline is not None:
             lines += self.baseline.summary_lines()
         if self.abstention is not None:
@@ -139,78 +146,77 @@ class Evaluation:
         return tuple(lines)
 
     def to_json(self) -> dict[str, Any]:
-        """Write everything in plain types, in a fixed order, with None for what is undefined."""
-        terms = self.settings
+        """Return all results as plain types, in a fixed order, with None for undefined values."""
+        settings = self.settings
         return {
-            "dataset": terms.dataset,
-            "protocol": terms.protocol,
-            "split": terms.split,
-            "warnings": list(terms.warnings),
+            "dataset": settings.dataset,
+            "protocol": settings.protocol,
+            "split": settings.split,
+            "warnings": list(settings.warnings),
             "n": self.n,
             "groups": self.groups,
-            "classes": list(terms.label_set.names),
-            "healthy": terms.label_set.healthy,
-            "temperature": terms.temperature,
-            "threshold": terms.threshold,
-            "bins": terms.bins,
-            "resampling": {"seed": terms.seed, "draws": terms.draws, "level": terms.level},
+            "classes": list(settings.label_set.names),
+            "healthy": settings.label_set.healthy,
+            "temperature": settings.temperature,
+            "threshold": settings.threshold,
+            "bins": settings.bins,
+            "resampling": {"seed": settings.seed, "draws": settings.draws, "level": settings.level},
             "source_controlled": [test.to_json() for test in self.source_controlled],
             "scores": {score.name: score.to_json() for score in self.scores},
             "before_temperature": {score.name: score.to_json() for score in self.scores_before},
             "per_class": {row.name: row.to_json() for row in self.classes},
             "confusion": self.confusion.tolist(),
-            "reliability": {
-                "before": self.reliability_before.to_json(),
-                "after": self.reliability.to_json(),
-            },
+            "reliability": {"before": self.reliability_before.to_json(), "after": self.reliability.to_json()},
             "curves": {curve.name: curve.to_json() for curve in self.curves},
             "baseline": None if self.baseline is None else self.baseline.to_json(),
             "abstention": None if self.abstention is None else self.abstention.to_json(),
         }
 
 
-def evaluate(scored: ScoredSet, terms: EvaluationSettings, caution: AbstentionInputs | None = None) -> Evaluation:
-    """Judge a model on a test set: every score with its interval, and the floor beside it.
+def evaluate(scored: ScoredSet, settings: EvaluationSettings, abstention: AbstentionInputs | None = None) -> Evaluation:
+    """Compute all metrics of a model on a test set, with intervals.
 
     Args:
-        scored: What was said about each scan, beside the truth.
-        terms: The terms on which to judge.
-        caution: What was said about each scan besides its probabilities, where anything was.
+        scored: Truth and probabilities of each scan.
+        settings: The settings of the evaluation.
+        abstention: Uncertainty, referral reasons and prediction sets, if available.
 
     Raises:
         UsageError: There is no scan, a class is unknown, or the rows are no probabilities.
     """
     if len(scored.labels) == 0:
-        msg = f"a model can be judged on at least one scan, got none in the {terms.split} part"
+        msg = f"evaluation needs at least one scan, got none in the {settings.split} part"
         raise UsageError(msg)
-    resampling = resample(scored.groups, terms.seed, terms.draws, terms.level)
-    after = _judged(scored, scored.probabilities, terms, resampling)
-    before = _judged(scored, scored.uncalibrated, terms, resampling)
-    floor = None
-    if scored.baseline is not None:
-        floor = compare_with_baseline(after, _judged(scored, scored.baseline, terms, resampling), terms.threshold)
-    decisions = (*decision_scores(after), *tumour_scores(after, terms.threshold))
+    labels, groups, label_set = scored.labels, scored.groups, settings.label_set
+    resampling = resample(groups, settings.seed, settings.draws, settings.level)
+
+    def inputs(probabilities: Probabilities) -> ScoringInputs:
+        return ScoringInputs(labels, probabilities, groups, label_set, resampling)
+
+    def reliability(probabilities: Probabilities) -> Reliability:
+        return reliability_diagram(probabilities, labels, groups, settings.bins, settings.level)
+
+    after = inputs(scored.probabilities)
+    answers = Answers(labels, groups, scored.probabilities, label_set, settings.threshold)
     return Evaluation(
-        settings=terms,
-        n=len(scored.labels),
+        settings=settings,
+        n=len(labels),
         groups=resampling.groups,
-        scores=(*decisions, *calibration_scores(after, terms.bins)),
-        scores_before=calibration_scores(before, terms.bins),
+        scores=(
+            *decision_scores(after),
+            *tumour_scores(after, settings.threshold),
+            *calibration_scores(after, settings.bins),
+        ),
+        scores_before=calibration_scores(inputs(scored.uncalibrated), settings.bins),
         classes=class_rows(after),
         confusion=after.confusion,
-        reliability=reliability_of(after, terms.bins),
-        reliability_before=reliability_of(before, terms.bins),
+        reliability=reliability(scored.probabilities),
+        reliability_before=reliability(scored.uncalibrated),
         curves=trace_curves(after),
-        baseline=floor,
-        abstention=None if caution is None else measure_abstention(_answers(scored, terms), caution, resampling),
+        baseline=(
+            None
+            if scored.baseline is None
+            else compare_with_baseline(after, inputs(scored.baseline), settings.threshold)
+        ),
+        abstention=None if abstention is None else measure_abstention(answers, abstention, resampling),
     )
-
-
-def _answers(scored: ScoredSet, terms: EvaluationSettings) -> Answers:
-    return Answers(scored.labels, scored.groups, scored.probabilities, terms.label_set, terms.threshold)
-
-
-def _judged(
-    scored: ScoredSet, probabilities: Probabilities, terms: EvaluationSettings, resampling: Resampling
-) -> ScoringInputs:
-    return ScoringInputs(scored.labels, probabilities, scored.groups, terms.label_set, resampling)

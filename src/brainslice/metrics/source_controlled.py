@@ -1,4 +1,4 @@
-"""Source-controlled metrics: what P(tumour) tells within one source, one patient or one picture."""
+"""Source-controlled metrics of P(tumour): within one source, one patient or one slice."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ import numpy as np
 from jaxtyping import Bool, Float64, Int
 
 from brainslice.arrays import Decisions, Groups, Scores
+from brainslice.metrics.bootstrap import resample
 from brainslice.metrics.curves.ranking import area_under_roc
-from brainslice.metrics.intervals.asymptotic import LEVEL, delong
-from brainslice.metrics.intervals.bootstrap import clustered_bootstrap, resample
-from brainslice.metrics.scoring import Score, proportion
+from brainslice.metrics.intervals import LEVEL
+from brainslice.metrics.scoring import Score, auc_score, mean_score, proportion
 
 SENSITIVITY: Final = 0.85
 """Sensitivity at which specificity is reported beside that at the bundle's threshold."""
@@ -21,17 +21,15 @@ SENSITIVITY: Final = 0.85
 TWINS: Final = "mirror twins"
 """Name of the test on mirror twins."""
 
-_NO_INTERVAL: Final = "no interval: the value does not vary between patients"
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredSlices:
-    """Slices with and without tumour, and what a model made of them.
+    """Slices with and without tumour, with a model's scores and predictions.
 
     Attributes:
         tumour: Whether each slice shows a tumour ``(n,)``.
         scores: Log odds of a tumour ``(n,)``.
-        called: Whether each slice is called a tumour at the bundle's threshold ``(n,)``.
+        called: Whether each slice is predicted as a tumour at the bundle's threshold ``(n,)``.
         patients: A number for each slice's patient ``(n,)``.
     """
 
@@ -43,12 +41,12 @@ class ScoredSlices:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ScoredTwins:
-    """Mirror twins and shams, and what a model made of them; one row a pair.
+    """Mirror twins and shams, with a model's scores and predictions; one row a pair.
 
     Attributes:
         patients: A number for each pair's patient ``(n,)``.
         scores: Log odds of a tumour of the healthy and of the lesion twin ``(n, 2)``.
-        called: Whether each twin is called a tumour at the bundle's threshold ``(n, 2)``.
+        called: Whether each twin is predicted as a tumour at the bundle's threshold ``(n, 2)``.
         sham: 1 where the sham changed the answer, 0 where it did not, -1 where there is none ``(n,)``.
     """
 
@@ -59,12 +57,12 @@ class ScoredTwins:
 
     @classmethod
     def join(cls, parts: Sequence[ScoredTwins]) -> ScoredTwins:
-        """Put the pairs of several folds together."""
+        """Concatenate the pairs of several folds."""
         arrays = [part.to_arrays() for part in parts]
         return cls(**{name: np.concatenate([each[name] for each in arrays]) for name in arrays[0]})
 
     def to_arrays(self) -> dict[str, np.ndarray]:
-        """Give the fields by name."""
+        """Return the fields by name."""
         return {"patients": self.patients, "scores": self.scores, "called": self.called, "sham": self.sham}
 
 
@@ -74,7 +72,7 @@ class SourceControlled:
 
     Attributes:
         name: The data.
-        scores: What was measured, each with n, patients and interval by patient.
+        scores: The metrics, each with n, patients and interval by patient.
         counts: Counts that are no shares, such as ``confident_misses``.
     """
 
@@ -83,7 +81,7 @@ class SourceControlled:
     counts: dict[str, int]
 
     def summary_lines(self) -> tuple[str, ...]:
-        """Write the scores, a line each."""
+        """Describe the scores, a line each."""
         lines = [
             f"{self.name}, {score.name.replace('_', ' ')}: {score.text}, n = {score.n}, patients = {score.groups}"
             for score in self.scores
@@ -91,7 +89,7 @@ class SourceControlled:
         return (*lines, *(f"{self.name}, {name.replace('_', ' ')}: {count}" for name, count in self.counts.items()))
 
     def to_json(self) -> dict[str, Any]:
-        """Write the result in plain types."""
+        """Return the result as plain types."""
         return {
             "name": self.name,
             "scores": {score.name: score.to_json() for score in self.scores},
@@ -102,10 +100,6 @@ class SourceControlled:
 def slice_scores(slices: ScoredSlices, seed: int = 0) -> tuple[Score, ...]:
     """Score slices with and without tumour of the same patients.
 
-    Args:
-        slices: The slices.
-        seed: Seed of the bootstrap over patients.
-
     Returns:
         AUC, mean AUC within patients, specificity and sensitivity at the threshold, and specificity at the highest
         threshold that reaches ``SENSITIVITY``.
@@ -114,11 +108,11 @@ def slice_scores(slices: ScoredSlices, seed: int = 0) -> tuple[Score, ...]:
     healthy = ~tumour
     at_sensitivity = np.zeros(0, np.bool_)
     if tumour.any():
-        cut = np.quantile(slices.scores[tumour], 1 - SENSITIVITY, method="lower")
-        at_sensitivity = slices.scores[healthy] < cut
+        threshold = np.quantile(slices.scores[tumour], 1 - SENSITIVITY, method="lower")
+        at_sensitivity = slices.scores[healthy] < threshold
     fixed = "specificity_at_sensitivity_85"
     return (
-        area("auc", tumour, slices.scores, patients),
+        auc_score("auc", tumour, slices.scores, patients),
         area_within_patients(slices, seed),
         proportion("specificity", ~slices.called[healthy], patients[healthy], LEVEL),
         proportion("sensitivity", slices.called[tumour], patients[tumour], LEVEL),
@@ -132,7 +126,7 @@ def score_twins(twins: ScoredTwins) -> SourceControlled:
     both, tumour = np.concatenate([healthy, lesion]), np.repeat([False, True], len(patients))
     shams = twins.sham >= 0
     scores = [
-        area("twin_auc", tumour, both, np.concatenate([patients, patients])),
+        auc_score("twin_auc", tumour, both, np.concatenate([patients, patients])),
         proportion("lesion_twin_scores_higher", lesion > healthy, patients, LEVEL),
         proportion("healthy_twin_specificity", ~twins.called[:, 0], patients, LEVEL),
         proportion("lesion_twin_sensitivity", twins.called[:, 1], patients, LEVEL),
@@ -142,17 +136,8 @@ def score_twins(twins: ScoredTwins) -> SourceControlled:
     return SourceControlled(TWINS, tuple(scores), {"pairs": len(patients)})
 
 
-def area(name: str, tumour: Decisions, scores: Scores, patients: Groups) -> Score:
-    """Compute the AUC with DeLong's interval by patient."""
-    n, found = len(tumour), len(np.unique(patients))
-    if tumour.all() or not tumour.any():
-        return Score(name, None, None, n, found, "undefined: it needs slices with and without tumour")
-    value, interval = delong(tumour, scores, patients)
-    return Score(name, value, interval, n, found, "" if interval else _NO_INTERVAL)
-
-
 def area_within_patients(slices: ScoredSlices, seed: int = 0) -> Score:
-    """Average the AUC over the patients who have slices of both kinds, with a bootstrap interval by patient."""
+    """Average the AUC over the patients with slices of both classes, with a bootstrap interval by patient."""
     name, areas, n = "auc_within_patients", [], 0
     for patient in np.unique(slices.patients):
         own = slices.patients == patient
@@ -162,7 +147,4 @@ def area_within_patients(slices: ScoredSlices, seed: int = 0) -> Score:
             n += len(tumour)
     if not areas:
         return Score(name, None, None, 0, 0, "undefined: no patient has slices with and without tumour")
-    parts = np.column_stack([areas, np.ones(len(areas))])
-    draws = resample(np.arange(len(areas)), seed)
-    interval = clustered_bootstrap(lambda sums: sums[:, 0] / sums[:, 1], parts, draws)
-    return Score(name, float(np.mean(areas)), interval, n, len(areas), "" if interval else _NO_INTERVAL)
+    return mean_score(name, np.array(areas), resample(np.arange(len(areas)), seed), n)

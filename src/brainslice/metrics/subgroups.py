@@ -1,4 +1,4 @@
-"""Results of parts of a test set, so that a good mean cannot hide a bad part."""
+"""Metrics of subgroups of a test set."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 
 from brainslice.arrays import Decisions
 from brainslice.errors import UsageError
-from brainslice.metrics.intervals.asymptotic import LEVEL
+from brainslice.metrics.intervals import LEVEL
 from brainslice.metrics.scoring import Score, proportion
 
 
 @dataclass(frozen=True, slots=True)
 class SubgroupRow:
-    """How a model does on the scans that share something.
+    """The metrics of the scans with one value of an attribute.
 
     Attributes:
-        attribute: What is looked at, as ``class`` or ``size``.
-        value: What these scans share.
-        n: How many they are.
-        groups: Groups they come from.
-        accuracy: Share of them whose class is called rightly.
-        sensitivity: Share of their tumours called tumours at the threshold.
-        specificity: Share of their healthy scans called healthy at it.
+        attribute: The attribute, as ``class`` or ``size``.
+        value: Its value.
+        n: The number of scans.
+        groups: The number of groups they come from.
+        accuracy: The share of correctly predicted classes.
+        sensitivity: The share of tumours predicted as tumours at the threshold.
+        specificity: The share of healthy scans predicted as healthy.
     """
 
     attribute: str
@@ -37,89 +37,79 @@ class SubgroupRow:
     specificity: Score
 
     def to_json(self) -> dict[str, Any]:
-        """Write the row in plain types."""
-        return {
-            "attribute": self.attribute,
-            "value": self.value,
-            "n": self.n,
-            "groups": self.groups,
-            "accuracy": self.accuracy.to_json(),
-            "sensitivity": self.sensitivity.to_json(),
-            "specificity": self.specificity.to_json(),
-        }
+        """Return the row as plain types."""
+        scores = {score.name: score.to_json() for score in (self.accuracy, self.sensitivity, self.specificity)}
+        return {"attribute": self.attribute, "value": self.value, "n": self.n, "groups": self.groups, **scores}
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class BinaryPredictions:
-    """What was called of each scan, beside the truth.
+    """Predictions and truth of each scan.
 
     Attributes:
-        right: Whether the class was called rightly ``(n,)``.
-        tumour: Whether it shows a tumour ``(n,)``.
-        called: Whether it was called a tumour at the threshold ``(n,)``.
+        correct: Whether the predicted class is correct ``(n,)``.
+        tumour: Whether the scan shows a tumour ``(n,)``.
+        predicted: Whether it is predicted as a tumour at the threshold ``(n,)``.
         groups: The group of each scan ``(n,)``.
     """
 
-    right: Decisions
+    correct: Decisions
     tumour: Decisions
-    called: Decisions
+    predicted: Decisions
     groups: np.ndarray
 
 
 def subgroup_rows(
-    attribute: str, values: Sequence[str], calls: BinaryPredictions, level: float = LEVEL
+    attribute: str, values: Sequence[str], predictions: BinaryPredictions, level: float = LEVEL
 ) -> tuple[SubgroupRow, ...]:
-    """Score the scans of each value of an attribute by themselves.
+    """Score the scans of each value of an attribute.
 
     Nothing is corrected for the number of rows: of twenty intervals at 95 %, one misses the truth by chance.
 
     Args:
-        attribute: What is looked at.
-        values: The value of each scan ``(n,)``; rows come in their sorted order.
-        calls: What was called, beside the truth.
-        level: How often an interval is to hold the truth.
+        attribute: The name of the attribute.
+        values: The value of each scan ``(n,)``; rows are sorted by it.
+        predictions: Predictions and truth.
+        level: The confidence level.
 
     Raises:
         UsageError: There are not as many values as scans.
     """
-    if len(values) != len(calls.right):
-        msg = f"{attribute} must be known of each of {len(calls.right)} scans, got {len(values)} values"
+    if len(values) != len(predictions.correct):
+        msg = f"{attribute} must have a value for each of {len(predictions.correct)} scans, got {len(values)} values"
         raise UsageError(msg)
-    told = np.array(values)
-    return tuple(_row(attribute, value, told == value, calls, level) for value in sorted(set(values)))
+    column = np.array(values)
+    return tuple(_row(attribute, value, column == value, predictions, level) for value in sorted(set(values)))
 
 
 def size_bins(sizes: Sequence[int], bins: int = 3) -> list[str]:
-    """Put sizes into about equally full bins, named by their ends.
+    """Put sizes into bins of about equal counts, named by their ends.
 
     Args:
-        sizes: The longer side of each picture, in pixels.
-        bins: How many bins at most; fewer where many pictures are of one size.
+        sizes: The longer side of each image, in pixels.
+        bins: The maximum number of bins; fewer if many images share a size.
 
     Returns:
         The bin of each, such as ``"0200-0256 px"``; names sort as sizes do.
     """
     values, counts = np.unique(np.array(sizes, np.int64), return_counts=True)
     wanted = len(sizes) * np.arange(1, bins) / bins
-    # Many pictures may share one size: a bin ends at the size that comes nearest to the share it should hold.
+    # Many images may share one size: a bin ends at the size nearest to its share of the images.
     nearest = np.abs(np.cumsum(counts)[:, None] - wanted).argmin(axis=0)
     edges = np.unique([*values[nearest], values[-1]])
-    place = np.searchsorted(edges, sizes)
-    names = []
-    for each in range(len(edges)):
-        inside = np.array(sizes)[place == each]
-        names.append(f"{inside.min():04d}-{inside.max():04d} px")
-    return [names[each] for each in place]
+    indices = np.searchsorted(edges, sizes)
+    members = [np.array(sizes)[indices == index] for index in range(len(edges))]
+    return [f"{members[index].min():04d}-{members[index].max():04d} px" for index in indices]
 
 
-def _row(attribute: str, value: str, inside: Decisions, calls: BinaryPredictions, level: float) -> SubgroupRow:
-    sick, well = inside & calls.tumour, inside & ~calls.tumour
+def _row(attribute: str, value: str, inside: Decisions, predictions: BinaryPredictions, level: float) -> SubgroupRow:
+    tumours, healthy = inside & predictions.tumour, inside & ~predictions.tumour
     return SubgroupRow(
         attribute=attribute,
         value=value,
         n=int(inside.sum()),
-        groups=len(np.unique(calls.groups[inside])),
-        accuracy=proportion("accuracy", calls.right[inside], calls.groups[inside], level),
-        sensitivity=proportion("sensitivity", calls.called[sick], calls.groups[sick], level),
-        specificity=proportion("specificity", ~calls.called[well], calls.groups[well], level),
+        groups=len(np.unique(predictions.groups[inside])),
+        accuracy=proportion("accuracy", predictions.correct[inside], predictions.groups[inside], level),
+        sensitivity=proportion("sensitivity", predictions.predicted[tumours], predictions.groups[tumours], level),
+        specificity=proportion("specificity", ~predictions.predicted[healthy], predictions.groups[healthy], level),
     )

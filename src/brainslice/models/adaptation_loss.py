@@ -1,4 +1,4 @@
-"""What a network minimises at another site, where a label says tumour or healthy and not which tumour."""
+"""The loss of adaptation to a site whose labels are tumour or healthy, without tumour type."""
 
 from __future__ import annotations
 
@@ -10,19 +10,18 @@ from brainslice.arrays import Decisions
 from brainslice.errors import ConfigError
 from brainslice.models.losses import Tensor
 
-_NEVER = -1e9
-"""What is added to the logit of a class that cannot be; exp of it is 0."""
+_EXCLUDED = -1e9
+"""Added to the logit of an excluded class; exp of it is 0."""
 
 
 @keras.saving.register_keras_serializable(package="brainslice")
 class AdaptationLoss(keras.losses.Loss):
-    """The marginal likelihood of a set of classes, and distillation from the network as it was.
+    """Negative marginal likelihood of a set of classes, plus distillation from the original network.
 
-    A label allows a set ``S`` of classes: the one class of a scan whose class is known, all tumours where it is only
-    known to be one. The loss is ``-log Σ_S p = log Σ exp z - log Σ_S exp z``, cross-entropy where ``S`` is one
-    class. To it comes ``w·T²·KL(q ‖ p)`` between the softmax of the earlier network's logits (``q``) and of the new
-    ones (``p``), both at the temperature ``T`` and both within a second set of classes: all of them for scans the
-    earlier network knows, the tumours alone where it may err about tumour or healthy but not about the type.
+    A label allows a set ``S`` of classes: one class, or all tumours. The loss is ``-log Σ_S p = log Σ exp z - log Σ_S
+    exp z``, which is cross-entropy for one class. Added is ``w·T²·KL(q ‖ p)`` between the softmax of the original
+    logits (``q``) and the new ones (``p``) at the temperature ``T`` within a second set of classes: all of them for
+    source scans, the tumours alone for scans of the new site.
 
     Reference:
         Cour et al., Learning from Partial Labels, JMLR 2011; Hinton et al., Distilling the Knowledge in a Neural
@@ -43,11 +42,7 @@ class AdaptationLoss(keras.losses.Loss):
         self.temperature = temperature
 
     def call(self, targets: Tensor, logits: Tensor) -> Tensor:
-        """Give one loss a scan.
-
-        Args:
-            targets: ``(n, 3, k)``, as ``adaptation_targets`` makes them.
-            logits: Raw scores ``(n, k)``.
+        """Compute the loss of each scan.
 
         Returns:
             The losses ``(n,)``, in nats.
@@ -55,24 +50,18 @@ class AdaptationLoss(keras.losses.Loss):
         logits = keras.ops.cast(logits, "float32")
         allowed, teacher, kept = targets[:, 0], targets[:, 1], targets[:, 2]
         marginal = keras.ops.logsumexp(logits, axis=-1) - keras.ops.logsumexp(_within(logits, allowed), axis=-1)
-        wanted = keras.ops.log_softmax(_within(teacher / self.temperature, kept), axis=-1)
-        found = keras.ops.log_softmax(_within(logits / self.temperature, kept), axis=-1)
-        divergence = keras.ops.sum(kept * keras.ops.exp(wanted) * (wanted - found), axis=-1)
+        original = keras.ops.log_softmax(_within(teacher / self.temperature, kept), axis=-1)
+        current = keras.ops.log_softmax(_within(logits / self.temperature, kept), axis=-1)
+        divergence = keras.ops.sum(kept * keras.ops.exp(original) * (original - current), axis=-1)
         return marginal + self.distillation * self.temperature**2 * divergence
 
     def get_config(self) -> dict[str, object]:
-        """Give what is needed to make the same loss again."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "distillation": self.distillation, "temperature": self.temperature}
 
 
 def tumour_or_healthy(tumours: Decisions, healthy: int, classes: int) -> Float32[np.ndarray, "n k"]:
-    """Allow each scan the classes that its label leaves open: the healthy one, or all the others.
-
-    Args:
-        tumours: Whether each scan is a tumour ``(n,)``.
-        healthy: The place of the healthy class.
-        classes: How many classes there are.
-    """
+    """Return the allowed classes of each scan as ones: the healthy class, or all others."""
     of_healthy = np.eye(classes, dtype=np.float32)[healthy]
     allowed: Float32[np.ndarray, "n k"] = np.where(tumours[:, None], 1 - of_healthy, of_healthy).astype(np.float32)
     return allowed
@@ -81,15 +70,15 @@ def tumour_or_healthy(tumours: Decisions, healthy: int, classes: int) -> Float32
 def adaptation_targets(
     allowed: Float32[np.ndarray, "n k"], teacher: Float32[np.ndarray, "n k"], kept: Float32[np.ndarray, "n k"]
 ) -> Float32[np.ndarray, "n 3 k"]:
-    """Lay side by side what ``AdaptationLoss`` is told of each scan.
+    """Stack the targets of ``AdaptationLoss``.
 
     Args:
-        allowed: One for each class that the label allows; at least one a scan.
-        teacher: The logits of the network as it was.
-        kept: One for each class among which the earlier network's opinion is kept; a scan with none keeps nothing.
+        allowed: Ones for the classes that the label allows; at least one a scan.
+        teacher: The logits of the original network.
+        kept: Ones for the classes of the distillation; all zeros for none.
     """
     return np.stack([allowed, teacher, kept], axis=1)
 
 
 def _within(logits: Tensor, classes: Tensor) -> Tensor:
-    return logits + (1 - keras.ops.cast(classes, "float32")) * _NEVER
+    return logits + (1 - keras.ops.cast(classes, "float32")) * _EXCLUDED

@@ -1,6 +1,6 @@
-"""Random augmentation of scans in training: position, grey values and the look of a scanner.
+"""Random augmentation of training scans: geometry, grey values and scanner appearance.
 
-The layers belong to the training model only; the network itself and its export never hold them.
+The layers belong to the training model only, not to the exported network.
 """
 
 from __future__ import annotations
@@ -17,26 +17,26 @@ from brainslice.models.losses import Tensor
 
 _BLACK = {"fill_mode": "constant", "fill_value": 0.0}
 _GREYS = (0, 255)
-_AIR = 0.03
-"""Grey values up to this share of 255 are air around the head."""
+_BACKGROUND = 0.03
+"""Grey values up to this share of 255 are background."""
 
 
 @dataclass(frozen=True, slots=True)
 class AugmentationConfig:
-    """How far a scan may be changed; zero switches a change off.
+    """Ranges of random changes; zero disables a change.
 
     Attributes:
-        flip: Whether left and right may be exchanged.
-        rotation: The largest turn either way, as a share of a full one: 0.05 is 18 degrees.
-        zoom: The largest growth or shrinking, as a share of the scan.
-        translation: The largest shift in either direction, as a share of the scan.
-        brightness: The most that may be added or taken, as a share of 255.
-        contrast: The largest change of the distance to the mean, as a share of it.
-        gamma: The largest logarithm of the exponent of the grey curve, either way.
+        flip: Whether to flip left and right.
+        rotation: Maximum rotation either way, as a share of a full turn: 0.05 is 18 degrees.
+        zoom: Maximum zoom in or out, as a share of the size.
+        translation: Maximum shift either way, as a share of the size.
+        brightness: Maximum change of the grey values, as a share of 255.
+        contrast: Maximum relative change of the distance to the mean.
+        gamma: Maximum absolute logarithm of the exponent of a gamma curve.
         bias_field: Standard deviation of the coefficients of a smooth field, in the logarithm of the grey value.
-        noise: The largest standard deviation of added noise, as a share of 255.
-        blur: The largest share that is replaced by the mean over neighbours; half as much is sharpened.
-        inversion: The share of scans whose grey values are inverted inside the head.
+        noise: Maximum standard deviation of added noise, as a share of 255.
+        blur: Maximum share replaced by the mean over neighbours; half as much for sharpening.
+        inversion: The share of scans with grey values inverted inside the head.
     """
 
     flip: bool = True
@@ -57,7 +57,7 @@ class AugmentationConfig:
         return any((self.gamma, self.bias_field, self.noise, self.blur, self.inversion))
 
     def __post_init__(self) -> None:
-        """Refuse shares that are none."""
+        """Check that shares are in [0, 1)."""
         for field in fields(self):
             share = getattr(self, field.name)
             if not (math.isfinite(share) and 0 <= share < 1) and field.name != "flip":
@@ -65,88 +65,80 @@ class AugmentationConfig:
                 raise ConfigError(msg)
 
 
-def augmentation(plan: AugmentationConfig, seed: int) -> keras.Sequential:
-    """Make the layers that change scans ``(n, h, w, c)`` of 0 to 255; in inference they change nothing.
+def augmentation(config: AugmentationConfig, seed: int) -> keras.Sequential:
+    """Make the layers that augment scans ``(n, h, w, c)`` of 0 to 255 in training; in inference they are inactive.
 
-    The first channel is the scan. Further channels, such as an outline, are moved with it and keep their values.
-    Whatever moves out of the scan leaves black behind, and no grey value leaves 0 to 255. Every layer has its own
-    seed, so that the same seed gives the same changes, call after call.
-
-    Args:
-        plan: How far scans may be changed.
-        seed: Where all random draws start.
+    The first channel is the scan. Further channels, such as an outline, get the same geometric changes only.
+    Uncovered pixels are black, and grey values are kept within 0 to 255.
 
     Returns:
-        The layers in order: those that move the picture, then those that change its grey values.
+        Geometric layers, then grey value layers.
     """
     flip, rotation, zoom, translation, brightness, contrast, scanner = _seeds(seed, 7)
-    both = plan.translation
-    moves = {
+    shift = config.translation
+    geometric = {
         "flip": keras.layers.RandomFlip("horizontal", seed=flip),
-        "rotation": keras.layers.RandomRotation(plan.rotation, seed=rotation, **_BLACK),
-        "zoom": keras.layers.RandomZoom(plan.zoom, seed=zoom, **_BLACK),
-        "translation": keras.layers.RandomTranslation(both, both, seed=translation, **_BLACK),
+        "rotation": keras.layers.RandomRotation(config.rotation, seed=rotation, **_BLACK),
+        "zoom": keras.layers.RandomZoom(config.zoom, seed=zoom, **_BLACK),
+        "translation": keras.layers.RandomTranslation(shift, shift, seed=translation, **_BLACK),
     }
     greys = {
-        "brightness": keras.layers.RandomBrightness(plan.brightness, value_range=_GREYS, seed=brightness),
-        "contrast": keras.layers.RandomContrast(plan.contrast, value_range=_GREYS, seed=contrast),
-        "varies_scanner": ScannerVariation.of(plan, scanner),
+        "brightness": keras.layers.RandomBrightness(config.brightness, value_range=_GREYS, seed=brightness),
+        "contrast": keras.layers.RandomContrast(config.contrast, value_range=_GREYS, seed=contrast),
+        "varies_scanner": ScannerVariation.of(config, scanner),
     }
-    wanted = [layer for name, layer in moves.items() if getattr(plan, name)]
-    wanted += [FirstChannel(layer) for name, layer in greys.items() if getattr(plan, name)]
-    return keras.Sequential(wanted or [keras.layers.Identity()], name="augmentation")
+    active = [layer for name, layer in geometric.items() if getattr(config, name)]
+    active += [FirstChannel(layer) for name, layer in greys.items() if getattr(config, name)]
+    return keras.Sequential(active or [keras.layers.Identity()], name="augmentation")
 
 
 class FirstChannel(keras.layers.Wrapper):
-    """Apply a layer to the first channel and leave the others as they are."""
+    """Apply a layer to the first channel only."""
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:  # noqa: FBT001 - Keras' own signature
-        """Change the scan ``(n, h, w, c)``, and nothing beside it."""
+        """Apply the layer to channel 0 of ``(n, h, w, c)``."""
         changed = self.layer(inputs[..., :1], training=training)
         return keras.ops.concatenate([changed, inputs[..., 1:]], axis=-1)
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Give the shape of the input."""
+        """Return the input shape."""
         return input_shape
 
 
 class ScannerVariation(keras.layers.Layer):
-    """Change how a scan looks the way another scanner or sequence would, without moving anything.
+    """Imitate another scanner or sequence: random gamma, inversion, bias field, blur or sharpening, and noise."""
 
-    Grey curve, contrast inversion inside the head, smooth bias field, blur or sharpening, noise: drawn for each scan.
-    """
-
-    # Keras inspects a layer's constructor, which the shape checks wrap under test: so there is none.
-    plan: AugmentationConfig
+    # No constructor: Keras inspects it, and the shape checks wrap it under test.
+    config: AugmentationConfig
     generator: keras.random.SeedGenerator
 
     @classmethod
-    def of(cls, plan: AugmentationConfig, seed: int) -> ScannerVariation:
-        """Make the layer from the extent of each change and the seed of all draws."""
+    def of(cls, config: AugmentationConfig, seed: int) -> ScannerVariation:
+        """Make the layer from ranges and seed."""
         layer = cls(name="scanner_variation")
-        layer.plan, layer.generator = plan, keras.random.SeedGenerator(seed)
+        layer.config, layer.generator = config, keras.random.SeedGenerator(seed)
         return layer
 
     def call(self, inputs: Tensor, training: bool | None = None) -> Tensor:  # noqa: FBT001 - Keras' own signature
-        """Change scans ``(n, h, w, 1)`` of 0 to 255 in training; give them as they are in inference."""
+        """Change scans ``(n, h, w, 1)`` of 0 to 255 in training; return them unchanged in inference."""
         if not training:
             return inputs
-        plan, count = self.plan, keras.ops.shape(inputs)[0]
+        config, count = self.config, keras.ops.shape(inputs)[0]
         grey = inputs / 255
-        head = keras.ops.cast(grey > _AIR, grey.dtype)
-        grey = grey ** keras.ops.exp(self._uniform(count, -plan.gamma, plan.gamma))
-        inverted = keras.ops.cast(self._uniform(count, 0.0, 1.0) < plan.inversion, grey.dtype) * head
+        head = keras.ops.cast(grey > _BACKGROUND, grey.dtype)
+        grey = grey ** keras.ops.exp(self._uniform(count, -config.gamma, config.gamma))
+        inverted = keras.ops.cast(self._uniform(count, 0.0, 1.0) < config.inversion, grey.dtype) * head
         grey = grey + inverted * (1 - 2 * grey)
         grey = grey * keras.ops.exp(self._bias_field(count, *inputs.shape[1:3]))
-        share = self._uniform(count, -plan.blur / 2, plan.blur)
+        share = self._uniform(count, -config.blur / 2, config.blur)
         smooth = keras.ops.average_pool(grey, 3, 1, padding="same")
         grey = grey + share * (smooth - grey)
         noise = keras.random.normal(keras.ops.shape(grey), seed=self.generator)
-        grey = grey + self._uniform(count, 0.0, plan.noise) * noise
+        grey = grey + self._uniform(count, 0.0, config.noise) * noise
         return keras.ops.clip(grey, 0, 1) * 255
 
     def compute_output_shape(self, input_shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        """Give the shape of the input."""
+        """Return the input shape."""
         return input_shape
 
     def _uniform(self, count: Tensor, low: float, high: float) -> Tensor:
@@ -155,46 +147,43 @@ class ScannerVariation(keras.layers.Layer):
     def _bias_field(self, count: Tensor, rows: int, columns: int) -> Tensor:
         down, across = np.meshgrid(np.linspace(-1, 1, rows), np.linspace(-1, 1, columns), indexing="ij")
         terms = np.stack([across, down, across * down, across**2 - 1 / 3, down**2 - 1 / 3], axis=-1)
-        amounts = keras.random.normal((count, 1, 1, terms.shape[-1]), stddev=self.plan.bias_field, seed=self.generator)
-        return keras.ops.sum(amounts * terms[np.newaxis].astype(np.float32), axis=-1, keepdims=True)
+        coefficients = keras.random.normal(
+            (count, 1, 1, terms.shape[-1]), stddev=self.config.bias_field, seed=self.generator
+        )
+        return keras.ops.sum(coefficients * terms[np.newaxis].astype(np.float32), axis=-1, keepdims=True)
 
 
 def reseed(layers: keras.Sequential, numbers: tuple[int, ...]) -> None:
-    """Put every random draw of the layers where these numbers say, whatever was drawn before.
-
-    Args:
-        layers: What ``augmentation`` made.
-        numbers: Any non-negative numbers, such as a seed, a view and a block.
-    """
+    """Set the random states of layers made by ``augmentation`` from non-negative numbers, such as seed and epoch."""
     states = np.random.SeedSequence(numbers).generate_state(2 * len(layers.variables)) >> 1
     for variable, state in zip(layers.variables, states.reshape(-1, 2), strict=True):
         variable.assign(state)
 
 
 def train_ready(network: Network, augmentation: keras.Layer, *, outlines: bool = False) -> keras.Model:
-    """Put the augmentation in front of a network, for training.
+    """Build the training model: augmentation followed by the network, which shares its layers.
 
     Args:
-        network: The network; its layers are shared, so training the result trains it.
-        augmentation: Layers on scans ``(n, h, w, c)``, active in training only.
+        network: The network to train.
+        augmentation: Layers on scans ``(n, h, w, c)``.
         outlines: Whether a second channel holds the lesions' outlines, 0 or 255.
 
     Returns:
-        A model from scans ``(n, size, size, 1)``, 0 to 255, to logits ``(n, k)`` alone; with outlines, from two
-        channels to the two outputs of ``with_positions``. It has the network's precision, by which ``compile`` knows
-        whether the loss must be scaled.
+        A model from scans ``(n, size, size, 1)``, 0 to 255, to logits ``(n, k)``; with outlines, from two channels to
+        the two outputs of ``with_positions``. It has the network's precision, from which ``compile`` derives loss
+        scaling.
     """
     size = network.config.size
     with precision(network.config.precision):
         scan = keras.Input((size, size, 2 if outlines else 1), name="scan")
         changed = augmentation(scan)
-        found = network.model(changed[..., :1])
-        outputs = with_positions(found, changed[..., 1:] / 255) if outlines else found["logits"]
+        predicted = network.model(changed[..., :1])
+        outputs = with_positions(predicted, changed[..., 1:] / 255) if outlines else predicted["logits"]
         return keras.Model(scan, outputs, name="training")
 
 
 def with_positions(outputs: dict[str, Tensor], coverage: Tensor) -> dict[str, Tensor]:
-    """Join class maps and what they should show, for ``PositionLoss``.
+    """Join class maps and lesion coverage, for ``PositionLoss``.
 
     Args:
         outputs: The network's ``logits`` ``(n, k)`` and ``class_maps`` ``(n, mh, mw, k)``.
@@ -212,5 +201,5 @@ def with_positions(outputs: dict[str, Tensor], coverage: Tensor) -> dict[str, Te
 
 
 def _seeds(seed: int, count: int) -> list[int]:
-    """Give independent streams; Keras keeps a seed in a signed number of 32 bits."""
+    """Return independent seeds; Keras stores a seed as a signed 32-bit number."""
     return [int(state >> 1) for state in np.random.SeedSequence(seed).generate_state(count)]

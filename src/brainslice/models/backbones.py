@@ -1,4 +1,4 @@
-"""The backbones a network can stand on: one row each."""
+"""The available backbones."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ IMAGENET_DEVIATION = (0.229, 0.224, 0.225)
 
 @dataclass(frozen=True, slots=True)
 class Backbone:
-    """One architecture of ``keras.applications``, and where it can be cut.
+    """An architecture of ``keras.applications``.
 
     Attributes:
-        name: What people write, as in ``efficientnetv2-b0``.
+        name: Its name in the configuration, as ``efficientnetv2-b0``.
         builder: The name of its function in ``keras.applications``.
-        family: ``v1`` brings its own normalisation, ``v2`` can be built without.
-        cut: The layer after which everything has the final resolution: the end of the fifth stage.
-        centred: Whether it was trained on grey values in -1 to 1, not on ImageNet's standard scores.
+        family: ``v1`` includes a normalisation, ``v2`` can be built without.
+        cut: The layer at the border of frozen and trainable part: the end of the fifth stage.
+        centred: Whether it was trained on values of -1 to 1 instead of ImageNet's standard scores.
     """
 
     name: str
@@ -33,7 +33,7 @@ class Backbone:
 
     @property
     def scale(self) -> tuple[float, float, float]:
-        """What 0 to 255 is multiplied by, a channel each."""
+        """The factor on 0 to 255 of each channel."""
         if self.centred:
             return (1 / 128, 1 / 128, 1 / 128)
         red, green, blue = (1 / (255 * deviation) for deviation in IMAGENET_DEVIATION)
@@ -41,7 +41,7 @@ class Backbone:
 
     @property
     def offset(self) -> tuple[float, float, float]:
-        """What is added afterwards, a channel each."""
+        """The offset of each channel, added after scaling."""
         if self.centred:
             return (-1.0, -1.0, -1.0)
         pairs = zip(IMAGENET_MEAN, IMAGENET_DEVIATION, strict=True)
@@ -68,16 +68,14 @@ _ROWS = (
 )
 
 BACKBONES: dict[str, Backbone] = {row.name: row for row in _ROWS}
-"""Every backbone by its name."""
+"""The backbones by name."""
 
 
 def get_backbone(name: str) -> Backbone:
-    """Find a backbone by its name, however it is spelt.
-
-    Case, dashes and underscores do not count: ``EfficientNetV2B0`` is ``efficientnetv2-b0``.
+    """Find a backbone by its name, ignoring case, dashes and underscores.
 
     Raises:
-        ConfigError: There is none of that name; the message names the nearest.
+        ConfigError: There is none of that name.
     """
     keys = {_key(row.name): row for row in _ROWS}
     key = _key(name)

@@ -1,4 +1,4 @@
-"""What leaves the training side: an ONNX graph, proven equal, and the network's own file."""
+"""Export networks to ONNX, check parity, and save them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
+from onnx import TensorProto, helper, numpy_helper
 
 from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.decision.mc_dropout import LinearHead
@@ -25,19 +26,21 @@ from brainslice.models.head import FEATURES, HEAD, pooled_layer
 _OUTPUTS = ("logits", "class_maps")
 _EXPORTED = (*_OUTPUTS, "features")
 _OPTIONAL = "feature_maps"
-"""What the pyramid head's dense layer sees at every position, for Monte Carlo dropout."""
+"""The features of the pyramid head at every position, for Monte Carlo dropout."""
 
 _BATCH = 32
+_MIN_FLOAT16_SIZE = 1024
+"""Smaller arrays stay in float32: they need little space, and normalisation is sensitive to them."""
 
 
 @dataclass(frozen=True, slots=True)
 class ParityReport:
-    """How far an exported graph is from its network, as the largest absolute differences.
+    """The largest absolute differences of an exported graph from its network.
 
     Attributes:
-        logits: Over all logits; NaN where either side held one.
+        logits: Over all logits; NaN if one is NaN.
         class_maps: Over all positions of all class maps.
-        scans: How many scans were compared.
+        scans: The number of scans compared.
     """
 
     logits: float
@@ -45,10 +48,10 @@ class ParityReport:
     scans: int
 
     def require(self, logits: float = 1e-4, class_maps: float = 1e-3) -> None:
-        """Let nothing through that differs by more than this.
+        """Check that the differences are within limits.
 
         Raises:
-            ParityError: A difference is larger, or not a number, or nothing was compared.
+            ParityError: A difference is larger, or NaN, or no scan was compared.
         """
         if self.scans and self.logits <= logits and self.class_maps <= class_maps:
             return
@@ -61,87 +64,68 @@ class ParityReport:
 
 
 def export_onnx(network: Network, path: Path) -> None:
-    """Write a network as an ONNX graph, whole or not at all.
+    """Write a network as an ONNX graph in float32, whole or not at all.
 
-    The graph turns ``scan``, float32 ``(n, size, size, 1)`` of 0 to 255 with any ``n``, into ``logits`` ``(n, k)``
-    ``class_maps`` ``(n, mh, mw, k)`` and ``features`` ``(n, f)``. Layers in another precision are written in float32.
+    Input: ``scan``, float32 ``(n, size, size, 1)`` of 0 to 255 with any ``n``. Outputs: ``logits`` ``(n, k)``,
+    ``class_maps`` ``(n, mh, mw, k)`` and ``features`` ``(n, f)``.
 
     Raises:
         ConfigError: Keras does not run on TensorFlow.
-        ParityError: The graph came out with other inputs or outputs.
+        ParityError: The graph has other inputs or outputs.
         ResourceError: The disk is full.
     """
     backend = keras.backend.backend()
     if backend != "tensorflow":
         msg = f"exporting needs Keras on tensorflow, got {backend}; set KERAS_BACKEND=tensorflow and export again"
         raise ConfigError(msg)
-    size = network.config.size
-    scan = keras.InputSpec(shape=(None, size, size, 1), dtype="float32", name="scan")
     with atomic_file(path) as temporary:
-        with _quiet():
-            _with_features(in_float32(network)).export(temporary, format="onnx", verbose=False, input_signature=[scan])
+        _export(_with_features(in_float32(network)), network, temporary)
         model = onnx.load(temporary)
-        _check_ends(model.graph)
+        _check_inputs_outputs(model.graph)
         _name_dimensions(model.graph, network)
         onnx.checker.check_model(model)
         onnx.save(model, temporary)
 
 
 def export_frozen_part(network: Network, path: Path) -> None:
-    """Write the part below the cut as an ONNX graph from scans to activations, whole or not at all.
+    """Write the frozen part as an ONNX graph from scans to activations, whole or not at all.
 
     Raises:
         ResourceError: The disk is full.
     """
-    size = network.config.size
-    scan = keras.InputSpec(shape=(None, size, size, 1), dtype="float32", name="scan")
-    with atomic_file(path) as temporary, _quiet():
-        in_float32(network).frozen_part.export(temporary, format="onnx", verbose=False, input_signature=[scan])
+    with atomic_file(path) as temporary:
+        _export(in_float32(network).frozen_part, network, temporary)
+
+
+def _export(model: keras.Model, network: Network, path: Path) -> None:
+    scan = keras.InputSpec(shape=(None, network.config.size, network.config.size, 1), dtype="float32", name="scan")
+    with _quiet():
+        model.export(path, format="onnx", verbose=False, input_signature=[scan])
 
 
 def predict_network(network: Network, inputs: InputBatch) -> tuple[Logits, ClassMaps]:
-    """Score scans with the network itself, in inference mode.
-
-    Args:
-        network: The network.
-        inputs: At least one scan, uint8 ``(n, size, size)``.
-
-    Returns:
-        The logits ``(n, k)`` and the class maps ``(n, mh, mw, k)``, float32.
-    """
+    """Compute logits ``(n, k)`` and class maps ``(n, mh, mw, k)`` of scans ``(n, size, size)`` with Keras."""
     parts: dict[str, list[np.ndarray]] = {name: [] for name in _OUTPUTS}
     for start in range(0, len(inputs), _BATCH):
         batch = inputs[start : start + _BATCH, ..., np.newaxis].astype(np.float32)
         outputs = network.model(batch, training=False)
-        for name, found in parts.items():
-            found.append(keras.ops.convert_to_numpy(outputs[name]))
+        for name, batches in parts.items():
+            batches.append(keras.ops.convert_to_numpy(outputs[name]))
     logits, class_maps = (np.concatenate(parts[name]) for name in _OUTPUTS)
     return logits, class_maps
 
 
 def parity(network: Network, run: Callable[[InputBatch], tuple[Logits, ClassMaps]], inputs: InputBatch) -> ParityReport:
-    """Compare a network with whatever claims to compute the same.
-
-    Args:
-        network: The network; in float32, whatever precision it was trained in.
-        run: From scans ``(n, size, size)`` to logits and class maps.
-        inputs: The scans to compare on.
-
-    Returns:
-        The largest differences.
-    """
+    """Compare a network, in float32, with another implementation."""
     if not len(inputs):
         return ParityReport(math.nan, math.nan, 0)
-    ours = predict_network(in_float32(network), inputs)
-    theirs = run(inputs)
-    logits, class_maps = (_difference(one, other) for one, other in zip(ours, theirs, strict=True))
+    outputs = predict_network(in_float32(network), inputs)
+    logits, class_maps = (_difference(one, other) for one, other in zip(outputs, run(inputs), strict=True))
     return ParityReport(logits, class_maps, len(inputs))
 
 
 def save_network(network: Network, path: Path) -> None:
-    """Write the whole network as a ``.keras`` file, whole or not at all.
-
-    ``build`` reads it again when it is the ``weights`` of a plan: arrays only, into our own architecture.
+    """Write the network as a ``.keras`` file, whole or not at all; ``NetworkConfig.weights`` accepts it.
 
     Raises:
         ConfigError: ``path`` does not end in ``.keras``.
@@ -155,7 +139,7 @@ def save_network(network: Network, path: Path) -> None:
 
 
 def extract_head(network: Network) -> LinearHead:
-    """Give the head's arrays, and how often training left each feature out."""
+    """Return the head's weights and dropout rates."""
     kernel = keras.ops.convert_to_numpy(network.model.get_layer(HEAD).kernel).astype(np.float32)
     config = network.config
     by_difference = config.head == "pyramid" and config.healthy is not None
@@ -170,7 +154,7 @@ def _difference(one: np.ndarray, other: np.ndarray) -> float:
 
 
 def _with_features(network: Network) -> keras.Model:
-    """Add the feature means, for out-of-distribution detection, and for the pyramid head the features themselves."""
+    """Add the outputs ``features``, and for the pyramid head ``feature_maps``."""
     pool = keras.layers.GlobalAveragePooling2D(name="features_mean", dtype="float32")
     layer = network.model.get_layer
     outputs = {**network.model.output, "features": pool(layer(pooled_layer(network.config.head)).output)}
@@ -179,8 +163,8 @@ def _with_features(network: Network) -> keras.Model:
     return keras.Model(network.model.inputs[0], outputs, name="exported")
 
 
-def _check_ends(graph: onnx.GraphProto) -> None:
-    """Refuse a graph that asks for more than a scan: some exports do, and say nothing."""
+def _check_inputs_outputs(graph: onnx.GraphProto) -> None:
+    """Check inputs and outputs: some exports add inputs without an error."""
     constants = {tensor.name for tensor in graph.initializer}
     inputs = sorted(value.name for value in graph.input if value.name not in constants)
     outputs = sorted(value.name for value in graph.output)
@@ -193,10 +177,10 @@ def _check_ends(graph: onnx.GraphProto) -> None:
 
 
 def _name_dimensions(graph: onnx.GraphProto, network: Network) -> None:
-    """Write down the shapes we know: any number of scans, and maps of one size."""
+    """Set the dimensions of inputs and outputs: ``n`` scans, and the sizes of the rest."""
     maps = (*network.map_shape, network.config.classes)
     layer = network.model.get_layer
-    known = {
+    sizes = {
         "scan": (),
         "logits": (network.config.classes,),
         "class_maps": maps,
@@ -206,13 +190,13 @@ def _name_dimensions(graph: onnx.GraphProto, network: Network) -> None:
     for value in (*graph.input, *graph.output):
         batch, *rest = value.type.tensor_type.shape.dim
         batch.dim_param = "n"
-        for dimension, size in zip(rest, known.get(value.name, ()), strict=False):
+        for dimension, size in zip(rest, sizes.get(value.name, ()), strict=False):
             dimension.dim_value = size
 
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep the converter's chatter from the screen; what it raises still comes through."""
+    """Suppress the converter's output and warnings, not its exceptions."""
     loggers = [logging.getLogger(name) for name in ("tf2onnx", "tensorflow", "absl")]
     levels = [logger.level for logger in loggers]
     with warnings.catch_warnings(), contextlib.redirect_stdout(io.StringIO()):
@@ -224,3 +208,38 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
+
+
+def to_float16(source: Path, target: Path) -> None:
+    """Write a copy of a graph whose large weights are stored as float16, each followed by a cast to float32.
+
+    Inputs, outputs and arithmetic are unchanged. An engine folds the casts when it opens the graph, so that inference
+    takes no longer.
+
+    Raises:
+        ParityError: A weight is too large for float16.
+        ResourceError: The disk is full.
+    """
+    model = onnx.load(source)
+    weights = list(model.graph.initializer)
+    nodes = [*(cast for array in weights if (cast := _convert_array(array))), *model.graph.node]
+    del model.graph.node[:], model.graph.initializer[:]
+    model.graph.node.extend(nodes)
+    model.graph.initializer.extend(weights)
+    onnx.checker.check_model(model)
+    with atomic_file(target) as temporary:
+        onnx.save(model, temporary)
+
+
+def _convert_array(array: TensorProto) -> onnx.NodeProto | None:
+    """Convert a large float32 array in place and return the cast that replaces it; None for others."""
+    if array.data_type != TensorProto.FLOAT or np.prod(array.dims) < _MIN_FLOAT16_SIZE:
+        return None
+    name = array.name
+    with np.errstate(over="ignore"):
+        values = numpy_helper.to_array(array).astype(np.float16)
+    if not np.isfinite(values).all():
+        msg = f"the weights {name} are too large for 16 bits; keep the bundle as it is"
+        raise ParityError(msg)
+    array.CopyFrom(numpy_helper.from_array(values, f"{name}_half"))
+    return helper.make_node("Cast", [array.name], [name], name=f"{name}_cast", to=TensorProto.FLOAT)

@@ -1,8 +1,7 @@
-"""Where a network looks: Grad-CAM from gradients, for any layer, and from class maps, for the last one.
+"""Grad-CAM from gradients, for any layer, and from class maps, for the last one.
 
-Both are equal at the features the head sees, because there the gradient of a logit is the head's own kernel.
-Class maps cost nothing and need no gradients, so they are what ships; gradients are the oracle, and the way to
-earlier layers.
+Both are equal at the head's features, where the gradient of a logit is the head's kernel. Bundles use class maps;
+gradients serve as reference in tests, and for earlier layers.
 """
 
 from __future__ import annotations
@@ -19,32 +18,28 @@ from brainslice.arrays import ClassMaps, InputBatch, Labels
 from brainslice.errors import ConfigError
 from brainslice.models.build import Network
 from brainslice.models.head import FEATURES
-
-Tensor: TypeAlias = Any
-"""What the backend computes with."""
+from brainslice.models.losses import Tensor
 
 HeatBatch: TypeAlias = Float[np.ndarray, "n mh mw"]
-"""How much each position of a layer speaks for a class, one map a scan; nothing is below zero."""
+"""A heat map for each scan, at least 0."""
 
 
 def gradcam(
     network: Network, inputs: InputBatch, classes: Labels, layer: str = FEATURES
 ) -> Float32[np.ndarray, "n mh mw"]:
-    """Ask the gradients which positions of a layer speak for a class.
-
-    The weight of channel c is the mean over positions of ``∂y/∂A^c``, and the map is ``ReLU(Σ_c weight_c·A^c)``.
+    """Compute Grad-CAM at a layer: ``ReLU(Σ_c w_c·A^c)`` with ``w_c`` the mean over positions of ``∂y/∂A^c``.
 
     Args:
         network: The network.
         inputs: Scans, uint8 ``(n, size, size)``.
-        classes: The class asked about, one a scan ``(n,)``.
-        layer: The name of a layer of ``network.whole`` whose activations are ``(n, mh, mw, c)``.
+        classes: The class of each map ``(n,)``.
+        layer: The name of a layer of ``network.model`` with activations ``(n, mh, mw, c)``.
 
     Returns:
         The maps at the layer's resolution ``(n, mh, mw)``.
 
     Raises:
-        ConfigError: There is no such layer, or its activations are no picture.
+        ConfigError: There is no such layer, or its activations are not spatial.
 
     Reference:
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2.
@@ -52,23 +47,18 @@ def gradcam(
     _check_layer(network, layer)
     scans = keras.ops.convert_to_tensor(inputs[..., np.newaxis].astype(np.float32))
     chosen = keras.ops.one_hot(keras.ops.convert_to_tensor(classes.astype(np.int32)), network.config.classes)
-    tensors = _activations_and_slopes(network.model, layer, scans, chosen)
-    activations, slopes = (keras.ops.convert_to_numpy(tensor).astype(np.float32) for tensor in tensors)
-    weights = slopes.mean(axis=(1, 2), keepdims=True)
+    tensors = _activations_and_gradients(network.model, layer, scans, chosen)
+    activations, gradients = (keras.ops.convert_to_numpy(tensor).astype(np.float32) for tensor in tensors)
+    weights = gradients.mean(axis=(1, 2), keepdims=True)
     heat: Float32[np.ndarray, "n mh mw"] = np.maximum((weights * activations).sum(axis=-1), 0.0)
     return heat
 
 
 def gradcam_from_class_maps(class_maps: ClassMaps, bias: Float[np.ndarray, " k"], classes: Labels) -> HeatBatch:
-    """Read the same maps off the class maps: ``ReLU(map_k - bias_k) / (mh·mw)``.
-
-    Args:
-        class_maps: The network's second output ``(n, mh, mw, k)``.
-        bias: What the head adds everywhere ``(k,)``.
-        classes: The class asked about, one a scan ``(n,)``.
+    """Compute Grad-CAM at the head's features as ``ReLU(map_k - bias_k) / (mh·mw)``.
 
     Returns:
-        What ``gradcam`` gives at the features ``(n, mh, mw)``.
+        The maps ``(n, mh, mw)``.
     """
     _, rows, columns, _ = class_maps.shape
     chosen = class_maps[np.arange(len(classes)), :, :, classes] - bias[classes][:, np.newaxis, np.newaxis]
@@ -77,7 +67,7 @@ def gradcam_from_class_maps(class_maps: ClassMaps, bias: Float[np.ndarray, " k"]
 
 
 def _check_layer(network: Network, layer: str) -> None:
-    names = [found.name for found in network.model.layers]
+    names = [each.name for each in network.model.layers]
     if layer not in names:
         nearest = difflib.get_close_matches(layer, names, n=1, cutoff=0.0)[0]
         msg = f"layer must be one of the network's, as {FEATURES!r}, got {layer!r}; did you mean {nearest!r}?"
@@ -88,30 +78,30 @@ def _check_layer(network: Network, layer: str) -> None:
         raise ConfigError(msg)
 
 
-def _activations_and_slopes(whole: keras.Model, layer: str, scans: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
-    """Differentiate the chosen logits by a layer's activations: the one place that knows the backends."""
+def _activations_and_gradients(whole: keras.Model, layer: str, scans: Tensor, chosen: Tensor) -> tuple[Tensor, Tensor]:
+    """Differentiate the chosen logits by a layer's activations, for each backend."""
     name = keras.backend.backend()
     backend: Any = importlib.import_module(name)
     logits, activations = whole.output["logits"], whole.get_layer(layer).output
     if name == "jax":
-        # JAX differentiates by arguments only, so the layer must be one that everything passes through.
-        seen = keras.Model(whole.input, activations)(scans, training=False)
+        # JAX differentiates by arguments only, so no connection may bypass the layer.
+        outputs = keras.Model(whole.input, activations)(scans, training=False)
         above = _above(activations, logits)
-        return seen, backend.grad(lambda values: (above(values, training=False) * chosen).sum())(seen)
+        return outputs, backend.grad(lambda values: (above(values, training=False) * chosen).sum())(outputs)
     probe = keras.Model(whole.input, [activations, logits])
     if name == "torch":
-        seen, scores = probe(scans.requires_grad_(), training=False)
-        return seen, backend.autograd.grad((scores * chosen).sum(), seen)[0]
+        outputs, scores = probe(scans.requires_grad_(), training=False)
+        return outputs, backend.autograd.grad((scores * chosen).sum(), outputs)[0]
     with backend.GradientTape() as tape:
         tape.watch(scans)
-        seen, scores = probe(scans, training=False)
+        outputs, scores = probe(scans, training=False)
         score = keras.ops.sum(scores * chosen)
-    return seen, tape.gradient(score, seen)
+    return outputs, tape.gradient(score, outputs)
 
 
 def _above(activations: keras.KerasTensor, logits: keras.KerasTensor) -> keras.Model:
     try:
         return keras.Model(activations, logits)
     except ValueError as error:
-        msg = "the layer must be one that no other bypasses; ask for a block's end, or set KERAS_BACKEND=tensorflow"
+        msg = "no connection may bypass the layer; choose the end of a block, or set KERAS_BACKEND=tensorflow"
         raise ConfigError(msg) from error

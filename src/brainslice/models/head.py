@@ -16,10 +16,10 @@ if TYPE_CHECKING:
     from brainslice.models.build import NetworkConfig
 
 FEATURES: Final = "features"
-"""The layer whose output the dense layer sees: what gradient Grad-CAM is asked about by default."""
+"""The layer in front of the dense layer: the default layer of gradient Grad-CAM."""
 
 HEAD: Final = "class_maps"
-"""The one dense layer: from features to class maps."""
+"""The dense layer from features to class maps."""
 
 TOP: Final = "top_activation"
 """The last layer of every backbone."""
@@ -31,25 +31,20 @@ _CHANNELS: Final = 128
 
 
 def attach_head(config: NetworkConfig, cut: keras.KerasTensor, backbone: keras.Model) -> dict[str, keras.KerasTensor]:
-    """Give the outputs ``logits`` ``(n, k)`` and ``class_maps`` ``(n, mh, mw, k)`` of a network.
-
-    Args:
-        config: Which head, how many classes, how much dropout.
-        cut: The activations at the cut.
-        backbone: From scans to its last activations.
+    """Build the outputs ``logits`` ``(n, k)`` and ``class_maps`` ``(n, mh, mw, k)`` of a network.
 
     Raises:
-        ConfigError: The levels' sizes are no multiples of each other at this input size.
+        ConfigError: ``image_size`` is no multiple of 32 for a head that joins two resolutions.
     """
     if config.head == "pyramid":
-        features = _pyramid(config, cut, backbone.output)
+        features = _join_pyramid(config, cut, backbone.output)
     elif config.multi_level:
-        features = _levels(config, cut, backbone.get_layer("top_conv").input, backbone.output)
+        features = _concatenate_levels(config, cut, backbone.get_layer("top_conv").input, backbone.output)
     else:
         features = backbone.output
-    kept = keras.layers.SpatialDropout2D(config.dropout, seed=config.seed, name=FEATURES, dtype="float32")(features)
+    dropped = keras.layers.SpatialDropout2D(config.dropout, seed=config.seed, name=FEATURES, dtype="float32")(features)
     healthy = config.healthy if config.head == "pyramid" else None
-    maps = keras.layers.Dense(config.classes, use_bias=healthy is None, name=HEAD, dtype="float32")(kept)
+    maps = keras.layers.Dense(config.classes, use_bias=healthy is None, name=HEAD, dtype="float32")(dropped)
     if healthy is None:
         logits = keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(maps)
         return {"logits": logits, "class_maps": maps}
@@ -68,17 +63,17 @@ def log_mean_exp(maps: Tensor) -> Tensor:
 
 
 def pooled_layer(head: str) -> str:
-    """Name the layer whose spatial means stand for a scan: what the linear head sees, or the backbone's last layer."""
+    """Return the layer whose spatial means are a scan's features: the head's input, or the backbone's last layer."""
     return TOP if head == "pyramid" else FEATURES
 
 
 def is_head_layer(name: str) -> bool:
-    """Tell by its name whether a layer belongs to the head rather than to the backbone."""
+    """Return whether a layer of this name belongs to the head."""
     return name == HEAD or name.startswith(_PYRAMID)
 
 
 def head_bias(model: keras.Model) -> Float32[np.ndarray, " k"]:
-    """Give what the head adds to every class map, whatever the scan."""
+    """Return the bias of the class maps."""
     head = model.get_layer(HEAD)
     if not head.use_bias:
         return np.zeros(head.units, np.float32)
@@ -86,32 +81,34 @@ def head_bias(model: keras.Model) -> Float32[np.ndarray, " k"]:
     return values
 
 
-def _pyramid(config: NetworkConfig, cut: keras.KerasTensor, top: keras.KerasTensor) -> keras.KerasTensor:
-    """Join the last activations, upsampled, with those at the cut, which have twice their resolution.
+def _join_pyramid(config: NetworkConfig, cut: keras.KerasTensor, top: keras.KerasTensor) -> keras.KerasTensor:
+    """Add the upsampled last activations to those at the cut, which have twice their resolution.
 
     Reference:
         Lin et al., Feature Pyramid Networks for Object Detection, CVPR 2017.
     """
-    step, rest = divmod(cut.shape[1], top.shape[1])
-    if rest:
-        msg = f"image_size must be a multiple of 32 for the pyramid head, got {config.size}"
-        raise ConfigError(msg)
-    layers = keras.layers
-    kept = layers.SpatialDropout2D(config.dropout, seed=config.seed + 1, name=f"{_PYRAMID}_dropout")(top)
-    above = layers.Conv2D(_CHANNELS, 1, name=f"{_PYRAMID}_top")(kept)
+    layers, step = keras.layers, _resolution_step(config, cut, top)
+    dropped = layers.SpatialDropout2D(config.dropout, seed=config.seed + 1, name=f"{_PYRAMID}_dropout")(top)
+    above = layers.Conv2D(_CHANNELS, 1, name=f"{_PYRAMID}_top")(dropped)
     above = layers.UpSampling2D(step, interpolation="bilinear", name=f"{_PYRAMID}_up")(above)
     beside = layers.Conv2D(_CHANNELS, 1, name=f"{_PYRAMID}_cut")(cut)
     joined = layers.Activation("silu", name=f"{_PYRAMID}_join")(above + beside)
     return layers.Conv2D(_CHANNELS, 3, padding="same", activation="silu", name=f"{_PYRAMID}_mix")(joined)
 
 
-def _levels(
+def _concatenate_levels(
     config: NetworkConfig, cut: keras.KerasTensor, last: keras.KerasTensor, top: keras.KerasTensor
 ) -> keras.KerasTensor:
-    """Join three depths at the resolution of the last; average pooling keeps their global means."""
-    step, rest = divmod(cut.shape[1], top.shape[1])
-    if rest:
-        msg = f"image_size must be a multiple of 32 for multi-level features, got {config.size}"
-        raise ConfigError(msg)
+    """Concatenate three depths at the resolution of the last; average pooling preserves their global means."""
+    step = _resolution_step(config, cut, top)
     pooled = keras.layers.AveragePooling2D(step, name="pooled_cut", dtype="float32")(cut)
     return keras.layers.Concatenate(name="levels", dtype="float32")([pooled, last, top])
+
+
+def _resolution_step(config: NetworkConfig, cut: keras.KerasTensor, top: keras.KerasTensor) -> int:
+    step, rest = divmod(cut.shape[1], top.shape[1])
+    if rest:
+        name = "the pyramid head" if config.head == "pyramid" else "multi-level features"
+        msg = f"image_size must be a multiple of 32 for {name}, got {config.size}"
+        raise ConfigError(msg)
+    return int(step)

@@ -1,4 +1,4 @@
-"""What training minimises, and how much each scan counts in it."""
+"""Losses, class weights and MixUp."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from brainslice.arrays import Labels
 from brainslice.errors import ConfigError, DatasetError
 
 Tensor: TypeAlias = Any
-"""What the backend computes with: a tensor of TensorFlow, JAX or torch, or one that is still symbolic."""
+"""A tensor of TensorFlow, JAX or torch, or a symbolic one."""
 
-_LEAST_DOUBT: Final = 1e-7
+_MIN_COMPLEMENT: Final = 1e-7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class MixedBatch:
-    """A batch of scans blended in pairs.
+    """A batch after MixUp.
 
     Attributes:
-        images: The blended scans, float32, in the range of what was blended.
-        targets: The blended one-hot labels ``(n, k)``; every row sums to one.
+        images: The mixed scans, float32, in the range of the inputs.
+        targets: The mixed one-hot labels ``(n, k)``; every row sums to one.
     """
 
     images: Float32[np.ndarray, "n ..."]
@@ -35,7 +35,7 @@ class MixedBatch:
 
 @keras.saving.register_keras_serializable(package="brainslice")
 class CrossEntropyLoss(keras.losses.Loss):
-    """Categorical cross-entropy on logits: one value a scan, so that scans can be weighted.
+    """Categorical cross-entropy on logits, one value for each scan.
 
     With the smoothing ``s`` a target is ``t = (1 - s)·y + s/k``, its loss ``log Σ exp z - Σ t·z``.
 
@@ -44,7 +44,7 @@ class CrossEntropyLoss(keras.losses.Loss):
     """
 
     def __init__(self, smoothing: float = 0.0, **kwargs: object) -> None:
-        """Set how much of every target is spread over all classes.
+        """Set the label smoothing.
 
         Raises:
             ConfigError: ``smoothing`` is not in ``[0, 1)``.
@@ -56,40 +56,34 @@ class CrossEntropyLoss(keras.losses.Loss):
         self.smoothing = smoothing
 
     def call(self, targets: Tensor, logits: Tensor) -> Tensor:
-        """Give one loss a scan.
-
-        Args:
-            targets: One-hot or blended labels ``(n, k)``.
-            logits: Raw scores ``(n, k)``.
+        """Compute the loss of each scan.
 
         Returns:
             The losses ``(n,)``, in nats.
         """
-        spread = self._spread(targets)
-        return -keras.ops.sum(spread * _log_probabilities(logits), axis=-1)
+        return -keras.ops.sum(self._smooth(targets) * _log_probabilities(logits), axis=-1)
 
     def get_config(self) -> dict[str, object]:
-        """Give what is needed to make the same loss again."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "smoothing": self.smoothing}
 
-    def _spread(self, targets: Tensor) -> Tensor:
+    def _smooth(self, targets: Tensor) -> Tensor:
         targets = keras.ops.cast(targets, "float32")
         return targets * (1 - self.smoothing) + self.smoothing / targets.shape[-1]
 
 
 @keras.saving.register_keras_serializable(package="brainslice")
 class FocalLoss(CrossEntropyLoss):
-    """Focal loss on logits: what the network is sure of already counts less.
+    """Focal loss on logits: ``-Σ t·(1 - p)^γ·log p`` for targets ``t`` and probabilities ``p``.
 
-    With targets ``t`` and probabilities ``p`` it is ``-Σ t·(1 - p)^γ·log p``: for one-hot labels the loss of the paper,
-    for MixUp's blended ones the blend of the two scans' losses, and at ``γ = 0`` the cross-entropy.
+    For MixUp targets it is the mixture of the two scans' losses, and at ``γ = 0`` the cross-entropy.
 
     Reference:
         Lin et al., Focal Loss for Dense Object Detection, ICCV 2017, equation 4.
     """
 
     def __init__(self, gamma: float = 2.0, smoothing: float = 0.0, **kwargs: object) -> None:
-        """Set how fast a scan's weight falls as it is learnt, and the smoothing.
+        """Set the focusing parameter and the label smoothing.
 
         Raises:
             ConfigError: ``gamma`` is below 0, or ``smoothing`` is not in ``[0, 1)``.
@@ -103,28 +97,27 @@ class FocalLoss(CrossEntropyLoss):
     def call(self, targets: Tensor, logits: Tensor) -> Tensor:
         """Compute the loss of each scan ``(n,)``, in nats, as ``CrossEntropyLoss.call`` does."""
         logs = _log_probabilities(logits)
-        # Off zero, where a power below one has no slope.
-        doubt = keras.ops.maximum(-keras.ops.expm1(logs), _LEAST_DOUBT)
-        return -keras.ops.sum(self._spread(targets) * doubt**self.gamma * logs, axis=-1)
+        # Bounded away from zero, where a power below one has no finite slope.
+        complement = keras.ops.maximum(-keras.ops.expm1(logs), _MIN_COMPLEMENT)
+        return -keras.ops.sum(self._smooth(targets) * complement**self.gamma * logs, axis=-1)
 
     def get_config(self) -> dict[str, object]:
-        """Give what is needed to make the same loss again."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "gamma": self.gamma}
 
 
 @keras.saving.register_keras_serializable(package="brainslice")
 class RecallWeightedLoss(CrossEntropyLoss):
-    """Cross-entropy in which missing a scan of some class costs more: it buys recall with precision.
+    """Cross-entropy weighted by class, to raise the recall of some classes at the cost of precision.
 
-    A scan's loss is multiplied by the weight of its class, a blended scan's by the blend of its classes' weights.
-    Weights are divided by their mean, so that the learning rate means what it meant.
+    A mixed scan has the mixture of its classes' weights. Weights are divided by their mean.
 
     Reference:
         King and Zeng, Logistic Regression in Rare Events Data, Political Analysis 2001, section 4.2.
     """
 
     def __init__(self, weights: Sequence[float], smoothing: float = 0.0, **kwargs: object) -> None:
-        """Set what missing each class costs, in the order of the outputs, and the smoothing.
+        """Set the weight of each class, in the order of the outputs, and the label smoothing.
 
         Raises:
             ConfigError: A weight is not above 0, or ``smoothing`` is not in ``[0, 1)``.
@@ -143,16 +136,16 @@ class RecallWeightedLoss(CrossEntropyLoss):
         return weight * super().call(targets, logits)
 
     def get_config(self) -> dict[str, object]:
-        """Give what is needed to make the same loss again."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "weights": list(self.weights)}
 
 
 @keras.saving.register_keras_serializable(package="brainslice")
 class PositionLoss(keras.losses.Loss):
-    """Cross-entropy at every position of the class maps, where a lesion's outline is known.
+    """Cross-entropy at every position of the class maps, for scans with a lesion outline.
 
-    A position is of the scan's class by the share of its cell that the lesion covers, and of the healthy class by the
-    rest. Positions inside and outside weigh one half each, or the outside all where there is no lesion.
+    The target of a position is the scan's class by the share of its cell that the lesion covers, else the healthy
+    class. Inside and outside have weight one half each; without lesion the outside has all.
     """
 
     def __init__(self, healthy: int, **kwargs: object) -> None:
@@ -161,14 +154,14 @@ class PositionLoss(keras.losses.Loss):
         self.healthy = healthy
 
     def call(self, targets: Tensor, positions: Tensor) -> Tensor:
-        """Give one loss a scan.
+        """Compute the loss of each scan.
 
         Args:
-            targets: One-hot labels, then 1 where the outline is known and 0 elsewhere ``(n, k + 1)``.
+            targets: One-hot labels, then 1 if the outline is known, else 0 ``(n, k + 1)``.
             positions: Class maps, then the coverage of each cell ``(n, mh, mw, k + 1)``.
 
         Returns:
-            The losses ``(n,)``, in nats; 0 where the outline is not known.
+            The losses ``(n,)``, in nats; 0 without outline.
         """
         ops = keras.ops
         targets, positions = ops.cast(targets, "float32"), ops.cast(positions, "float32")
@@ -184,19 +177,19 @@ class PositionLoss(keras.losses.Loss):
         return targets[:, -1] * ops.sum(losses * weights, axis=(1, 2))
 
     def get_config(self) -> dict[str, object]:
-        """Give what is needed to make the same loss again."""
+        """Return the constructor's arguments."""
         return {**super().get_config(), "healthy": self.healthy}
 
 
 @dataclass(frozen=True, slots=True)
 class LossConfig:
-    """Which loss training minimises.
+    """Settings of the loss.
 
     Attributes:
         kind: ``cross_entropy``, ``focal`` or ``recall_weighted``.
-        smoothing: Share of the target spread over all classes, in any of them.
-        gamma: How fast a scan's weight falls as it is learnt, in ``focal``.
-        recall_weights: What missing each class costs, in ``recall_weighted``.
+        smoothing: Label smoothing.
+        gamma: Focusing parameter of ``focal``.
+        recall_weights: Class weights of ``recall_weighted``.
     """
 
     kind: str = "cross_entropy"
@@ -208,7 +201,7 @@ class LossConfig:
         """Make the loss.
 
         Raises:
-            ConfigError: There is no such loss, or a setting of it cannot be meant.
+            ConfigError: There is no such loss, or a setting is out of range.
         """
         if self.kind == "focal":
             return FocalLoss(self.gamma, self.smoothing)
@@ -225,19 +218,13 @@ def _log_probabilities(logits: Tensor) -> Tensor:
 
 
 def one_hot(labels: Labels, classes: int) -> Float32[np.ndarray, "n k"]:
-    """Write class indices as rows of zeros with a single one."""
+    """Return one-hot rows."""
     rows: Float32[np.ndarray, "n k"] = np.eye(classes, dtype=np.float32)[labels]
     return rows
 
 
 def class_weights(labels: Labels, classes: int) -> Float32[np.ndarray, " k"]:
-    """Weigh classes so that each counts alike: ``w_c = N / (C·n_c)``.
-
-    The mean weight over the training scans is one.
-
-    Args:
-        labels: The classes of the training scans ``(n,)``.
-        classes: How many classes there are.
+    """Compute balanced class weights ``w_c = N / (C·n_c)``, of mean one over the training scans.
 
     Raises:
         DatasetError: A class has no scan at all.
@@ -253,9 +240,8 @@ def class_weights(labels: Labels, classes: int) -> Float32[np.ndarray, " k"]:
 def sample_weights(
     targets: Float32[np.ndarray, "n k"], weights: Float32[np.ndarray, " k"]
 ) -> Float32[np.ndarray, " n"]:
-    """Give each scan the weight of its class; a blended scan the blend of its classes' weights."""
-    blended: Float32[np.ndarray, " n"] = targets @ weights
-    return blended
+    """Return each scan's class weight ``(n,)``; for a mixed scan the mixture."""
+    return np.asarray(targets @ weights)
 
 
 def mixup(
@@ -264,13 +250,13 @@ def mixup(
     shape: tuple[float, float],
     rng: np.random.Generator,
 ) -> MixedBatch:
-    """Blend every scan with another of its batch: ``λ·x_i + (1 - λ)·x_j``, and their labels with the same λ.
+    """Mix every scan with another of its batch: ``λ·x_i + (1 - λ)·x_j``, and their labels likewise.
 
     Args:
         images: The scans of a batch.
         targets: Their one-hot labels ``(n, k)``.
-        shape: α and β of the distribution λ is drawn from, one λ a scan.
-        rng: The source of all draws: the same state gives the same blend.
+        shape: α and β of the beta distribution of λ, drawn for each scan.
+        rng: The random generator.
 
     Raises:
         ConfigError: α or β is not above zero.
@@ -283,9 +269,9 @@ def mixup(
         raise ConfigError(msg)
     share = rng.beta(*shape, size=len(images)).astype(np.float32)
     partner = rng.permutation(len(images))
-    across = share.reshape(-1, *[1] * (images.ndim - 1))
-    pictures = images.astype(np.float32)
+    image_share = share.reshape(-1, *[1] * (images.ndim - 1))
+    scans = images.astype(np.float32)
     return MixedBatch(
-        images=across * pictures + (1 - across) * pictures[partner],
+        images=image_share * scans + (1 - image_share) * scans[partner],
         targets=share[:, None] * targets + (1 - share[:, None]) * targets[partner],
     )

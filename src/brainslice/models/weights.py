@@ -1,8 +1,7 @@
-"""Pretrained arrays from a file, into an architecture of our own.
+"""Load pretrained weights from a file into our own architecture.
 
-Only numbers are ever taken from a file, never a description of a model: whoever wrote the file cannot make us
-build anything. Every shape is compared before the first array is read, so a wrong file costs neither time nor
-memory.
+Only arrays are read from a file, never a model description, so a malicious file cannot execute anything. All shapes
+are compared before the first array is read.
 """
 
 from __future__ import annotations
@@ -23,22 +22,17 @@ import numpy as np
 from brainslice.errors import ConfigError
 
 SHIPPED_WEIGHTS = Path(__file__).with_name("efficientnetv2-b0.h5")
-"""Our own EfficientNetV2-B0 without a head, in half precision: ImageNet's, then trained on brain scans by us."""
+"""EfficientNetV2-B0 without head, in half precision: ImageNet weights fine-tuned on brain scans."""
 
 _REMEDY = "give the weights file of this very architecture, without its classification head"
-_INSIDE = "model.weights.h5"
-_OVERHEAD = 1 << 24
+_MEMBER = "model.weights.h5"
+_SIZE_MARGIN = 1 << 24
 
 
 def load_arrays(model: keras.Model, path: Path) -> None:
-    """Fill a model's layers with the arrays of a weights file.
+    """Load the arrays of a weights file into a model's layers.
 
-    Reads what Keras 3 writes (``.weights.h5``), what Keras 2 wrote and Keras still downloads (``.h5``), and
-    the arrays inside a ``.keras`` file. A file is known by its content, not by its ending.
-
-    Args:
-        model: The architecture; its layers that hold weights are those the file must hold, in that order.
-        path: The file.
+    Reads Keras 3 (``.weights.h5``), Keras 2 (``.h5``), and the arrays inside a ``.keras`` file, recognised by content.
 
     Raises:
         ConfigError: The file is absent, damaged, of another architecture, or holds NaN.
@@ -57,7 +51,7 @@ def load_arrays(model: keras.Model, path: Path) -> None:
 
 
 def check_file(path: Path) -> None:
-    """Refuse at a glance what cannot be a weights file, before anything is built for it.
+    """Check that a file can be a weights file.
 
     Raises:
         ConfigError: The file is absent, or neither HDF5 nor an archive.
@@ -70,13 +64,7 @@ def check_file(path: Path) -> None:
 
 
 def weights_digest(model: keras.Model) -> str:
-    """Hash every array of a model, shapes and numbers, to compare two runs.
-
-    A saved file's own hash would not do: it holds the time of writing.
-
-    Returns:
-        sha256 in hexadecimal.
-    """
+    """Return the sha256 of all arrays of a model; unlike a saved file's, it does not depend on the time of writing."""
     digest = hashlib.sha256()
     for weight in model.weights:
         value = np.ascontiguousarray(keras.ops.convert_to_numpy(weight))
@@ -90,15 +78,7 @@ def _opened(path: Path, expected: int) -> Iterator[h5py.Group]:
     try:
         with h5py.File(_unpacked(path, expected), "r") as file:
             yield file.get("model_weights", file)
-    except (
-        OSError,
-        KeyError,
-        RuntimeError,
-        ValueError,
-        TypeError,
-        AttributeError,
-        zipfile.BadZipFile,
-    ) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, AttributeError, zipfile.BadZipFile) as error:
         raise ConfigError(_damage(path, str(error))) from error
 
 
@@ -111,11 +91,11 @@ def _unpacked(path: Path, expected: int) -> Path | io.BytesIO:
     if not zipfile.is_zipfile(path):
         return path
     with zipfile.ZipFile(path) as archive:
-        size = archive.getinfo(_INSIDE).file_size
-        if size > 2 * expected + _OVERHEAD:
+        size = archive.getinfo(_MEMBER).file_size
+        if size > 2 * expected + _SIZE_MARGIN:
             msg = f"it unpacks to {size} bytes where the network needs {expected}"
             raise ValueError(msg)
-        return io.BytesIO(archive.read(_INSIDE))
+        return io.BytesIO(archive.read(_MEMBER))
 
 
 def _by_order(store: h5py.Group) -> list[list[h5py.Dataset]]:
@@ -123,7 +103,7 @@ def _by_order(store: h5py.Group) -> list[list[h5py.Dataset]]:
     for name in store.attrs["layer_names"]:
         group = store[name]
         arrays = [group[array] for array in group.attrs["weight_names"]]
-        # Normalisation is ours: it must not depend on whether a file happens to hold its constants.
+        # Normalisation is our own layer, so a file's constants are ignored.
         if arrays and not _text(name).startswith("normalization"):
             groups.append(arrays)
     return groups
@@ -132,20 +112,20 @@ def _by_order(store: h5py.Group) -> list[list[h5py.Dataset]]:
 def _by_class(store: h5py.Group, layers: list[keras.layers.Layer]) -> list[list[h5py.Dataset]]:
     numbers: dict[str, list[int]] = defaultdict(list)
     for name in store["layers"]:
-        kind, number = _kind_and_number(name)
+        kind, number = _class_and_number(name)
         if _datasets(store["layers"][name]):
             numbers[kind].append(number)
-    places = {kind: iter(sorted(found)) for kind, found in numbers.items() if kind != "normalization"}
+    remaining = {kind: iter(sorted(each)) for kind, each in numbers.items() if kind != "normalization"}
     groups = []
     for layer in layers:
         kind = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", type(layer).__name__).lower()
-        place = next(places.get(kind, iter(())), -1)
-        groups.append([] if place < 0 else _datasets(store["layers"][f"{kind}_{place}" if place else kind]))
-    groups.extend([[]] * sum(len(list(rest)) for rest in places.values()))
+        number = next(remaining.get(kind, iter(())), -1)
+        groups.append([] if number < 0 else _datasets(store["layers"][f"{kind}_{number}" if number else kind]))
+    groups.extend([[]] * sum(len(list(rest)) for rest in remaining.values()))
     return groups
 
 
-def _kind_and_number(name: str) -> tuple[str, int]:
+def _class_and_number(name: str) -> tuple[str, int]:
     kind, _, number = name.rpartition("_")
     return (kind, int(number)) if kind and number.isdigit() else (name, 0)
 
@@ -156,17 +136,17 @@ def _datasets(group: h5py.Group) -> list[h5py.Dataset]:
 
 
 def _compare(path: Path, layers: list[keras.layers.Layer], arrays: list[list[h5py.Dataset]]) -> None:
+    fault = ""
     if len(layers) != len(arrays):
         fault = f"its layers with weights must be {len(layers)}, got {len(arrays)}"
+    for layer, group in zip(layers, arrays, strict=False):
+        expected = [tuple(weight.shape) for weight in layer.weights]
+        found = [tuple(array.shape) for array in group]
+        if expected != found:
+            fault = fault or f"{layer.name} must be {expected}, got {found}"
+    if fault:
         msg = f"{path}: the weights are of another network: {fault}; {_REMEDY}"
         raise ConfigError(msg)
-    for layer, group in zip(layers, arrays, strict=True):
-        ours = [tuple(weight.shape) for weight in layer.weights]
-        theirs = [tuple(array.shape) for array in group]
-        if ours != theirs:
-            fault = f"{layer.name} must be {ours}, got {theirs}"
-            msg = f"{path}: the weights are of another network: {fault}; {_REMEDY}"
-            raise ConfigError(msg)
 
 
 def _text(name: str | bytes) -> str:

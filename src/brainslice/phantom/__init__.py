@@ -1,10 +1,9 @@
-"""Drawn heads with and without lesions of three kinds: the demonstration set, and the tests' scans.
+"""Synthetic MRI slices of heads with and without lesions, for demonstration and tests.
 
-They look like MRI slices as far as drawing goes. Nothing measured on them says anything about patients.
+Results on them are not results on patients.
 """
 
-from brainslice.phantom.dataset import write_phantoms
+from brainslice.phantom.dataset import FEWEST_HEADS, write_external_site, write_phantoms
 from brainslice.phantom.draw import KINDS, Phantom, draw_phantom
-from brainslice.phantom.external_site import FEWEST_HEADS, write_external_site
 
 __all__ = ["FEWEST_HEADS", "KINDS", "Phantom", "draw_phantom", "write_external_site", "write_phantoms"]

@@ -1,4 +1,4 @@
-"""One slice of one imagined patient, lesion and all."""
+"""Draw a slice of a synthetic patient."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brainslice.phantom.lesions import choose_seat, draw_lesion
 from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, resized, smooth_noise
 
 KINDS: Final = ("glioma", "meningioma", "no_tumor", "pituitary")
-"""What can be drawn, in the order of the default classes."""
+"""The classes, in default order."""
 
 # Fat, bone, fluid, grey matter, white matter, lesion: T1 with contrast agent, FLAIR, T2.
 _SEQUENCES: Final = (
@@ -24,17 +24,17 @@ _SEQUENCES: Final = (
     (0.70, 0.07, 0.08, 0.55, 0.44, 0.90),
     (0.60, 0.07, 0.80, 0.50, 0.36, 0.95),
 )
-_HOW_OFTEN: Final = (0.6, 0.25, 0.15)
-_CUTS: Final = 7
+_SEQUENCE_SHARES: Final = (0.6, 0.25, 0.15)
+_SLICE_LEVELS: Final = 7
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Phantom:
-    """A drawn slice and where its lesion is.
+    """A drawn slice and its lesion mask.
 
     Attributes:
         pixels: Grey values ``(h, w)``.
-        mask: The lesion ``(h, w)``; nowhere for ``no_tumor``.
+        mask: The lesion ``(h, w)``; empty for ``no_tumor``.
     """
 
     pixels: UInt8[np.ndarray, "h w"]
@@ -43,7 +43,7 @@ class Phantom:
 
 @dataclass(frozen=True, slots=True)
 class _Scanner:
-    """What a scanner makes of a head: none of it depends on the kind of lesion."""
+    """Properties of a scanner, independent of the lesion."""
 
     side: int
     mirrored: bool
@@ -55,7 +55,7 @@ class _Scanner:
 
 @dataclass(frozen=True, slots=True)
 class _Head:
-    """What all slices of one patient share."""
+    """Properties shared by all slices of one patient."""
 
     plane: Plane
     brain: Ellipse
@@ -67,7 +67,7 @@ class _Head:
 
 
 def draw_phantom(kind: str, patient: int, slice_number: int, seed: int) -> Phantom:
-    """Draw one slice of one head; the same arguments give the same picture.
+    """Draw one slice of one head; the same arguments give the same image.
 
     Args:
         kind: One of ``KINDS``. A glioma is a ragged ring inside the brain, a meningioma a smooth round bright
@@ -77,7 +77,7 @@ def draw_phantom(kind: str, patient: int, slice_number: int, seed: int) -> Phant
         seed: Another seed, 0 or more, gives other patients.
 
     Returns:
-        The picture, 180 to 320 pixels a side, and its lesion.
+        The image, 180 to 320 pixels a side, and its lesion.
 
     Raises:
         UsageError: The kind is unknown, or a number is negative.
@@ -87,13 +87,13 @@ def draw_phantom(kind: str, patient: int, slice_number: int, seed: int) -> Phant
         raise UsageError(msg)
     identity = (seed, KINDS.index(kind), patient)
     rng = np.random.default_rng(identity)
-    scanner, head = _choose_scanner(rng), _imagine(kind, rng)
-    level = 0.16 * ((slice_number + _CUTS // 2) % _CUTS - _CUTS // 2)
+    scanner, head = _choose_scanner(rng), _choose_head(kind, rng)
+    level = 0.16 * ((slice_number + _SLICE_LEVELS // 2) % _SLICE_LEVELS - _SLICE_LEVELS // 2)
     canvas = _pose(head, level, rng)
-    picture = draw_head(canvas, head.tissues, head.swelling * (1.0 - 0.5 * level**2))
+    image = draw_head(canvas, head.tissues, head.swelling * (1.0 - 0.5 * level**2))
     seat = head.seat.scaled(math.sqrt(1.0 - 1.4 * level**2))
-    lesion = draw_lesion(picture, canvas, head.tissues, kind, seat)
-    return _expose(picture, lesion, scanner, np.random.default_rng((*identity, slice_number)))
+    lesion = draw_lesion(image, canvas, head.tissues, kind, seat)
+    return _scan_image(image, lesion, scanner, np.random.default_rng((*identity, slice_number)))
 
 
 def _choose_scanner(rng: np.random.Generator) -> _Scanner:
@@ -107,14 +107,14 @@ def _choose_scanner(rng: np.random.Generator) -> _Scanner:
     )
 
 
-def _imagine(kind: str, rng: np.random.Generator) -> _Head:
+def _choose_head(kind: str, rng: np.random.Generator) -> _Head:
     plane = list(Plane)[int(rng.integers(len(Plane)))]
     width, height = rng.normal(1.0, 0.04, size=2).tolist()
-    usual = BRAINS[plane]
-    sequence = _SEQUENCES[int(rng.choice(len(_SEQUENCES), p=_HOW_OFTEN))]
+    average = BRAINS[plane]
+    sequence = _SEQUENCES[int(rng.choice(len(_SEQUENCES), p=_SEQUENCE_SHARES))]
     return _Head(
         plane=plane,
-        brain=Ellipse(usual.x, usual.y, usual.across * width, usual.down * height),
+        brain=Ellipse(average.x, average.y, average.across * width, average.down * height),
         turn=float(rng.normal(0.0, 0.07)),
         shift=(float(rng.normal(0.0, 0.03)), float(rng.normal(0.0, 0.03))),
         swelling=float(rng.uniform(0.7, 1.4)),
@@ -124,7 +124,7 @@ def _imagine(kind: str, rng: np.random.Generator) -> _Head:
 
 
 def _pose(head: _Head, level: float, rng: np.random.Generator) -> Canvas:
-    """Turn and shift the grid, shrink the brain towards the last cuts, and measure its depth."""
+    """Rotate and shift the grid, shrink the brain towards the outer slices, and compute its depth."""
     ticks = np.linspace(-1.0, 1.0, GRID, dtype=np.float32)
     x, y = np.meshgrid(ticks - np.float32(head.shift[0]), ticks - np.float32(head.shift[1]))
     cosine, sine = math.cos(head.turn), math.sin(head.turn)
@@ -135,13 +135,13 @@ def _pose(head: _Head, level: float, rng: np.random.Generator) -> Canvas:
     return Canvas(head.plane, x, y, brain, depth * (1.0 + 0.012 * coarse), coarse, fine)
 
 
-def _expose(picture: Field, lesion: Field, scanner: _Scanner, rng: np.random.Generator) -> Phantom:
-    """Let the scanner shade, scale and blur the drawing, and add its noise."""
-    hills = np.exp(scanner.shading * smooth_noise(rng, 3))
-    seen = np.clip(picture, 0.0, 1.3) ** scanner.contrast * hills
+def _scan_image(image: Field, lesion: Field, scanner: _Scanner, rng: np.random.Generator) -> Phantom:
+    """Apply shading, contrast, scaling and noise of the scanner."""
+    shading = np.exp(scanner.shading * smooth_noise(rng, 3))
+    scanned = np.clip(image, 0.0, 1.3) ** scanner.contrast * shading
     step = -1 if scanner.mirrored else 1
-    seen, covered = resized(seen[:, ::step], scanner.side), resized(lesion[:, ::step], scanner.side)
-    # Rician: a scanner keeps the length of a complex signal, each part of which is noisy.
-    real, imaginary = scanner.noise * rng.standard_normal((2, *seen.shape), dtype=np.float32)
-    length = np.hypot(seen + real, imaginary) * (255.0 * scanner.brightness)
+    scanned, covered = resized(scanned[:, ::step], scanner.side), resized(lesion[:, ::step], scanner.side)
+    # Rician noise: the magnitude of a complex signal with noise in both parts.
+    real, imaginary = scanner.noise * rng.standard_normal((2, *scanned.shape), dtype=np.float32)
+    length = np.hypot(scanned + real, imaginary) * (255.0 * scanner.brightness)
     return Phantom(np.clip(length, 0.0, 255.0).round().astype(np.uint8), covered > 0.5)  # noqa: PLR2004 - half covered

@@ -1,4 +1,4 @@
-"""Lesions of three kinds: where each grows, and what it looks like."""
+"""Positions and appearance of three kinds of lesions."""
 
 from __future__ import annotations
 
@@ -10,22 +10,22 @@ import numpy as np
 from brainslice.phantom.anatomy import Tissues
 from brainslice.phantom.shapes import Canvas, Ellipse, Field, Plane, cover, paint
 
-# Where the pituitary gland lies, in radii of the brain from its middle.
+# The position of the pituitary gland, in radii of the brain from its centre.
 _SELLAS: Final = {Plane.AXIAL: (0.0, -0.10), Plane.CORONAL: (0.0, 0.88), Plane.SAGITTAL: (-0.24, 0.90)}
 
 
 def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Ellipse:
-    """Choose where a lesion of a kind grows, and how large.
+    """Choose position and size of a lesion.
 
     Returns:
-        The point in radii of the brain from its middle; the lesion's own radii in half heights of the picture.
+        The position in radii of the brain from its centre, the lesion's radii in half heights of the image.
     """
     size, length = float(rng.uniform(0.0, 1.0)), float(rng.uniform(0.85, 1.18))
     if kind == "pituitary":
         x, y = _SELLAS[plane]
         radius = 0.09 + 0.05 * size
         return Ellipse(x, y, radius, 1.25 * radius)
-    # Below the brain lies a face, except in axial cuts.
+    # Below the brain is the face, except in axial slices.
     sweep = math.pi if plane is Plane.AXIAL else 0.42 * math.pi
     angle = float(rng.uniform(-sweep, sweep)) - math.pi / 2
     far = 0.84 if kind == "meningioma" else float(rng.uniform(0.34, 0.54))
@@ -33,46 +33,46 @@ def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Ellipse:
     return Ellipse(far * math.cos(angle), far * math.sin(angle), radius * length, radius / length)
 
 
-def draw_lesion(picture: Field, canvas: Canvas, tissues: Tissues, kind: str, seat: Ellipse) -> Field:
-    """Draw a lesion over a healthy head, in place.
+def draw_lesion(image: Field, canvas: Canvas, tissues: Tissues, kind: str, seat: Ellipse) -> Field:
+    """Draw a lesion over a healthy head, in ellipse.
 
     Args:
-        picture: The head.
-        canvas: The grid it was drawn on.
-        tissues: The head's grey values.
-        kind: ``glioma``, ``meningioma`` or ``pituitary``; anything else draws nothing.
-        seat: What ``choose_seat`` gave.
+        image: The head.
+        canvas: Its grid.
+        tissues: Its grey values.
+        kind: ``glioma``, ``meningioma`` or ``pituitary``; others draw nothing.
+        seat: From ``choose_seat``.
 
     Returns:
-        The lesion's cover, without the swelling around it.
+        The cover of the lesion, without oedema.
     """
     brain = canvas.brain
-    place = Ellipse(brain.x + seat.x * brain.across, brain.y + seat.y * brain.down, seat.across, seat.down)
+    ellipse = Ellipse(brain.x + seat.x * brain.across, brain.y + seat.y * brain.down, seat.across, seat.down)
     if kind == "glioma":
-        return _draw_ring(picture, canvas, tissues, place)
+        return _draw_ring(image, canvas, tissues, ellipse)
     if kind == "meningioma":
-        return _draw_mass(picture, canvas, tissues, place, cover(canvas.depth - 1.03))
+        return _draw_mass(image, canvas, tissues, ellipse, cover(canvas.depth - 1.03))
     if kind == "pituitary":
-        return _draw_mass(picture, canvas, tissues, place, np.ones_like(picture))
-    return np.zeros_like(picture)
+        return _draw_mass(image, canvas, tissues, ellipse, np.ones_like(image))
+    return np.zeros_like(image)
 
 
-def _draw_mass(picture: Field, canvas: Canvas, tissues: Tissues, place: Ellipse, room: Field) -> Field:
-    whole: Field = cover(canvas.distance(place) + 0.04 * canvas.coarse - 1.0, 0.12) * room
-    rim = cover(canvas.distance(place) - 1.12, 0.15) * room
-    paint(picture, rim, 0.6 * tissues.grey)
-    paint(picture, whole, tissues.lesion * (1.0 + 0.05 * canvas.fine))
+def _draw_mass(image: Field, canvas: Canvas, tissues: Tissues, ellipse: Ellipse, region: Field) -> Field:
+    whole: Field = cover(canvas.distance(ellipse) + 0.04 * canvas.coarse - 1.0, 0.12) * region
+    rim = cover(canvas.distance(ellipse) - 1.12, 0.15) * region
+    paint(image, rim, 0.6 * tissues.grey)
+    paint(image, whole, tissues.lesion * (1.0 + 0.05 * canvas.fine))
     return whole
 
 
-def _draw_ring(picture: Field, canvas: Canvas, tissues: Tissues, place: Ellipse) -> Field:
-    """Draw swelling, a ragged bright rim and a dead core."""
-    ragged = canvas.distance(place) + 0.10 * canvas.fine + 0.14 * canvas.coarse
+def _draw_ring(image: Field, canvas: Canvas, tissues: Tissues, ellipse: Ellipse) -> Field:
+    """Draw oedema, an irregular bright rim and a necrotic core."""
+    irregular = canvas.distance(ellipse) + 0.10 * canvas.fine + 0.14 * canvas.coarse
     inside = cover(canvas.depth - 1.0)
-    # Water is dark where white matter is the brightest tissue, and bright elsewhere.
-    water = 0.55 * tissues.white if tissues.white > tissues.grey else 1.3 * tissues.grey
-    paint(picture, cover(ragged - 1.4, 0.5) * inside * 0.9, water)
-    whole: Field = cover(ragged - 1.0, 0.15) * inside
-    paint(picture, whole, tissues.lesion * (1.0 + 0.12 * canvas.fine))
-    paint(picture, cover(ragged + 0.12 * canvas.fine - 0.62, 0.3) * inside, 0.5 * tissues.grey)
+    # Oedema is dark in sequences with white matter brighter than grey, and bright in others.
+    oedema = 0.55 * tissues.white if tissues.white > tissues.grey else 1.3 * tissues.grey
+    paint(image, cover(irregular - 1.4, 0.5) * inside * 0.9, oedema)
+    whole: Field = cover(irregular - 1.0, 0.15) * inside
+    paint(image, whole, tissues.lesion * (1.0 + 0.12 * canvas.fine))
+    paint(image, cover(irregular + 0.12 * canvas.fine - 0.62, 0.3) * inside, 0.5 * tissues.grey)
     return whole

@@ -1,7 +1,7 @@
-"""What heads are drawn with: a posed grid, soft covers, smooth noise.
+"""Drawing primitives: grid, ellipses, soft covers and smooth noise.
 
-Lengths are in half heights of the picture; x grows to the right, y downwards, and (0, 0) is the middle. A field holds
-one number for each point of the grid; a cover says how much of a point belongs to a shape, 0 to 1.
+Lengths are in half heights of the image; x grows to the right, y downwards, and (0, 0) is the centre. A field holds
+one number for each point of the grid; a cover is the share of each point within a shape, 0 to 1.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from PIL import Image
 Field: TypeAlias = Float32[np.ndarray, "points points"]
 
 GRID: Final = 208
-"""Side of the grid that everything is drawn on, before it is resized to the picture."""
+"""Size of the drawing grid, before resizing to the image."""
 
 
 class Plane(StrEnum):
-    """The direction in which a head is cut."""
+    """The slice plane."""
 
     AXIAL = "axial"
     CORONAL = "coronal"
@@ -31,7 +31,7 @@ class Plane(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Ellipse:
-    """A point and two radii: of the brain, or of something in it."""
+    """A centre and two radii."""
 
     x: float
     y: float
@@ -39,22 +39,22 @@ class Ellipse:
     down: float
 
     def scaled(self, factor: float) -> Ellipse:
-        """Keep the point and multiply the radii."""
+        """Multiply the radii."""
         return Ellipse(self.x, self.y, self.across * factor, self.down * factor)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Canvas:
-    """The grid as one patient's head lies in it, and the brain's own measure of depth.
+    """The grid in the coordinates of one patient's head.
 
     Attributes:
-        plane: The cut.
+        plane: The slice plane.
         x: Horizontal position of each point.
         y: Vertical position of each point.
-        brain: The brain's place.
-        depth: Distance from the brain's middle in its radii: 1 at its surface, more outside.
-        coarse: Smooth noise, a few lobes across.
-        fine: Smooth noise, about as many hills as a brain has gyri.
+        brain: The brain's ellipse.
+        depth: Distance from the brain's centre in its radii: 1 at its surface, more outside.
+        coarse: Smooth noise at the scale of lobes.
+        fine: Smooth noise at the scale of gyri.
     """
 
     plane: Plane
@@ -65,43 +65,38 @@ class Canvas:
     coarse: Field
     fine: Field
 
-    def distance(self, place: Ellipse) -> Field:
-        """Measure the distance from a place's middle, in its radii."""
-        return np.hypot((self.x - place.x) / place.across, (self.y - place.y) / place.down)
+    def distance(self, ellipse: Ellipse) -> Field:
+        """Compute the distance from an ellipse's centre, in its radii."""
+        return np.hypot((self.x - ellipse.x) / ellipse.across, (self.y - ellipse.y) / ellipse.down)
 
-    def oval(self, place: Ellipse, soft: float = 0.2) -> Field:
+    def oval(self, ellipse: Ellipse, soft: float = 0.2) -> Field:
         """Cover an ellipse whose edge is ``soft`` radii wide."""
-        return cover(self.distance(place) - 1.0, soft)
+        return cover(self.distance(ellipse) - 1.0, soft)
 
     def in_brain(self, x: float, y: float, across: float, down: float) -> Ellipse:
-        """Place something by the brain's radii, so that it moves and grows with the brain."""
+        """Make an ellipse in units of the brain's radii."""
         brain = self.brain
-        return Ellipse(
-            brain.x + x * brain.across,
-            brain.y + y * brain.down,
-            across * brain.across,
-            down * brain.down,
-        )
+        return Ellipse(brain.x + x * brain.across, brain.y + y * brain.down, across * brain.across, down * brain.down)
 
 
 def cover(outside: Field, soft: float = 0.03) -> Field:
-    """Turn a distance, negative inside, into how much of each point is covered."""
+    """Convert a distance, negative inside, to a cover."""
     return np.clip(0.5 - outside / soft, 0.0, 1.0)
 
 
-def paint(picture: Field, where: Field, value: float | Field) -> None:
-    """Lay a grey value over a picture where a cover says so, in place."""
-    picture += where * (value - picture)
+def paint(image: Field, where: Field, value: float | Field) -> None:
+    """Blend a grey value into an image by a cover, in ellipse."""
+    image += where * (value - image)
 
 
 def smooth_noise(rng: np.random.Generator, cells: int, level: float = 0.0) -> Field:
-    """Draw noise of about unit spread with ``cells`` hills across; levels close together have similar hills."""
+    """Draw noise of about unit deviation on ``cells`` x ``cells``; close levels have similar noise."""
     first, second = rng.standard_normal((2, cells, cells), dtype=np.float32)
     mixed = math.cos(level) * first + math.sin(level) * second
     return resized(mixed, GRID)
 
 
 def resized(field: Float32[np.ndarray, "h w"], side: int) -> Float32[np.ndarray, "side side"]:
-    """Resize smoothly to a square."""
+    """Resize bicubically to a square."""
     smaller = Image.fromarray(np.ascontiguousarray(field))
     return np.array(smaller.resize((side, side), Image.Resampling.BICUBIC), dtype=np.float32)

@@ -1,4 +1,4 @@
-"""What was found at another site, as tables and as pages."""
+"""Results on external sites as tables, JSON and Markdown pages."""
 
 from __future__ import annotations
 
@@ -11,53 +11,52 @@ from brainslice.files import write_json, write_text
 from brainslice.metrics.binary import BinaryScores
 from brainslice.metrics.comparison import format_p_value
 from brainslice.metrics.source_controlled import SourceControlled
-from brainslice.report.captions import warning_stamp
-from brainslice.report.documents import Table, format_score
+from brainslice.report.documents import Table, format_score, warning_stamp
 
 _DASH = "–"
 _HEADER = ("", "AUC", "sensitivity", "specificity", "FN", "FP", "accuracy", "source F1", "McNemar")
 
 
 def comparison_table(title: str, entries: Sequence[ComparisonRow], footnotes: Sequence[str] = ()) -> Table:
-    """Lay contestants below each other; what must be known of each stands in the footnotes.
+    """Compare methods, a row each, with a footnote on each.
 
     Args:
-        title: What it shows.
-        entries: The first is what the others are tested against.
-        footnotes: What must be known besides.
+        title: The line above the table.
+        entries: The first is the reference of McNemar's tests.
+        footnotes: Further lines, which come first.
     """
     rows = tuple(
         (
             entry.name,
-            *_scores(entry.scores),
+            *_cells(entry.scores),
+            entry.scores.accuracy.text,
             _DASH if entry.source_macro_f1 is None else f"{entry.source_macro_f1:.3f}",
             _DASH if entry.against_first is None else format_p_value(entry.against_first.p_value),
         )
         for entry in entries
     )
     notes = [f"{entry.name}: {entry.note}." for entry in entries]
-    said = f"Brackets: 95 % intervals by group. McNemar: right and wrong calls against {entries[0].name!r}."
-    return Table(title, _HEADER, rows, (*footnotes, said, *notes, "Research use only."))
+    legend = f"Brackets: 95 % intervals by group. McNemar: correct and wrong predictions against {entries[0].name!r}."
+    return Table(title, _HEADER, rows, (*footnotes, legend, *notes, "Research use only."))
 
 
 def curve_table(points: Sequence[tuple[int | None, BinaryScores]]) -> Table:
-    """Say what how many labelled scans of a site were enough for."""
-    rows = tuple(
-        ("all others" if count is None else str(count), found.auc.text, found.sensitivity.text, found.specificity.text)
-        for count, found in points
+    """Tabulate the learning curve: metrics by number of labelled scans, None for all of the other folds."""
+    rows = tuple(("all others" if count is None else str(count), *_cells(scores)[:3]) for count, scores in points)
+    note = (
+        "Each scan is predicted by a model trained on this many scans of other folds, drawn anew for each fold; "
+        "tumour from P(tumour) = 0.5, settings that no scan chose."
     )
-    said = "Each scan is judged by a model trained on this many scans of other folds, another draw a fold; "
-    note = said + "tumour from P(tumour) = 0.5, settings that no scan chose."
-    return Table("How many labelled scans are enough", ("labelled", "AUC", "sensitivity", "specificity"), rows, (note,))
+    return Table("How many labelled scans are enough", ("labelled", *_HEADER[1:4]), rows, (note,))
 
 
-def external_tables(found: ExternalValidation) -> tuple[Table, ...]:
-    """Tell what bundles came to at another site."""
-    notes = [*(warning_stamp(mark) for mark in found.warnings), *found.site.summary_lines()]
-    for name, scores in found.classes.items():
+def external_tables(result: ExternalValidation) -> tuple[Table, ...]:
+    """Tabulate the results of bundles on an external site."""
+    notes = [*map(warning_stamp, result.warnings), *result.site.summary_lines()]
+    for name, scores in result.classes.items():
         notes.append(f"{name}, by class: accuracy {scores['accuracy']:.3f}, macro F1 {scores['macro_f1']:.3f}.")
-    comparison = comparison_table(f"Scans of another site: {found.site.name}", found.entries, notes)
-    controlled = [_source_controlled_table(name, tests) for name, tests in found.source_controlled.items()]
+    comparison = comparison_table(f"Scans of another site: {result.site.name}", result.entries, notes)
+    controlled = [_source_controlled_table(name, tests) for name, tests in result.source_controlled.items()]
     return (*controlled, comparison)
 
 
@@ -71,18 +70,12 @@ def _source_controlled_table(name: str, tests: Sequence[SourceControlled]) -> Ta
         f"{test.name}, {count.replace('_', ' ')}: {value}." for test in tests for count, value in test.counts.items()
     ]
     title = f"Source-controlled test of {name}: slices with and without tumour of the same patients"
-    return Table(
-        title, ("data", "score", "value", "n", "patients"), rows, (*counts, "Brackets: 95 % intervals by patient.")
-    )
+    header = ("data", "score", "value", "n", "patients")
+    return Table(title, header, rows, (*counts, "Brackets: 95 % intervals by patient."))
 
 
-def site_table(told: Mapping[str, Any]) -> Table:
-    """Lay out what ``write_external`` wrote as JSON, in short.
-
-    Args:
-        told: The contents of that file.
-    """
-    header = ("", "AUC", "sensitivity", "specificity", "FN", "FP")
+def site_table(report: Mapping[str, Any]) -> Table:
+    """Summarise the JSON that ``write_external`` wrote, given as plain types."""
     rows = tuple(
         (
             entry["name"],
@@ -90,31 +83,27 @@ def site_table(told: Mapping[str, Any]) -> Table:
             str(entry["false_negatives"]),
             str(entry["false_positives"]),
         )
-        for entry in told["entries"]
+        for entry in report["entries"]
     )
-    counted = f"n = {told['n']} pictures ({told['tumours']} tumours) of {told['groups']} groups."
-    notes = (*(warning_stamp(mark) for mark in told["warnings"]), counted, "Adapted bundles: out-of-fold answers.")
-    return Table(f"Scans of another site: {told['site']}", header, rows, notes)
+    counts = f"n = {report['n']} scans ({report['tumours']} tumours) of {report['groups']} groups."
+    notes = (*map(warning_stamp, report["warnings"]), counts, "Adapted bundles: out-of-fold predictions.")
+    return Table(f"Scans of another site: {report['site']}", _HEADER[:6], rows, notes)
 
 
-def write_external(found: ExternalValidation, folder: Path) -> tuple[Path, Path]:
-    """Write what bundles came to, as JSON and as a page, each whole or not at all.
-
-    Returns:
-        The JSON file and the page.
-    """
-    return _write(folder / found.site.name, found.to_json(), external_tables(found))
+def write_external(result: ExternalValidation, folder: Path) -> tuple[Path, Path]:
+    """Write the results of bundles on an external site; return the JSON file and the Markdown page."""
+    return _write(folder / result.site.name, result.to_json(), external_tables(result))
 
 
-def write_adaptation(folder: Path, name: str, told: Mapping[str, Any], tables: Sequence[Table]) -> tuple[Path, Path]:
-    """Write what an adaptation came to, as JSON and as a page, each whole or not at all."""
-    return _write(folder / f"{name}_adaptation", dict(told), tables)
+def write_adaptation(folder: Path, name: str, report: Mapping[str, Any], tables: Sequence[Table]) -> tuple[Path, Path]:
+    """Write the results of an adaptation; return the JSON file and the Markdown page."""
+    return _write(folder / f"{name}_adaptation", dict(report), tables)
 
 
-def _write(stem: Path, told: dict[str, Any], tables: Sequence[Table]) -> tuple[Path, Path]:
+def _write(stem: Path, report: dict[str, Any], tables: Sequence[Table]) -> tuple[Path, Path]:
     data, page = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}.md")
     write_text(page, "\n".join(_markdown(table) for table in tables))
-    write_json(data, told)
+    write_json(data, report)
     return data, page
 
 
@@ -123,12 +112,6 @@ def _markdown(table: Table) -> str:
     return "\n".join([f"# {table.title}", "", *lines, "", *(f"- {note}" for note in table.footnotes), ""])
 
 
-def _scores(scores: BinaryScores) -> tuple[str, ...]:
-    return (
-        scores.auc.text,
-        scores.sensitivity.text,
-        scores.specificity.text,
-        str(scores.false_negatives),
-        str(scores.false_positives),
-        scores.accuracy.text,
-    )
+def _cells(scores: BinaryScores) -> tuple[str, ...]:
+    metrics = (scores.auc, scores.sensitivity, scores.specificity)
+    return (*(score.text for score in metrics), str(scores.false_negatives), str(scores.false_positives))

@@ -1,4 +1,4 @@
-"""The surest mistakes as a gallery, all of them as a table, and results by part of the test set as a document."""
+"""Wrong predictions as a table and a gallery, and metrics by subgroup."""
 
 from __future__ import annotations
 
@@ -17,43 +17,42 @@ from brainslice.inference.prediction import format_percent
 from brainslice.metrics.evaluation import Evaluation
 from brainslice.metrics.scoring import Score
 from brainslice.metrics.subgroups import SubgroupRow
-from brainslice.report.captions import class_title, figure_caption, warning_stamp
-from brainslice.report.documents import Table
+from brainslice.report.documents import Table, class_title, figure_caption, warning_stamp
 from brainslice.report.figures.style import FigureFile, figure
 
 SHOWN: Final = 12
-"""How many mistakes the gallery shows."""
+"""The maximum number of mistakes in the gallery."""
 
-_ACROSS: Final = 2
+_MISTAKES_PER_ROW: Final = 2
 _PANELS: Final = 3
-_SIDE: Final = 1.12
+_PANEL_INCHES: Final = 1.12
 
 
-def write_mistakes(analysed: ErrorAnalysis, evaluation: Evaluation, folder: Path) -> None:
+def write_mistakes(analysis: ErrorAnalysis, evaluation: Evaluation, folder: Path) -> None:
     """Write ``errors.json``, ``errors.csv``, ``subgroups.txt``, and the gallery ``errors`` as PNG and SVG.
 
     Args:
-        analysed: What lies behind the mean.
-        evaluation: The evaluation it belongs to.
-        folder: Where to write; a gallery of an earlier evaluation goes where there is no mistake left.
+        analysis: The mistakes and the metrics by subgroup.
+        evaluation: The evaluation analysed.
+        folder: Where to write; without any mistake an older gallery is deleted.
 
     Raises:
         ResourceError: The disk is full.
     """
-    rows = [mistake.to_json() for mistake in analysed.mistakes]
+    rows = [mistake.to_json() for mistake in analysis.mistakes]
     write_json(folder / "errors.json", {"warnings": list(evaluation.settings.warnings), "n": len(rows), "errors": rows})
-    write_text(folder / "errors.csv", _spelled(rows))
-    write_text(folder / "subgroups.txt", subgroup_table(analysed.rows, evaluation).text)
-    if analysed.mistakes:
-        draw_gallery(analysed.mistakes[:SHOWN], evaluation, folder / "errors")
+    write_text(folder / "errors.csv", _csv_text(rows))
+    write_text(folder / "subgroups.txt", subgroup_table(analysis.rows, evaluation).text)
+    if analysis.mistakes:
+        draw_gallery(analysis.mistakes[:SHOWN], evaluation, folder / "errors")
     else:
         for ending in (".png", ".svg"):
             (folder / f"errors{ending}").unlink(missing_ok=True)
 
 
 def subgroup_table(rows: Sequence[SubgroupRow], evaluation: Evaluation) -> Table:
-    """Lay the parts of a test set below each other."""
-    terms = evaluation.settings
+    """Tabulate the metrics of each subgroup of a test set."""
+    settings = evaluation.settings
     cells = [
         (
             f"{row.attribute}: {class_title(row.value)}",
@@ -64,69 +63,61 @@ def subgroup_table(rows: Sequence[SubgroupRow], evaluation: Evaluation) -> Table
         for row in rows
     ]
     footnotes = (
-        *(warning_stamp(mark) for mark in terms.warnings),
-        f"Brackets: intervals at {terms.level:.0%}, groups taken as independent. Threshold: {terms.threshold:.4g}.",
+        *map(warning_stamp, settings.warnings),
+        f"Brackets: intervals at {settings.level:.0%}, groups taken as independent.",
+        f"Threshold: {settings.threshold:.4g}.",
         f"Of {len(rows)} rows some stand out by chance: nothing is corrected for their number.",
         "Research use only.",
     )
-    title = f"{terms.dataset}, {terms.protocol} protocol, {terms.split} scans: results by part"
-    return Table(title, ("part", "accuracy", "sensitivity", "specificity", "n", "groups"), tuple(cells), footnotes)
+    title = f"{settings.dataset}, {settings.protocol} protocol, {settings.split} scans: results by subgroup"
+    return Table(title, ("subgroup", "accuracy", "sensitivity", "specificity", "n", "groups"), tuple(cells), footnotes)
 
 
 def draw_gallery(mistakes: Sequence[Mistake], evaluation: Evaluation, path: Path) -> None:
-    """Draw mistakes: the scan, the evidence for what was called, and that for the truth.
-
-    Args:
-        mistakes: At least one.
-        evaluation: The evaluation they belong to.
-        path: The file, without an ending.
+    """Draw each scan beside the heat maps of the predicted and the true class.
 
     Raises:
         ResourceError: The disk is full.
     """
-    down = -(-len(mistakes) // _ACROSS)
-    shown = (
-        f"The {len(mistakes)} surest mistakes: the scan as the network saw it, the evidence for the class called, and "
-        "that for the true one, each relative to its own strongest point. Sets hold the classes that remain possible."
+    rows = -(-len(mistakes) // _MISTAKES_PER_ROW)
+    description = (
+        f"The {len(mistakes)} mistakes of highest confidence: network input, heat map of the predicted class and of "
+        "the true class, each relative to its own maximum. Sets hold the classes that remain possible."
     )
-    page = FigureFile(
+    file = FigureFile(
         path,
-        _ACROSS * _PANELS * _SIDE,
-        down * (_SIDE + 0.42) + 0.6,
-        figure_caption(evaluation, shown),
+        _MISTAKES_PER_ROW * _PANELS * _PANEL_INCHES,
+        rows * (_PANEL_INCHES + 0.42) + 0.6,
+        figure_caption(evaluation, description),
         evaluation.settings.warnings,
     )
-    with figure(page) as drawn:
-        grid = drawn.subplots(down, _ACROSS * _PANELS, squeeze=False)
+    with figure(file) as drawn:
+        grid = drawn.subplots(rows, _MISTAKES_PER_ROW * _PANELS, squeeze=False)
         for axes in grid.ravel():
             axes.set_axis_off()
-        for place, mistake in enumerate(mistakes):
-            row, column = divmod(place, _ACROSS)
-            _draw(grid[row][column * _PANELS : (column + 1) * _PANELS].tolist(), mistake)
+        for panels, mistake in zip(grid.reshape(-1, _PANELS).tolist(), mistakes, strict=False):
+            _draw_mistake(panels, mistake)
 
 
-def _draw(panels: Sequence[Axes], mistake: Mistake) -> None:
-    answer = mistake.answer
-    heats = [
-        draw_overlay(answer.network_input, answer.heat_map(name)) for name in (answer.most_probable_class, mistake.true)
-    ]
-    panels[0].imshow(answer.network_input, cmap="gray", vmin=0, vmax=255)
-    for axes, picture in zip(panels[1:], heats, strict=True):
-        axes.imshow(picture)
-    name = answer.most_probable_class
-    told = (
+def _draw_mistake(panels: Sequence[Axes], mistake: Mistake) -> None:
+    prediction = mistake.answer
+    predicted = prediction.most_probable_class
+    panels[0].imshow(prediction.network_input, cmap="gray", vmin=0, vmax=255)
+    for axes, name in zip(panels[1:], (predicted, mistake.true), strict=True):
+        axes.imshow(draw_overlay(prediction.network_input, prediction.heat_map(name)))
+    titles = (
         mistake.kind.value,
-        f"called {class_title(name)}, {format_percent(answer.probabilities[name])}",
+        f"predicted {class_title(predicted)}, {format_percent(prediction.probabilities[predicted])}",
         f"true {class_title(mistake.true)}, {format_percent(mistake.true_probability)}",
     )
-    for axes, words in zip(panels, told, strict=True):
-        axes.set_title(words.replace(" ", "\n", 1), fontsize=6, loc="left")
-    if answer.coverage is not None:
-        names = ", ".join(class_title(name) for name in answer.prediction_set) or "empty"
+    for axes, title in zip(panels, titles, strict=True):
+        axes.set_title(title.replace(" ", "\n", 1), fontsize=6, loc="left")
+    if prediction.coverage is not None:
+        names = ", ".join(class_title(name) for name in prediction.prediction_set) or "empty"
         panels[0].text(0.0, -0.04, f"set: {names}", transform=panels[0].transAxes, fontsize=5, va="top")
 
 
-def _spelled(rows: Sequence[dict[str, object]]) -> str:
+def _csv_text(rows: Sequence[dict[str, object]]) -> str:
     if not rows:
         return "path\n"
     text = io.StringIO()

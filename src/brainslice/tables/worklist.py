@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.decision.worklist import doubt_scores, for_review, most_doubtful_first
+from brainslice.decision.uncertainty import for_review, most_uncertain_first, uncertainty_scores
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.progress import Progress, silent
@@ -72,11 +72,11 @@ def worklist(
     doubtful = np.array([doubt for _, doubt in answered])
     marked = for_review(doubtful, budget)
     first = [WorklistRow(row, None, review=True) for row in refused]
-    order = most_doubtful_first(doubtful).tolist()
+    order = most_uncertain_first(doubtful).tolist()
     rest = [WorklistRow(row, doubt, review=bool(marked[place])) for place in order for row, doubt in [answered[place]]]
     return (*first, *rest)
 
 
 def _doubt(answer: Prediction) -> float:
     strangeness = None if answer.ood_score is None else np.array([answer.ood_score])
-    return float(doubt_scores(np.array([list(answer.probabilities.values())]), strangeness)[0])
+    return float(uncertainty_scores(np.array([list(answer.probabilities.values())]), strangeness)[0])

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import ClassMaps, InputBatch, Logits
-from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
+from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation

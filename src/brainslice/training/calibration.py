@@ -9,12 +9,12 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from brainslice.arrays import Features, Groups, Labels, Logits
-from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
+from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.types import Validation
 from brainslice.config import CalibrationConfig, DecisionConfig
 from brainslice.decision.conformal import SetMethod, fit_conformal
 from brainslice.decision.out_of_distribution import fit_ood_detector
-from brainslice.decision.temperature import COLDEST, HOTTEST, Temperature, fit_temperature
+from brainslice.decision.temperature import MAX_TEMPERATURE, MIN_TEMPERATURE, Temperature, fit_temperature
 from brainslice.errors import CalibrationError
 from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 
@@ -34,10 +34,11 @@ def calibrate(logits: Logits, labels: Labels, config: CalibrationConfig) -> tupl
         fitted = fit_temperature(logits, labels)
     except CalibrationError as error:
         return Temperature(1.0), (f"no temperature could be fitted, 1 is used: {error}",)
-    if COLDEST <= fitted.value <= HOTTEST:
+    if MIN_TEMPERATURE <= fitted.value <= MAX_TEMPERATURE:
         return fitted, ()
-    bounded = Temperature(min(max(fitted.value, COLDEST), HOTTEST))
-    note = f"the fitted temperature {fitted.value:.3g} is outside {COLDEST:g} to {HOTTEST:g}; {bounded.value:g} is used"
+    bounded = Temperature(min(max(fitted.value, MIN_TEMPERATURE), MAX_TEMPERATURE))
+    bounds = f"{MIN_TEMPERATURE:g} to {MAX_TEMPERATURE:g}"
+    note = f"the fitted temperature {fitted.value:.3g} is outside {bounds}; {bounded.value:g} is used"
     return bounded, (note,)
 
 

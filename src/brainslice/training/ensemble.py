@@ -12,8 +12,7 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import InputBatch
-from brainslice.bundle.abstention import StoredConformalSets, StoredOodDetector
-from brainslice.bundle.ensemble import Ensemble, Member
+from brainslice.bundle.fields import Ensemble, Member, StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo, GraphParity, Provenance, Validation

@@ -27,7 +27,7 @@ def test_an_answer_that_is_no_number_is_refused(number: float, where: str) -> No
         "member_logits": np.zeros((1, 3, 4)),
     }
     arrays[where].flat[-1] = number
-    with pytest.raises(BundleError, match="must answer in finite numbers"):
+    with pytest.raises(BundleError, match="must be finite numbers"):
         EngineOutput(**arrays)
 
 

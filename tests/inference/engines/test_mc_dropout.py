@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.bundle.ensemble import Ensemble, Member
+from brainslice.bundle.fields import Ensemble, Member
 from brainslice.bundle.store import open_bundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft
 from brainslice.decision.mc_dropout import HEAD_FILE, LinearHead
@@ -65,5 +65,5 @@ def test_an_ensemble_needs_no_dropout(headed: Path, draft: BundleDraft) -> None:
     bundle = open_bundle(headed)
     several = draft.model_copy(update={"ensemble": Ensemble(members=(one, one), members_per_scan=2)})
     place = write_bundle(headed.with_name("several"), several, {name: bundle.path(name) for name in bundle.info.files})
-    with pytest.raises(UsageError, match="is an ensemble, whose members tell"):
+    with pytest.raises(UsageError, match="is an ensemble, which gives mutual information"):
         with_mc_dropout(Predictor.open(place.folder), 10)

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UsageError
-from brainslice.metrics.curves.decision_curve import decision_curve, net_benefit
+from brainslice.metrics.curves.decision_curve import decision_curve, net_benefit, predictive_values
+from brainslice.metrics.intervals import Interval, clopper_pearson
 
 
 def scans(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
@@ -20,7 +21,7 @@ def scans(seed: int, n: int = 200) -> tuple[np.ndarray, np.ndarray]:
 @given(st.integers(0, 2**16))
 def test_net_benefit_counts_true_positives_less_false_ones_at_the_odds(seed: int) -> None:
     tumour, scores = scans(seed)
-    curve = decision_curve(tumour, scores, np.arange(200), chances=(0.1, 0.4, 0.8))
+    curve = decision_curve(tumour, scores, np.arange(200), thresholds=(0.1, 0.4, 0.8))
     for chance, found in zip(curve.threshold_probabilities, curve.model, strict=True):
         called = scores >= chance
         hits, alarms = (called & tumour).sum() / 200, (called & ~tumour).sum() / 200
@@ -38,7 +39,7 @@ def test_acting_on_everybody_is_worth_nothing_where_the_chance_is_the_prevalence
 
 def test_an_honest_model_beats_acting_on_everybody_and_on_nobody() -> None:
     tumour, scores = scans(0, 20_000)
-    curve = decision_curve(tumour, scores, np.arange(20_000), chances=(0.2, 0.5, 0.8))
+    curve = decision_curve(tumour, scores, np.arange(20_000), thresholds=(0.2, 0.5, 0.8))
     assert (curve.low > np.maximum(curve.treat_all, 0.0)).all()
 
 
@@ -55,7 +56,7 @@ def test_the_interval_holds_the_estimate_and_widens_with_groups(seed: int, preva
 
 def test_faultless_scans_do_not_make_the_interval_a_point() -> None:
     tumour = np.arange(20) % 2 == 0
-    curve = decision_curve(tumour, np.where(tumour, 0.9, 0.1), np.arange(20), chances=(0.5,))
+    curve = decision_curve(tumour, np.where(tumour, 0.9, 0.1), np.arange(20), thresholds=(0.5,))
     assert curve.model[0] == 0.5
     assert curve.low[0] < 0.4
 
@@ -73,6 +74,61 @@ def test_certainty_is_refused(chance: float, prevalence: float) -> None:
         decision_curve(*scans(0), np.arange(200), prevalence, (chance,))
 
 
-def test_scans_of_one_kind_have_no_curve() -> None:
-    with pytest.raises(UsageError, match="both kinds"):
+def test_scans_of_one_class_raise() -> None:
+    with pytest.raises(UsageError, match="positive and negative"):
         decision_curve(np.ones(3, bool), np.full(3, 0.5), np.arange(3))
+
+
+SHARES = st.floats(0.01, 0.99)
+
+
+def counted(successes: int, n: int) -> tuple[float, Interval]:
+    return successes / n, clopper_pearson(successes, n, 0.975)
+
+
+@given(st.integers(1, 99), st.integers(1, 99))
+def test_at_the_prevalence_of_the_set_they_are_the_shares_that_are_counted(hits: int, cleared: int) -> None:
+    found = predictive_values(counted(hits, 100), counted(cleared, 100), 0.5)
+    assert found.positive == pytest.approx(hits / (hits + 100 - cleared))
+    assert found.negative == pytest.approx(cleared / (cleared + 100 - hits))
+
+
+@given(st.integers(60, 100), st.integers(60, 100), st.floats(0.001, 0.5))
+def test_a_rarer_tumour_makes_a_positive_answer_worth_less(hits: int, cleared: int, prevalence: float) -> None:
+    rare = predictive_values(counted(hits, 100), counted(cleared, 100), prevalence / 2)
+    common = predictive_values(counted(hits, 100), counted(cleared, 100), prevalence)
+    assert rare.positive is not None
+    assert common.positive is not None
+    assert rare.positive <= common.positive
+
+
+def test_both_intervals_hold_the_truth_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    sensitivity, specificity, prevalence = 0.9, 0.8, 0.03
+    hits = prevalence * sensitivity
+    truth = hits / (hits + (1 - prevalence) * (1 - specificity))
+    held = 0
+    for _ in range(200):
+        found = predictive_values(
+            counted(int(rng.binomial(60, sensitivity)), 60), counted(int(rng.binomial(80, specificity)), 80), prevalence
+        )
+        assert found.positive_interval is not None
+        assert found.positive_interval.level == pytest.approx(0.95)
+        held += found.positive_interval.low <= truth <= found.positive_interval.high
+    assert held >= 190
+
+
+def test_what_nobody_is_told_has_no_value() -> None:
+    certain = clopper_pearson(10, 10, 0.975)
+    never = clopper_pearson(0, 10, 0.975)
+    found = predictive_values((0.0, never), (1.0, certain), 0.1)
+    assert found.positive is None
+    assert found.to_json()["ppv"] is None
+    assert found.negative == pytest.approx(0.9)
+    assert "PPV undefined" in found.summary
+
+
+@pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1])
+def test_a_prevalence_that_leaves_nothing_to_ask_is_refused(prevalence: float) -> None:
+    with pytest.raises(UsageError, match="prevalence must be a share"):
+        predictive_values(counted(9, 10), counted(9, 10), prevalence)

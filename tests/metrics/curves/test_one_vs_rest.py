@@ -7,8 +7,8 @@ import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
 from brainslice.labels import LabelSet
+from brainslice.metrics.bootstrap import resample
 from brainslice.metrics.curves.one_vs_rest import trace_curves
-from brainslice.metrics.intervals.bootstrap import resample
 from brainslice.metrics.scoring import ScoringInputs
 
 

@@ -79,7 +79,7 @@ def test_a_draw_of_groups_has_the_average_precision_of_its_scans(rows: list[tupl
 
 @pytest.mark.parametrize("measure", [roc, precision_recall, area_under_roc, average_precision])
 @pytest.mark.parametrize("kind", [True, False])
-def test_a_curve_needs_scans_of_both_kinds(measure: object, kind: bool) -> None:  # noqa: FBT001 - the two kinds
+def test_curve_of_one_class_raises(measure: object, kind: bool) -> None:  # noqa: FBT001 - the two kinds
     assert callable(measure)
-    with pytest.raises(UsageError, match="both kinds"):
+    with pytest.raises(UsageError, match="positive and negative"):
         measure(np.full(3, kind), np.array([0.1, 0.2, 0.3]))

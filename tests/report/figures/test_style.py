@@ -13,9 +13,7 @@ from PIL import Image
 
 from brainslice.metrics.evaluation import Evaluation
 from brainslice.report.figures import style
-from brainslice.report.figures.calibration import draw_calibration
-from brainslice.report.figures.confusion_matrix import draw_confusion_matrices
-from brainslice.report.figures.curves import draw_curves
+from brainslice.report.figures.evaluation import draw_calibration, draw_confusion_matrices, draw_curves
 from brainslice.report.figures.style import FigureFile, figure
 
 ORANGE = (213, 94, 0)

@@ -6,9 +6,8 @@ import numpy as np
 import pytest
 
 from brainslice import Predictor
-from brainslice.inference.colormap import apply_colormap
 from brainslice.inference.heat_map import upsample
-from brainslice.inference.overlay import draw_overlay
+from brainslice.inference.overlay import apply_colormap, draw_overlay
 from browser import Visit
 
 

@@ -43,7 +43,7 @@ def adapt(
 def adapt_one(places: ProjectPaths, config: Config, data: Path, bundle: Path | None, accept_forgetting: bool) -> None:
     """Adapt to one folder, print what it came to and write it to ``reports/external``."""
     from brainslice.bundle.adaptation import read_adaptation
-    from brainslice.report.captions import warning_stamp
+    from brainslice.report.documents import warning_stamp
     from brainslice.report.external_site import comparison_table, curve_table, write_adaptation
 
     with progress_bars() as progress:

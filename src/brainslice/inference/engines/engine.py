@@ -1,4 +1,4 @@
-"""What runs a trained network: pictures in, logits and their explanation out."""
+"""The interface of engines, which run a trained network, and their output."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ from brainslice.errors import BundleError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EngineOutput:
-    """What a network says about several scans.
+    """The outputs of a network for several scans.
 
     Attributes:
         logits: Raw class scores ``(n, k)``.
-        class_maps: The score of each class at each position ``(n, mh, mw, k)``, which the head pools to logits.
-        features: What the head saw ``(n, f)``, the members' side by side; ``f`` is 0 where the graph does not tell.
-        feature_maps: What the pyramid head sees at every position ``(n, mh, mw, f)``; only where it was asked for.
-        member_logits: The logits of each member of an ensemble ``(n, m, k)``, whose mean are ``logits``; None where
-            there is one network alone.
+        class_maps: The score of each class at each position ``(n, mh, mw, k)``, pooled to logits by the head.
+        features: Feature means ``(n, f)``, concatenated over members; ``f`` is 0 if the graph has no such output.
+        feature_maps: Features of the pyramid head at every position ``(n, mh, mw, f)``; only on request.
+        member_logits: The logits of each ensemble member ``(n, m, k)``, whose mean are ``logits``; None for a single
+            network.
     """
 
     logits: Logits
@@ -33,28 +33,21 @@ class EngineOutput:
     feature_maps: Float[np.ndarray, "n mh mw f"] | None = None
 
     def __post_init__(self) -> None:
-        """Refuse numbers that nothing can be concluded from."""
-        told = (self.logits, self.class_maps, self.features, self.member_logits)
-        if not all(np.isfinite(numbers).all() for numbers in told if numbers is not None):
-            msg = "the model must answer in finite numbers, got NaN or infinity; take another bundle"
+        """Check that all values are finite."""
+        arrays = (self.logits, self.class_maps, self.features, self.member_logits)
+        if not all(np.isfinite(array).all() for array in arrays if array is not None):
+            msg = "the model's outputs must be finite numbers, got NaN or infinity; use another bundle"
             raise BundleError(msg)
 
     @classmethod
     def empty(cls, map_shape: tuple[int, int, int]) -> EngineOutput:
-        """Answer for no scans at all, with class maps of a shape ``(mh, mw, k)``."""
+        """Return the output for no scans, with class maps of a shape ``(mh, mw, k)``."""
         numbers = np.zeros((0, *map_shape), dtype=np.float32)
         return cls(logits=numbers[:, 0, 0], class_maps=numbers, features=numbers[:, 0, 0, :0])
 
     @classmethod
     def join(cls, parts: Sequence[EngineOutput]) -> EngineOutput:
-        """Lay the answers about several batches of scans one after the other.
-
-        Args:
-            parts: At least one answer, all of one network.
-
-        Returns:
-            The answer about all their scans, in order.
-        """
+        """Concatenate the outputs of one or more batches of the same network."""
         members = [part.member_logits for part in parts if part.member_logits is not None]
         return cls(
             logits=np.concatenate([part.logits for part in parts]),
@@ -66,18 +59,18 @@ class EngineOutput:
 
 @runtime_checkable
 class Engine(Protocol):
-    """Whatever can run a network; the same numbers are expected of each."""
+    """Runs a network."""
 
     def run(self, batch: InputBatch) -> EngineOutput:
-        """Answer for several scans at once.
+        """Run the network on a batch.
 
         Args:
             batch: Network inputs ``(n, h, w)``, 0 to 255; at least one.
 
         Returns:
-            Logits, class maps and features; the same for a scan whatever lies beside it in the batch.
+            Logits, class maps and features; those of a scan do not depend on the rest of the batch.
 
         Raises:
-            BundleError: The model cannot take these inputs, or gives no usable answer.
+            BundleError: The shape of the inputs does not fit, or outputs are not finite.
         """
         ...

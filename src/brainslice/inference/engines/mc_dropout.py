@@ -1,4 +1,4 @@
-"""Monte Carlo dropout at prediction: thinned networks as further voices, for the price of one pass."""
+"""Monte Carlo dropout at prediction, for the cost of one pass through the network."""
 
 from __future__ import annotations
 
@@ -11,49 +11,41 @@ from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
 from brainslice.inference.predictor import Predictor
 
-_LEAST = 2
+_MIN_DRAWS = 2
 
 
 class McDropoutEngine:
-    """An engine that also tells what thinned networks would say, in the place of an ensemble's members.
-
-    The answer itself stays that of the whole network, which the temperature was fitted for.
-    """
+    """An engine that returns dropout draws as ``member_logits``; logits are those without dropout."""
 
     def __init__(self, engine: Engine, head: LinearHead, draws: int) -> None:
-        """Take the engine, its network's head, and how many thinned networks to ask."""
+        """Wrap an engine, with its network's head and the number of draws."""
         self._engine = engine
         self._head = head
         self._draws = draws
 
     def run(self, batch: InputBatch) -> EngineOutput:
-        """Answer for several scans at once; see ``Engine.run``."""
+        """Run the network on a batch; see ``Engine.run``."""
         output = self._engine.run(batch)
         features = output.features if output.feature_maps is None else output.feature_maps
         return replace(output, member_logits=self._head.draw(features, self._draws), feature_maps=None)
 
 
 def with_mc_dropout(predictor: Predictor, draws: int) -> Predictor:
-    """Let a predictor ask thinned networks too, so that it can tell how far they contradict each other.
+    """Return a predictor of equal probabilities with mutual information and disagreement of dropout draws.
 
     Args:
-        predictor: The predictor of one network.
-        draws: How many thinned networks; the same ones for every scan and every time.
-
-    Returns:
-        One whose answers are the same, with the mutual information and the dissent of the thinned networks.
+        predictor: The predictor of a single network.
+        draws: The number of draws; the masks are the same for every scan.
 
     Raises:
-        UsageError: There are fewer than two draws, the bundle is an ensemble, or it is older than its head's file.
+        UsageError: There are fewer than two draws, the bundle is an ensemble, or it lacks the head's file.
     """
     bundle = predictor.bundle
-    if draws < _LEAST:
-        msg = f"dropout must be drawn at least {_LEAST} times to contradict itself, got {draws}"
+    if draws < _MIN_DRAWS:
+        msg = f"the number of dropout draws must be at least {_MIN_DRAWS}, got {draws}"
         raise UsageError(msg)
     if bundle.info.ensemble is not None:
-        msg = (
-            f"{bundle.folder}: is an ensemble, whose members tell by themselves how sure they are; leave --dropout out"
-        )
+        msg = f"{bundle.folder}: is an ensemble, which gives mutual information without dropout; leave --dropout out"
         raise UsageError(msg)
     if HEAD_FILE not in bundle.info.files:
         msg = f"{bundle.folder}: holds no {HEAD_FILE}, so dropout cannot be drawn; train a new bundle"

@@ -1,92 +1,163 @@
-"""The engine that predictions run on: ONNX Runtime on the processor, with no training library in sight."""
+"""Run exported networks with ONNX Runtime on the CPU."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import os
+from collections.abc import Mapping, Sequence
 from copy import copy
 from pathlib import Path
 from typing import Final
 
 import numpy as np
+from jaxtyping import Float32
 
 from brainslice.arrays import InputBatch
 from brainslice.errors import BundleError
 from brainslice.inference.engines.engine import EngineOutput
-from brainslice.inference.engines.session import OnnxSession
+
+# ONNX Runtime reports usage and stores a machine identifier in the home folder, unless disabled before its import.
+os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
+
+import onnxruntime
 
 INPUT: Final = "scan"
-"""The name of the one input, grey values of 0 to 255 ``(n, h, w, 1)``."""
+"""The name of the input, grey values of 0 to 255 ``(n, h, w, 1)``."""
 
 OUTPUTS: Final = ("logits", "class_maps")
-"""The names of the outputs that a prediction needs."""
+"""The names of the required outputs."""
 
 FEATURES: Final = "features"
-"""The output with what the head sees; graphs of older bundles lack it."""
+"""The output of feature means; graphs of older bundles lack it."""
 
 FEATURE_MAPS: Final = "feature_maps"
 """The output of the pyramid head's features at every position."""
 
 MEMBER_LOGITS: Final = "member_logits"
-"""The output that ensembles have besides: the logits of each member."""
+"""The output of an ensemble's member logits."""
 
 _AXES: Final = 4
+_FATAL_ONLY: Final = 4
 _REMEDY: Final = "only graphs that brainslice exported can be used"
 
 
+class OnnxSession:
+    """A graph with one float32 input.
+
+    Attributes:
+        path: The file.
+        input_name: The name of the input.
+        input_axes: The number of axes of the input.
+        output_names: The names of the outputs.
+    """
+
+    def __init__(self, path: Path, threads: int = 0) -> None:
+        """Open a graph.
+
+        Args:
+            path: The ``.onnx`` file. Open trusted files only, or after checking their bytes.
+            threads: The number of threads; 0 for one each core.
+
+        Raises:
+            BundleError: The file is missing, no graph, or a graph with other inputs.
+        """
+        if not path.is_file():
+            msg = f"{path}: must be a graph in a file, there is none; copy the bundle again or train a new one"
+            raise BundleError(msg)
+        self.path = path
+        self._session = _open(path, threads)
+        inputs = [(node.name, node.type, len(node.shape)) for node in self._session.get_inputs()]
+        if len(inputs) != 1 or inputs[0][1] != "tensor(float)":
+            msg = f"{path}: the graph must have one input of 32-bit floats, got {inputs}; export it again"
+            raise BundleError(msg)
+        self.input_name, _, self.input_axes = inputs[0]
+        self.output_names = tuple(node.name for node in self._session.get_outputs())
+
+    def run(self, batch: Float32[np.ndarray, "n ..."], outputs: Sequence[str] | None = None) -> list[np.ndarray]:
+        """Run the graph and return the named outputs, or all in the graph's order.
+
+        Raises:
+            BundleError: The shape of the input does not fit.
+        """
+        names = list(self.output_names if outputs is None else outputs)
+        try:
+            return list(self._session.run(names, {self.input_name: batch}))
+        except Exception as error:
+            fault = f"cannot take an input of shape {batch.shape} ({_one_line(error)})"
+            msg = f"{self.path}: {fault}; use another bundle or export the graph again"
+            raise BundleError(msg) from error
+
+
 class OnnxEngine:
-    """A graph from ``scan`` `(n, h, w, 1)` to ``logits`` and ``class_maps`` and, if new enough, ``features``."""
+    """An engine on an ONNX graph from ``scan`` to ``logits``, ``class_maps`` and, if new enough, ``features``."""
 
     def __init__(self, path: Path, threads: int = 0) -> None:
         """Open a graph.
 
         Args:
             path: The ``.onnx`` file; its bytes must have been checked before.
-            threads: How many threads may share one scan; 0 takes as many as there are cores.
+            threads: The number of threads; 0 for one each core.
 
         Raises:
-            BundleError: The file is missing, no graph, or not a graph of ours.
+            BundleError: The file is missing, no graph, or not a graph exported by brainslice.
         """
-        self._graph = OnnxSession(path, threads)
-        fault = _what_is_foreign(self._graph)
+        self._session = OnnxSession(path, threads)
+        fault = _graph_fault(self._session)
         if fault:
             msg = f"{path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
-        self._wanted = [*OUTPUTS, *(name for name in (FEATURES, MEMBER_LOGITS) if name in self._graph.output_names)]
+        optional = [name for name in (FEATURES, MEMBER_LOGITS) if name in self._session.output_names]
+        self._output_names = [*OUTPUTS, *optional]
 
     def with_feature_maps(self) -> OnnxEngine:
-        """Give an engine on the same session that also returns the features at every position.
+        """Return an engine on the same session that also returns the features at every position.
 
         Raises:
             BundleError: The graph has no such output.
         """
-        if FEATURE_MAPS not in self._graph.output_names:
-            msg = f"{self._graph.path}: the graph must have the output {FEATURE_MAPS}; {_REMEDY}"
+        if FEATURE_MAPS not in self._session.output_names:
+            msg = f"{self._session.path}: the graph must have the output {FEATURE_MAPS}; {_REMEDY}"
             raise BundleError(msg)
         other = copy(self)
-        other.__dict__["_wanted"] = [*self._wanted, FEATURE_MAPS]
+        other._output_names = [*self._output_names, FEATURE_MAPS]  # noqa: SLF001 - a copy of this object
         return other
 
     def run(self, batch: InputBatch) -> EngineOutput:
-        """Answer for several scans at once; see ``Engine.run``."""
-        found = self._graph.run(batch.astype(np.float32)[..., np.newaxis], self._wanted)
-        outputs = dict(zip(self._wanted, found, strict=True))
+        """Run the network on a batch; see ``Engine.run``."""
+        arrays = self._session.run(batch.astype(np.float32)[..., np.newaxis], self._output_names)
+        outputs = dict(zip(self._output_names, arrays, strict=True))
         outputs.setdefault(FEATURES, np.zeros((len(batch), 0), dtype=np.float32))
-        fault = _what_does_not_fit(len(batch), {name: array.shape for name, array in outputs.items()})
+        fault = _shape_fault(len(batch), {name: array.shape for name, array in outputs.items()})
         if fault:
-            msg = f"{self._graph.path}: {fault}; {_REMEDY}"
+            msg = f"{self._session.path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
         return EngineOutput(**outputs)
 
 
-def _what_is_foreign(graph: OnnxSession) -> str:
-    if (graph.input_name, graph.input_axes) != (INPUT, _AXES):
-        got = f"{graph.input_name!r} with {graph.input_axes}"
+def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = threads
+    # Errors are raised as exceptions and need not be printed as well.
+    options.log_severity_level = _FATAL_ONLY
+    try:
+        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    except Exception as error:
+        msg = f"{path}: must be an ONNX graph, got something else ({_one_line(error)}); copy the bundle again"
+        raise BundleError(msg) from error
+
+
+def _one_line(error: Exception) -> str:
+    return " ".join(str(error).split())[:200]
+
+
+def _graph_fault(session: OnnxSession) -> str:
+    if (session.input_name, session.input_axes) != (INPUT, _AXES):
+        got = f"{session.input_name!r} with {session.input_axes}"
         return f"the graph's input must be {INPUT!r} with {_AXES} axes, got {got}"
-    missing = sorted(set(OUTPUTS) - set(graph.output_names))
-    return f"the graph must have the outputs {', '.join(OUTPUTS)}, got {list(graph.output_names)}" if missing else ""
+    missing = sorted(set(OUTPUTS) - set(session.output_names))
+    return f"the graph must have the outputs {', '.join(OUTPUTS)}, got {list(session.output_names)}" if missing else ""
 
 
-def _what_does_not_fit(scans: int, shapes: Mapping[str, tuple[int, ...]]) -> str:
+def _shape_fault(scans: int, shapes: Mapping[str, tuple[int, ...]]) -> str:
     logits, class_maps, features = shapes["logits"], shapes["class_maps"], shapes[FEATURES]
     if not (len(class_maps) == _AXES and logits == (scans, class_maps[-1]) and class_maps[0] == scans):
         return f"logits must be (n, k) and class maps (n, mh, mw, k), got {logits} and {class_maps}"

@@ -1,4 +1,4 @@
-"""Whether acting on a model's answers does more good than acting on everybody, or on nobody."""
+"""Decision curves (net benefit) and predictive values at a stated prevalence."""
 
 from __future__ import annotations
 
@@ -11,27 +11,26 @@ from jaxtyping import Float
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.errors import UsageError
 from brainslice.metrics.curves.ranking import require_both_classes
-from brainslice.metrics.intervals.asymptotic import LEVEL
-from brainslice.metrics.intervals.exact import exact_by_group
+from brainslice.metrics.intervals import LEVEL, Interval, exact_by_group
 
 THRESHOLD_PROBABILITIES = tuple(round(0.01 * step, 2) for step in (1, 2, 3, 5, 7, *range(10, 96, 5), 97, 99))
-"""The threshold probabilities at which net benefit is told, unless told otherwise."""
+"""The default threshold probabilities."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class DecisionCurve:
-    """Net benefit against the probability from which one would act.
+    """Net benefit by threshold probability.
 
     Attributes:
-        threshold_probabilities: The threshold probabilities ``(points,)``, rising.
-        model: Net benefit of acting on scans whose P(tumour) reaches it.
+        threshold_probabilities: ``(points,)``, rising.
+        model: Net benefit of treating scans whose P(tumour) reaches the threshold.
         low: The lower ends of its intervals.
         high: The upper ends.
-        treat_all: Net benefit of acting on every scan; that of acting on none is 0.
-        prevalence: The share of tumours all this is weighed at.
-        level: How often an interval is to hold the truth.
-        n: Scans.
-        groups: Groups they come from.
+        treat_all: Net benefit of treating every scan; that of treating none is 0.
+        prevalence: The assumed share of tumours.
+        level: The confidence level.
+        n: The number of scans.
+        groups: The number of groups they come from.
     """
 
     threshold_probabilities: Float[np.ndarray, " points"]
@@ -45,7 +44,7 @@ class DecisionCurve:
     groups: int
 
     def to_json(self) -> dict[str, Any]:
-        """Write all points in plain types."""
+        """Return all points as plain types."""
         return {
             "prevalence": self.prevalence,
             "level": self.level,
@@ -60,21 +59,19 @@ class DecisionCurve:
         }
 
 
-def net_benefit(sensitivity: float, specificity: float, prevalence: float, chance: float) -> float:
-    """Count true positives, less false ones at the odds of the threshold probability, a scan.
-
-    ``NB = π·sensitivity - (1 - π)·(1 - specificity)·p/(1 - p)``
+def net_benefit(sensitivity: float, specificity: float, prevalence: float, threshold: float) -> float:
+    """Compute ``π·sensitivity - (1 - π)·(1 - specificity)·p/(1 - p)``.
 
     Args:
-        sensitivity: Share of tumours called so.
-        specificity: Share of healthy scans called so.
+        sensitivity: The share of tumours predicted as tumours.
+        specificity: The share of healthy scans predicted as healthy.
         prevalence: The share of tumours ``π``.
-        chance: The threshold probability ``p``, below 1: from where one would rather act than wait.
+        threshold: The threshold probability ``p``, below 1.
 
     Reference:
         Vickers and Elkin, Decision Curve Analysis, Medical Decision Making 2006.
     """
-    return prevalence * sensitivity - (1 - prevalence) * (1 - specificity) * chance / (1 - chance)
+    return prevalence * sensitivity - (1 - prevalence) * (1 - specificity) * threshold / (1 - threshold)
 
 
 def decision_curve(
@@ -82,50 +79,136 @@ def decision_curve(
     scores: Scores,
     groups: Groups,
     prevalence: float | None = None,
-    chances: tuple[float, ...] = THRESHOLD_PROBABILITIES,
+    thresholds: tuple[float, ...] = THRESHOLD_PROBABILITIES,
     level: float = LEVEL,
 ) -> DecisionCurve:
-    """Trace net benefit over threshold probabilities, the threshold on P(tumour) moving along.
+    """Compute net benefit at threshold probabilities, which are also the thresholds on P(tumour).
 
-    Net benefit rises with sensitivity and with specificity, so the ends of their exact intervals bound it; each of the
-    two is taken at ``(1 + level)/2``, and the prevalence as stated.
+    Net benefit increases with sensitivity and specificity, so the ends of their exact intervals, each at
+    ``(1 + level)/2``, bound it.
 
     Args:
-        tumour: Which scans show a tumour ``(n,)``; some do and some do not.
-        scores: P(tumour), calibrated ``(n,)``.
+        tumour: Which scans show a tumour ``(n,)``; both classes must occur.
+        scores: Calibrated P(tumour) ``(n,)``.
         groups: The group of each scan ``(n,)``.
-        prevalence: The share of tumours to weigh at; that of the scans where None.
-        chances: The threshold probabilities, each above 0 and below 1.
-        level: How often an interval is to hold the truth.
+        prevalence: The assumed share of tumours; None for that of the scans.
+        thresholds: The threshold probabilities, each above 0 and below 1.
+        level: The confidence level.
 
     Raises:
-        UsageError: One of the two kinds is missing, or a threshold probability or the prevalence is no such share.
-
-    Reference:
-        Vickers and Elkin, Decision Curve Analysis, Medical Decision Making 2006.
+        UsageError: One of the two classes is missing, or a threshold or the prevalence is not above 0 and below 1.
     """
     require_both_classes(tumour)
     share = float(tumour.mean()) if prevalence is None else prevalence
-    for word, value in (*(("threshold probability", chance) for chance in chances), ("prevalence", share)):
+    for name, value in (*(("threshold probability", threshold) for threshold in thresholds), ("prevalence", share)):
         if not 0.0 < value < 1.0:
-            msg = f"{word} must be above 0 and below 1, got {value!r}"
+            msg = f"{name} must be above 0 and below 1, got {value!r}"
             raise UsageError(msg)
-    rows = [_point(tumour, scores >= chance, groups, (share, chance), level) for chance in chances]
-    low, model, high = (np.array(column, np.float64) for column in zip(*rows, strict=True))
-    everybody = np.array([net_benefit(1.0, 0.0, share, chance) for chance in chances])
-    found = len(np.unique(groups))
-    return DecisionCurve(np.array(chances, np.float64), model, low, high, everybody, share, level, len(tumour), found)
+    rows = [_point(tumour, scores >= threshold, groups, (share, threshold), level) for threshold in thresholds]
+    low, model, high, treat_all = (np.array(column, np.float64) for column in zip(*rows, strict=True))
+    points = np.array(thresholds, np.float64)
+    return DecisionCurve(
+        *(points, model, low, high, treat_all),
+        prevalence=share,
+        level=level,
+        n=len(tumour),
+        groups=len(np.unique(groups)),
+    )
 
 
 def _point(
-    tumour: Decisions, called: Decisions, groups: Groups, stated: tuple[float, float], level: float
-) -> tuple[float, float, float]:
-    """Give the lower end, the value and the upper end of net benefit at one threshold probability."""
-    found = exact_by_group(called[tumour], groups[tumour], (1 + level) / 2)
-    cleared = exact_by_group(~called[~tumour], groups[~tumour], (1 + level) / 2)
-    shares = (float(called[tumour].mean()), float((~called[~tumour]).mean()))
+    tumour: Decisions, predicted: Decisions, groups: Groups, rates: tuple[float, float], level: float
+) -> tuple[float, float, float, float]:
+    """Return lower end, value and upper end of net benefit, and that of treating all; rates as in ``net_benefit``."""
+    sensitivity = exact_by_group(predicted[tumour], groups[tumour], (1 + level) / 2)
+    specificity = exact_by_group(~predicted[~tumour], groups[~tumour], (1 + level) / 2)
+    shares = (float(predicted[tumour].mean()), float((~predicted[~tumour]).mean()))
     return (
-        net_benefit(found.low, cleared.low, *stated),
-        net_benefit(*shares, *stated),
-        net_benefit(found.high, cleared.high, *stated),
+        net_benefit(sensitivity.low, specificity.low, *rates),
+        net_benefit(*shares, *rates),
+        net_benefit(sensitivity.high, specificity.high, *rates),
+        net_benefit(1.0, 0.0, *rates),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class PredictiveValues:
+    """Positive and negative predictive value at one prevalence.
+
+    Attributes:
+        prevalence: The share of tumours among the scans, as stated by the user.
+        positive: PPV; None if no scan would be predicted as a tumour.
+        positive_interval: Its interval.
+        negative: NPV; None if no scan would be predicted as healthy.
+        negative_interval: Its interval.
+    """
+
+    prevalence: float
+    positive: float | None
+    positive_interval: Interval | None
+    negative: float | None
+    negative_interval: Interval | None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return both as plain types."""
+        return {
+            "prevalence": self.prevalence,
+            "ppv": self.positive,
+            "ppv_interval": None if self.positive_interval is None else self.positive_interval.to_json(),
+            "npv": self.negative,
+            "npv_interval": None if self.negative_interval is None else self.negative_interval.to_json(),
+        }
+
+    @property
+    def summary(self) -> str:
+        """Both with intervals as text."""
+        positive, negative = (
+            "undefined" if value is None or bounds is None else f"{value:.3f} [{bounds.low:.3f}, {bounds.high:.3f}]"
+            for value, bounds in ((self.positive, self.positive_interval), (self.negative, self.negative_interval))
+        )
+        return f"at a prevalence of {self.prevalence:g}: PPV {positive}, NPV {negative}"
+
+
+def predictive_values(
+    sensitivity: tuple[float, Interval], specificity: tuple[float, Interval], prevalence: float
+) -> PredictiveValues:
+    """Compute predictive values from sensitivity and specificity by Bayes' rule.
+
+    Both values increase with sensitivity and specificity, so the ends of the two intervals bound them. For the pair
+    to hold at a level, each of the two intervals must be at ``(1 + level)/2`` (Bonferroni).
+
+    Args:
+        sensitivity: The share and its interval, at a level of ``(1 + level)/2``.
+        specificity: Likewise.
+        prevalence: The share of tumours among the scans, above 0 and below 1.
+
+    Raises:
+        UsageError: The prevalence is not above 0 and below 1.
+
+    Reference:
+        Altman and Bland, Diagnostic Tests 2: Predictive Values, BMJ 1994.
+    """
+    if not 0.0 < prevalence < 1.0:
+        msg = f"prevalence must be a share above 0 and below 1, got {prevalence!r}"
+        raise UsageError(msg)
+    first, second = sensitivity[1], specificity[1]
+    method = f"ends of the intervals of sensitivity and specificity, each at {first.level:.4g}"
+    low = _values(first.low, second.low, prevalence)
+    values = _values(sensitivity[0], specificity[0], prevalence)
+    high = _values(first.high, second.high, prevalence)
+    intervals: list[Interval | None] = []
+    for least, value, most in zip(low, values, high, strict=True):
+        if value is None:
+            intervals.append(None)
+        else:
+            ends = (min(0.0 if least is None else least, value), max(1.0 if most is None else most, value))
+            intervals.append(Interval(*ends, 2 * first.level - 1, method))
+    return PredictiveValues(prevalence, values[0], intervals[0], values[1], intervals[1])
+
+
+def _values(sensitivity: float, specificity: float, prevalence: float) -> tuple[float | None, float | None]:
+    hits, alarms = prevalence * sensitivity, (1 - prevalence) * (1 - specificity)
+    misses, rejections = prevalence * (1 - sensitivity), (1 - prevalence) * specificity
+    positive = hits / (hits + alarms) if hits + alarms > 0 else None
+    negative = rejections / (rejections + misses) if rejections + misses > 0 else None
+    return positive, negative

@@ -1,4 +1,4 @@
-"""The curves of each class against the rest, with the areas under them and their intervals."""
+"""ROC and precision-recall curves of each class against the rest, with intervals of their areas."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
-from brainslice.arrays import Decisions, Scores
+from brainslice.metrics.bootstrap import bootstrap_of_draws
 from brainslice.metrics.curves.ranking import (
     Curve,
     average_precision,
     average_precision_of_each,
+    delong,
     precision_recall,
     rank_by_group,
     roc,
 )
-from brainslice.metrics.intervals.asymptotic import delong
-from brainslice.metrics.intervals.bootstrap import bootstrap_of_draws
 from brainslice.metrics.scoring import Score, ScoringInputs
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClassCurves:
-    """One class against the rest.
+    """The curves of one class against the rest.
 
     Attributes:
         name: The class.
         roc: True against false positive rate.
-        area: The area under it.
+        area: The area under the ROC curve.
         precision_recall: Precision against recall.
-        average_precision: The area under that, without interpolation.
-        prevalence: The share of scans that have the class: what guessing reaches.
+        average_precision: The area under the precision-recall curve, without interpolation.
+        prevalence: The share of scans of the class: the precision of a random classifier.
     """
 
     name: str
@@ -41,15 +40,12 @@ class ClassCurves:
     prevalence: float
 
     def to_json(self) -> dict[str, Any]:
-        """Write points and areas in plain types."""
+        """Return points and areas as plain types."""
         return {
             "prevalence": self.prevalence,
             "auc": self.area.to_json(),
             "average_precision": self.average_precision.to_json(),
-            "roc": {
-                "false_positive_rate": self.roc.x.tolist(),
-                "true_positive_rate": self.roc.y.tolist(),
-            },
+            "roc": {"false_positive_rate": self.roc.x.tolist(), "true_positive_rate": self.roc.y.tolist()},
             "precision_recall": {
                 "recall": self.precision_recall.x.tolist(),
                 "precision": self.precision_recall.y.tolist(),
@@ -57,31 +53,24 @@ class ClassCurves:
         }
 
 
-def trace_curves(judged: ScoringInputs) -> tuple[ClassCurves, ...]:
-    """Trace the curves of each class that some, but not all scans have."""
-    curves = []
-    for place, name in enumerate(judged.label_set.names):
-        positive, chance = judged.labels == place, judged.probabilities[:, place]
-        if positive.any() and not positive.all():
-            curves.append(
-                ClassCurves(
-                    name=name,
-                    roc=roc(positive, chance),
-                    area=_area(judged, positive, chance),
-                    precision_recall=precision_recall(positive, chance),
-                    average_precision=_average_precision(judged, positive, chance),
-                    prevalence=float(positive.mean()),
-                )
-            )
-    return tuple(curves)
+def trace_curves(inputs: ScoringInputs) -> tuple[ClassCurves, ...]:
+    """Compute the curves of each class that some, but not all scans have."""
+    return tuple(
+        _class_curves(inputs, index)
+        for index, support in enumerate(inputs.confusion.sum(axis=1))
+        if 0 < support < len(inputs.labels)
+    )
 
 
-def _area(judged: ScoringInputs, positive: Decisions, chance: Scores) -> Score:
-    area, interval = delong(positive, chance, judged.groups, judged.resampling.level)
-    return judged.score("auc", area, interval)
-
-
-def _average_precision(judged: ScoringInputs, positive: Decisions, chance: Scores) -> Score:
-    ranking = rank_by_group(positive, chance, judged.resampling.members)
-    interval = bootstrap_of_draws(partial(average_precision_of_each, ranking), judged.resampling)
-    return judged.score("average_precision", average_precision(positive, chance), interval)
+def _class_curves(inputs: ScoringInputs, index: int) -> ClassCurves:
+    positive, scores = inputs.labels == index, inputs.probabilities[:, index]
+    ranking = rank_by_group(positive, scores, inputs.resampling.members)
+    interval = bootstrap_of_draws(partial(average_precision_of_each, ranking), inputs.resampling)
+    return ClassCurves(
+        name=inputs.label_set.names[index],
+        roc=roc(positive, scores),
+        area=inputs.score("auc", *delong(positive, scores, inputs.groups, inputs.resampling.level)),
+        precision_recall=precision_recall(positive, scores),
+        average_precision=inputs.score("average_precision", average_precision(positive, scores), interval),
+        prevalence=float(positive.mean()),
+    )

@@ -1,4 +1,4 @@
-"""Operating points as files, and the decision curve as a figure."""
+"""Operating points as JSON files, and the decision curve as a figure."""
 
 from __future__ import annotations
 
@@ -9,71 +9,45 @@ import numpy as np
 from brainslice.evaluation.operating_points import OperatingPointResult
 from brainslice.files import write_json
 from brainslice.metrics.curves.decision_curve import DecisionCurve
-from brainslice.report.captions import warning_stamp
+from brainslice.report.documents import warning_text
 from brainslice.report.figures.style import BLUE, GREEN, GREY, VERMILION, FigureFile, figure
 
 
 def write_operating_points(
-    found: tuple[OperatingPointResult, ...], curve: DecisionCurve, words: str, marks: tuple[str, ...], folder: Path
+    results: tuple[OperatingPointResult, ...], curve: DecisionCurve, data: str, warnings: tuple[str, ...], folder: Path
 ) -> None:
-    """Write each operating point as JSON, and the decision curve as numbers and as a figure.
+    """Write each operating point as JSON, and the decision curve as JSON, PNG and SVG.
 
     Args:
-        found: What was found.
-        curve: Net benefit on the scans that are reported on.
-        words: Which scans these are.
-        marks: Warnings that no reader may miss.
-        folder: Where to write; what other searches left there stays.
+        results: The operating points found.
+        curve: Net benefit on the scans reported on.
+        data: A description of these scans.
+        warnings: Warnings of the bundle ("leaky", "phantom"), stamped on the figure.
+        folder: Where to write; files of other searches are kept.
 
     Raises:
         ResourceError: The disk is full.
     """
-    for each in found:
-        write_json(folder / f"{each.point.name}.json", {"warnings": list(marks), **each.to_json()})
-    write_json(folder / "decision_curve.json", {"data": words, "warnings": list(marks), **curve.to_json()})
-    draw_decision_curve(curve, found, words, marks, folder / "decision_curve")
-
-
-def draw_decision_curve(
-    curve: DecisionCurve, found: tuple[OperatingPointResult, ...], words: str, marks: tuple[str, ...], path: Path
-) -> None:
-    """Draw net benefit against the threshold probability, as PNG and SVG.
-
-    Args:
-        curve: What is drawn.
-        found: Operating points, whose thresholds are marked.
-        words: Which scans it was counted on.
-        marks: Warnings that no reader may miss.
-        path: The file, without an ending.
-
-    Raises:
-        ResourceError: The disk is full.
-    """
-    warning = "".join(f" {warning_stamp(mark)}." for mark in marks)
+    for result in results:
+        write_json(folder / f"{result.point.name}.json", {"warnings": list(warnings), **result.to_json()})
+    write_json(folder / "decision_curve.json", {"data": data, "warnings": list(warnings), **curve.to_json()})
     caption = (
-        "Net benefit of acting on scans whose P(tumour) reaches the threshold probability, beside acting on all and "
-        f"on none, at a prevalence of {curve.prevalence:.3g}. Data: {words}, n = {curve.n} of {curve.groups} groups. "
-        f"Band: from exact intervals of sensitivity and specificity, {curve.level:.0%}.{warning}"
+        "Net benefit of treating scans whose P(tumour) reaches the threshold probability, beside treating all and "
+        f"none, at a prevalence of {curve.prevalence:.3g}. Data: {data}, n = {curve.n} of {curve.groups} groups. "
+        f"Band: from exact intervals of sensitivity and specificity, {curve.level:.0%}.{warning_text(warnings)}"
     )
-    with figure(FigureFile(path, 5.4, 3.9, caption, marks)) as drawn:
+    with figure(FigureFile(folder / "decision_curve", 5.4, 3.9, caption, warnings)) as drawn:
         axes = drawn.subplots()
-        axes.fill_between(curve.threshold_probabilities, curve.low, curve.high, color=BLUE, alpha=0.18, linewidth=0)
-        axes.plot(curve.threshold_probabilities, curve.model, color=BLUE, label="acting on the model")
-        axes.plot(
-            curve.threshold_probabilities, curve.treat_all, color=VERMILION, linestyle="--", label="acting on all"
-        )
+        thresholds = curve.threshold_probabilities
+        axes.fill_between(thresholds, curve.low, curve.high, color=BLUE, alpha=0.18, linewidth=0)
+        axes.plot(thresholds, curve.model, color=BLUE, label="acting on the model")
+        axes.plot(thresholds, curve.treat_all, color=VERMILION, linestyle="--", label="acting on all")
         axes.axhline(0.0, color=GREY, linestyle=":", label="acting on none")
-        for each in found:
-            axes.axvline(each.point.threshold, color=GREEN, linewidth=0.7, linestyle="-.")
-            axes.annotate(
-                each.point.name,
-                (each.point.threshold, 0.02),
-                xycoords=("data", "axes fraction"),
-                rotation=90,
-                fontsize=6,
-                ha="right",
-            )
-        # Acting on all costs without end as the probability nears 1; only what may be worth something is shown.
+        for point in (result.point for result in results):
+            axes.axvline(point.threshold, color=GREEN, linewidth=0.7, linestyle="-.")
+            at = (point.threshold, 0.02)
+            axes.annotate(point.name, at, xycoords=("data", "axes fraction"), rotation=90, fontsize=6, ha="right")
+        # Net benefit of treating all tends to minus infinity as the probability nears 1: limit the view.
         most = float(np.max(curve.high))
         axes.set(xlim=(0, 1), ylim=(-0.15 * most, 1.1 * most), xlabel="threshold probability", ylabel="net benefit")
         axes.legend(loc="upper right")

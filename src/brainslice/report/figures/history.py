@@ -1,4 +1,4 @@
-"""How training went: accuracy and loss, epoch by epoch, with the stages marked."""
+"""Training curves: accuracy and loss by epoch, with the stages labelled."""
 
 from __future__ import annotations
 
@@ -12,42 +12,34 @@ from matplotlib.ticker import MaxNLocator
 from brainslice.report.figures.style import BLUE, GREY, VERMILION, FigureFile, figure
 from brainslice.training.history import Epoch
 
-STAGES = {"head": "head only", "tail": "last blocks", "all": "all layers"}
-"""What the stages train, in words for readers."""
+_STAGES = {"head": "head only", "tail": "last blocks", "all": "all layers"}
 
 
-def draw_history(epochs: Sequence[Epoch], reports: Path, marks: tuple[str, ...] = (), of: str = "") -> None:
-    """Draw ``acc_curve`` and ``loss_curve``, each as PNG and SVG; without any epoch there is nothing to draw.
+def draw_history(epochs: Sequence[Epoch], reports: Path, warnings: tuple[str, ...] = (), data: str = "") -> None:
+    """Draw ``acc_curve`` and ``loss_curve``, each as PNG and SVG; nothing without any epoch.
 
     Args:
-        epochs: In the order in which they were trained.
+        epochs: In order of training.
         reports: The folder to write to.
-        marks: Warnings that no reader may miss.
-        of: For the caption: which data, split how, how many scans of how many groups train and validate.
+        warnings: Warnings of the model ("leaky", "phantom"), stamped on the figures.
+        data: For the caption: data set, protocol, number of training and validation scans and groups.
 
     Raises:
         ResourceError: The disk is full.
     """
     if not epochs:
         return
-    chosen = _chosen(epochs)
-    words = (
-        f"Training history, {len(epochs)} epochs.",
-        of,
-        "Training values are means over batches as trained on (augmented, mixed, weighted); validation scans are",
-        f"shown as they are, and chose epoch {epochs[chosen].number}.",
+    chosen = min(range(len(epochs)), key=lambda index: epochs[index].validation_score)
+    caption = (
+        f"Training history, {len(epochs)} epochs. {data}{' ' if data else ''}"
+        "Training values are means over batches as trained on (augmented, mixed, weighted); validation scans are "
+        f"not augmented, and chose epoch {epochs[chosen].number}."
     )
-    caption = " ".join(word for word in words if word)
-    for name, title in (("accuracy", "Accuracy"), ("loss", "Loss (nats)")):
-        stem = "acc_curve" if name == "accuracy" else "loss_curve"
-        with figure(FigureFile(reports / stem, 5.0, 3.2, caption, marks)) as drawn:
-            _draw(drawn.subplots(), epochs, name, chosen)
-            drawn.axes[0].set_ylabel(title)
-
-
-def _chosen(epochs: Sequence[Epoch]) -> int:
-    """Find the epoch with the least validation score; the first of equals."""
-    return min(range(len(epochs)), key=lambda place: epochs[place].validation_score)
+    for stem, name, title in (("acc_curve", "accuracy", "Accuracy"), ("loss_curve", "loss", "Loss (nats)")):
+        with figure(FigureFile(reports / stem, 5.0, 3.2, caption, warnings)) as drawn:
+            axes = drawn.subplots()
+            _draw(axes, epochs, name, chosen)
+            axes.set_ylabel(title)
 
 
 def _draw(axes: Axes, epochs: Sequence[Epoch], name: str, chosen: int) -> None:
@@ -57,35 +49,21 @@ def _draw(axes: Axes, epochs: Sequence[Epoch], name: str, chosen: int) -> None:
     axes.plot(numbers, training, color=BLUE, marker="o", markersize=2.5, label="training")
     axes.plot(numbers, validation, color=VERMILION, linestyle="--", marker="s", markersize=2.5, label="validation")
     axes.plot(
-        numbers[chosen],
-        validation[chosen],
+        *(numbers[chosen], validation[chosen], "*"),
         color=VERMILION,
-        marker="*",
         markersize=10,
         markeredgecolor="black",
-        linestyle="none",
         label=f"chosen (epoch {numbers[chosen]})",
     )
-    axes.set_xlabel("epoch")
-    axes.set_xlim(numbers[0] - 0.5, numbers[-1] + 0.5)
+    axes.set(xlabel="epoch", xlim=(numbers[0] - 0.5, numbers[-1] + 0.5))
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    _mark_stages(axes, epochs)
+    for stage, group in groupby(epochs, key=lambda epoch: epoch.stage):
+        run = [epoch.number for epoch in group]
+        if run[0] != numbers[0]:
+            axes.axvline(run[0] - 0.5, color=GREY, linewidth=0.8)
+        # x in epochs, y as a share of the height
+        transform = axes.get_xaxis_transform()
+        middle = (run[0] + run[-1]) / 2
+        title = _STAGES.get(stage, stage)
+        axes.text(middle, 1.02, title, transform=transform, ha="center", fontsize=7, color="#333333")
     axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5))
-
-
-def _mark_stages(axes: Axes, epochs: Sequence[Epoch]) -> None:
-    starts = [next(run).number for _, run in groupby(epochs, key=lambda epoch: epoch.stage)]
-    stages = [stage for stage, _ in groupby(epochs, key=lambda epoch: epoch.stage)]
-    ends = [*starts[1:], epochs[-1].number + 1]
-    for boundary in starts[1:]:
-        axes.axvline(boundary - 0.5, color=GREY, linewidth=0.8)
-    for stage, (start, end) in zip(stages, zip(starts, ends, strict=True), strict=True):
-        axes.text(
-            (start + end) / 2 - 0.5,
-            1.02,
-            STAGES.get(stage, stage),
-            transform=axes.get_xaxis_transform(),
-            ha="center",
-            fontsize=7,
-            color="#333333",
-        )

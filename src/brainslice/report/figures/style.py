@@ -1,7 +1,7 @@
-"""What all figures share: letters, colours, caption, warning stamp, and how they are saved.
+"""Style of all figures: fonts, colours, caption, warning stamp, and saving.
 
-Figures are drawn through objects, never through pyplot, so that nothing stays open and no window is asked for.
-Two runs give the same bytes: no dates, no random identifiers, no settings of the person who runs them.
+Figures are made without pyplot, so that none stays open and no window system is needed. Two runs write the same
+bytes: no dates, no random identifiers, no user settings.
 """
 
 from __future__ import annotations
@@ -19,33 +19,33 @@ from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from brainslice.files import atomic_file
-from brainslice.report.captions import warning_stamp
+from brainslice.report.documents import warning_stamp
 
 BLUE, VERMILION, GREEN, PURPLE, SKY = "#0072B2", "#D55E00", "#009E73", "#AA4499", "#56B4E9"
-"""Colours that eyes without red or green cones tell apart (after Okabe and Ito, Color Universal Design, 2008)."""
+"""Colours told apart with red-green colour blindness (Okabe and Ito, Color Universal Design, 2008)."""
 
 GREY = "#767676"
-"""For lines of reference."""
+"""For reference lines."""
 
 LINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"))
-"""Colour and dash of one class's line after another; the dash tells them apart in grey print."""
+"""Colour and dash of the line of each class."""
 
-_LETTERS_PER_INCH = 19.5
+_CHARACTERS_PER_INCH = 19.5
 _CAPTION_SIZE = 6.5
-_AIR = 0.02
-"""So that a line at exactly 0 or 1 is not half cut off."""
+_MARGIN = 0.02
+"""Keeps a line at exactly 0 or 1 from being cut off."""
 
 
 @dataclass(frozen=True, slots=True)
 class FigureFile:
-    """A figure's place and frame.
+    """The file, size and caption of a figure.
 
     Attributes:
-        path: The file to write, without an ending; ``.png`` and ``.svg`` are added.
-        width: In inches, as printed.
-        height: In inches, as printed.
-        caption: What is shown, of whom, and what the intervals are.
-        warnings: Warnings that no reader may miss: "leaky", "phantom".
+        path: Without an ending; ``.png`` and ``.svg`` are added.
+        width: In inches.
+        height: In inches.
+        caption: Below the figure.
+        warnings: Stamped on top: "leaky", "phantom".
     """
 
     path: Path
@@ -56,48 +56,37 @@ class FigureFile:
 
 
 @contextmanager
-def figure(page: FigureFile) -> Iterator[Figure]:
-    """Give an empty figure, and save it with caption and stamp once the block ends well.
+def figure(file: FigureFile) -> Iterator[Figure]:
+    """Yield an empty figure, and save it with caption and stamp if the block does not raise.
 
     Raises:
-        ResourceError: The disk is full; an older figure stays.
+        ResourceError: The disk is full; an older figure is kept.
     """
     with mpl.rc_context():
-        _set_style()
-        drawn = Figure(figsize=(page.width, page.height), layout=ConstrainedLayoutEngine(h_pad=0.09))
+        mpl.rcdefaults()
+        mpl.rc("font", size=8)
+        mpl.rc("axes", titlesize=8.5, titlelocation="left")
+        mpl.rc("axes.spines", top=False, right=False)
+        mpl.rc("legend", fontsize=7, frameon=False)
+        mpl.rc("lines", linewidth=1.4)
+        mpl.rc("savefig", dpi=300)
+        mpl.rc("svg", hashsalt="brainslice", fonttype="path")
+        drawn = Figure(figsize=(file.width, file.height), layout=ConstrainedLayoutEngine(h_pad=0.09))
         FigureCanvasAgg(drawn)
         yield drawn
-        _stamp(drawn, page.warnings)
-        lines = textwrap.wrap(page.caption, int(page.width * _LETTERS_PER_INCH))
+        if file.warnings:
+            stamp = "\n".join(warning_stamp(warning) for warning in file.warnings)
+            box = {"boxstyle": "round,pad=0.3", "facecolor": VERMILION, "edgecolor": "none"}
+            drawn.suptitle(stamp, fontsize=8, fontweight="bold", color="white", bbox=box)
+        lines = textwrap.wrap(file.caption, int(file.width * _CHARACTERS_PER_INCH))
         drawn.supxlabel("\n".join(lines), x=0.02, ha="left", fontsize=_CAPTION_SIZE, color="#333333")
-        _save(drawn, page.path)
+        _save(drawn, file.path)
 
 
 def square_from_zero_to_one(axes: Axes) -> None:
-    """Frame axes on which both directions are shares, as wide as high."""
-    axes.set_xlim(-_AIR, 1 + _AIR)
-    axes.set_ylim(-_AIR, 1 + _AIR)
-    axes.set_aspect("equal")
-    axes.set_xticks([0, 0.25, 0.5, 0.75, 1])
-    axes.set_yticks([0, 0.25, 0.5, 0.75, 1])
-
-
-def _set_style() -> None:
-    mpl.rcdefaults()
-    mpl.rc("font", size=8)
-    mpl.rc("axes", titlesize=8.5, titlelocation="left")
-    mpl.rc("axes.spines", top=False, right=False)
-    mpl.rc("legend", fontsize=7, frameon=False)
-    mpl.rc("lines", linewidth=1.4)
-    mpl.rc("savefig", dpi=300)
-    mpl.rc("svg", hashsalt="brainslice", fonttype="path")
-
-
-def _stamp(drawn: Figure, marks: tuple[str, ...]) -> None:
-    if marks:
-        words = "\n".join(warning_stamp(mark) for mark in marks)
-        box = {"boxstyle": "round,pad=0.3", "facecolor": VERMILION, "edgecolor": "none"}
-        drawn.suptitle(words, fontsize=8, fontweight="bold", color="white", bbox=box)
+    """Limit both axes to 0-1, with equal aspect."""
+    limits, ticks = (-_MARGIN, 1 + _MARGIN), [0, 0.25, 0.5, 0.75, 1]
+    axes.set(xlim=limits, ylim=limits, aspect="equal", xticks=ticks, yticks=ticks)
 
 
 def _save(drawn: Figure, path: Path) -> None:

@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Float, Int
 
 from brainslice.arrays import Logits
-from brainslice.decision.marginal_temperature import tumour_probabilities
 from brainslice.decision.operating_point import Criterion, Target
-from brainslice.decision.temperature import Temperature
+from brainslice.decision.temperature import Temperature, tumour_probabilities
 from brainslice.decision.threshold_search import TumourScores, search_threshold
 from brainslice.evaluation.external_validation import Method
 from brainslice.models.losses import Tensor

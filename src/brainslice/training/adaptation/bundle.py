@@ -12,8 +12,8 @@ from typing import Any
 import numpy as np
 
 from brainslice.arrays import Logits
-from brainslice.bundle.abstention import StoredOodDetector
 from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutPrediction, adapted_name
+from brainslice.bundle.fields import StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, GraphParity

@@ -11,9 +11,8 @@ import numpy as np
 from jaxtyping import Int
 
 from brainslice.arrays import Decisions, Logits, Scores
-from brainslice.decision.marginal_temperature import fit_marginal_temperature, marginal_losses, tumour_probabilities
 from brainslice.decision.operating_point import Criterion, Target
-from brainslice.decision.temperature import Temperature
+from brainslice.decision.temperature import Temperature, fit_marginal_temperature, marginal_losses, tumour_probabilities
 from brainslice.decision.threshold_search import TumourScores, search_threshold
 from brainslice.errors import CalibrationError
 

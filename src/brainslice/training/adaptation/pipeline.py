@@ -15,8 +15,7 @@ import numpy as np
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config
 from brainslice.dataset.splits.split import assign_folds
-from brainslice.decision.marginal_temperature import tumour_probabilities
-from brainslice.decision.temperature import Temperature
+from brainslice.decision.temperature import Temperature, tumour_probabilities
 from brainslice.errors import ForgettingError
 from brainslice.evaluation.external_validation import ComparisonRow, Method, compare_methods
 from brainslice.metrics.binary import BinaryScores, binary_scores

@@ -22,7 +22,7 @@ from jaxtyping import Bool, Float16, Float32, Int
 from brainslice.arrays import InputBatch
 from brainslice.errors import ResourceError
 from brainslice.files import full_disk_error, write_text
-from brainslice.inference.engines.session import OnnxSession
+from brainslice.inference.engines.onnx_engine import OnnxSession
 from brainslice.models.augmentation import AugmentationConfig, augmentation, reseed
 from brainslice.models.build import Network
 from brainslice.models.export import export_frozen_part

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy.stats import bootstrap
 
 from brainslice.errors import UsageError
-from brainslice.metrics.intervals.bootstrap import (
+from brainslice.metrics.bootstrap import (
     bootstrap_of_draws,
     clustered_bootstrap,
     inverted_bootstrap,

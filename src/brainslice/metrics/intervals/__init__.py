@@ -1,1 +1,0 @@
-"""Confidence intervals of proportions, areas and means."""
