@@ -8,7 +8,7 @@ from brainslice.config import Config
 from brainslice.dataset.splits.split_assignment import SplitAssignment
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress
-from brainslice.training import fold
+from brainslice.training import cross_validation
 from command import WORDS, call
 from stand_in import write_bundle_for
 
@@ -17,11 +17,11 @@ Capture = pytest.CaptureFixture[str]
 
 @pytest.fixture(autouse=True)
 def _drawn_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
-    def train(places: ProjectPaths, config: Config, *, division: SplitAssignment, progress: Progress) -> None:
+    def train(places: ProjectPaths, config: Config, *, assignment: SplitAssignment, progress: Progress) -> None:
         progress("training", 1, 1)
-        write_bundle_for(places, config, division)
+        write_bundle_for(places, config, assignment)
 
-    monkeypatch.setattr(fold, "train", train)
+    monkeypatch.setattr(cross_validation, "train", train)
 
 
 def test_shows_every_fold_their_spread_and_all_together(project: Path, capsys: Capture) -> None:

@@ -10,7 +10,7 @@ from brainslice.config import Config
 from brainslice.dataset.splits.split_assignment import SplitAssignment
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress
-from brainslice.training import fold
+from brainslice.training import cross_validation
 from command import WORDS, call
 from stand_in import SLOPES, config, write_bundle_for
 
@@ -22,12 +22,12 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """The folds that chose, a training each; every training leaves another network at once."""
     chosen: list[int] = []
 
-    def train(places: ProjectPaths, settings: Config, *, division: SplitAssignment, progress: Progress) -> None:
+    def train(places: ProjectPaths, settings: Config, *, assignment: SplitAssignment, progress: Progress) -> None:
         progress("training", 1, 1)
-        chosen.append(division.manifest.records[division.split.validation[0]].fold)
-        write_bundle_for(places, settings, division, tuple(slope * len(chosen) for slope in SLOPES))
+        chosen.append(assignment.manifest.records[assignment.split.validation[0]].fold)
+        write_bundle_for(places, settings, assignment, tuple(slope * len(chosen) for slope in SLOPES))
 
-    monkeypatch.setattr(fold, "train", train)
+    monkeypatch.setattr(cross_validation, "train", train)
     return chosen
 
 
