@@ -12,7 +12,8 @@ from brainslice.decision.temperature import Temperature
 from brainslice.labels import LabelSet
 from brainslice.metrics.bootstrap import clustered_bootstrap, inverted_bootstrap, resample
 from brainslice.metrics.calibration import confidence_gaps, maximum_gap
-from brainslice.metrics.intervals import Interval, clustered_wilson, delong, wilson
+from brainslice.metrics.curves.ranking import delong
+from brainslice.metrics.intervals import Interval, clustered_wilson, wilson
 from brainslice.metrics.scoring import ScoringInputs, decision_scores
 
 REPEATS = 200
