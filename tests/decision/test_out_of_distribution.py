@@ -129,7 +129,7 @@ def test_pickles_are_never_opened(tmp_path: Path) -> None:
 
 
 def test_features_of_another_network_are_refused(gate: OutOfDistributionDetector) -> None:
-    with pytest.raises(BundleError, match="must be given 80 features, got 81"):
+    with pytest.raises(BundleError, match="needs 80 features, got 81"):
         gate.ood_score(np.zeros((2, FEATURES + 1)))
 
 
