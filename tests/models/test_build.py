@@ -122,7 +122,7 @@ def test_dropout_leaves_out_whole_channels_and_only_in_training(network: Network
     ("wrong", "message"),
     [
         ({"size": 16}, "at least 32 pixels, got 16"),
-        ({"classes": 1}, "at least two classes apart, got 1"),
+        ({"classes": 1}, "classes must be at least 2, got 1"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"weights": "imaginet"}, "must be 'imagenet', a file or none, got 'imaginet'"),
         ({"backbone": "resnet50"}, "backbone must be one of"),
