@@ -39,7 +39,7 @@ def chromium() -> Iterator[Browser]:
 
 @dataclass
 class Visit:
-    """One visit to the page, in a fresh profile.
+    """One visit to the page, with nothing left of earlier ones.
 
     Attributes:
         page: Playwright's page.
@@ -52,15 +52,34 @@ class Visit:
     address: str
     requests: list[str] = field(default_factory=list)
     faults: list[str] = field(default_factory=list)
+    _listeners: dict[str, Callable[[Any], object]] = field(default_factory=dict)
 
     def open(self) -> Visit:
         """Load the page and wait until it can be used."""
-        self.page.on("request", lambda request: self.requests.append(request.url))
-        self.page.on("pageerror", lambda error: self.faults.append(str(error)))
-        self.page.on("dialog", lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()))
+        self.listen()
         self.page.goto(self.address)
         self.page.wait_for_selector("html[data-ready]")
         return self
+
+    def listen(self) -> None:
+        """Collect requests and faults from now on."""
+        self._listeners = {
+            "request": lambda request: self.requests.append(request.url),
+            "pageerror": lambda error: self.faults.append(str(error)),
+            "dialog": lambda dialog: (self.faults.append(f"dialog: {dialog.message}"), dialog.dismiss()),
+        }
+        for event, listener in self._listeners.items():
+            self.page.on(event, listener)
+
+    def close(self) -> None:
+        """Leave the page as a new profile would have it; another visit may use it."""
+        for event, listener in self._listeners.items():
+            self.page.remove_listener(event, listener)
+        self._listeners = {}
+        self.page.unroute_all(behavior="ignoreErrors")
+        if self.page.url.startswith("http"):
+            self.page.evaluate("localStorage.clear()")
+        self.page.goto("about:blank")
 
     def choose(self, *paths: Path, rows: int | None = None) -> None:
         """Choose files as with the button, and wait for their answers."""
@@ -102,8 +121,10 @@ class Visit:
         return " ".join(str(self.page.inner_text(selector)).split())
 
     def rows(self) -> list[str]:
-        """The words of each row of the list."""
-        return [" ".join(words.split()) for words in self.page.locator("#list li").all_inner_texts()]
+        """The name and state of each row of the list."""
+        code = "rows => rows.map(row => ['.list-name', '.list-state'].map(part => row.querySelector(part).innerText))"
+        parts = self.page.eval_on_selector_all("#list li", code)
+        return [" ".join(f"{name} {state}".split()) for name, state in parts]
 
     def shown(self, selector: str) -> bool:
         """Whether an element can be seen."""

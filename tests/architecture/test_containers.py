@@ -166,7 +166,7 @@ def test_the_service_is_asked_for_its_health_where_it_answers() -> None:
     (port,) = rests("Dockerfile", "EXPOSE")
     assert program[:2] == ["python", "-c"]
     compile(program[2], "health", "exec")
-    assert f"http://127.0.0.1:{port}/readyz" in program[2]
+    assert f"http://127.0.0.1:{port}/livez" in program[2]
 
 
 @both

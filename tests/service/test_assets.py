@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from starlette.testclient import TestClient
 
-from brainslice.service.assets import PAGE, POLICY, page_assets
+from brainslice.service.assets import PAGE, POLICY, example_assets, page_assets
 
 
 @pytest.fixture
@@ -51,8 +51,14 @@ class TestThePageThatShips:
         assert answer.headers["x-content-type-options"] == "nosniff"
 
     def test_every_file_of_it_has_the_type_that_browsers_insist_on(self, client: TestClient) -> None:
-        kinds = {".js": "text/javascript", ".css": "text/css", ".svg": "image/svg+xml", ".json": "application/json"}
-        for address in page_assets():
+        kinds = {
+            ".js": "text/javascript",
+            ".css": "text/css",
+            ".svg": "image/svg+xml",
+            ".json": "application/json",
+            ".png": "image/png",
+        }
+        for address in page_assets() | example_assets():
             answer = client.get(address)
             assert answer.status_code == 200
             if (suffix := Path(address).suffix) in kinds:

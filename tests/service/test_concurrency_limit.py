@@ -5,9 +5,11 @@ import threading
 
 import pytest
 
-from brainslice.service.concurrency_limit import ConcurrencyLimit, in_time, within
+from brainslice.deadline import check_deadline
+from brainslice.service.concurrency_limit import ConcurrencyLimit, within
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
+from brainslice.service.worker import Threads
 
 
 def fault_of(caught: pytest.ExceptionInfo[ProblemError]) -> ErrorCode:
@@ -93,8 +95,21 @@ def test_an_answer_or_its_fault_is_passed_on_and_the_place_given_back() -> None:
     asyncio.run(scene())
 
 
-def test_what_can_be_stopped_is_stopped_in_time() -> None:
-    late = ProblemError(ErrorCode.SLOW_UPLOAD, "too slow")
-    with pytest.raises(ProblemError) as caught:
-        asyncio.run(in_time(0.01, asyncio.sleep(30), late))
-    assert caught.value is late
+def test_work_in_a_thread_notices_the_deadline_of_its_request() -> None:
+    limit, ended = ConcurrencyLimit(Limits()), threading.Event()
+
+    def work() -> None:
+        try:
+            while True:
+                check_deadline()
+        finally:
+            ended.set()
+
+    async def scene() -> None:
+        with pytest.raises(ProblemError) as caught:
+            await within(0.05, limit.enter(), Threads(1, "test").run(work))
+        assert fault_of(caught) is ErrorCode.OUT_OF_TIME
+        await asyncio.wait_for(_empty(limit), 30)
+
+    asyncio.run(scene())
+    assert ended.is_set()

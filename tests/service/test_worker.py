@@ -2,30 +2,33 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from brainslice.errors import UnreadableScanError
+from brainslice.arrays import NetworkInput
+from brainslice.deadline import time_limit
+from brainslice.errors import BundleError, TimeLimitError, UnreadableScanError
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.metrics import Metrics
 from brainslice.service.settings import Batching, Limits
-from brainslice.service.uploads.multipart import UploadedFile
-from brainslice.service.worker import HeatMapRequest, InferenceWorker
+from brainslice.service.uploads import UploadedFile
+from brainslice.service.worker import Batcher, HeatMapRequest, InferenceWorker
 
 
-def at_desk(predictor: Predictor, work: Callable[[InferenceWorker], Awaitable[object]]) -> object:
+def with_worker(predictor: Predictor, work: Callable[[InferenceWorker], Awaitable[object]]) -> object:
     async def scene() -> object:
         metrics = Metrics(ConcurrencyLimit(Limits()), "0", "0" * 64)
-        desk = InferenceWorker(predictor, Batching(threads=1), metrics)
-        desk.start()
+        worker = InferenceWorker(predictor, Batching(threads=1), metrics)
+        worker.start()
         try:
-            return await work(desk)
+            return await work(worker)
         finally:
-            await desk.stop()
+            await worker.stop()
 
     return asyncio.run(scene())
 
@@ -36,7 +39,7 @@ def uploads(scans: list[Path]) -> list[UploadedFile]:
 
 def test_answers_come_in_the_order_of_the_files(predictor: Predictor, scans: list[Path]) -> None:
     files = [*uploads(scans[:2]), UploadedFile("broken.png", b"x"), *uploads(scans[2:4])]
-    found = at_desk(predictor, lambda desk: desk.predict(files))
+    found = with_worker(predictor, lambda worker: worker.predict(files))
     assert isinstance(found, list)
     assert [answer.source for answer in found] == [file.name for file in files]
     assert [type(answer) for answer in found] == [Prediction, Prediction, Refusal, Prediction, Prediction]
@@ -46,18 +49,139 @@ def test_answers_come_in_the_order_of_the_files(predictor: Predictor, scans: lis
 def test_what_cannot_be_read_is_said_when_it_is_asked_for_alone(predictor: Predictor, frame: int | None) -> None:
     broken = UploadedFile("broken.png", b"x")
     with pytest.raises(UnreadableScanError, match=r"^broken\.png: "):
-        at_desk(predictor, lambda desk: desk.explain(broken, frame))
+        with_worker(predictor, lambda worker: worker.explain(broken, frame))
     with pytest.raises(UnreadableScanError, match=r"^broken\.png: "):
-        at_desk(predictor, lambda desk: desk.draw(broken, frame, HeatMapRequest(None, 0.5)))
+        with_worker(predictor, lambda worker: worker.draw(broken, frame, HeatMapRequest(None, 0.5)))
 
 
-def test_scans_are_decoded_in_the_desks_own_threads(predictor: Predictor) -> None:
-    async def name(desk: InferenceWorker) -> tuple[str, str]:
+def test_scans_are_decoded_in_the_workers_own_threads(predictor: Predictor) -> None:
+    async def name(worker: InferenceWorker) -> tuple[str, str]:
         return (
-            await desk.in_thread(lambda: threading.current_thread().name),
-            await desk.in_study_thread(lambda: threading.current_thread().name),
+            await worker.scan_threads.run(lambda: threading.current_thread().name),
+            await worker.study_threads.run(lambda: threading.current_thread().name),
         )
 
-    decoding, study = at_desk(predictor, name)
+    decoding, study = with_worker(predictor, name)
     assert decoding.startswith("decode")
     assert study.startswith("study")
+
+
+def pictures(count: int) -> list[NetworkInput]:
+    rng = np.random.default_rng(4)
+    return [rng.integers(0, 255, size=(64, 64), dtype=np.uint8) for _ in range(count)]
+
+
+def answered(predictor: Predictor, count: int, batching: Batching) -> tuple[list[Prediction], list[int]]:
+    sizes: list[int] = []
+
+    async def scene() -> list[Prediction]:
+        batcher = Batcher(predictor.answer, batching, sizes.append)
+        batcher.start()
+        found = await asyncio.gather(*(batcher.submit(str(place), seen) for place, seen in enumerate(pictures(count))))
+        await batcher.stop()
+        return found
+
+    return asyncio.run(scene()), sizes
+
+
+def test_scans_that_come_together_share_a_run_and_get_the_numbers_they_get_alone(predictor: Predictor) -> None:
+    together, sizes = answered(predictor, 20, Batching(size=8, wait_seconds=0.5))
+    assert sizes == [8, 8, 4]
+    for place, (answer, seen) in enumerate(zip(together, pictures(20), strict=True)):
+        (alone,) = predictor.answer([str(place)], [seen])
+        assert answer.source == str(place)
+        assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
+        np.testing.assert_allclose(answer.class_maps, alone.class_maps, atol=1e-6)
+
+
+def test_a_size_of_one_runs_each_scan_by_itself(predictor: Predictor) -> None:
+    _, sizes = answered(predictor, 5, Batching(size=1))
+    assert sizes == [1] * 5
+
+
+def test_scans_that_come_while_the_network_runs_are_taken_together_next() -> None:
+    running, go_on, sizes = threading.Event(), threading.Event(), []
+
+    def slow(names: Sequence[str], _: Sequence[NetworkInput]) -> list[Prediction]:
+        running.set()
+        go_on.wait(30)
+        msg = f"{len(names)} asked"
+        raise BundleError(msg)
+
+    async def scene() -> list[BaseException]:
+        batcher = Batcher(slow, Batching(size=8, wait_seconds=0.0), sizes.append)
+        batcher.start()
+        seen = pictures(4)
+        first = asyncio.create_task(batcher.submit("0", seen[0]))
+        await asyncio.to_thread(running.wait, 30)
+        later = [asyncio.create_task(batcher.submit(str(place), seen[place])) for place in (1, 2, 3)]
+        await asyncio.sleep(0)
+        go_on.set()
+        found = await asyncio.gather(first, *later, return_exceptions=True)
+        await batcher.stop()
+        return [error for error in found if isinstance(error, BaseException)]
+
+    errors = asyncio.run(scene())
+    assert sizes == [1, 3]
+    assert [str(error) for error in errors] == ["1 asked"] + ["3 asked"] * 3
+
+
+def test_who_no_longer_waits_does_not_hurt_the_others(predictor: Predictor) -> None:
+    async def scene() -> Prediction:
+        batcher = Batcher(predictor.answer, Batching(wait_seconds=0.2), lambda _: None)
+        batcher.start()
+        first, second = (asyncio.create_task(batcher.submit(name, pictures(1)[0])) for name in "ab")
+        await asyncio.sleep(0)
+        first.cancel()
+        found = await second
+        await batcher.stop()
+        return found
+
+    assert asyncio.run(scene()).source == "b"
+
+
+def test_a_scan_whose_deadline_passed_in_the_queue_is_not_run(predictor: Predictor) -> None:
+    go_on, running, sizes = threading.Event(), threading.Event(), []
+
+    def slow(names: Sequence[str], inputs: Sequence[NetworkInput]) -> list[Prediction]:
+        running.set()
+        go_on.wait(30)
+        return predictor.answer(names, inputs)
+
+    async def scene() -> list[object]:
+        batcher = Batcher(slow, Batching(size=1, wait_seconds=0.0), sizes.append)
+        batcher.start()
+        first = asyncio.create_task(batcher.submit("first", pictures(1)[0]))
+        await asyncio.to_thread(running.wait, 30)
+        with time_limit(0.01):
+            second = asyncio.create_task(batcher.submit("second", pictures(1)[0]))
+        await asyncio.sleep(0.05)
+        go_on.set()
+        found = await asyncio.gather(first, second, return_exceptions=True)
+        await batcher.stop()
+        return found
+
+    found = asyncio.run(scene())
+    assert [type(each) for each in found] == [Prediction, TimeLimitError]
+    assert sizes == [1]
+
+
+def test_threads_that_do_not_end_make_the_worker_unusable_and_are_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("brainslice.service.worker.OVERDUE_SECONDS", 0.05)
+    go_on = threading.Event()
+
+    async def scene() -> tuple[bool, bool, int]:
+        threads = Threads(1, "test")
+        with time_limit(0.01):
+            lost = asyncio.create_task(threads.run(go_on.wait, 30))
+        before = threads.usable
+        await asyncio.sleep(0.2)
+        after, busy = threads.usable, threads.busy
+        threads.close()
+        go_on.set()
+        await lost
+        return before, after, busy
+
+    assert asyncio.run(scene()) == (True, False, 1)

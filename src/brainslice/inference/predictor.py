@@ -13,6 +13,7 @@ from jaxtyping import Float
 from brainslice.arrays import InputBatch, NetworkInput
 from brainslice.bundle.store import ModelBundle, open_bundle
 from brainslice.bundle.types import GRAPH_FILE
+from brainslice.deadline import check_deadline
 from brainslice.decision.temperature import Temperature
 from brainslice.errors import BundleError, ConfigError, UnreadableScanError, UsageError
 from brainslice.inference.decoding import BATCH, ScanSource, decode_batches, read_source, source_name
@@ -144,10 +145,12 @@ class Predictor:
 
         Raises:
             BundleError: The model cannot take the inputs, or does not answer as its bundle promises.
+            TimeLimitError: The deadline of the context has passed.
         """
         expected = (*self.bundle.info.class_map_shape, len(self.bundle.labels))
         parts = []
         for start in range(0, len(inputs), BATCH):
+            check_deadline()
             output = self.engine.run(inputs[start : start + BATCH])
             if output.class_maps.shape[1:] != expected:
                 got = output.class_maps.shape[1:]

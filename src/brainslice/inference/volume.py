@@ -11,7 +11,8 @@ from typing import Any, Final
 import numpy as np
 from jaxtyping import Float64
 
-from brainslice.arrays import Scores, Voxels
+from brainslice.arrays import NetworkInput, Scores, Voxels
+from brainslice.deadline import check_deadline
 from brainslice.decision.verdict import Reason, Verdict
 from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.inference.prediction import Prediction
@@ -201,6 +202,7 @@ def predict_volume(predictor: Predictor, volume: Volume, source: str = "volume")
     Raises:
         UnreadableScanError: The volume cannot be resampled to axial slices, or none of them shows a head.
         BundleError: The model's outputs are not finite.
+        TimeLimitError: The deadline of the context has passed.
     """
     source = printable(source)
     indices = slices_with_head(volume.voxels)
@@ -208,7 +210,7 @@ def predict_volume(predictor: Predictor, volume: Volume, source: str = "volume")
         msg = f"{source}: must show a head, got a volume of one grey; choose another series"
         raise UnreadableScanError(msg)
     try:
-        inputs = {index + 1: predictor.recipe(volume.axial_slice(index)) for index in indices}
+        inputs = {index + 1: _prepared(predictor, volume, index) for index in indices}
     except UnreadableScanError as error:
         msg = f"{source}: {error}"
         raise UnreadableScanError(msg) from error
@@ -223,6 +225,11 @@ def predict_volume(predictor: Predictor, volume: Volume, source: str = "volume")
         decisive=strongest_run(np.array([each.tumour_probability for each in predictions])),
         notes=_notes(volume),
     )
+
+
+def _prepared(predictor: Predictor, volume: Volume, index: int) -> NetworkInput:
+    check_deadline()
+    return predictor.recipe(volume.axial_slice(index))
 
 
 def _notes(volume: Volume) -> tuple[Note, ...]:

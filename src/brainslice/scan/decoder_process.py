@@ -18,6 +18,7 @@ import threading
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any, BinaryIO, Final, TypeVar, cast
 
+from brainslice.deadline import check_deadline, remaining_seconds
 from brainslice.errors import ResourceError, UnreadableScanError
 from brainslice.scan.error_boundary import as_unreadable
 
@@ -53,13 +54,15 @@ def decode_isolated(function: Callable[..., Iterable[Decoded]], data: bytes, *ar
     Raises:
         UnreadableScanError: The function raised it, died, or took more time or memory than allowed.
         ResourceError: The system cannot start another process.
+        TimeLimitError: The deadline of the context has passed.
     """
+    check_deadline()
     worker = _POOL.pop()
     try:
         worker.send(function, data, arguments)
-        worker.receive(_START_SECONDS)
-        seconds = _SECONDS_PER_CPU_SECOND * _cpu_seconds(len(data))
-        while (reply := worker.receive(seconds)) is not None:
+        worker.receive(_seconds(_START_SECONDS))
+        limit = _SECONDS_PER_CPU_SECOND * _cpu_seconds(len(data))
+        while (reply := worker.receive(_seconds(limit))) is not None:
             yield _opened(reply)
         _POOL.push(worker)
     except UnreadableScanError:
@@ -71,6 +74,10 @@ def decode_isolated(function: Callable[..., Iterable[Decoded]], data: bytes, *ar
     except BaseException:  # interrupted, or not iterated to the end: what it sends next belongs to nobody
         worker.kill()
         raise
+
+
+def _seconds(limit: float) -> float:
+    return max(0.0, min(limit, remaining_seconds()))
 
 
 def _opened(reply: Any) -> Any:  # noqa: ANN401 - what the function yields

@@ -1,4 +1,4 @@
-"""The application: routes, and what stands before and around them."""
+"""The application: routes, middleware and exception handlers."""
 
 from __future__ import annotations
 
@@ -13,20 +13,18 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 import brainslice
-from brainslice.errors import UnreadableScanError
+from brainslice.errors import TimeLimitError, UnreadableScanError
 from brainslice.inference.predictor import Predictor
-from brainslice.service.assets import Asset, page_assets
-from brainslice.service.auth import AuthMiddleware
+from brainslice.service.assets import Asset, example_assets, page_assets
 from brainslice.service.context import ServiceContext
-from brainslice.service.middleware import LoggingMiddleware
+from brainslice.service.middleware import AuthMiddleware, LoggingMiddleware
 from brainslice.service.model_info import RESEARCH_USE_ONLY
-from brainslice.service.openapi import PROBLEMS, describe
-from brainslice.service.problems import ErrorCode, FieldError, ProblemError, problem_response
-from brainslice.service.routes import scans, status, volumes
-from brainslice.service.scan_problems import refusal_problem
+from brainslice.service.problems import ErrorCode, FieldError, ProblemError, problem_response, refusal_problem
+from brainslice.service.responses import PROBLEMS, describe
+from brainslice.service.routes import router
 from brainslice.service.settings import Settings
 
-_HTTP_FAULTS: Final = {
+_HTTP_ERRORS: Final = {
     404: (ErrorCode.NOT_FOUND, "there is nothing at this address; /openapi.json lists what there is"),
     405: (ErrorCode.WRONG_METHOD, "this address takes another method; see the Allow header"),
 }
@@ -37,7 +35,7 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
 
     Args:
         predictor: What answers for scans.
-        settings: Where it listens, who may ask, how much it takes on; the defaults unless told.
+        settings: Where it listens, who may ask, how much it takes on; None takes the defaults.
 
     Returns:
         The application; ``app.state.service`` holds all that it works with.
@@ -59,12 +57,11 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
         exception_handlers=_handlers(),
     )
     app.state.service = service
-    for routes in (status, scans, volumes):
-        app.include_router(routes.router)
-    assets = page_assets()
+    app.include_router(router)
+    assets = page_assets() | example_assets()
     for address, asset in assets.items():
         app.add_route(address, _sender(asset), ["GET"], include_in_schema=False)
-    # The one added last stands outermost.
+    # The one added last is the outermost.
     app.add_middleware(AuthMiddleware, settings=settings, public=frozenset(assets))
     app.add_middleware(LoggingMiddleware, metrics=service.metrics, page=frozenset(assets))
     return app
@@ -91,28 +88,33 @@ def _sender(asset: Asset) -> Callable[[Request], Coroutine[Any, Any, Response]]:
 
 def _handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     return {
-        ProblemError: _tell_problem,
-        UnreadableScanError: _tell_unreadable,
-        RequestValidationError: _tell_bad_values,
-        HTTPException: _tell_http,
+        ProblemError: _answer_problem,
+        UnreadableScanError: _answer_unreadable,
+        TimeLimitError: _answer_out_of_time,
+        RequestValidationError: _answer_bad_values,
+        HTTPException: _answer_http_error,
     }
 
 
-async def _tell_problem(_: Request, error: ProblemError) -> Response:
+async def _answer_problem(_: Request, error: ProblemError) -> Response:
     return problem_response(error)
 
 
-async def _tell_unreadable(_: Request, error: UnreadableScanError) -> Response:
+async def _answer_unreadable(_: Request, error: UnreadableScanError) -> Response:
     return problem_response(refusal_problem(error))
 
 
-async def _tell_bad_values(_: Request, error: RequestValidationError) -> Response:
+async def _answer_out_of_time(_: Request, error: TimeLimitError) -> Response:
+    return problem_response(ProblemError(ErrorCode.OUT_OF_TIME, str(error)))
+
+
+async def _answer_bad_values(_: Request, error: RequestValidationError) -> Response:
     # What was sent is not repeated: it might be anything.
     faults = [FieldError(str(fault["loc"][-1]), str(fault["msg"])) for fault in error.errors()]
     detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
     return problem_response(ProblemError(ErrorCode.BAD_VALUE, detail, faults))
 
 
-async def _tell_http(_: Request, error: HTTPException) -> Response:
-    fault, detail = _HTTP_FAULTS.get(error.status_code, (ErrorCode.BAD_UPLOAD, "the request cannot be understood"))
+async def _answer_http_error(_: Request, error: HTTPException) -> Response:
+    fault, detail = _HTTP_ERRORS.get(error.status_code, (ErrorCode.BAD_UPLOAD, "the request cannot be understood"))
     return problem_response(ProblemError(fault, detail), error.headers)

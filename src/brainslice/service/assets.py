@@ -1,15 +1,20 @@
-"""The page's own files: read once, compressed once, and sent with headers that let nothing foreign in."""
+"""The page's own files: read once, compressed once, and sent with a policy that lets nothing foreign in."""
 
 from __future__ import annotations
 
+import functools
 import gzip
 import hashlib
+import io
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
+from PIL import Image
 from starlette.requests import Request
 from starlette.responses import Response
+
+from brainslice.phantom import draw_phantom
 
 PAGE: Final = Path(__file__).parent / "page"
 """Where the page lies."""
@@ -36,7 +41,10 @@ _TYPES: Final = {
     ".js": "text/javascript; charset=utf-8",
     ".json": "application/json",
     ".svg": "image/svg+xml",
+    ".png": "image/png",
 }
+
+_EXAMPLES: Final = {"phantom-tumour": ("meningioma", 3), "phantom-healthy": ("no_tumor", 5)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +97,23 @@ def page_assets(folder: Path = PAGE) -> dict[str, Asset]:
     return found if first is None else {"/": first, **found}
 
 
+@functools.cache
+def example_assets() -> dict[str, Asset]:
+    """Draw the two phantoms that the page offers to try; gives their addresses, as ``page_assets`` does."""
+    return {f"/examples/{name}.png": _asset(".png", _drawn(*which)) for name, which in _EXAMPLES.items()}
+
+
+def _drawn(kind: str, patient: int) -> bytes:
+    stream = io.BytesIO()
+    Image.fromarray(draw_phantom(kind, patient, 1, 0).pixels).save(stream, format="PNG")
+    return stream.getvalue()
+
+
 def _read(path: Path) -> Asset:
-    data = path.read_bytes()
+    return _asset(path.suffix, path.read_bytes())
+
+
+def _asset(suffix: str, data: bytes) -> Asset:
     packed = gzip.compress(data, mtime=0)
     tag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
-    return Asset(_TYPES[path.suffix], tag, data, packed if len(packed) < len(data) else None)
+    return Asset(_TYPES[suffix], tag, data, packed if len(packed) < len(data) else None)

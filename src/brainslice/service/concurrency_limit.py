@@ -1,12 +1,13 @@
-"""How many requests may be in work at one time, and how much memory their uploads may fill."""
+"""How many requests may be in work at one time, how much memory their uploads may fill, and for how long."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Coroutine
+from collections.abc import Coroutine
 from typing import Any, TypeVar
 
+from brainslice.deadline import check_deadline, time_limit
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
 
@@ -14,7 +15,7 @@ Answer = TypeVar("Answer")
 
 
 class ConcurrencyLimit:
-    """Counts what is in work. Health probes do not pass here, so they are answered however busy the service is.
+    """Counts what is in work; probes are not counted.
 
     Attributes:
         draining: Whether the service is ending and takes no more work.
@@ -31,15 +32,20 @@ class ConcurrencyLimit:
         # Bytes are counted by the threads that unpack, too.
         self._lock = threading.Lock()
 
+    @property
+    def full(self) -> bool:
+        """Whether the next request would be refused as one too many."""
+        return self.requests >= self._limits.requests
+
     def enter(self) -> RequestSlot:
         """Let one more request in.
 
         Raises:
-            ProblemError: The service is ending, or has as much to do as it may.
+            ProblemError: The service is ending, or as many requests are in work as may be.
         """
         if self.draining:
             raise ProblemError(ErrorCode.DRAINING, "the service is ending; ask again when it is back")
-        if self.requests >= self._limits.requests:
+        if self.full:
             detail = f"{self.requests} requests are in work, which is as many as may be; ask again in a moment"
             raise ProblemError(ErrorCode.BUSY, detail)
         with self._lock:
@@ -65,50 +71,53 @@ class ConcurrencyLimit:
 
 
 class RequestSlot:
-    """One request's place, until ``leave``."""
+    """One request's slot, until ``leave``."""
 
-    def __init__(self, admission: ConcurrencyLimit, limits: Limits) -> None:
+    def __init__(self, limit: ConcurrencyLimit, limits: Limits) -> None:
         """Belong to a request that was let in."""
-        self._admission = admission
+        self._limit = limit
         self._limits = limits
         self._bytes = 0
         self._left = False
 
     def hold(self, count: int) -> None:
-        """Set memory aside for bytes that arrive.
+        """Set memory aside for bytes that arrive or are unpacked.
 
         Raises:
             ProblemError: The request is larger than one may be, or all requests together are.
+            TimeLimitError: The deadline of the request has passed.
         """
+        check_deadline()
         if self._bytes + count > self._limits.request_bytes:
             detail = f"a request must hold at most {self._limits.request_bytes:,} bytes, got more; send fewer files"
             raise ProblemError(ErrorCode.TOO_LARGE, detail)
-        self._admission.hold(count)
+        self._limit.hold(count)
         self._bytes += count
 
     def leave(self) -> None:
-        """Give place and memory back; a second time does nothing."""
+        """Give slot and memory back; a second time does nothing."""
         if not self._left:
             self._left = True
-            self._admission.release(self._bytes)
+            self._limit.release(self._bytes)
 
 
-async def within(seconds: float, ticket: RequestSlot, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Wait for an answer, but not for ever.
+async def within(seconds: float, slot: RequestSlot, work: Coroutine[Any, Any, Answer]) -> Answer:
+    """Wait for an answer until its deadline, at which the work itself ends as well.
 
-    A thread that is at work cannot be stopped. So the request keeps its place and its memory until the work
-    has really ended, even when nobody waits for it any more: what is counted is what is there.
+    Work in threads notices the deadline at its next file, slice or batch. Until then the request keeps its slot
+    and its memory, even when nobody waits for it any more: what is counted is what is there.
 
     Args:
         seconds: How long to wait.
-        ticket: The request's place; given back when the work ends.
+        slot: The request's slot; given back when the work ends.
         work: What makes the answer.
 
     Raises:
         ProblemError: It takes too long.
     """
-    task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: _settle(done, ticket))
+    with time_limit(seconds):
+        task = asyncio.create_task(work)
+    task.add_done_callback(lambda done: _settle(done, slot))
     try:
         return await asyncio.wait_for(asyncio.shield(task), seconds)
     except TimeoutError as error:
@@ -118,20 +127,8 @@ async def within(seconds: float, ticket: RequestSlot, work: Coroutine[Any, Any, 
         raise ProblemError(ErrorCode.OUT_OF_TIME, detail) from None
 
 
-def _settle(done: asyncio.Task[Any], ticket: RequestSlot) -> None:
-    ticket.leave()
+def _settle(done: asyncio.Task[Any], slot: RequestSlot) -> None:
+    slot.leave()
     # Looked at, so that asyncio does not log an exception that nobody waits for: it may name a file.
     if not done.cancelled():
         done.exception()
-
-
-async def in_time(seconds: float, awaited: Awaitable[Answer], late: ProblemError) -> Answer:
-    """Wait for what can be stopped, and raise ``late`` when it does not come.
-
-    Raises:
-        ProblemError: ``late``.
-    """
-    try:
-        return await asyncio.wait_for(awaited, seconds)
-    except TimeoutError:
-        raise late from None

@@ -1,4 +1,4 @@
-"""One service: its predictor, and all that stands around it."""
+"""The parts of one running service, as requests find them."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ from brainslice.inference.predictor import Predictor
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.metrics import Metrics
 from brainslice.service.model_info import model_info_json, read_model_info
+from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Settings
 from brainslice.service.studies import StudyCache
 from brainslice.service.worker import InferenceWorker
@@ -23,16 +24,16 @@ _SWEEP_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServiceContext:
-    """All that answers.
+    """The parts of one running service.
 
     Attributes:
         predictor: What answers for scans.
-        settings: What it was told when it started.
+        settings: How the service was started.
         concurrency_limit: How much is in work.
         metrics: What is counted.
-        worker: Where uploads are worked on.
-        studies: Studies that somebody is looking at.
-        model_info: What is said of the model, as JSON.
+        worker: The threads that decode and predict.
+        studies: Studies whose slices can be looked at.
+        model_info: The facts about the model, as JSON.
     """
 
     predictor: Predictor
@@ -50,20 +51,40 @@ class ServiceContext:
         Raises:
             BundleError: An optional file of the bundle is not what its name promises.
         """
-        admission = ConcurrencyLimit(settings.limits)
-        metrics = Metrics(admission, brainslice.__version__, predictor.bundle.info.digest)
+        limit = ConcurrencyLimit(settings.limits)
+        metrics = Metrics(limit, brainslice.__version__, predictor.bundle.info.digest)
         return cls(
             predictor=predictor,
             settings=settings,
-            concurrency_limit=admission,
+            concurrency_limit=limit,
             metrics=metrics,
             worker=InferenceWorker(predictor, settings.batching, metrics),
             studies=StudyCache(settings.limits),
             model_info=model_info_json(read_model_info(predictor, settings.limits)),
         )
 
-    async def run(self) -> None:
-        """Forget old studies also while nobody asks; ends when cancelled."""
+    def check_alive(self) -> None:
+        """Raise when only a restart helps.
+
+        Raises:
+            ProblemError: The worker is dead.
+        """
+        if not self.worker.running:
+            raise ProblemError(ErrorCode.NOT_WORKING, "the worker has stopped; restart the service")
+
+    def check_ready(self) -> None:
+        """Raise unless the next request would be taken and answered.
+
+        Raises:
+            ProblemError: The service is ending, its worker is dead, or as many requests are in work as may be.
+        """
+        if self.concurrency_limit.draining:
+            raise ProblemError(ErrorCode.DRAINING, "the service is ending; ask again when it is back")
+        self.check_alive()
+        if self.concurrency_limit.full:
+            raise ProblemError(ErrorCode.FULL, "as many requests are in work as may be; ask again in a moment")
+
+    async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
             self.studies.forget_old()
@@ -72,7 +93,7 @@ class ServiceContext:
     async def working(self) -> AsyncIterator[None]:
         """Work while the block runs, and end in order."""
         self.worker.start()
-        sweeping = asyncio.create_task(self.run())
+        sweeping = asyncio.create_task(self._sweep())
         try:
             yield
         finally:

@@ -1,20 +1,22 @@
-"""What surrounds every answer: a count, one line in the log, safe headers, and no fault that shows itself."""
+"""Middleware around all routes: log lines, safe headers, limits of the request's head, and authorization."""
 
 from __future__ import annotations
 
 import asyncio
+import hmac
 import logging
 import time
 import traceback
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Final
+from urllib.parse import urlsplit
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brainslice.service.metrics import Metrics
 from brainslice.service.problems import ErrorCode, ProblemError, problem_response
+from brainslice.service.settings import Limits, Settings, is_loopback
 
 LOG: Final = logging.getLogger("brainslice.service")
 """One line a request: method, route, status, time. Names, addresses, parameters and pixels never."""
@@ -28,19 +30,23 @@ HEADERS: Final = {
     "Cache-Control": "no-store",
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
 }
-"""What every answer carries, unless it says otherwise itself."""
+"""Headers of every response, unless it sets its own."""
 
+PROBES: Final = frozenset({"/livez", "/readyz"})
+"""Answered whoever asks, under any host name: they disclose nothing."""
+
+_OWN_SITES: Final = frozenset({"same-origin", "none"})
 _KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
-_SMALLEST_FAULT: Final = 400
-_PATIENT_BYTES: Final = 64 << 20
-_PATIENT_SECONDS: Final = 5.0
+_FIRST_ERROR: Final = 400
+_DISCARDED_BYTES: Final = 64 << 20
+_DISCARD_SECONDS: Final = 5.0
 
 
 class LoggingMiddleware:
-    """The outermost of all: it sees each request come and each answer go."""
+    """The outermost middleware: it counts and logs each request, and answers for faults of the service."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, page: frozenset[str]) -> None:
-        """Surround an application.
+        """Wrap an application.
 
         Args:
             app: What answers.
@@ -52,76 +58,176 @@ class LoggingMiddleware:
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and see to its answer."""
+        """Pass a request on, and log its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         began = time.perf_counter()
-        answer = _Answer(scope, receive, send)
+        response = _Response(scope, receive, send)
         try:
-            await self._app(scope, answer.receive, answer.send)
-        except Exception as error:  # noqa: BLE001 - the last door: nothing of a fault may reach the outside
-            LOG.error("%s", _place_of(error))  # noqa: TRY400 - a traceback would quote what must not be logged
-            if not answer.status:
-                problem = ProblemError(ErrorCode.BROKEN, "a fault of this service; look at its log, and report it")
-                await problem_response(problem)(scope, answer.receive, answer.send)
+            await self._app(scope, response.receive, response.send)
+        except asyncio.CancelledError:
+            # The server ends, and has waited long enough.
+            await response.fail(ErrorCode.DRAINING, "the service is ending; ask again when it is back")
+        except Exception as error:  # noqa: BLE001 - nothing of a fault may reach the client
+            LOG.error("%s", _location_of(error))  # noqa: TRY400 - a traceback would quote what must not be logged
+            await response.fail(ErrorCode.BROKEN, "a fault of this service; look at its log, and report it")
         finally:
-            self._tell(scope, answer.status, time.perf_counter() - began)
+            self._log(scope, response.status, time.perf_counter() - began)
 
-    def _tell(self, scope: Scope, status: int, seconds: float) -> None:
+    def _log(self, scope: Scope, status: int, seconds: float) -> None:
         method = scope["method"] if scope["method"] in _KNOWN_METHODS else "other"
         route = "page" if scope["path"] in self._page else getattr(scope.get("route"), "path", "unmatched")
         self._metrics.count(method, route, status, seconds)
         LOG.info("%s %s %d %.0f ms", method, route, status, 1000 * seconds)
 
 
-class _Answer:
-    """The way of one answer out."""
+class _Response:
+    """One response on its way to the client."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.status = 0
+        self._scope = scope
         self._receive = receive
         self._send = send
         headers = Headers(scope=scope)
-        self._all_came = "content-length" not in headers and "transfer-encoding" not in headers
-        # Who asked before sending has not sent, and need not be listened to.
-        self._asked_first = "expect" in headers
-        self._any_came = False
+        self._body_complete = "content-length" not in headers and "transfer-encoding" not in headers
+        # A client that waits for 100 Continue sends no body that had to be read.
+        self._expects_continue = "expect" in headers
+        self._body_begun = False
 
     async def receive(self) -> Message:
         message = await self._receive()
-        self._any_came = True
+        self._body_begun = True
         if message["type"] != "http.request" or not message.get("more_body", False):
-            self._all_came = True
+            self._body_complete = True
         return message
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            _add(message, HEADERS)
-            if self.status >= _SMALLEST_FAULT and not self._all_came and (self._any_came or not self._asked_first):
-                await self._hear_out()
+            headers = MutableHeaders(raw=message.setdefault("headers", []))
+            for name, value in HEADERS.items():
+                headers.setdefault(name, value)
+            unread = not self._body_complete and (self._body_begun or not self._expects_continue)
+            if self.status >= _FIRST_ERROR and unread:
+                await self._discard_body()
         await self._send(message)
 
-    async def _hear_out(self) -> None:
-        """Read on for a while: who is cut off in mid-sentence sees a broken connection, and no answer."""
-        heard = 0
+    async def fail(self, code: ErrorCode, detail: str) -> None:
+        """Answer with a problem, if no response has begun."""
+        if not self.status:
+            await problem_response(ProblemError(code, detail))(self._scope, self.receive, self.send)
+
+    async def _discard_body(self) -> None:
+        """Read on for a while: a client that is cut off while it sends sees a broken connection, and no response."""
+        discarded = 0
         try:
-            async with asyncio.timeout(_PATIENT_SECONDS):
-                while not self._all_came and heard < _PATIENT_BYTES:
-                    heard += len((await self.receive()).get("body", b""))
+            async with asyncio.timeout(_DISCARD_SECONDS):
+                while not self._body_complete and discarded < _DISCARDED_BYTES:
+                    discarded += len((await self.receive()).get("body", b""))
         except TimeoutError:
             return
 
 
-def _add(message: Message, defaults: Mapping[str, str]) -> None:
-    headers = MutableHeaders(raw=message.setdefault("headers", []))
-    for name, value in defaults.items():
-        headers.setdefault(name, value)
-
-
-def _place_of(error: Exception) -> str:
-    """Name a fault by its type and place; its words might hold a file's name."""
+def _location_of(error: Exception) -> str:
+    """Name a fault by its type and location; its message might hold a file's name."""
     frames = traceback.extract_tb(error.__traceback__)
-    places = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
-    return f"{type(error).__name__} at {' > '.join(places)}"
+    lines = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
+    return f"{type(error).__name__} at {' > '.join(lines)}"
+
+
+class AuthMiddleware:
+    """Refuses requests whose head is too large, or who may not ask: by host, by site, and by token."""
+
+    def __init__(self, app: ASGIApp, settings: Settings, public: frozenset[str]) -> None:
+        """Wrap an application.
+
+        Args:
+            app: What answers requests that are let through.
+            settings: The limits, the hosts and the token.
+            public: Addresses of the page's own files, which need no token.
+        """
+        self._app = app
+        self._settings = settings
+        self._public = public
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Let a request through, or answer why not."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        try:
+            _check_sizes(scope, self._settings.limits)
+            if scope["path"] not in PROBES:
+                self._check(Headers(scope=scope), scope["path"])
+        except ProblemError as error:
+            await problem_response(error)(scope, receive, send)
+            return
+        await self._app(scope, receive, send)
+
+    def _check(self, headers: Headers, path: str) -> None:
+        if not self._is_own_host(_host_of(headers.get("host", ""))):
+            detail = "the Host header must name this service; call it by its own address, or give --allow-host"
+            raise ProblemError(ErrorCode.FOREIGN_HOST, detail)
+        if path in self._public:
+            return
+        if _is_cross_site(headers):
+            raise ProblemError(ErrorCode.CROSS_SITE, "pages of other sites may not use this service; open its own page")
+        if not self._has_token(headers):
+            raise ProblemError(ErrorCode.TOKEN_NEEDED, "a token is needed; send it as Authorization: Bearer …")
+
+    def _is_own_host(self, host: str) -> bool:
+        settings = self._settings
+        # Where any name will do, a page that got its own name resolved to this address still lacks the token.
+        any_name = not settings.hosts and not settings.on_loopback
+        return any_name or is_loopback(host) or host in {settings.host.casefold(), *settings.hosts}
+
+    def _has_token(self, headers: Headers) -> bool:
+        if self._settings.token is None:
+            return True
+        scheme, _, token = headers.get("authorization", "").partition(" ")
+        equal = hmac.compare_digest(token.strip().encode(), self._settings.token.encode())
+        return equal and scheme.casefold() == "bearer"
+
+
+def _check_sizes(scope: Scope, limits: Limits) -> None:
+    url = len(scope.get("raw_path") or b"") + len(scope["query_string"])
+    if url > limits.url_bytes:
+        raise url_too_long(limits)
+    if url + sum(len(name) + len(value) + 4 for name, value in scope["headers"]) > limits.header_bytes:
+        raise headers_too_large(limits)
+
+
+def url_too_long(limits: Limits) -> ProblemError:
+    """Return the problem of a URL that is too long."""
+    return ProblemError(ErrorCode.URL_TOO_LONG, f"a URL must have at most {limits.url_bytes:,} bytes; shorten it")
+
+
+def headers_too_large(limits: Limits) -> ProblemError:
+    """Return the problem of headers that are too large."""
+    detail = f"URL and headers must have at most {limits.header_bytes:,} bytes; send fewer or shorter headers"
+    return ProblemError(ErrorCode.HEADERS_TOO_LARGE, detail)
+
+
+def _host_of(header: str) -> str:
+    """Return the host of a Host header, without port; an IPv6 address is in brackets there."""
+    try:
+        return (urlsplit(f"//{header}").hostname or "").casefold()
+    except ValueError:
+        return ""
+
+
+def _is_cross_site(headers: Headers) -> bool:
+    site = headers.get("sec-fetch-site")
+    if site is not None and site.casefold() not in _OWN_SITES:
+        return True
+    origin = headers.get("origin")
+    return origin is not None and _authority_of(origin) != headers.get("host", "").casefold()
+
+
+def _authority_of(origin: str) -> str:
+    try:
+        return urlsplit(origin).netloc.casefold()
+    except ValueError:
+        return ""

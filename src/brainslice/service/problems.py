@@ -1,4 +1,4 @@
-"""What is answered when something is wrong: one shape for every error, after RFC 9457."""
+"""Problem responses: one shape for every error, after RFC 9457."""
 
 from __future__ import annotations
 
@@ -11,14 +11,25 @@ from typing import Any, Final
 
 from starlette.responses import Response
 
+from brainslice.errors import UnreadableScanError
+from brainslice.scan.input_problem import InputProblem, InputProblemError, format_series
+
 PROBLEM_TYPE: Final = "application/problem+json"
 
 _RETRY_SECONDS: Final = 2
-_PHRASES: Final = {413: "Content Too Large", 422: "Unprocessable Content"}
+_PHRASES: Final = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
+_REMEDIES: Final = {
+    InputProblem.SEVERAL_FRAMES: "name one with /explain?slice=N",
+    InputProblem.SEVERAL_SERIES: "name one with /volume?series=NAME",
+    InputProblem.SEVERAL_VOLUMES: "/volume?first=true takes the first of each place",
+    InputProblem.NO_SERIES: "send its slices to /explain one by one",
+    InputProblem.NOT_AXIAL: "send an axial series, or single slices to /explain",
+    InputProblem.NO_VOLUME: "send pictures to /explain",
+}
 
 
 class ErrorCode(Enum):
-    """Everything that can be wrong with a request or with us: status and code."""
+    """Everything that can be wrong with a request or with the service: status and code."""
 
     BAD_UPLOAD = (400, "bad_upload")
     TOKEN_NEEDED = (401, "token_needed")
@@ -29,14 +40,18 @@ class ErrorCode(Enum):
     WRONG_METHOD = (405, "wrong_method")
     SLOW_UPLOAD = (408, "slow_upload")
     TOO_LARGE = (413, "too_large")
+    URL_TOO_LONG = (414, "url_too_long")
     WRONG_TYPE = (415, "wrong_type")
     UNREADABLE_SCAN = (422, "unreadable_scan")
     BAD_VALUE = (422, "bad_value")
     BUSY = (429, "busy")
+    HEADERS_TOO_LARGE = (431, "headers_too_large")
     BROKEN = (500, "broken")
     DRAINING = (503, "draining")
     OUT_OF_TIME = (503, "out_of_time")
     NO_ROOM = (503, "no_room")
+    FULL = (503, "full")
+    NOT_WORKING = (503, "not_working")
 
     @property
     def status(self) -> int:
@@ -45,7 +60,7 @@ class ErrorCode(Enum):
 
     @property
     def code(self) -> str:
-        """The word by which programs tell it from others of its status."""
+        """The name by which programs tell it from others of its status."""
         return self.value[1]
 
 
@@ -66,17 +81,19 @@ class ProblemError(Exception):
     """A request that cannot be answered, and why.
 
     Attributes:
-        fault: Which kind of fault.
+        fault: Which kind of problem.
+        phrase: The reason phrase of its status.
         detail: One line for a person, with what to do.
-        errors: The parameters at fault, if that is what it is about.
-        facts: What programs are told besides, in plain types.
+        errors: The parameters at fault, if any.
+        facts: Further members of the response, in plain types.
     """
 
     def __init__(
         self, fault: ErrorCode, detail: str, errors: Sequence[FieldError] = (), facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Keep what is to be said."""
+        """Keep what the response will hold."""
         super().__init__(fault.code)
+        self.phrase = _PHRASES.get(fault.status) or HTTPStatus(fault.status).phrase
         self.fault = fault
         self.detail = detail
         self.errors = tuple(errors)
@@ -84,7 +101,7 @@ class ProblemError(Exception):
 
 
 def problem_response(error: ProblemError, headers: Mapping[str, str] | None = None) -> Response:
-    """Write a problem as the response it stands for.
+    """Write a problem as a response.
 
     Args:
         error: What is wrong.
@@ -93,7 +110,7 @@ def problem_response(error: ProblemError, headers: Mapping[str, str] | None = No
     fault = error.fault
     body: dict[str, Any] = {
         "type": "about:blank",
-        "title": _PHRASES.get(fault.status) or HTTPStatus(fault.status).phrase,
+        "title": error.phrase,
         "status": fault.status,
         "code": fault.code,
         "detail": error.detail,
@@ -108,6 +125,36 @@ def problem_response(error: ProblemError, headers: Mapping[str, str] | None = No
 def _headers(fault: ErrorCode) -> dict[str, str]:
     if fault is ErrorCode.TOKEN_NEEDED:
         return {"WWW-Authenticate": "Bearer"}
-    if fault in {ErrorCode.BUSY, ErrorCode.DRAINING, ErrorCode.OUT_OF_TIME, ErrorCode.NO_ROOM}:
+    if fault is ErrorCode.BUSY or fault.status == HTTPStatus.SERVICE_UNAVAILABLE:
         return {"Retry-After": str(_RETRY_SECONDS)}
     return {}
+
+
+def refusal_message(error: UnreadableScanError) -> str:
+    """Return why a scan is refused, with a remedy over HTTP in the place of the command line's."""
+    cause = _input_problem_of(error)
+    if cause is None:
+        return str(error)
+    # Readers put the file's name in front.
+    name = str(error).removesuffix(str(cause))
+    return f"{name}{cause.fault}; {_remedy(cause)}"
+
+
+def refusal_problem(error: UnreadableScanError) -> ProblemError:
+    """Return the problem for a scan that is refused, with what there is to choose from."""
+    cause = _input_problem_of(error)
+    facts = {} if cause is None else {"input_problem": {"code": cause.code.value, **cause.facts}}
+    return ProblemError(ErrorCode.UNREADABLE_SCAN, refusal_message(error), facts=facts)
+
+
+def _input_problem_of(error: BaseException | None) -> InputProblemError | None:
+    while error is not None and not isinstance(error, InputProblemError):
+        error = error.__cause__
+    return error
+
+
+def _remedy(problem: InputProblemError) -> str:
+    remedy, facts = _REMEDIES[problem.code], problem.facts
+    if facts.get("volume"):
+        return f"{remedy}, or send the file to /volume"
+    return f"{remedy}: {', '.join(map(format_series, facts['series']))}" if "series" in facts else remedy

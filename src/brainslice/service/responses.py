@@ -1,28 +1,31 @@
-"""What is answered, field by field: the schema that programs read, and the shape that every answer is held to."""
+"""Schemas of responses, and what the OpenAPI document says beyond them."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Final
 
+from fastapi import FastAPI
+from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
 from brainslice.scan.input_problem import InputProblem
+from brainslice.service.problems import PROBLEM_TYPE
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]
 
 
-class _Answer(BaseModel):
+class _Response(BaseModel):
     model_config = ConfigDict(frozen=True, populate_by_name=True)
 
 
-class ReasonResponse(_Answer):
+class ReasonResponse(_Response):
     """Why a person has to look."""
 
     code: str
     message: str
 
 
-class PredictionResponse(_Answer):
+class PredictionResponse(_Response):
     """The answer to one scan."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="allow")
@@ -44,21 +47,21 @@ class PredictionResponse(_Answer):
     bundle: str
 
 
-class RefusalResponse(_Answer):
+class RefusalResponse(_Response):
     """Why there is no answer to one scan."""
 
     source: str
     refused: str
 
 
-class PredictionsResponse(_Answer):
+class PredictionsResponse(_Response):
     """An answer or a refusal for each scan, in their order."""
 
     predictions: list[PredictionResponse | RefusalResponse]
     model: str
 
 
-class ExplanationResponse(_Answer):
+class ExplanationResponse(_Response):
     """A scan's answer with its pictures and class maps."""
 
     prediction: PredictionResponse
@@ -77,7 +80,7 @@ class SliceResponse(ExplanationResponse):
     number: int = Field(alias="slice", description="from 1, inferior to superior")
 
 
-class ViewerResponse(_Answer):
+class ViewerResponse(_Response):
     """The handle under which a study's slices can be looked at."""
 
     id: str
@@ -85,7 +88,7 @@ class ViewerResponse(_Answer):
     expires_in: int = Field(description="seconds after the last look")
 
 
-class VolumeResponse(_Answer):
+class VolumeResponse(_Response):
     """The answer to one study."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
@@ -94,20 +97,20 @@ class VolumeResponse(_Answer):
     model: str
 
 
-class StatusResponse(_Answer):
-    """How the service is."""
+class StatusResponse(_Response):
+    """The state of the service."""
 
     status: str
 
 
-class FieldErrorResponse(_Answer):
+class FieldErrorResponse(_Response):
     """What is wrong with one parameter."""
 
     field: str
     message: str
 
 
-class SeriesResponse(_Answer):
+class SeriesResponse(_Response):
     """One of several series that may be chosen."""
 
     name: str
@@ -117,8 +120,8 @@ class SeriesResponse(_Answer):
     plane: str
 
 
-class InputProblemResponse(_Answer):
-    """What stands between a scan and its answer, and what there is to choose from."""
+class InputProblemResponse(_Response):
+    """Why a file cannot be answered for as it is, and what there is to choose from."""
 
     code: InputProblem
     frames: int | None = Field(None, description="how many there are to choose from")
@@ -129,7 +132,7 @@ class InputProblemResponse(_Answer):
     column: float | None = Field(None, description="millimetres from column to column of one")
 
 
-class ProblemResponse(_Answer):
+class ProblemResponse(_Response):
     """What is wrong with a request (RFC 9457)."""
 
     type: str
@@ -139,3 +142,36 @@ class ProblemResponse(_Answer):
     detail: str
     errors: list[FieldErrorResponse] | None = None
     input_problem: InputProblemResponse | None = None
+
+
+PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    "default": {"model": ProblemResponse, "description": "What is wrong, and what to do about it"}
+}
+"""Every address answers with a problem when something is wrong."""
+
+
+def file_form(name: str, *, several: bool) -> dict[str, Any]:
+    """Describe a form with files in one field; the service reads it from the stream by itself.
+
+    Args:
+        name: The field.
+        several: Whether it may hold more than one.
+    """
+    file = {"type": "string", "contentMediaType": "application/octet-stream"}
+    field = {"type": "array", "items": file, "minItems": 1} if several else file
+    form = {"type": "object", "required": [name], "properties": {name: field}}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": form}}}}
+
+
+def describe(app: FastAPI) -> dict[str, Any]:
+    """Write the OpenAPI document, problems under their own media type.
+
+    Args:
+        app: The application with all its routes.
+    """
+    document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
+    for operations in document["paths"].values():
+        for operation in operations.values():
+            content = operation["responses"]["default"]["content"]
+            content[PROBLEM_TYPE] = content.pop("application/json")
+    return document

@@ -1,37 +1,46 @@
-"""A service from its start to its orderly end."""
+"""Running the service: from listening to an orderly end within a bounded time."""
 
 from __future__ import annotations
 
 import logging
+import os
 import socket
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from types import FrameType
 from typing import Final
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from brainslice.errors import UsageError
 from brainslice.inference.predictor import Predictor
 from brainslice.service.app import create_app
+from brainslice.service.connections import LimitedProtocol
 from brainslice.service.context import ServiceContext
-from brainslice.service.settings import Settings
+from brainslice.service.middleware import LOG
+from brainslice.service.settings import Limits, Settings
 
-_BACKLOG: Final = 128
+_BACKLOG: Final = 64
+_OTHER_FILES: Final = 128
+_FEWEST_CONNECTIONS: Final = 16
+_SEND_SECONDS: Final = 3
+_LOGGED_SECONDS: Final = 10.0
 
 
-def run_server(predictor: Predictor, settings: Settings, told: Callable[[str], None]) -> None:
-    """Serve until the process is told to end (SIGTERM or an interrupt), then end in order.
+def run_server(predictor: Predictor, settings: Settings, announce: Callable[[str], None]) -> None:
+    """Serve until SIGTERM or an interrupt, then end in order.
 
-    From that moment ``/readyz`` says so and no new work is taken; what is in work is finished. A second signal
-    ends at once.
+    From the signal on ``/readyz`` and new requests are answered with 503, and running requests may finish; after
+    ``drain_seconds`` they are answered with 503, too. A second signal ends at once.
 
     Args:
         predictor: What answers for scans.
         settings: Where it listens, who may ask, how much it takes on.
-        told: Told the address once it listens.
+        announce: Called with the address once it listens.
 
     Raises:
         UsageError: The address cannot be listened to.
@@ -40,56 +49,78 @@ def run_server(predictor: Predictor, settings: Settings, told: Callable[[str], N
     app = create_app(predictor, settings)
     _log_to_stderr()
     with _listening(settings) as listener:
-        config = uvicorn.Config(
-            app,
-            log_config=None,
-            access_log=False,  # it would write down what was asked for
-            server_header=False,
-            proxy_headers=False,
-            ws="none",
-            http="h11",
-            timeout_graceful_shutdown=max(1, round(settings.drain_seconds)),
-        )
-        begun = partial(told, _address(settings.host, listener))
-        Server(config, app.state.service, begun).run(sockets=[listener])
+        started = partial(announce, _address(settings.host, listener))
+        Server(server_config(app, settings.limits), app.state.service, started).run(sockets=[listener])
+    _leave_lost_threads(app.state.service)
+
+
+def server_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
+    """Configure how connections to an application are served."""
+    return uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,  # it would write down what was asked for
+        server_header=False,
+        proxy_headers=False,
+        ws="none",
+        http=_protocol(limits),
+        h11_max_incomplete_event_size=limits.header_bytes,
+        backlog=_BACKLOG,
+        timeout_graceful_shutdown=_SEND_SECONDS,
+    )
 
 
 class Server(uvicorn.Server):
-    """A server that says that it is ending before it ends, and whose orderly end is no failure."""
+    """A server that answers with 503 before it stops listening, and whose orderly end is no failure."""
 
-    def __init__(self, config: uvicorn.Config, service: ServiceContext, begun: Callable[[], None]) -> None:
+    def __init__(self, config: uvicorn.Config, service: ServiceContext, started: Callable[[], None]) -> None:
         """Serve an application.
 
         Args:
             config: How it is served.
             service: Whose work is waited for.
-            begun: Called when requests are answered and signals heard.
+            started: Called when requests are answered and signals handled.
         """
         super().__init__(config)
         self._service = service
-        self._begun = begun
-        self._told_at: float | None = None
+        self._started = started
+        self._signalled_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve, and tell."""
+        """Begin to serve."""
         await super().startup(sockets)
-        self._begun()
+        self._started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as its class calls it
         """Begin to end; at the second signal, end."""
-        if self._told_at is None:
-            self._told_at = time.monotonic()
+        if self._signalled_at is None:
+            self._signalled_at = time.monotonic()
             self._service.concurrency_limit.draining = True
         else:
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Look ten times a second whether what was in work is done."""
-        if self._told_at is not None:
-            waited = time.monotonic() - self._told_at
+        """Check ten times a second whether running requests have ended."""
+        if self._signalled_at is not None:
+            waited = time.monotonic() - self._signalled_at
             done = not self._service.concurrency_limit.requests and waited >= self._service.settings.linger_seconds
             self.should_exit = self.should_exit or done or waited >= self._service.settings.drain_seconds
         return await super().on_tick(counter)
+
+
+def _protocol(limits: Limits) -> type[LimitedProtocol]:
+    """Make the class of connections, no more of them than there are file descriptors."""
+    connections = min(limits.connections, max(_FEWEST_CONNECTIONS, _file_descriptors() - _BACKLOG - _OTHER_FILES))
+    return type("Protocol", (LimitedProtocol,), {"limits": replace(limits, connections=connections)})
+
+
+def _file_descriptors() -> int:
+    if sys.platform == "win32":
+        return sys.maxsize
+    import resource  # noqa: PLC0415 - not on every system
+
+    most, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return sys.maxsize if most == resource.RLIM_INFINITY else most
 
 
 def _listening(settings: Settings) -> socket.socket:
@@ -107,10 +138,40 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
+def _leave_lost_threads(service: ServiceContext) -> None:
+    """End the process where a thread does not end; the interpreter would wait for it for ever."""
+    if service.worker.busy:
+        LOG.error("%d threads did not end in time; the process ends without them", service.worker.busy)
+        logging.shutdown()
+        os._exit(0)
+
+
+class RateLimit(logging.Filter):
+    """Let each message through once in ten seconds, without its traceback."""
+
+    def __init__(self) -> None:
+        """Start with no message logged."""
+        super().__init__()
+        self._logged: dict[str, float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Return whether a record is logged."""
+        now, text = time.monotonic(), str(record.msg).split("\n", 1)[0]
+        if now - self._logged.get(text, -_LOGGED_SECONDS) < _LOGGED_SECONDS:
+            return False
+        self._logged[text] = now
+        record.msg, record.args = record.getMessage().split("\n", 1)[0], ()
+        record.exc_info = record.exc_text = record.stack_info = None
+        return True
+
+
 def _log_to_stderr() -> None:
-    lines = logging.StreamHandler(sys.stderr)
-    lines.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s"))
-    for name, level in (("brainslice.service", logging.INFO), ("uvicorn", logging.WARNING)):
+    formatter = logging.Formatter("%(asctime)s %(levelname)s %(message)s")
+    for name, level in (("brainslice.service", logging.INFO), ("uvicorn", logging.WARNING), ("asyncio", logging.ERROR)):
+        handler = logging.StreamHandler(sys.stderr)
+        handler.setFormatter(formatter)
+        if name != "brainslice.service":
+            handler.addFilter(RateLimit())
         log = logging.getLogger(name)
-        log.handlers, log.propagate = [lines], False
+        log.handlers, log.propagate = [handler], False
         log.setLevel(level)

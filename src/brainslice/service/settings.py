@@ -1,4 +1,4 @@
-"""What a service is told when it starts: where it listens, who may ask, and how much it takes on."""
+"""Settings of a service: where it listens, who may ask, and how much it takes on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LARGEST_PORT: Final = 65_535
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a service takes on, so that its memory and its patience end somewhere.
+    """How much a service takes on at one time, and for how long.
 
     Attributes:
         files: Files in one request.
@@ -26,8 +26,15 @@ class Limits:
         request_bytes: Bytes of one request, and of all that an archive in it holds.
         memory_bytes: Bytes of all uploads together that are in work.
         upload_seconds: How long an upload may take to arrive.
-        answer_seconds: How long an answer may take after that.
+        stall_seconds: How long it may take before it must arrive at ``upload_rate``.
+        upload_rate: Bytes a second that an upload must make after that.
+        answer_seconds: How long an answer may take after the upload; its work ends then as well.
         requests: Requests in work or waiting at one time.
+        connections: Connections at one time; beyond that the oldest that sends no request is closed.
+        header_seconds: How long a connection may take to send the headers of a request.
+        send_seconds: How long a client may take to receive a response.
+        url_bytes: Bytes of a URL.
+        header_bytes: Bytes of the URL and all headers together.
         study_files: Files of one study, as one request or an archive holds them.
         studies: Studies kept for looking at their slices.
         study_bytes: Bytes of all those studies together.
@@ -39,8 +46,15 @@ class Limits:
     request_bytes: int = 256 * MEBIBYTE
     memory_bytes: int = 512 * MEBIBYTE
     upload_seconds: float = 120.0
+    stall_seconds: float = 15.0
+    upload_rate: int = 4096
     answer_seconds: float = 60.0
     requests: int = 32
+    connections: int = 512
+    header_seconds: float = 10.0
+    send_seconds: float = 60.0
+    url_bytes: int = 8192
+    header_bytes: int = 32_768
     study_files: int = 2048
     studies: int = 4
     study_bytes: int = 1024 * MEBIBYTE
@@ -48,11 +62,11 @@ class Limits:
 
     def __post_init__(self) -> None:
         """Refuse limits under which nothing could be answered."""
-        for name in ("files", "file_bytes", "request_bytes", "memory_bytes", "requests"):
+        for name in ("files", "file_bytes", "request_bytes", "memory_bytes", "requests", "connections"):
             if getattr(self, name) < 1:
                 msg = f"{name.replace('_', ' ')} must be at least 1, got {getattr(self, name)}"
                 raise UsageError(msg)
-        for name in ("upload_seconds", "answer_seconds"):
+        for name in ("upload_seconds", "answer_seconds", "header_seconds", "send_seconds"):
             if not getattr(self, name) > 0:
                 msg = f"{name.replace('_', ' ')} must be above 0, got {getattr(self, name)}"
                 raise UsageError(msg)
@@ -73,7 +87,7 @@ class Batching:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse what cannot be meant."""
+        """Refuse values out of range."""
         if self.size < 1 or self.threads < 1 or not 0.0 <= self.wait_seconds <= 1.0:
             got = f"{self.size}, {self.threads} and {self.wait_seconds}"
             msg = f"batch size and threads must be at least 1 and the wait 0 to 1 seconds, got {got}"
@@ -82,17 +96,17 @@ class Batching:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """All that a service is told.
+    """Settings of a service.
 
     Attributes:
         host: The address it listens on.
         port: The port it listens on.
-        token: What requests must bear; None lets whoever reaches a loopback address ask.
+        token: The bearer token of requests; None where loopback addresses need none.
         hosts: Names, besides loopback ones, by which the service may be called.
         limits: How much it takes on.
         batching: How scans share a run of the network.
-        drain_seconds: How long running requests may take after the service was told to end.
-        linger_seconds: How long it says that it ends before it stops listening.
+        drain_seconds: How long running requests may take after SIGTERM.
+        linger_seconds: How long new requests are answered with 503 before the service stops listening.
     """
 
     host: str = "127.0.0.1"
@@ -101,7 +115,7 @@ class Settings:
     hosts: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     batching: Batching = field(default_factory=Batching)
-    drain_seconds: float = 30.0
+    drain_seconds: float = 20.0
     linger_seconds: float = 0.5
 
     def __post_init__(self) -> None:
@@ -126,7 +140,7 @@ class Settings:
 
 
 def is_loopback(host: str) -> bool:
-    """Tell whether a name or address, without port, means this machine and no other."""
+    """Return whether a name or address, without port, means this machine and no other."""
     if host.casefold() == "localhost":
         return True
     try:

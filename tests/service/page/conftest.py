@@ -12,7 +12,7 @@ from browser import Visit, chromium, draw_healthy, draw_tumour
 from served import serving, write_stand_in
 
 if TYPE_CHECKING:
-    from playwright.sync_api import Browser
+    from playwright.sync_api import Browser, Page
 
 LIMIT = 60_000
 """Milliseconds that anything on the page may take under test."""
@@ -40,22 +40,42 @@ def browser() -> Iterator[Browser]:
         yield running
 
 
-@pytest.fixture
-def visiting(browser: Browser, address: str) -> Iterator[Callable[..., Visit]]:
-    """Make visits; options are those of a browser's profile. At the end none of them may have had a fault."""
-    visits: list[Visit] = []
+@pytest.fixture(scope="module")
+def idle_pages() -> Iterator[dict[str, list[Page]]]:
+    """Pages that no test uses at the moment, by the options of their profile; loading one anew takes half a second."""
+    pages: dict[str, list[Page]] = {}
+    yield pages
+    for page in (page for several in pages.values() for page in several):
+        page.context.close()
 
-    def visit(at: str = address, **options: object) -> Visit:
-        profile = browser.new_context(**{"locale": "en-GB", "viewport": {"width": 1280, "height": 900}} | options)
-        page = profile.new_page()
-        page.set_default_timeout(LIMIT)
-        visits.append(Visit(page, at))
-        return visits[-1]
+
+@pytest.fixture
+def visiting(browser: Browser, address: str, idle_pages: dict[str, list[Page]]) -> Iterator[Callable[..., Visit]]:
+    """Make visits; options are those of a browser's profile. At the end none of them may have had a fault.
+
+    A page is used again by later tests of the module, its storage emptied; with ``fresh`` it is closed.
+    """
+    visits: list[tuple[Visit, str | None]] = []
+
+    def visit(at: str = address, *, fresh: bool = False, **options: object) -> Visit:
+        options = {"locale": "en-GB", "viewport": {"width": 1280, "height": 900}} | options
+        key = None if fresh else repr(sorted(options.items()))
+        if key is not None and idle_pages.get(key):
+            page = idle_pages[key].pop()
+        else:
+            page = browser.new_context(**options).new_page()
+            page.set_default_timeout(LIMIT)
+        visits.append((Visit(page, at), key))
+        return visits[-1][0]
 
     yield visit
-    faults = [fault for visit in visits for fault in visit.faults]
-    for one in visits:
-        one.page.context.close()
+    faults = [fault for visit, _ in visits for fault in visit.faults]
+    for visit, key in visits:
+        if key is None or faults:
+            visit.page.context.close()
+        else:
+            visit.close()
+            idle_pages.setdefault(key, []).append(visit.page)
     assert not faults
 
 

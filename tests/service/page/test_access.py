@@ -78,7 +78,8 @@ def several_pages(folder: Path) -> Path:
     return folder / "pages.tif"
 
 
-def test_the_main_task_is_done_by_keyboard_alone(visit: Visit, tumour: Path, healthy: Path) -> None:
+def test_the_main_task_is_done_by_keyboard_alone(visiting: Callable[..., Visit], tumour: Path, healthy: Path) -> None:
+    visit = visiting(fresh=True).open()
     press = visit.page.keyboard.press
     # Chromium takes a moment to hand its file dialogs over; asked for only at the key press, one can slip through.
     visit.page.on("filechooser", lambda _: None)

@@ -154,7 +154,7 @@ def test_the_page_asks_for_a_token_where_the_service_needs_one(
     visiting: Callable[..., Visit], served_bundle: Path, tumour: Path
 ) -> None:
     with serving(served_bundle, token=WORD) as guarded:
-        visit = visiting(guarded).open()
+        visit = visiting(guarded, fresh=True).open()
         assert "This service asks for its token." in visit.words("#token")
         visit.page.set_input_files("#files", str(tumour))
         visit.page.fill("#token-field", "not-the-right-token")

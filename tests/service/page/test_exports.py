@@ -104,8 +104,8 @@ def test_the_page_is_self_contained_and_opens_without_the_service(
     assert not re.findall(r'(?:src|href)="(?!data:)', text)
     assert "<script" not in text
     assert tumour.name not in text
-    other = visiting()
-    other.page.on("request", lambda request: other.requests.append(request.url))
+    other = visiting(fresh=True)
+    other.listen()
     other.page.goto(saved.as_uri())
     words = other.words("body")
     assert words.startswith(RESEARCH)

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,11 @@ from brainslice import Predictor
 from brainslice.inference.heat_map import upsample
 from brainslice.inference.overlay import apply_colormap, draw_overlay
 from browser import Visit
+
+
+def overflow(visit: Visit) -> int:
+    """How many pixels the page is wider than the window."""
+    return int(visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
 def shown(visit: Visit, canvas: str) -> np.ndarray:
@@ -106,3 +112,53 @@ def test_pictures_lie_on_true_black(visit: Visit, tumour: Path, theme: str) -> N
 def test_a_single_picture_bears_no_letters_for_sides_nobody_knows(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
     assert not visit.shown(".side.left")
+
+
+def test_both_pictures_are_enlarged_together_and_scroll_together(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    before = visit.pixels("original")
+    visit.slide("#zoom", 400)
+    widths = "panes => panes.map(pane => pane.scrollWidth / pane.clientWidth)"
+    assert visit.page.eval_on_selector_all(".pane", widths) == pytest.approx([4, 4], abs=0.05)
+    visit.page.evaluate("document.querySelector('.pane').scrollTo(10, 20)")
+    visit.page.wait_for_function("document.querySelectorAll('.pane')[1].scrollTop === 20")
+    visit.page.click("#view-reset")
+    assert visit.page.eval_on_selector_all(".pane", widths) == pytest.approx([1, 1], abs=0.01)
+    assert visit.pixels("original") == before
+
+
+def test_level_and_window_spread_the_grey_levels_chosen(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    before = shown(visit, "original")[..., 0].astype(float)
+    visit.slide("#level", 30)
+    visit.slide("#window", 20)
+    expected = np.clip((before - 255 * 0.2) / 0.2, 0, 255)
+    assert np.abs(shown(visit, "original")[..., 0] - expected).max() <= 1
+    assert (shown(visit, "original")[..., 3] == 255).all()
+
+
+def test_the_colours_have_a_labelled_scale(visit: Visit, tumour: Path) -> None:
+    visit.choose(tumour)
+    assert visit.words("#map .scale") == "0 % influence 100 %, the strongest point"
+    box = visit.page.locator(".ramp").bounding_box()
+    assert box["width"] >= 80
+
+
+@pytest.mark.parametrize("width", [390, 1440, 1920])
+def test_the_result_is_neither_wider_nor_emptier_than_the_window(
+    visiting: Callable[..., Visit], tumour: Path, healthy: Path, width: int
+) -> None:
+    visit = visiting(viewport={"width": width, "height": 900}).open()
+    assert overflow(visit) <= 0
+    visit.choose(tumour, healthy)
+    assert overflow(visit) <= 0
+    used = visit.page.evaluate(
+        """() => { const box = document.querySelector("main").getBoundingClientRect();
+            const parts = [...document.querySelectorAll(".scans, .pictures, .numbers")]
+                .map((each) => each.getBoundingClientRect());
+            const right = Math.max(...parts.map((each) => each.right));
+            return (right - Math.min(...parts.map((each) => each.left))) / box.width; }"""
+    )
+    assert used >= 0.9
+    panel = visit.page.locator(".screen").first.bounding_box()
+    assert panel["width"] >= 250

@@ -7,7 +7,8 @@ from urllib.parse import urlsplit
 from browser import Visit
 
 
-def test_the_page_asks_no_other_host_for_anything(visit: Visit, tumour: Path, healthy: Path) -> None:
+def test_the_page_asks_no_other_host_for_anything(visiting: Callable[..., Visit], tumour: Path, healthy: Path) -> None:
+    visit = visiting(fresh=True).open()
     visit.choose(tumour, healthy)
     visit.page.select_option("#language", "es")
     visit.page.select_option("#theme", "dark")
@@ -68,7 +69,7 @@ def test_language_and_appearance_are_all_that_is_remembered(visit: Visit, tumour
 
 
 def test_a_browser_that_forbids_storage_can_still_use_the_page(visiting: Callable[..., Visit], tumour: Path) -> None:
-    visit = visiting()
+    visit = visiting(fresh=True)
     visit.page.add_init_script(
         "Object.defineProperty(window, 'localStorage', { get() { throw new DOMException('no', 'SecurityError'); } })"
     )

@@ -10,6 +10,7 @@ from PIL import Image, ImageDraw
 
 from brainslice.inference.prediction import format_percent
 from browser import Visit
+from hospital import slice_at
 
 SLICES = 24
 THIN = range(9, 14)
@@ -239,6 +240,18 @@ def test_dicom_files_of_one_folder_are_one_volume(visit: Visit, tmp_path: Path) 
     visit.page.click("#verdict button")
     visit.settle(3)
     assert [row.split()[0] for row in visit.rows()] == ["0.dcm", "1.dcm", "2.dcm"]
+
+
+def test_dicom_files_of_one_series_that_come_one_by_one_are_one_study(visit: Visit, tmp_path: Path) -> None:
+    files = [tmp_path / f"slice{number}.dcm" for number in range(9)]
+    for number, path in enumerate(files):
+        path.write_bytes(slice_at(head(2 if number == 4 else 18)[:48, :48], 2.0 * number))
+    other = tmp_path / "other.dcm"
+    other.write_bytes(slice_at(head(18)[:48, :48], 0.0, SeriesInstanceUID="1.2"))
+    visit.choose(*reversed(files), other, rows=2)
+    assert visit.rows()[0].startswith("slice0.dcm – slice8.dcm ")
+    assert visit.rows()[0].endswith(" · 9 files")
+    assert visit.rows()[1].startswith("other.dcm ")
 
 
 @pytest.mark.real

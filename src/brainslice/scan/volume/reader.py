@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from brainslice.deadline import check_deadline
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.detect import OPENING, ScanFormat, detect_format, is_dicom
 from brainslice.scan.error_boundary import as_unreadable
@@ -60,14 +61,21 @@ def decode_volume(files: Mapping[str, bytes], name: str, *, series: str | None =
 
     Raises:
         UnreadableScanError: As of ``read_volume``.
+        TimeLimitError: The deadline of the context has passed.
     """
     try:
         for data in files.values():
             of_right_length(data)
-        return _read({each: partial(bytes, data) for each, data in files.items()}, series, first)
+        return _read({each: partial(_in_time, data) for each, data in files.items()}, series, first)
     except UnreadableScanError as error:
         msg = f"{printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
+
+
+def _in_time(data: bytes) -> bytes:
+    """Give a file's bytes while there is time; a series is read file by file."""
+    check_deadline()
+    return data
 
 
 def _read(files: Mapping[str, Callable[[], bytes]], series: str | None, first: bool) -> Volume:  # noqa: FBT001 - the doors name it

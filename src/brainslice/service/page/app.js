@@ -1,20 +1,17 @@
 // The page: what is chosen, what is shown, and who is told of what.
 
 import { showModel } from "./card.js";
-import { bindChoices } from "./choices.js";
 import { element, the, write } from "./element.js";
 import { asJson, asPage, asPicture, save } from "./exports.js";
 import { entriesOf, watchIntake } from "./intake.js";
-import { showList, stateWords } from "./list.js";
+import { askedWords, isOpen, reasonOf, showList, stateWords, waysOn, watchList } from "./list.js";
 import { Queue, SETTLED } from "./queue.js";
-import { askModel, forget, useToken } from "./service.js";
-import { judge } from "./study.js";
+import { askModel, example, forget, judge, useToken } from "./service.js";
 import { Threshold } from "./threshold.js";
 import { doubtWords, isOutside, setWords, showBars, showVerdict, showWarnings, verdictOf, verdictWords, warningWords } from "./verdict.js";
 import { Viewer } from "./viewer.js";
 import { Scroller } from "./volume.js";
-import { askedWords, isOpen, reasonOf, waysOn } from "./ways.js";
-import { loadWords, say } from "./words.js";
+import { bindChoices, loadWords, say } from "./words.js";
 
 let model = null, selected = null, said = "status.empty", tokenTried = false, awaited = false;
 
@@ -30,6 +27,10 @@ for (const [id, act] of Object.entries({ cancel, clear, "export-json": saveJson,
 }
 the("token").addEventListener("submit", giveToken);
 the("frames").addEventListener("submit", judgeFrame);
+watchList({ sort: the("sort"), filter: the("filter") }, showProgress);
+for (const button of document.querySelectorAll("[data-example]")) {
+  button.addEventListener("click", async () => take([{ file: await example(button.dataset.example), folder: "" }]));
+}
 await learnModel();
 document.documentElement.dataset.ready = "";
 
@@ -65,6 +66,7 @@ async function take(lot) {
 }
 
 function changed(entry) {
+  if (entry?.state === "done" && entry.kind === "scan") entry.picture = entry.answer.pictures.original;
   if (entry?.state === "done" && entry === selected) announce(entry);
   if (entry !== null && entry === selected) showSelected();
   if (awaited && entry === selected && SETTLED.has(entry.state) && entry.state !== "cancelled") reveal();
@@ -95,6 +97,7 @@ function showProgress() {
   const { entries } = queue;
   if (selected !== null && selected.row === undefined) showSelected();
   showList(the("list"), entries, selected, select);
+  the("arrange").hidden = entries.length < 2;
   the("progress").hidden = entries.length === 0 && said === "status.empty";
   the("cancel").hidden = !queue.busy;
   the("clear").hidden = entries.length === 0;
@@ -226,6 +229,10 @@ function showSlice(found) {
     the("slice-problem").replaceChildren(...words, " ",
       element("button", { type: "button", onclick: () => judgeAgain(entry) }, say("action.again")));
     return;
+  }
+  if (!selected.picture) {
+    selected.picture = found.pictures.original;
+    showProgress();
   }
   const mapped = found.judged && !isOutside(found.prediction) && !isOutside(selected.answer.prediction);
   viewer.show(found.pictures, found.prediction.class, mapped);

@@ -2,8 +2,8 @@
 
 import { element, the } from "./element.js";
 import { modelLine } from "./card.js";
+import { askedWords } from "./list.js";
 import { doubtWords, isOutside, reasonWords, setWords, verdictWords, volumeNotes, warningWords } from "./verdict.js";
-import { askedWords } from "./ways.js";
 import { className, percent, say, spoken } from "./words.js";
 
 const PANEL = 512, MARGIN = 24, LINE = 26, FONT = "17px system-ui, sans-serif";

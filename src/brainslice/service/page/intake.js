@@ -1,5 +1,6 @@
 // Files come in by drop, paste or choice, and become entries: single scans, or volumes of many files.
 
+const HEADER = 1 << 16, FEWEST_SLICES = 3;
 const JUNK = /^(\.|thumbs\.db$|desktop\.ini$|dicomdir$)/i;
 
 /** Watch the page for files; each lot is handed on as [{file, folder}]. */
@@ -72,37 +73,57 @@ function folderOf(path = "") {
   return path.slice(0, path.lastIndexOf("/") + 1);
 }
 
-/** Sort a lot into entries {name, files, kind}: DICOM files of one folder are a volume, all else stands alone. */
+/**
+ * Sort a lot into entries {name, files, kind}: DICOM files of one folder are a volume, and so are those of one series
+ * that come without a folder; all else is a scan of its own.
+ */
 export async function entriesOf(lot) {
   const wanted = lot.filter(({ file }) => !JUNK.test(file.name));
   const kinds = await Promise.all(wanted.map(({ file }) => kindOf(file)));
   const entries = [];
-  const series = new Map();
+  const studies = new Map();
   wanted.forEach(({ file, folder }, place) => {
-    if (kinds[place] !== "dicom" || folder === "") {
-      entries.push({ name: file.name, files: [file], kind: kinds[place] === "volume" ? "volume" : "scan" });
-    } else if (series.has(folder)) {
-      series.get(folder).files.push(file);
-    } else {
+    const { kind, series } = kinds[place];
+    const key = kind === "dicom" ? folder || series : null;
+    if (key === null) entries.push({ name: file.name, files: [file], kind: kind === "volume" ? "volume" : "scan" });
+    else if (studies.has(key)) studies.get(key).files.push(file);
+    else {
       const entry = { name: folder.replace(/\/$/, ""), files: [file], kind: "volume" };
-      series.set(folder, entry);
+      studies.set(key, entry);
       entries.push(entry);
     }
   });
-  return entries.map(soleFile);
+  return entries.flatMap(named);
 }
 
-function soleFile(entry) {
-  const alone = entry.kind === "volume" && entry.files.length === 1 && !/\.(nii|gz|zip)$/i.test(entry.files[0].name);
-  return alone ? { ...entry, name: entry.files[0].name, kind: "scan" } : entry;
+/** Name a study; too few files to be a volume become scans again. */
+function named({ name, files, kind }) {
+  const loose = name === "" && files.length < FEWEST_SLICES;
+  const sole = files.length === 1 && !/\.(nii|gz|zip)$/i.test(files[0].name);
+  if (kind === "volume" && (loose || sole)) return files.map((file) => ({ name: file.name, files: [file], kind: "scan" }));
+  if (name !== "") return [{ name, files, kind }];
+  files.sort((one, other) => byName(one.name, other.name));
+  return [{ name: `${files[0].name} – ${files.at(-1).name}`, files, kind }];
 }
 
-/** Tell by a file's first bytes what it is: "dicom", "volume" (NIfTI, or an archive) or "scan". */
+/** What a file is by its first bytes: {kind: "dicom", series}, {kind: "volume"} (NIfTI, or an archive) or {kind: "scan"}. */
 async function kindOf(file) {
-  const head = new Uint8Array(await file.slice(0, 352).arrayBuffer().catch(() => new ArrayBuffer(0)));
+  const head = new Uint8Array(await file.slice(0, HEADER).arrayBuffer().catch(() => new ArrayBuffer(0)));
   const at = (place, length) => String.fromCharCode(...head.subarray(place, place + length));
-  if (at(128, 4) === "DICM") return "dicom";
-  if (at(0, 2) === "\x1f\x8b" || at(0, 4) === "PK\x03\x04") return "volume";
+  if (at(128, 4) === "DICM") return { kind: "dicom", series: seriesOf(head) };
+  if (at(0, 2) === "\x1f\x8b" || at(0, 4) === "PK\x03\x04") return { kind: "volume" };
   const nifti = ["n+1", "ni1"].includes(at(344, 3)) || ["n+2", "ni2"].includes(at(4, 3));
-  return nifti ? "volume" : "scan";
+  return { kind: nifti ? "volume" : "scan" };
+}
+
+/** The Series Instance UID (0020,000E) of a DICOM file in little endian; null where none is found. */
+function seriesOf(head) {
+  for (let place = 132; place < head.length - 8; place += 1) {
+    if (head[place] !== 0x20 || head[place + 1] !== 0 || head[place + 2] !== 0x0e || head[place + 3] !== 0) continue;
+    const explicit = head[place + 4] === 0x55 && head[place + 5] === 0x49;
+    const length = explicit ? head[place + 6] + 256 * head[place + 7] : head[place + 4];
+    const uid = String.fromCharCode(...head.subarray(place + 8, place + 8 + length)).replace(/[\0 ]+$/, "");
+    if (/^[0-9.]{1,64}$/.test(uid)) return uid;
+  }
+  return null;
 }

@@ -1,17 +1,41 @@
 // The list of scans: one button each, with what was found in words and as a shape.
 
-import { element, write } from "./element.js";
-import { sign } from "./sign.js";
-import { say } from "./words.js";
+import { element, sign, write } from "./element.js";
+import { thumbnail } from "./picture.js";
 import { verdictOf } from "./verdict.js";
-import { isOpen } from "./ways.js";
+import { className, number, percent, planeName, say, spoken } from "./words.js";
+
+const order = { sort: "added", filter: "all" };
+
+const SORTS = {
+  added: () => 0,
+  name: (one, other) => one.name.localeCompare(other.name, undefined, { numeric: true }),
+  probability: (one, other) => probabilityOf(other) - probabilityOf(one),
+};
+
+/** Call `changed` when another order or filter of the list is chosen. */
+export function watchList({ sort, filter }, changed) {
+  for (const [name, field] of Object.entries({ sort, filter })) {
+    field.addEventListener("input", () => { order[name] = field.value; changed(); });
+  }
+}
+
+function probabilityOf({ state, answer }) {
+  return state === "done" ? answer.prediction.tumour_probability : -1;
+}
+
+/** The entries that pass the filter, in the order chosen. */
+function arranged(entries) {
+  return entries.filter((entry) => order.filter === "all" || signOf(entry) === order.filter).sort(SORTS[order.sort]);
+}
 
 /**
  * Show the entries in `list`, keeping buttons that are there already, and with them the focus.
  * @param select Told of an entry that is chosen, and whether by a click or key of its own, not by walking the list.
  */
 export function showList(list, entries, selected, select) {
-  const rows = entries.map((entry) => {
+  const shown = arranged(entries);
+  const rows = shown.map((entry) => {
     entry.row ??= makeRow(entry, select);
     fillRow(entry, entry === selected);
     return entry.row;
@@ -19,24 +43,30 @@ export function showList(list, entries, selected, select) {
   if (rows.length !== list.children.length || rows.some((row, place) => list.children[place] !== row)) {
     list.replaceChildren(...rows);
   }
-  const stop = entries.includes(selected) ? selected : entries[0];
-  for (const entry of entries) entry.row.firstChild.tabIndex = entry === stop ? 0 : -1;
+  const stop = shown.includes(selected) ? selected : shown[0];
+  for (const entry of shown) entry.row.firstChild.tabIndex = entry === stop ? 0 : -1;
 }
 
 function makeRow(entry, select) {
   const button = element("button", { type: "button", onclick: (event) => select(entry, event.isTrusted), onkeydown: moveFocus },
-    element("span", { class: "list-sign" }), element("span", { class: "list-name" }), element("span", { class: "list-state" }));
+    element("canvas", { class: "list-picture", width: 44, height: 44, "aria-hidden": "true" }), element("span", { class: "list-sign" }),
+    element("span", { class: "list-name" }), element("span", { class: "list-state" }), element("span", { class: "list-class" }));
   return element("li", {}, button);
 }
 
 function fillRow(entry, current) {
-  const [mark, name, state] = entry.row.firstChild.children;
+  const [picture, mark, name, state, kind] = entry.row.firstChild.children;
   const found = signOf(entry);
   if (entry.row.dataset.found !== found) {
     entry.row.dataset.found = found;
     mark.replaceChildren(sign(found));
   }
+  if (entry.picture && entry.picture !== entry.drawn) {
+    entry.drawn = entry.picture;
+    thumbnail(picture, entry.picture);
+  }
   write(name, entry.name);
+  write(kind, classWords(entry));
   write(state, stateWords(entry));
   if (current) entry.row.firstChild.setAttribute("aria-current", "true");
   else entry.row.firstChild.removeAttribute("aria-current");
@@ -45,6 +75,12 @@ function fillRow(entry, current) {
 function signOf(entry) {
   if (entry.state === "done") return verdictOf(entry);
   return (entry.state === "refused" && !isOpen(entry)) || entry.state === "failed" ? "none" : "waiting";
+}
+
+/** The most probable class of an entry that is called a tumour. */
+function classWords({ state, answer }) {
+  if (state !== "done" || answer.prediction.verdict !== "tumour") return "";
+  return `${className(answer.prediction.class)} · ${percent(answer.prediction.tumour_probability)}`;
 }
 
 /** What an entry has come to, in words. */
@@ -66,4 +102,46 @@ function moveFocus(event) {
   event.preventDefault();
   next?.firstChild.focus();
   next?.firstChild.click();
+}
+
+const CHOICES = new Set(["several_series", "several_volumes"]);
+
+/** Whether a refused entry only waits for somebody to choose. */
+export function isOpen({ state, frames, failure }) {
+  return state === "refused" && (frames !== null || CHOICES.has(failure.inputProblem?.code));
+}
+
+/** Why there is no answer, as text or elements; the service's own words are English, and say so among others. */
+export function reasonOf({ key, status, detail, inputProblem }) {
+  if (inputProblem !== null) return [say(`input_problem.${inputProblem.code}`, valuesOf(inputProblem))];
+  const own = (key === "state.refused" || status === 413) && detail !== null;
+  if (!own) return [say(key, { status: status || "?" })];
+  if (spoken() === "en") return [detail];
+  const gist = say(status === 413 ? "problem.large" : "problem.unreadable");
+  return [`${gist} ${say("problem.foreign")} `, element("span", { lang: "en" }, detail)];
+}
+
+function valuesOf({ frames, plane, row, column }) {
+  const [tall, wide] = [row, column].map((length) => (length === undefined ? "" : number(length, 1)));
+  return { frames, plane: plane === undefined ? "" : planeName(plane), row: tall, column: wide };
+}
+
+/** The ways on from an entry without an answer, each a button: {words, kind, asked}, or {words, each} to part its files. */
+export function waysOn({ state, kind, files, asked, failure }) {
+  const inputProblem = state === "refused" ? failure.inputProblem : null;
+  const ways = (inputProblem?.series ?? []).map(({ name, slices, rows, columns, plane }) =>
+    ({ words: say("way.series", { name, slices, rows, columns, plane: planeName(plane) }), kind: "volume", asked: { ...asked, series: name } }));
+  if (inputProblem?.code === "several_volumes") ways.push({ words: say("way.first"), kind: "volume", asked: { ...asked, first: true } });
+  if (state !== "refused") ways.push({ words: say("action.again"), kind, asked });
+  if (state === "refused" && files.length > 1) ways.push({ words: say("action.each"), each: true });
+  return ways;
+}
+
+/** What was chosen of a file, in words. */
+export function askedWords({ asked, frames }) {
+  return [
+    ...(asked.slice === undefined ? [] : [say("asked.slice", { frame: asked.slice, frames })]),
+    ...(asked.series === undefined ? [] : [say("asked.series", { name: asked.series })]),
+    ...(asked.first === undefined ? [] : [say("asked.first")]),
+  ];
 }

@@ -70,3 +70,29 @@ export function put(canvas, picture) {
   canvas.height = picture.height;
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
+
+/** Decode the pictures of an answer of /explain, or of one slice. */
+export async function picturesOf(answer) {
+  const [original, seen] = await Promise.all([decode(answer.original), decode(answer.network_input)]);
+  return { original, seen, maps: answer.maps };
+}
+
+/** Draw a picture small, whole and in the middle of a canvas. */
+export function thumbnail(canvas, picture) {
+  const whole = new OffscreenCanvas(picture.width, picture.height);
+  whole.getContext("2d").putImageData(picture, 0, 0);
+  const scale = Math.min(canvas.width / picture.width, canvas.height / picture.height);
+  const width = picture.width * scale, height = picture.height * scale;
+  canvas.getContext("2d").drawImage(whole, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
+}
+
+/** Show the grey levels from `level - width / 2` to `level + width / 2` (shares of 255) from black to white. */
+export function windowed(picture, level, width) {
+  if (level === 0.5 && width === 1) return picture;
+  const shown = new ImageData(new Uint8ClampedArray(picture.data), picture.width, picture.height);
+  const low = 255 * (level - width / 2);
+  for (let place = 0; place < shown.data.length; place += 1) {
+    if (place % 4 !== 3) shown.data[place] = Math.round((shown.data[place] - low) / width);
+  }
+  return shown;
+}

@@ -1,4 +1,6 @@
-// All that is asked of the service, and the one kind of failure it can end in.
+// All requests to the service, and the one kind of failure they can end in.
+
+import { picturesOf } from "./picture.js";
 
 const PATIENCE = 180_000;
 
@@ -22,15 +24,21 @@ export function askModel() {
   return ask("model", { method: "GET" });
 }
 
+/** Fetch one of the drawn examples as a file. */
+export async function example(name) {
+  const answer = await fetch(`examples/${name}.png`);
+  return new File([await answer.blob()], `${name}.png`, { type: "image/png" });
+}
+
 /** Have one picture judged, and get what the model saw of it; `asked` may hold its `slice` in the file, from 1. */
-export function explain(file, asked, signal) {
+function explain(file, asked, signal) {
   const form = new FormData();
   form.append("file", file, file.name);
   return ask(`explain?${new URLSearchParams({ format: "json", ...asked })}`, { method: "POST", body: form, signal });
 }
 
 /** Have the files of one volume judged together; `asked` may hold which `series`, and whether the `first` of each place will do. */
-export function judgeVolume(files, asked, signal) {
+function judgeVolume(files, asked, signal) {
   const form = new FormData();
   for (const file of files) form.append("files", file, file.name);
   return ask(`volume?${new URLSearchParams(asked)}`, { method: "POST", body: form, signal });
@@ -86,4 +94,46 @@ function anyOf(...signals) {
     one.addEventListener("abort", () => both.abort(one.reason), { once: true });
   }
   return both.signal;
+}
+
+/** Judge a scan or a volume: {prediction, model} with `pictures`, or with `slices`, `carrying` and `viewer`. */
+export async function judge(entry, known, signal) {
+  if (entry.kind === "volume") return judgeWhole(entry, known, signal);
+  try {
+    const answer = await explain(entry.files[0], entry.asked, signal);
+    return { prediction: answer.prediction, model: answer.model, pictures: await picturesOf(answer) };
+  } catch (failure) {
+    if (failure.inputProblem?.code !== "several_frames") throw failure;
+    entry.frames = failure.inputProblem.frames;
+    if (!failure.inputProblem.volume) throw failure;
+    return judgeFrames(entry, known, signal, failure);
+  }
+}
+
+/** The frames of one file together, where they are a volume; a person chooses one of them where they are none. */
+async function judgeFrames(entry, known, signal, failure) {
+  try {
+    const answer = await judgeWhole(entry, known, signal);
+    entry.kind = "volume";
+    return answer;
+  } catch (refusal) {
+    throw refusal.inputProblem?.code === "no_series" ? failure : refusal;
+  }
+}
+
+async function judgeWhole(entry, known, signal) {
+  const { healthy } = known ?? (await askModel());
+  return volumeOf(await judgeVolume(entry.files, entry.asked, signal), healthy);
+}
+
+/** Slices are counted from 0, inferior to superior; those that show no head were not judged, and are null here. */
+function volumeOf(answer, healthy) {
+  const { viewer, model, ...whole } = answer;
+  const slices = Array.from({ length: whole.total_slices }, () => null);
+  for (const { slice, probabilities, verdict } of whole.curve) {
+    slices[slice - 1] = { probability: 1 - probabilities[healthy], verdict };
+  }
+  const prediction = { ...whole, prediction_set: [], coverage: null };
+  const numbers = whole.decisive_slices;
+  return { prediction, whole, model, viewer, slices, carrying: { first: numbers[0] - 1, last: numbers.at(-1) - 1 } };
 }

@@ -45,7 +45,7 @@ export class Threshold {
     }
     the("threshold-tools").hidden = false;
     const curve = this.model.operating_curve;
-    const whole = curve && say("threshold.words", { n: number(curve.tumours + curve.healthy), where: curve.measured_on });
+    const whole = curve && say("threshold.words", { n: number(curve.tumours + curve.healthy), where: whereWords(curve.measured_on) });
     write(the("threshold-words"), whole ?? say("threshold.points"));
     const own = { name: say("threshold.own", { threshold: number(this.model.threshold, 2) }), threshold: this.model.threshold };
     const named = this.model.operating_points.map((point) => ({ name: pointName(point), threshold: point.threshold }));
@@ -92,6 +92,22 @@ export class Threshold {
   interval({ low, high, level = this.model.operating_curve?.level }) {
     return say("threshold.interval", { low: share(low), high: share(high), level: share(level) });
   }
+}
+
+const WHERE = {
+  "where.plain": /^validation$/,
+  "where.validation": /^(?<name>.*), validation scans of the (?<protocol>\w+) protocol, which chose the weights too \((?<use>.*)\)$/,
+  "where.groups": /^(?<name>.*), (?<groups>[\d,]+) groups of scans \((?<use>.*)\)$/,
+};
+
+/** The scans that figures were measured on; a sentence that the page does not know stays as the service wrote it. */
+function whereWords(text) {
+  for (const [key, pattern] of Object.entries(WHERE)) {
+    const values = pattern.exec(text)?.groups ?? (pattern.test(text) ? {} : null);
+    if (values === null) continue;
+    return say(key, { ...values, use: say(values.use === "they chose the threshold" ? "where.chose" : "where.held_out") });
+  }
+  return text;
 }
 
 /** What an operating point was chosen for; one that the page does not know keeps its name. */

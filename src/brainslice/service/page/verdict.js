@@ -1,7 +1,6 @@
 // What was found, in words: warnings, the verdict with its reasons, the bars and the set of possible classes.
 
-import { element } from "./element.js";
-import { sign } from "./sign.js";
+import { element, sign } from "./element.js";
 import { className, either, knows, number, percent, planeName, say } from "./words.js";
 
 /** Reasons of the gate: with any of these the picture may be no brain MRI slice, and no class is shown. */

@@ -1,20 +1,18 @@
 // The two pictures, side by side: the scan as it came, and what the model saw of it under the class map.
 
 import { element, the, write } from "./element.js";
-import { decode, overlay, put } from "./picture.js";
+import { overlay, put, windowed } from "./picture.js";
 import { className, percent, say } from "./words.js";
-
-/** Decode the pictures of an answer of /explain, or of one slice. */
-export async function picturesOf(answer) {
-  const [original, seen] = await Promise.all([decode(answer.original), decode(answer.network_input)]);
-  return { original, seen, maps: answer.maps };
-}
 
 export class Viewer {
   constructor() {
     this.pictures = null;
     this.name = null;
-    for (const id of ["map-on", "opacity", "map-class"]) the(id).addEventListener("input", () => this.draw());
+    for (const id of ["map-on", "opacity", "map-class", "level", "window"]) the(id).addEventListener("input", () => this.draw());
+    the("zoom").addEventListener("input", () => this.zoom());
+    the("view-reset").addEventListener("click", () => this.reset());
+    this.panes = [...document.querySelectorAll(".pane")];
+    for (const pane of this.panes) pane.addEventListener("scroll", () => this.follow(pane));
   }
 
   /** Show pictures; the map is for `name` until another class is chosen, and absent where `mapped` is false. */
@@ -23,6 +21,35 @@ export class Viewer {
     Object.assign(this, { pictures, mapped });
     the("map").hidden = !mapped;
     this.draw();
+  }
+
+  /** Enlarge both pictures about the middle of what is shown. */
+  zoom() {
+    const zoom = Number(the("zoom").value) / 100;
+    for (const pane of this.panes) {
+      const x = (pane.scrollLeft + pane.clientWidth / 2) / pane.scrollWidth, y = (pane.scrollTop + pane.clientHeight / 2) / pane.scrollHeight;
+      pane.style.setProperty("--zoom", zoom);
+      pane.scrollTo({ left: x * pane.scrollWidth - pane.clientWidth / 2, top: y * pane.scrollHeight - pane.clientHeight / 2, behavior: "instant" });
+      // What scrolls must be reached by keyboard; what does not scroll need not.
+      if (zoom > 1) pane.setAttribute("tabindex", "0");
+      else pane.removeAttribute("tabindex");
+    }
+    the("zoom").setAttribute("aria-valuetext", `${the("zoom").value} %`);
+  }
+
+  /** Scroll the other picture along. */
+  follow(pane) {
+    for (const other of this.panes) {
+      if (other !== pane) other.scrollTo({ left: pane.scrollLeft, top: pane.scrollTop, behavior: "instant" });
+    }
+  }
+
+  reset() {
+    Object.assign(the("zoom"), { value: 100 });
+    Object.assign(the("level"), { value: 50 });
+    Object.assign(the("window"), { value: 100 });
+    this.zoom();
+    if (this.pictures !== null) this.draw();
   }
 
   /** Show no picture at all. */
@@ -53,7 +80,7 @@ export class Viewer {
     const { original, seen, maps } = this.pictures;
     const opacity = this.mapped && the("map-on").checked ? Number(the("opacity").value) / 100 : 0;
     const chosen = the("map-class").value;
-    put(the("original"), original);
+    put(the("original"), windowed(original, Number(the("level").value) / 100, Number(the("window").value) / 100));
     put(the("seen"), overlay(seen, maps[chosen], opacity));
     const size = { width: seen.width, height: seen.height };
     the("original").setAttribute("aria-label", say("pictures.original.alt", { width: original.width, height: original.height }));

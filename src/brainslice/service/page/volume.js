@@ -1,13 +1,13 @@
 // A volume: its curve, slice by slice, and the slices themselves, fetched when they are looked at.
 
-import { drawCurve } from "./curve.js";
-import { element, the, write } from "./element.js";
+import { element, shape, the, write } from "./element.js";
+import { picturesOf } from "./picture.js";
 import { slice as askSlice } from "./service.js";
 import { volumeNotes } from "./verdict.js";
-import { picturesOf } from "./viewer.js";
 import { percent, say } from "./words.js";
 
 const KEPT = 48, PATIENCE = 150;
+const WIDTH = 640, HEIGHT = 150, MARGIN = 8;
 
 export class Scroller {
   /** @param shown Told of a slice {prediction, pictures, judged} when it is there, or of the Failure in its place. */
@@ -125,4 +125,26 @@ function sliceWords(slices, index) {
   if (found === null) return say("volume.none", place);
   const key = found.verdict === "refer" ? "volume.referred" : "volume.slice";
   return say(key, { ...place, probability: percent(found.probability) });
+}
+
+/** Draw the slices of `answer` into an SVG of 640 by 150, with a line at slice `here`. */
+function drawCurve(drawing, { slices, carrying, prediction }, here) {
+  const step = WIDTH / slices.length;
+  const x = (index) => (index + 0.5) * step;
+  const y = (share) => HEIGHT - MARGIN - share * (HEIGHT - 2 * MARGIN);
+  const across = (share, name) => shape("path", { d: `M0 ${y(share)}H${WIDTH}`, class: name });
+  let line = "", points = 0;
+  slices.forEach((slice, index) => {
+    if (slice === null) return;
+    // A point with nothing on either side is drawn as a short stroke.
+    const goes = index > 0 && slices[index - 1] !== null ? "L" : `M${(x(index) - step / 4).toFixed(1)} ${y(slice.probability).toFixed(1)}L`;
+    line += `${goes}${x(index).toFixed(1)} ${y(slice.probability).toFixed(1)}`;
+    points += 1;
+  });
+  const width = (carrying.last - carrying.first + 1) * step;
+  drawing.replaceChildren(
+    shape("rect", { x: carrying.first * step, y: 0, width, height: HEIGHT, class: "carrying" }),
+    across(0, "axis"), across(1, "axis"), across(prediction.threshold, "limit"),
+    shape("path", { d: line, class: "line", "data-points": points }),
+    shape("path", { d: `M${x(here)} 0V${HEIGHT}`, class: "here" }));
 }

@@ -1,4 +1,4 @@
-"""Files of a zip archive, unpacked in memory under the limits that uploads have."""
+"""Files of a zip archive, unpacked in memory under the limits of uploads."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from typing import Final
 
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
-from brainslice.service.uploads.multipart import UploadedFile, plain_name
+from brainslice.service.uploads import UploadedFile, plain_name
 
 _ZIP: Final = b"PK\x03\x04"
 _EMPTY_ZIP: Final = b"PK\x05\x06"
 _BLOCK: Final = 1 << 18
 _ENCRYPTED: Final = 0x1
-_PASSED_OVER: Final = frozenset({"__MACOSX", "DICOMDIR", "Thumbs.db", "desktop.ini"})
+_IGNORED: Final = frozenset({"__MACOSX", "DICOMDIR", "Thumbs.db", "desktop.ini"})
 _MOST_ENTRIES: Final = 10_000
 _ENTRY: Final = b"PK\x01\x02"
 # Others may ask for gigabytes before they give a byte.
 _COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-# What damaged archives made the reader raise.
+# Raised by the reader for damaged archives.
 _DAMAGE: Final = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, IndexError,
     OverflowError, MemoryError,
@@ -29,12 +29,12 @@ _DAMAGE: Final = (
 
 
 def unpacked(files: Sequence[UploadedFile], limits: Limits, hold: Callable[[int], None]) -> list[UploadedFile]:
-    """Put in the place of each zip archive the files in it.
+    """Replace each zip archive by the files in it.
 
     Args:
         files: What was sent.
         limits: How many files there may be, and how large each.
-        hold: Told of bytes before they are kept; raises when they are too many.
+        hold: Called with the number of bytes before they are kept; raises when they are too many.
 
     Returns:
         Files, none of them an archive.
@@ -66,16 +66,16 @@ def _members(file: UploadedFile, limits: Limits, hold: Callable[[int], None]) ->
             raise ProblemError(ErrorCode.TOO_LARGE, detail)
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
             for entry in archive.infolist():
-                if not _is_passed_over(entry):
+                if not _is_ignored(entry):
                     yield UploadedFile(plain_name(entry.filename), _inflated(archive, entry, limits, hold))
     except _DAMAGE as error:
         detail = f"the archive is damaged or of an unusual kind ({type(error).__name__}); pack it again as plain zip"
         raise ProblemError(ErrorCode.UNREADABLE_SCAN, detail) from None
 
 
-def _is_passed_over(entry: zipfile.ZipInfo) -> bool:
+def _is_ignored(entry: zipfile.ZipInfo) -> bool:
     parts = [part for part in entry.filename.replace("\\", "/").split("/") if part]
-    return entry.is_dir() or not parts or any(part.startswith(".") or part in _PASSED_OVER for part in parts)
+    return entry.is_dir() or not parts or any(part.startswith(".") or part in _IGNORED for part in parts)
 
 
 def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, hold: Callable[[int], None]) -> bytes:
@@ -88,7 +88,7 @@ def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, 
             ErrorCode.UNREADABLE_SCAN, "the archive must be stored or deflated; pack it again as plain zip"
         )
     data = bytearray()
-    # The length that the entry tells is not believed: what counts is what comes out.
+    # The length in the entry may be false; the bytes that come out are counted.
     with archive.open(entry) as stream:
         while block := stream.read(_BLOCK):
             hold(len(block))

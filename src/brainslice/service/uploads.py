@@ -1,7 +1,8 @@
-"""Files of a multipart form, taken from the stream into memory under limits; nothing is spooled to a disk."""
+"""Files of a multipart form, read from the stream into memory under limits; nothing is spooled to a disk."""
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Final
@@ -10,7 +11,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
-from brainslice.service.concurrency_limit import RequestSlot, in_time
+from brainslice.service.concurrency_limit import RequestSlot
 from brainslice.service.problems import ErrorCode, FieldError, ProblemError
 from brainslice.service.settings import Limits
 
@@ -23,7 +24,7 @@ class UploadedFile:
     """One file as it came.
 
     Attributes:
-        name: What its sender calls it, without folders; only ever repeated to the sender.
+        name: Its name without folders; only ever repeated to the sender.
         data: Its bytes.
     """
 
@@ -32,7 +33,7 @@ class UploadedFile:
 
 
 async def receive_files(
-    request: Request, name: str, most: int, limits: Limits, ticket: RequestSlot
+    request: Request, name: str, most: int, limits: Limits, slot: RequestSlot
 ) -> list[UploadedFile]:
     """Read the files that a form sends in one of its fields.
 
@@ -41,7 +42,7 @@ async def receive_files(
         name: The field's name; all other fields are passed over.
         most: How many files there may be.
         limits: How large they may be, and how long they may take.
-        ticket: Where memory is set aside while bytes arrive.
+        slot: What counts the bytes that arrive.
 
     Returns:
         At least one file, in their order.
@@ -51,9 +52,14 @@ async def receive_files(
     """
     boundary = _boundary_of(request)
     _refuse_by_length(request, limits)
-    form = _Form(name, most, limits, ticket)
-    late = ProblemError(ErrorCode.SLOW_UPLOAD, f"the upload must arrive within {limits.upload_seconds:g} seconds")
-    await in_time(limits.upload_seconds, form.read(boundary, request.stream()), late)
+    form = _Form(name, most, limits, slot)
+    try:
+        await form.read(boundary, request.stream())
+    except TimeoutError:
+        rate = f"in {limits.upload_seconds:g} seconds, and faster than {limits.upload_rate:,} bytes a second"
+        raise ProblemError(
+            ErrorCode.SLOW_UPLOAD, f"the upload must arrive {rate}; send it over a faster line"
+        ) from None
     if not form.files:
         what = "holds no file; send at least one"
         raise ProblemError(ErrorCode.BAD_VALUE, f"the field {name!r} {what}", [FieldError(name, what)])
@@ -71,22 +77,22 @@ def _boundary_of(request: Request) -> bytes:
 
 
 def _refuse_by_length(request: Request, limits: Limits) -> None:
-    told = request.headers.get("content-length", "")
-    # Whoever tells a length in advance is refused in advance; the others while their bytes arrive.
-    if told.isascii() and told.isdigit() and int(told) > limits.request_bytes:
-        detail = f"a request must hold at most {limits.request_bytes:,} bytes, got {told}; send fewer files"
+    length = request.headers.get("content-length", "")
+    # A length in the headers is refused in advance, others while their bytes arrive.
+    if length.isascii() and length.isdigit() and int(length) > limits.request_bytes:
+        detail = f"a request must hold at most {limits.request_bytes:,} bytes, got {length}; send fewer files"
         raise ProblemError(ErrorCode.TOO_LARGE, detail)
 
 
 class _Form:
-    """What a parser tells of a form, part by part; only the parts of one field are kept."""
+    """Callbacks of the parser of a form; only the parts of one field are kept."""
 
-    def __init__(self, name: str, most: int, limits: Limits, ticket: RequestSlot) -> None:
+    def __init__(self, name: str, most: int, limits: Limits, slot: RequestSlot) -> None:
         self.files: list[UploadedFile] = []
-        self._wanted = name
+        self._field = name
         self._most = most
         self._limits = limits
-        self._ticket = ticket
+        self._slot = slot
         self._ended = False
         self._header = [b"", b""]
         self._disposition = b""
@@ -108,9 +114,15 @@ class _Form:
                     "on_end": self._finish,
                 },
             )
-            async for chunk in stream:
-                self._ticket.hold(len(chunk))
-                parser.write(chunk)
+            async with asyncio.timeout(self._limits.stall_seconds) as timer:
+                start = asyncio.get_running_loop().time()
+                seconds = self._limits.stall_seconds
+                async for chunk in stream:
+                    self._slot.hold(len(chunk))
+                    parser.write(chunk)
+                    # Each byte buys time, so that a body that trickles in does not keep its slot.
+                    seconds += len(chunk) / self._limits.upload_rate
+                    timer.reschedule(start + min(seconds, self._limits.upload_seconds))
             parser.finalize()
         except (FormParserError, ClientDisconnect):
             raise _broken_form() from None
@@ -134,7 +146,7 @@ class _Form:
 
     def _end_headers(self) -> None:
         _, options = parse_options_header(self._disposition)
-        if options.get(b"name", b"").decode("utf-8", "replace") != self._wanted:
+        if options.get(b"name", b"").decode("utf-8", "replace") != self._field:
             return
         if len(self.files) >= self._most:
             detail = f"a request must hold at most {self._most} files, got more; send them in several"
@@ -164,8 +176,8 @@ def _broken_form() -> ProblemError:
     )
 
 
-def plain_name(told: bytes | str) -> str:
-    """Keep of a name what can be repeated on one line: no folder, nothing that does not print."""
-    text = told.decode("utf-8", "replace") if isinstance(told, bytes) else told
+def plain_name(name: bytes | str) -> str:
+    """Cut a file name down to one printable line without folders."""
+    text = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
     last = text.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in last)[:_LONGEST_NAME]

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brainslice.service.archive import unpacked
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
-from brainslice.service.uploads.archive import unpacked
-from brainslice.service.uploads.multipart import UploadedFile
+from brainslice.service.uploads import UploadedFile
 
 SMALL = Limits(file_bytes=100_000, request_bytes=200_000, study_files=5)
 

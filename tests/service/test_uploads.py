@@ -7,12 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
+from starlette.testclient import TestClient
 from starlette.types import Message
 
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
-from brainslice.service.uploads.multipart import UploadedFile, plain_name, receive_files
+from brainslice.service.uploads import UploadedFile, plain_name, receive_files
 
 BOUNDARY = "b0undary"
 SMALL = Limits(file_bytes=100, request_bytes=2000)
@@ -149,3 +150,11 @@ def test_a_name_is_short_and_prints_whatever_it_was(text: str) -> None:
 def test_neither_name_nor_pixels_show_when_an_upload_is_printed() -> None:
     assert "Doe" not in repr(UploadedFile("Doe.png", b"pixels"))
     assert "pixels" not in repr(UploadedFile("Doe.png", b"pixels"))
+
+
+def test_a_request_that_is_refused_gives_its_place_back(client: TestClient) -> None:
+    kind = {"Content-Type": "multipart/form-data; boundary=x"}
+    for content in (b"", b"--x\r\nbroken", b"--x--\r\n"):
+        assert 400 <= client.post("/predict", content=content, headers=kind).status_code < 500
+    admission = client.app.state.service.concurrency_limit
+    assert (admission.requests, admission.held_bytes) == (0, 0)
