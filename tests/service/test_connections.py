@@ -32,7 +32,8 @@ def listening(predictor: Predictor, limits: Limits, other: ASGIApp | None = None
         try:
             yield lambda: opened.enter_context(socket.create_connection(address, timeout=60))
         finally:
-            server.should_exit = server.force_exit = True
+            opened.close()
+            server.should_exit = True
             thread.join(60)
 
 
@@ -146,6 +147,5 @@ def test_a_body_that_trickles_in_loses_its_slot(predictor: Predictor) -> None:
             time.sleep(0.05)
             with contextlib.suppress(ConnectionError):
                 connection.sendall(b"C")
-        connection.shutdown(socket.SHUT_WR)
         got, problem = answer(connection)
         assert (got, problem["code"]) == (408, "slow_upload")

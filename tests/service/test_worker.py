@@ -17,7 +17,7 @@ from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.metrics import Metrics
 from brainslice.service.settings import Batching, Limits
 from brainslice.service.uploads import UploadedFile
-from brainslice.service.worker import Batcher, HeatMapRequest, InferenceWorker
+from brainslice.service.worker import Batcher, HeatMapRequest, InferenceWorker, Threads
 
 
 def with_worker(predictor: Predictor, work: Callable[[InferenceWorker], Awaitable[object]]) -> object:
@@ -174,10 +174,12 @@ def test_threads_that_do_not_end_make_the_worker_unusable_and_are_not_waited_for
 
     async def scene() -> tuple[bool, bool, int]:
         threads = Threads(1, "test")
-        with time_limit(0.01):
+        with time_limit(0.5):
             lost = asyncio.create_task(threads.run(go_on.wait, 30))
+        while not threads.busy:  # noqa: ASYNC110 - a thread sets no event
+            await asyncio.sleep(0.01)
         before = threads.usable
-        await asyncio.sleep(0.2)
+        await asyncio.sleep(0.7)
         after, busy = threads.usable, threads.busy
         threads.close()
         go_on.set()

@@ -163,6 +163,8 @@ def test_ten_times_the_capacity_is_answered_or_told_to_come_again(
         assert grown <= 0.1
 
 
+# A figure of time: only on a machine that does nothing else.
+@pytest.mark.slow_only
 def test_health_is_answered_at_once_under_64_clients(bundle: Path, picture: bytes) -> None:
     with serving(bundle, "--max-requests", "16") as service, Load(service, picture).running(64):
         time.sleep(1.0)
@@ -174,8 +176,7 @@ def test_health_is_answered_at_once_under_64_clients(bundle: Path, picture: byte
             time.sleep(0.02)
         median, most = statistics.median(found), max(found)
         report(f"/livez under 64 clients: median {1000 * median:.0f} ms, longest {1000 * most:.0f} ms")
-        # The clients run on the same cores, and other programs may, too.
-        assert median <= 0.1 * max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+        assert median <= 0.1
 
 
 def test_a_killed_decoder_costs_its_request_alone(bundle: Path, tmp_path: Path) -> None:

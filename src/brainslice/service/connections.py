@@ -80,6 +80,8 @@ class LimitedProtocol(H11Protocol):
 
     def abort(self) -> None:
         """Cut the connection off; what is not sent yet is dropped."""
+        # At once: the loss is announced later, and until then this one would be chosen to make room again.
+        self.connections.discard(self)
         self.transport.abort()
 
     def _update_phase(self) -> None:

@@ -38,6 +38,7 @@ PROBES: Final = frozenset({"/livez", "/readyz"})
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 _KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
 _FIRST_ERROR: Final = 400
+_SLOW: Final = 408
 _DISCARDED_BYTES: Final = 64 << 20
 _DISCARD_SECONDS: Final = 5.0
 
@@ -110,7 +111,7 @@ class _Response:
             for name, value in HEADERS.items():
                 headers.setdefault(name, value)
             unread = not self._body_complete and (self._body_begun or not self._expects_continue)
-            if self.status >= _FIRST_ERROR and unread:
+            if self.status >= _FIRST_ERROR and self.status != _SLOW and unread:
                 await self._discard_body()
         await self._send(message)
 
