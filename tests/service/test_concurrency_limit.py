@@ -107,7 +107,7 @@ def test_work_in_a_thread_notices_the_deadline_of_its_request() -> None:
 
     async def scene() -> None:
         with pytest.raises(ProblemError) as caught:
-            await within(0.05, limit.enter(), Threads(1, "test").run(work))
+            await within(1.0, limit.enter(), Threads(1, "test").run(work))
         assert fault_of(caught) is ErrorCode.OUT_OF_TIME
         await asyncio.wait_for(_empty(limit), 30)
 
