@@ -58,12 +58,12 @@ class DataConfig(_Section):
 class QuickConfig(_Section):
     """Recipe ``quick``: training above the cut, on cached activations."""
 
-    views: Count = 4
+    views: Count = 3
     head_epochs: Annotated[int, Field(ge=1)] = 30
     head_lr: Positive = 0.002
-    epochs: Count = 8
+    epochs: Count = 14
     lr: Positive = 0.001
-    minutes: Positive = 20.0
+    minutes: Positive = 90.0
 
 
 class LesionConfig(_Section):
@@ -126,7 +126,7 @@ class ModelConfig(_Section):
 
     backbone: str = "efficientnetv2-b0"
     weights: str = "imagenet"
-    dropout: Share = 0.3
+    dropout: Share = 0.2
     multi_level: bool = False
     head: Literal["pyramid", "linear"] = "pyramid"
 
