@@ -20,8 +20,8 @@ from brainslice.decision.temperature import fit_temperature
 from brainslice.evaluation.ensemble_gain import member_split
 from brainslice.inference.engines.test_time_augmentation import VIEWS, with_test_time_augmentation
 from brainslice.inference.predictor import Predictor
-from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 from brainslice.metrics.bootstrap import clustered_bootstrap, resample
+from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 from brainslice.paths import ProjectPaths
 
 
