@@ -11,17 +11,16 @@ from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
     from brainslice.api.lifecycle import adapt, audit, calibrate, cross_validate, evaluate, prepare, train
-    from brainslice.api.predictions import Predictions, predict_many, predict_volume
+    from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
+    from brainslice.api.settings import read_settings
     from brainslice.api.thresholds import find_threshold, use_operating_point
-    from brainslice.config import Config, read_config
-    from brainslice.dataset.audit.audit import audit_folder
+    from brainslice.config import Config
     from brainslice.errors import BrainsliceError
     from brainslice.inference.prediction import Prediction, Refusal
     from brainslice.inference.predictor import Predictor
     from brainslice.labels import LabelSet
     from brainslice.preprocessing.recipe import Recipe
     from brainslice.scan.read import read_scan
-    from brainslice.tables.table import predict_tree
 
 __version__: Final = "0.1.0"
 
@@ -37,7 +36,6 @@ __all__ = [
     "__version__",
     "adapt",
     "audit",
-    "audit_folder",
     "calibrate",
     "cross_validate",
     "evaluate",
@@ -46,25 +44,24 @@ __all__ = [
     "predict_tree",
     "predict_volume",
     "prepare",
-    "read_config",
     "read_scan",
+    "read_settings",
     "train",
     "use_operating_point",
 ]
 
 _MODULES = {
     "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train"),
-    "api.predictions": ("Predictions", "predict_many", "predict_volume"),
+    "api.predictions": ("Predictions", "predict_many", "predict_tree", "predict_volume"),
+    "api.settings": ("read_settings",),
     "api.thresholds": ("find_threshold", "use_operating_point"),
-    "config": ("Config", "read_config"),
-    "dataset.audit.audit": ("audit_folder",),
+    "config": ("Config",),
     "errors": ("BrainsliceError",),
     "inference.prediction": ("Prediction", "Refusal"),
     "inference.predictor": ("Predictor",),
     "labels": ("LabelSet",),
     "preprocessing.recipe": ("Recipe",),
     "scan.read": ("read_scan",),
-    "tables.table": ("predict_tree",),
 }
 
 __getattr__ = lazy_names(__name__, _MODULES)

@@ -12,9 +12,12 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from brainslice.errors import ResourceError
+
+SCHEMA: Final = "brainslice/{}/1"
+"""The kind and version of a JSON object; the version grows when a key changes its meaning."""
 
 _TEMPORARY = re.compile(r"\.(?P<name>.+)\.(?P<kind>tmp|old)-\w{8}(?:\.\w+)?")
 """Names of temporary files and folders, and of backups of replaced folders."""
@@ -119,9 +122,16 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Any) -> None:  # noqa: ANN401 - any JSON value
-    """Write a value as JSON atomically; NaN raises ``ValueError``."""
-    write_text(path, json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
+def write_json(path: Path, value: Any, schema: str | None = None) -> None:  # noqa: ANN401 - any JSON value
+    """Write a value as JSON atomically; NaN raises ``ValueError``.
+
+    Args:
+        path: The file.
+        value: What to write; a mapping where a schema is given.
+        schema: What the file describes; its version is written as the first key.
+    """
+    content = value if schema is None else {"schema": SCHEMA.format(schema), **value}
+    write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 
 def sha256_of(path: Path) -> str:

@@ -51,6 +51,12 @@ def test_many_scans_become_a_list_with_refusals(trained: Path, scan: Path, tmp_p
     assert len(brainslice.predict_many(str(scan), bundle=bundle)) == 1
 
 
+def test_a_table_takes_strings(predictor: brainslice.Predictor, scan: Path, tmp_path: Path) -> None:
+    summary = brainslice.predict_tree(predictor, [str(scan)], str(tmp_path / "rows.csv"))
+    assert (summary.rows, summary.refused) == (1, 0)
+    assert brainslice.read_scan(str(scan)).digest == brainslice.read_scan(scan).digest
+
+
 def test_a_data_frame_needs_pandas_and_says_so(trained: Path, scan: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = brainslice.predict_many(scan, bundle=trained / "models" / "bundle")
     monkeypatch.setitem(sys.modules, "pandas", None)

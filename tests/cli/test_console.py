@@ -1,12 +1,13 @@
 from __future__ import annotations
 
 import io
+import json
 
 import pytest
 from rich.console import Console
 
 from brainslice.cli import console
-from brainslice.cli.console import print_line, print_note, progress_bars, table
+from brainslice.cli.console import print_fields, print_json, print_line, print_note, print_table, progress_bars
 
 Capture = pytest.CaptureFixture[str]
 
@@ -27,14 +28,14 @@ def test_square_brackets_mean_themselves_and_long_lines_stay_whole(capsys: Captu
 
 
 def test_a_table_shows_every_cell(capsys: Capture) -> None:
-    table("scores", ("", "clean", "official"), [("accuracy", "0.912", "0.987"), ("ECE", "–", "0.012")])
+    print_table("scores", ("", "clean", "official"), [("accuracy", "0.912", "0.987"), ("ECE", "–", "0.012")])
     said = capsys.readouterr().out
     for cell in ("scores", "clean", "official", "accuracy", "0.912", "0.987", "–", "0.012"):
         assert cell in said
 
 
 def test_brackets_in_a_table_mean_themselves(capsys: Capture) -> None:
-    table("title [phantom]", ("", "[a]"), [("[b]", "0.9 [0.8, 1.0]")])
+    print_table("title [phantom]", ("", "[a]"), [("[b]", "0.9 [0.8, 1.0]")])
     said = capsys.readouterr().out
     for cell in ("title [phantom]", "[a]", "[b]", "0.9 [0.8, 1.0]"):
         assert cell in said
@@ -74,3 +75,46 @@ def test_on_a_terminal_progress_is_bars(monkeypatch: pytest.MonkeyPatch) -> None
     assert "reading" in screen.getvalue()
     assert "4/4" in screen.getvalue()
     assert "2/2" in screen.getvalue()
+
+
+def terminal(monkeypatch: pytest.MonkeyPatch, name: str, width: int = 100) -> io.StringIO:
+    screen = io.StringIO()
+    monkeypatch.setattr(console, name, Console(file=screen, force_terminal=True, width=width, highlight=False))
+    return screen
+
+
+def test_results_in_a_file_never_go_to_the_terminal_of_the_bars(
+    monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    screen = terminal(monkeypatch, "ERR")
+    with progress_bars() as progress:
+        progress("reading", 1, 2)
+        print_json("prediction", {"class": None})
+        print_line("a result")
+    first, second = capsys.readouterr().out.splitlines()
+    assert list(json.loads(first).items()) == [("schema", "brainslice/prediction/1"), ("class", None)]
+    assert second == "a result"
+    assert "a result" not in screen.getvalue()
+
+
+def test_on_a_terminal_results_are_printed_above_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+    bars, results = terminal(monkeypatch, "ERR"), terminal(monkeypatch, "OUT")
+    with progress_bars() as progress:
+        progress("reading", 1, 2)
+        print_line("a result")
+    print_line("a later one")
+    assert "a result" in bars.getvalue()
+    assert "a later one" in results.getvalue()
+    assert "a result" not in results.getvalue()
+
+
+def test_below_100_columns_a_table_is_a_block_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    screen = terminal(monkeypatch, "OUT", width=60)
+    print_table("scores", ("", "clean", "official"), [("accuracy", "0.912", "0.987")])
+    lines = screen.getvalue().splitlines()
+    assert lines[2:] == ["  clean     0.912", "  official  0.987"]
+
+
+def test_values_are_aligned_and_names_of_emoji_stay_text(capsys: Capture) -> None:
+    print_fields("tumour", [("scan", ":smile:.png"), ("P(tumour)", "0.9")])
+    assert capsys.readouterr().out.splitlines() == ["tumour", "  scan       :smile:.png", "  P(tumour)  0.9"]

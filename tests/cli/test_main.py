@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -8,8 +9,8 @@ from pathlib import Path
 import pytest
 
 import brainslice
-from brainslice.cli.errors import DEBUG
-from brainslice.cli.main import main
+from brainslice import errors
+from brainslice.cli.main import DEBUG, main, one_line_errors
 from brainslice.dataset import preparation
 from brainslice.errors import DatasetError
 from command import call
@@ -72,7 +73,7 @@ class Block:
         if name.split(".")[0] in MISSING:
             raise ModuleNotFoundError(name)
 sys.meta_path.insert(0, Block())
-from brainslice.cli.main import main
+from brainslice.cli.main import DEBUG, main, one_line_errors
 for words in sys.argv[1:]:
     try:
         main(*words.split())
@@ -112,3 +113,55 @@ def test_no_command_fails_of_a_character(prepared: Path, tmp_path: Path, words: 
     environment = {"PYTHONIOENCODING": "cp1252", "PYTHONPATH": str(Path(brainslice.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, check=False, env=environment)
     assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    ("fault", "code"),
+    [
+        (errors.ConfigError("a: b"), 2),
+        (errors.LeakError("a: b"), 2),
+        (errors.DatasetError("a: b"), 3),
+        (errors.BundleError("a: b"), 4),
+        (errors.ResourceError("a: b"), 5),
+        (errors.ParityError("a: b"), 6),
+        (errors.DownloadError("a: b"), 7),
+        (MemoryError(), 5),
+        (OSError(errno.ENOSPC, "No space left", "file"), 5),
+        (PermissionError(errno.EACCES, "Permission denied", "file"), 1),
+        (RuntimeError("two\nlines"), 1),
+        (KeyboardInterrupt(), 130),
+    ],
+)
+def test_every_fault_is_one_line_and_its_exit_code(
+    fault: BaseException, code: int, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as caught, one_line_errors():
+        raise fault
+    assert caught.value.code == code
+    said = capsys.readouterr().err
+    assert said.startswith("brainslice: ")
+    assert said.count("\n") == 1
+
+
+def test_debug_shows_the_fault_itself_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAINSLICE_DEBUG", "1")
+    with pytest.raises(errors.ConfigError), one_line_errors():
+        raise errors.ConfigError
+
+
+def test_quiet_may_follow_the_command_and_leaves_results_and_errors(prepared: Path, capsys: Capture) -> None:
+    scan = next((prepared / "source" / "Testing" / "glioma").iterdir())
+    assert call("predict", scan, prepared / "absent.png", "-q") == 3
+    printed = capsys.readouterr()
+    assert "P(tumour)" in printed.out or "refer" in printed.out
+    reason, end = printed.err.splitlines()
+    assert "absent.png" in reason
+    assert end == "brainslice: 1 of 2 files could not be read; 1 were predicted"
+
+
+def test_help_groups_commands_and_shows_an_example(capsys: Capture) -> None:
+    assert call("--help") == 0
+    printed = capsys.readouterr().out
+    assert all(group in printed for group in ("Data", "Training", "Evaluation", "Exit codes: 0"))
+    assert call("threshold", "--help") == 0
+    assert "Example: brainslice threshold" in capsys.readouterr().out

@@ -70,7 +70,7 @@ def ask(predictor: Predictor) -> Callable[..., Prediction]:
     from brainslice.scan.read import read_scan
 
     def answer(path: Path, frame: int | None = None) -> Prediction:
-        return predictor.answer([path.name], [predictor.recipe(read_scan(path, frame))])[0]
+        return predictor.predict_inputs([path.name], [predictor.recipe(read_scan(path, frame))])[0]
 
     return answer
 

@@ -38,7 +38,7 @@ def answer(predictor: Predictor) -> VolumePrediction:
 def test_each_slice_is_judged_as_if_it_came_alone(predictor: Predictor, answer: VolumePrediction) -> None:
     cuts = list(VOLUME.axial_slices())
     for each in answer.slices[::5]:
-        (alone,) = predictor.answer(["alone"], [predictor.recipe(cuts[each.number - 1])])
+        (alone,) = predictor.predict_inputs(["alone"], [predictor.recipe(cuts[each.number - 1])])
         assert each.prediction.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
         assert each.prediction.verdict is alone.verdict
 

@@ -75,7 +75,7 @@ def answered(predictor: Predictor, count: int, batching: Batching) -> tuple[list
     sizes: list[int] = []
 
     async def scene() -> list[Prediction]:
-        batcher = Batcher(predictor.answer, batching, sizes.append)
+        batcher = Batcher(predictor.predict_inputs, batching, sizes.append)
         batcher.start()
         found = await asyncio.gather(*(batcher.submit(str(place), seen) for place, seen in enumerate(pictures(count))))
         await batcher.stop()
@@ -88,7 +88,7 @@ def test_scans_that_come_together_share_a_run_and_get_the_numbers_they_get_alone
     together, sizes = answered(predictor, 20, Batching(size=8, wait_seconds=0.5))
     assert sizes == [8, 8, 4]
     for place, (answer, seen) in enumerate(zip(together, pictures(20), strict=True)):
-        (alone,) = predictor.answer([str(place)], [seen])
+        (alone,) = predictor.predict_inputs([str(place)], [seen])
         assert answer.source == str(place)
         assert answer.probabilities == pytest.approx(alone.probabilities, abs=1e-6)
         np.testing.assert_allclose(answer.class_maps, alone.class_maps, atol=1e-6)
@@ -128,7 +128,7 @@ def test_scans_that_come_while_the_network_runs_are_taken_together_next() -> Non
 
 def test_who_no_longer_waits_does_not_hurt_the_others(predictor: Predictor) -> None:
     async def scene() -> Prediction:
-        batcher = Batcher(predictor.answer, Batching(wait_seconds=0.2), lambda _: None)
+        batcher = Batcher(predictor.predict_inputs, Batching(wait_seconds=0.2), lambda _: None)
         batcher.start()
         first, second = (asyncio.create_task(batcher.submit(name, pictures(1)[0])) for name in "ab")
         await asyncio.sleep(0)
@@ -146,7 +146,7 @@ def test_a_scan_whose_deadline_passed_in_the_queue_is_not_run(predictor: Predict
     def slow(names: Sequence[str], inputs: Sequence[NetworkInput]) -> list[Prediction]:
         running.set()
         go_on.wait(30)
-        return predictor.answer(names, inputs)
+        return predictor.predict_inputs(names, inputs)
 
     async def scene() -> list[object]:
         batcher = Batcher(slow, Batching(size=1, wait_seconds=0.0), sizes.append)

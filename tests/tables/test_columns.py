@@ -17,7 +17,7 @@ def test_every_word_of_an_answer_finds_its_column(predictor: Predictor, tree: Pa
     said = row_of(tree / "scan.png", answer_of(predictor, tree), predictor)
     columns = columns_of(LabelSet())
     lost = {key for key in said if key not in columns}
-    assert lost == {"probabilities"}, "which have a column each"
+    assert lost == {"probabilities", "schema"}, "probabilities have a column each"
     assert {f"probability_{name}" for name in LabelSet().names} <= set(columns)
 
 
@@ -38,6 +38,7 @@ def test_a_row_tells_the_answer_and_the_path_it_was_asked_about(predictor: Predi
 def test_a_refusal_is_a_row_with_a_reason_and_no_numbers(predictor: Predictor) -> None:
     row = row_of(Path("a.png"), Refusal("a.png", "a.png: is empty; copy it again"), predictor)
     assert row == {
+        "schema": "brainslice/prediction/1",
         "path": "a.png",
         "frame": None,
         "threshold": predictor.threshold,

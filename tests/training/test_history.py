@@ -33,7 +33,7 @@ def test_logs_hold_every_epoch(tmp_path: Path) -> None:
     paths = ProjectPaths.of(tmp_path, config())
     write_logs(EPOCHS, paths, LogConfig())
     history = json.loads((paths.reports / "training_history.json").read_text())
-    assert [Epoch(**epoch) for epoch in history] == list(EPOCHS)
+    assert [Epoch(**epoch) for epoch in history["epochs"]] == list(EPOCHS)
     with (paths.logs / "training.csv").open(newline="") as stream:
         rows = list(csv.DictReader(stream))
     for row, epoch in zip(rows, EPOCHS, strict=True):

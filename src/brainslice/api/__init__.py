@@ -7,24 +7,19 @@ the project applies, or the defaults.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
-from brainslice.lazy import lazy_names
-
-if TYPE_CHECKING:
-    from brainslice.api.lifecycle import (
-        EvaluationResult,
-        adapt,
-        audit,
-        calibrate,
-        cross_validate,
-        evaluate,
-        prepare,
-        train,
-    )
-    from brainslice.api.predictions import Predictions, predict_many, predict_volume
-    from brainslice.api.settings import AnyPath, Settings, read_settings
-    from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
+from brainslice.api.lifecycle import (
+    EvaluationResult,
+    adapt,
+    audit,
+    calibrate,
+    cross_validate,
+    evaluate,
+    prepare,
+    train,
+)
+from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
+from brainslice.api.settings import AnyPath, Settings, read_settings
+from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
 
 __all__ = [
     "AnyPath",
@@ -39,27 +34,10 @@ __all__ = [
     "evaluate",
     "find_threshold",
     "predict_many",
+    "predict_tree",
     "predict_volume",
     "prepare",
     "read_settings",
     "train",
     "use_operating_point",
 ]
-
-_MODULES = {
-    "lifecycle": (
-        "EvaluationResult",
-        "adapt",
-        "audit",
-        "calibrate",
-        "cross_validate",
-        "evaluate",
-        "prepare",
-        "train",
-    ),
-    "predictions": ("Predictions", "predict_many", "predict_volume"),
-    "settings": ("AnyPath", "Settings", "read_settings"),
-    "thresholds": ("ThresholdSearch", "find_threshold", "use_operating_point"),
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)

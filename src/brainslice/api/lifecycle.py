@@ -8,11 +8,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brainslice.api.settings import AnyPath, Settings, read_settings
+from brainslice.api.settings import (
+    EVALUATION_LIBRARIES,
+    TRAINING_LIBRARIES,
+    AnyPath,
+    Settings,
+    open_project,
+    read_settings,
+)
 from brainslice.arrays import Labels, Logits
 from brainslice.files import atomic_folder
 from brainslice.lazy import require_extra
-from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -114,20 +120,19 @@ def train(
         DatasetError: There is no prepared set.
         LeakError: Groups cross the split.
     """
-    require_extra("train", "training", "tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "tf2onnx")
+    require_extra("train", "training", *TRAINING_LIBRARIES)
     from brainslice.report.figures.history import draw_history
     from brainslice.training.pipeline import train as train_network
 
-    chosen = read_settings(root, config)
-    places = ProjectPaths.of(Path(root), chosen)
-    _keep_previous(places.bundle)
-    trained = train_network(places, chosen, accept_leaks=accept_leaks, progress=progress)
+    chosen, paths = open_project(root, config)
+    _keep_previous(paths.bundle)
+    trained = train_network(paths, chosen, accept_leaks=accept_leaks, progress=progress)
     info, origin = trained.bundle.info, trained.bundle.info.provenance
     of = (
         f"{origin.dataset}, {origin.protocol} protocol: {origin.train_images} scans of {origin.train_groups} groups "
         f"train, {origin.validation_images} of {origin.validation_groups} validate."
     )
-    draw_history(trained.epochs, places.reports, info.warnings, of)
+    draw_history(trained.epochs, paths.reports, info.warnings, of)
     return trained
 
 
@@ -146,7 +151,7 @@ def cross_validate(
         MissingExtraError: The training libraries are not installed.
         DatasetError: There is no prepared set, or it holds fewer groups than folds.
     """
-    require_extra("train", "cross-validation", "tensorflow", "keras", "sklearn", "scipy", "onnx", "tf2onnx")
+    require_extra("train", "cross-validation", *TRAINING_LIBRARIES)
     from brainslice.training.cross_validation import cross_validate as run_folds
 
     chosen = read_settings(root, config)
@@ -177,19 +182,18 @@ def evaluate(
         BundleError: There is no bundle, or it was altered.
         DatasetError: The bundle was trained on another split or other scans.
     """
-    require_extra("train", "evaluation", "sklearn", "scipy", "matplotlib")
+    require_extra("train", "evaluation", *EVALUATION_LIBRARIES)
     from brainslice.evaluation.error_analysis import analyse_errors
     from brainslice.evaluation.explanation import explain
     from brainslice.evaluation.scoring import evaluate_test_set
     from brainslice.report.writer import write_reports
 
-    chosen = read_settings(root, config)
-    places = ProjectPaths.of(Path(root), chosen)
-    test = evaluate_test_set(places, chosen, progress, slices=[Path(each) for each in slices])
-    explained = explain(test, places.reports / "gradcam", overlays, progress)
+    chosen, paths = open_project(root, config)
+    test = evaluate_test_set(paths, chosen, progress, slices=[Path(each) for each in slices])
+    explained = explain(test, paths.reports / "gradcam", overlays, progress)
     errors = analyse_errors(test, progress)
-    write_reports(test, explained, places.reports, errors)
-    return EvaluationResult(test, errors, places.reports)
+    write_reports(test, explained, paths.reports, errors)
+    return EvaluationResult(test, errors, paths.reports)
 
 
 def calibrate(logits: Logits, labels: Labels) -> Temperature:
@@ -219,7 +223,7 @@ def adapt(
     accept_forgetting: bool = False,
     progress: Progress = silent,
 ) -> AdaptationResult:
-    """Fine-tune a bundle for another site and write a new bundle beside it; every score is out of fold.
+    """Fine-tune a bundle for another site, write a new bundle and ``reports/external``; every score is out of fold.
 
     Args:
         data: The site's folder, ``yes`` and ``no`` or class folders.
@@ -234,13 +238,18 @@ def adapt(
         DatasetError: The folder holds no such scans, or there is no prepared set.
         ForgettingError: The adapted network lost more on its source than allowed.
     """
-    require_extra("train", "adaptation", "tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "tf2onnx")
+    require_extra("train", "adaptation", *TRAINING_LIBRARIES)
+    from brainslice.bundle.adaptation import read_adaptation
+    from brainslice.report.external_site import adaptation_tables, write_adaptation
     from brainslice.training.adaptation.pipeline import adapt as adapt_network
 
-    chosen = read_settings(root, config)
-    places = ProjectPaths.of(Path(root), chosen)
-    base = places.bundle if bundle is None else Path(bundle)
-    return adapt_network(places, chosen, Path(data), base, accept_forgetting=accept_forgetting, progress=progress)
+    chosen, paths = open_project(root, config)
+    base = paths.bundle if bundle is None else Path(bundle)
+    adapted = adapt_network(paths, chosen, Path(data), base, accept_forgetting=accept_forgetting, progress=progress)
+    stored = read_adaptation(adapted.bundle)
+    content = {} if stored is None else stored.model_dump(mode="json", exclude={"out_of_fold"})
+    write_adaptation(paths.reports / "external", Path(data).resolve().name, content, adaptation_tables(adapted))
+    return adapted
 
 
 def _keep_previous(bundle: Path) -> None:

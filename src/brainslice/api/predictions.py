@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from brainslice.inference.predictor import Predictor
     from brainslice.inference.volume import VolumePrediction
+    from brainslice.tables.table import TableSummary
 
 
 class Predictions(list[Prediction | Refusal]):
@@ -75,6 +76,33 @@ def predict_many(
     return Predictions(predictor.predict_many(listed, progress))
 
 
+def predict_tree(
+    predictor: Predictor,
+    scans: Iterable[AnyPath],
+    output: AnyPath,
+    *,
+    overwrite: bool = False,
+    progress: Progress = silent,
+) -> TableSummary:
+    """Predict all scans in files and folders and write a table with a row for each; an interrupted one is continued.
+
+    Args:
+        predictor: The predictor.
+        scans: Files, and folders of them to any depth.
+        output: The table, ``.jsonl``, ``.csv`` or ``.parquet``.
+        overwrite: Replace an existing table.
+        progress: Called with step, done and total.
+
+    Raises:
+        UsageError: The ending is none of those, pyarrow is missing, a folder holds no scans, or the table holds other
+            rows.
+        ResourceError: The disk is full.
+    """
+    from brainslice.tables.table import predict_tree as write_table
+
+    return write_table(predictor, [Path(each) for each in scans], Path(output), overwrite=overwrite, progress=progress)
+
+
 def predict_volume(
     path: AnyPath,
     *,
@@ -99,9 +127,8 @@ def predict_volume(
     from brainslice.inference.volume import predict_volume as predict
     from brainslice.scan.volume.reader import read_volume
 
-    place = Path(path)
-    volume = read_volume(place, series=series, first=first)
-    return predict(_open(bundle, threshold), volume, place.name)
+    volume = read_volume(Path(path), series=series, first=first)
+    return predict(_open(bundle, threshold), volume, Path(path).name)
 
 
 def _open(bundle: AnyPath | None, threshold: float | None) -> Predictor:

@@ -9,12 +9,17 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from brainslice.config import Config, read_config
+from brainslice.paths import ProjectPaths
 
 AnyPath: TypeAlias = str | PathLike[str]
 """A file or folder."""
 
 Settings: TypeAlias = Config | str | PathLike[str] | Mapping[str, object] | None
 """A configuration, a YAML file, a mapping of dotted keys to values, or None for the project's own file."""
+
+EVALUATION_LIBRARIES: Final = ("sklearn", "scipy", "matplotlib")
+TRAINING_LIBRARIES: Final = ("tensorflow", "keras", "onnx", "tf2onnx", "h5py", *EVALUATION_LIBRARIES)
+"""Modules of the extra ``train`` that evaluation and training import."""
 
 DEFAULT_CONFIG: Final = Path("configs/config.yaml")
 
@@ -39,3 +44,13 @@ def read_settings(root: AnyPath = ".", config: Settings = None, overrides: Seque
     default = Path(root) / DEFAULT_CONFIG
     path = Path(config) if config is not None else default if default.is_file() else None
     return read_config(path, tuple(overrides))
+
+
+def open_project(root: AnyPath, config: Settings) -> tuple[Config, ProjectPaths]:
+    """Read the settings of a project and locate its files.
+
+    Raises:
+        ConfigError: The file cannot be read, or a key or value is invalid.
+    """
+    chosen = read_settings(root, config)
+    return chosen, ProjectPaths.of(Path(root), chosen)

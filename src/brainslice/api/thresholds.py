@@ -8,11 +8,10 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
-from brainslice.api.settings import AnyPath, Settings, read_settings
+from brainslice.api.settings import EVALUATION_LIBRARIES, AnyPath, Settings, open_project
 from brainslice.decision.operating_point import Criterion, Target, find_point
 from brainslice.errors import UsageError
 from brainslice.lazy import require_extra
-from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -72,7 +71,7 @@ def find_threshold(
         CalibrationError: The scans are all of one kind, or too few for a guarantee.
         LeakError: The folder holds test scans of the bundle.
     """
-    require_extra("train", "threshold search", "sklearn", "scipy", "matplotlib")
+    require_extra("train", "threshold search", *EVALUATION_LIBRARIES)
     from brainslice.evaluation.operating_points import (
         OperatingPointRequest,
         find_operating_point,
@@ -82,23 +81,22 @@ def find_threshold(
     from brainslice.inference.predictor import Predictor
     from brainslice.report.figures.decision_curve import write_operating_points
 
-    chosen = read_settings(root, config)
-    places = ProjectPaths.of(Path(root), chosen)
+    chosen, paths = open_project(root, config)
     target = Target(Criterion.SENSITIVITY, goals) if isinstance(goals, float) else goals
     requests = [OperatingPointRequest(target)] if isinstance(target, Target) else target
-    folder = places.bundle if bundle is None else Path(bundle)
+    folder = paths.bundle if bundle is None else Path(bundle)
     if save:
         _refuse_shipped(folder)
     predictor = Predictor.open(folder)
     if data is None:
-        scans = validation_scans(places, predictor, progress)
+        scans = validation_scans(paths, predictor, progress)
     else:
-        scans = folder_scans(Path(data), places, predictor, chosen.seed, progress)
+        scans = folder_scans(Path(data), paths, predictor, chosen.seed, progress)
     # All points are found before one is stored: a failing request leaves the bundle unchanged.
     found = tuple(find_operating_point(request, scans) for request in requests)
     curve = tuning_decision_curve(scans, requests[0].prevalence)
     kept = _store(predictor.bundle, found, scans) if save else predictor.bundle
-    reports = places.reports / "operating_points"
+    reports = paths.reports / "operating_points"
     write_operating_points(found, curve, scans.reported_description, kept.info.warnings, reports)
     return ThresholdSearch(found, scans, kept, save, reports)
 
@@ -138,5 +136,5 @@ def _store(bundle: ModelBundle, found: tuple[OperatingPointResult, ...], scans: 
     points = {point.name: point for point in (*bundle.info.operating_points, *(each.point for each in found))}
     with TemporaryDirectory() as place:
         curve = Path(place) / CURVE_FILE
-        write_json(curve, operating_curve(scans))
+        write_json(curve, operating_curve(scans), "operating-curve")
         return update_bundle(bundle.folder, added={CURVE_FILE: curve}, operating_points=tuple(points.values()))

@@ -7,39 +7,38 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
+from rich import progress as bars
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import (
-    BarColumn,
-    MofNCompleteColumn,
-    Progress,
-    TaskID,
-    TextColumn,
-    TimeElapsedColumn,
-    TimeRemainingColumn,
-)
 from rich.table import Table
 
 from brainslice import progress
+from brainslice.decision.verdict import Verdict
+from brainslice.files import SCHEMA
 
-OUT = Console(highlight=False, soft_wrap=True)
+if TYPE_CHECKING:
+    from brainslice.report.documents import Table as ReportTable
+
+OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 """Results."""
 
-ERR = Console(stderr=True, highlight=False, soft_wrap=True)
+ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 """Progress and notes, so that results can be piped."""
 
-SCHEMA_VERSION: Final = 1
-"""The version of every JSON object that a command prints; it grows when a key changes its meaning."""
+RESEARCH_ONLY: Final = "for research only; a person qualified to read scans decides"
 
 _UNBROKEN: Final = 240
 _NARROW: Final = 100
+_STYLES: Final = {Verdict.TUMOUR: "bold red", Verdict.NO_TUMOUR: "bold green", Verdict.REFER: "bold yellow"}
+_bars_shown = False
 
 
-def print_line(line: str, style: str | None = None) -> None:
-    """Print a line of the result, in a rich style on a terminal; square brackets in it are no markup."""
-    OUT.print(line, markup=False, style=style)
+def print_line(line: str, style: str | Verdict | None = None) -> None:
+    """Print a line of the result, in a rich style or a verdict's colour on a terminal."""
+    colour = _STYLES[style] if isinstance(style, Verdict) else style
+    _results().print(line, markup=False, style=colour)
 
 
 def print_note(line: str) -> None:
@@ -47,11 +46,35 @@ def print_note(line: str) -> None:
     ERR.print(line, markup=False)
 
 
+def print_error(line: str) -> None:
+    """Print an error on standard error, above the progress; also with ``-q``."""
+    quiet, ERR.quiet = ERR.quiet, False
+    print_note(line)
+    ERR.quiet = quiet
+
+
+def print_fields(heading: str, fields: Iterable[tuple[str, str]], style: str | Verdict | None = None) -> None:
+    """Print a heading and below it a line for each name and value, the values aligned."""
+    lines = list(fields)
+    width = max((len(name) for name, _ in lines), default=0)
+    print_line(heading, style)
+    for name, value in lines:
+        print_line(f"  {name:<{width}}  {value}")
+
+
 def print_json(kind: str, values: Mapping[str, Any], indent: int | None = None) -> None:
-    """Print an object as JSON, with its schema ``brainslice/<kind>/<version>`` first."""
-    text = {"schema": f"brainslice/{kind}/{SCHEMA_VERSION}", **values}
+    """Print an object as JSON, with the version of its schema first."""
     unicode = (sys.stdout.encoding or "").casefold().replace("-", "") == "utf8"
-    sys.stdout.write(json.dumps(text, indent=indent, ensure_ascii=not unicode) + "\n")
+    text = json.dumps({"schema": SCHEMA.format(kind), **values}, indent=indent, ensure_ascii=not unicode)
+    if _results() is ERR:
+        ERR.print(text, markup=False)
+    else:
+        sys.stdout.write(f"{text}\n")
+
+
+def in_brackets(warnings: Sequence[str]) -> str:
+    """Format a model's warnings to follow a name; empty without any."""
+    return f" [{', '.join(warnings)}]" if warnings else ""
 
 
 def can_print(text: str) -> bool:
@@ -70,57 +93,57 @@ def replace_unprintable() -> None:
             stream.reconfigure(errors="backslashreplace")
 
 
-def table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
+def print_report(shown: ReportTable) -> None:
+    """Print a table of a report with its footnotes."""
+    print_table(shown.title, shown.header, shown.rows)
+    for line in shown.footnotes:
+        print_line(line)
+
+
+def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose first column names the rows; below 100 columns, a block for each row."""
-    lines = [list(row) for row in rows]
     if OUT.is_terminal and OUT.width < _NARROW and len(header) > 2:  # noqa: PLR2004 - a name and its value fit always
-        _print_blocks(title, header, lines)
+        print_line(title, style="bold")
+        for row in rows:
+            print_fields(row[0], zip(header[1:], row[1:], strict=True), style="bold")
         return
     drawn = Table(title=escape(title), title_justify="left", show_edge=False)
     for place, name in enumerate(header):
         drawn.add_column(escape(name), justify="right" if place else "left", overflow="fold")
-    for row in lines:
+    for row in rows:
         drawn.add_row(*map(escape, row))
     # In a file, cells are not broken at the 80th column.
-    (OUT if OUT.is_terminal else Console(highlight=False, width=_UNBROKEN)).print(drawn)
-
-
-def _print_blocks(title: str, header: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    width = max(map(len, header))
-    print_line(title, style="bold")
-    for row in rows:
-        print_line(row[0], style="bold")
-        for name, cell in zip(header[1:], row[1:], strict=True):
-            print_line(f"  {name:<{width}}  {cell}")
+    (_results() if OUT.is_terminal else Console(highlight=False, width=_UNBROKEN, emoji=False)).print(drawn)
 
 
 @contextmanager
 def progress_bars() -> Iterator[progress.Progress]:
     """Show progress while the block runs: bars with the time left on a terminal, a line for each step elsewhere."""
+    global _bars_shown  # noqa: PLW0603 - as there is one terminal
     if ERR.quiet:
         yield progress.silent
-    elif ERR.is_terminal:
-        with _bars() as bars:
-            yield _Bars(bars)
-    else:
+    elif not ERR.is_terminal:
         yield _Lines()
+    else:
+        columns = (bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
+        # rich would send all of standard output to standard error, also where it is a file.
+        with bars.Progress("{task.description}", *columns, console=ERR, redirect_stdout=False) as shown:
+            _bars_shown = True
+            try:
+                yield _Bars(shown)
+            finally:
+                _bars_shown = False
 
 
-def _bars() -> Progress:
-    return Progress(
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-        console=ERR,
-    )
+def _results() -> Console:
+    """Choose where results go: above the bars where both share a terminal, else to standard output."""
+    return ERR if _bars_shown and OUT.is_terminal else OUT
 
 
 class _Bars:
-    def __init__(self, bars: Progress) -> None:
-        self._bars = bars
-        self._tasks: dict[str, TaskID] = {}
+    def __init__(self, shown: bars.Progress) -> None:
+        self._bars = shown
+        self._tasks: dict[str, bars.TaskID] = {}
 
     def __call__(self, step: str, done: int, total: int) -> None:
         task = self._tasks.get(step)

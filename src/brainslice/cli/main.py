@@ -5,33 +5,80 @@ from __future__ import annotations
 import functools
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
 
 import brainslice
-from brainslice.cli import original_commands
+from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
+from brainslice.cli import data, evaluation, original_commands, pipeline, training
 from brainslice.cli.console import ERR, replace_unprintable
-from brainslice.cli.data import audit, download, prepare
-from brainslice.cli.errors import DEBUG, one_line_errors
-from brainslice.cli.evaluation import evaluate, lesion_test, summary, threshold, validate
-from brainslice.cli.prediction import predict, predict_volume, serve, worklist
-from brainslice.cli.training import adapt, crossval, demo, ensemble, run, train
+from brainslice.cli.predict import predict
+from brainslice.cli.predict_volume import predict_volume
+from brainslice.cli.serve import serve
+from brainslice.cli.threshold import threshold
+from brainslice.cli.worklist import worklist
+from brainslice.errors import BrainsliceError, ResourceError
+from brainslice.files import is_full_disk
 from brainslice.lazy import require_extra
 
 app = typer.Typer(
     name="brainslice",
     help="Classify brain-tumour MRI slices, with calibrated probabilities and heat maps. For research only.",
-    epilog="Examples: brainslice demo | brainslice predict scan.png | brainslice run --source archive.zip",
+    epilog=(
+        "Examples: brainslice demo | brainslice predict scan.png | brainslice run --source archive.zip\n\n"
+        "Exit codes: 0 success, 1 unexpected error, 2 usage, 3 unreadable data, 4 bundle, 5 disk or memory full, "
+        "6 no calibration, 7 download, 130 interrupted"
+    ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     rich_markup_mode="rich",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-_EVALUATION: Final = ("sklearn", "scipy", "matplotlib")
-_TRAINING: Final = ("tensorflow", "keras", "onnx", "tf2onnx", "h5py", *_EVALUATION)
+_VERBOSITY: Final = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
+
+DEBUG: Final = "BRAINSLICE_DEBUG"
+"""Set to anything, this variable shows tracebacks, as ``--debug`` does."""
+
+_INTERRUPTED: Final = 130
+
+
+@contextmanager
+def one_line_errors() -> Iterator[None]:
+    """Print an error in one line and exit with its code; with ``--debug``, raise it."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        _end("interrupted; run the same command again to resume", _INTERRUPTED)
+    except BrokenPipeError:
+        # The reader of the pipe has closed it.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise SystemExit(0) from None
+    except BrainsliceError as error:
+        _end(str(error), error.exit_code)
+    except MemoryError:
+        _end(
+            "not enough memory; lower train.batch_size or close other programs, then run again",
+            ResourceError.exit_code,
+        )
+    except OSError as error:
+        code = ResourceError.exit_code if is_full_disk(error) else 1
+        _end(f"{error.filename or 'the system'}: {error.strerror or error}", code)
+    except Exception as error:  # noqa: BLE001 - the last handler: every error is shown in one line
+        _end(
+            f"unexpected {type(error).__name__}: {str(error)[:300]}; run again with --debug and report it",
+            1,
+        )
+
+
+def _end(line: str, code: int) -> None:
+    if os.environ.get(DEBUG):
+        raise  # noqa: PLE0704 - called from the except clauses above only
+    sys.stderr.write(f"brainslice: {' '.join(line.split())}\n")
+    raise SystemExit(code) from None
 
 
 def _version(wanted: bool | None) -> None:
@@ -68,29 +115,29 @@ def _command(panel: str, name: str, body: Callable[..., None], needs: tuple[str,
     )(one_line_errors()(checked))
 
 
-_ALL, _DATA, _TRAIN, _EVALUATE, _PREDICT = "All at once", "Data", "Training", "Evaluation", "Prediction"
-_command(_ALL, "run", run.run, _TRAINING, "--source archive.zip")
-_command(_ALL, "demo", demo.demo, _TRAINING, "--patients 12")
-_command(_DATA, "download", download.download, (), "nickparvar")
-_command(_DATA, "prepare", prepare.prepare, (), "archive.zip")
-_command(_DATA, "audit", audit.audit, (), "scans --json")
-_command(_TRAIN, "train", train.train, _TRAINING, "--set train.epochs=20")
-_command(_TRAIN, "crossval", crossval.crossval, _TRAINING, "--folds 5")
-_command(_TRAIN, "ensemble", ensemble.ensemble, _TRAINING, "--test")
-_command(_TRAIN, "adapt", adapt.adapt, _TRAINING, "--data site")
-_command(_EVALUATE, "evaluate", evaluate.evaluate, _EVALUATION, "--gradcam 16")
-_command(_EVALUATE, "validate", validate.validate, _EVALUATION, "--data site")
-_command(_EVALUATE, "lesion-test", lesion_test.lesion_test, ("sklearn", "scipy"), "slices --output result.json")
-_command(_EVALUATE, "threshold", threshold.threshold, _EVALUATION, "--target-sensitivity 0.95 --save")
-_command(_EVALUATE, "summary", summary.summary, _EVALUATION)
-_command(_PREDICT, "predict", predict.predict, (), "scans --output results.csv")
-_command(_PREDICT, "predict-volume", predict_volume.predict_volume, (), "head.nii.gz --json")
-_command(_PREDICT, "worklist", worklist.worklist, (), "scans --review-budget 0.2")
-_command(_PREDICT, "serve", serve.serve, (), "--port 8000")
+_ALL, _DATA, _TRAIN, _EVALUATE, _PREDICT = "All steps", "Data", "Training", "Evaluation", "Prediction"
+_command(_ALL, "run", pipeline.run, TRAINING_LIBRARIES, "--source archive.zip")
+_command(_ALL, "demo", pipeline.demo, TRAINING_LIBRARIES, "--patients 12")
+_command(_DATA, "download", data.download, (), "nickparvar")
+_command(_DATA, "prepare", data.prepare, (), "archive.zip")
+_command(_DATA, "audit", data.audit, (), "scans --json")
+_command(_TRAIN, "train", training.train, TRAINING_LIBRARIES, "--set train.epochs=20")
+_command(_TRAIN, "crossval", training.crossval, TRAINING_LIBRARIES, "--folds 5")
+_command(_TRAIN, "ensemble", training.ensemble, TRAINING_LIBRARIES, "--test")
+_command(_TRAIN, "adapt", training.adapt, TRAINING_LIBRARIES, "--data site")
+_command(_EVALUATE, "evaluate", evaluation.evaluate, EVALUATION_LIBRARIES, "--gradcam 16")
+_command(_EVALUATE, "validate", evaluation.validate, EVALUATION_LIBRARIES, "--data site")
+_command(_EVALUATE, "lesion-test", evaluation.lesion_test, ("sklearn", "scipy"), "slices --output result.json")
+_command(_EVALUATE, "threshold", threshold, EVALUATION_LIBRARIES, "--target-sensitivity 0.95 --save")
+_command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES)
+_command(_PREDICT, "predict", predict, (), "scans --output results.csv")
+_command(_PREDICT, "predict-volume", predict_volume, (), "head.nii.gz --json")
+_command(_PREDICT, "worklist", worklist, (), "scans --review-budget 0.2")
+_command(_PREDICT, "serve", serve, (), "--port 8000")
 # Names of earlier versions.
-_command("", "external", validate.validate, _EVALUATION)
-_command("", "triage", worklist.worklist)
-_command("", "volume", predict_volume.predict_volume)
+_command("", "external", evaluation.validate, EVALUATION_LIBRARIES)
+_command("", "triage", worklist)
+_command("", "volume", predict_volume)
 _command("", "original-download-and-prepare", original_commands.download_and_prepare)
 _command("", "original-download-external", original_commands.download_external)
 _command("", "original-infer", original_commands.infer)
@@ -103,8 +150,11 @@ def main(*arguments: str) -> None:
         *arguments: Words to use instead of the process's own.
     """
     replace_unprintable()
+    words = list(arguments or sys.argv[1:])
+    # Options of verbosity are accepted after the command, too.
+    words.sort(key=lambda word: word not in _VERBOSITY)
     with one_line_errors():
-        app(list(arguments) or None)
+        app(words, prog_name="brainslice")
 
 
 if __name__ == "__main__":

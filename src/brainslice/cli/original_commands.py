@@ -1,4 +1,4 @@
-"""The original commands' options, each handed to the verb that does the work."""
+"""Options of the original commands, passed to the commands of today."""
 
 from __future__ import annotations
 
@@ -7,10 +7,9 @@ from typing import Annotated
 
 import typer
 
-from brainslice.cli.data import download as downloading
-from brainslice.cli.data import prepare as preparing
+from brainslice.cli.data import download, prepare
 from brainslice.cli.options import ConfigFile, Root, settings
-from brainslice.cli.prediction import predict as predicting
+from brainslice.cli.predict import predict
 from brainslice.paths import ProjectPaths
 
 
@@ -18,22 +17,26 @@ def download_and_prepare(
     root: Root = Path(),
     val_size: Annotated[float | None, typer.Option("--val-size")] = None,
     copy: Annotated[bool, typer.Option("--copy/--use-symlinks")] = False,
-    source: Annotated[Path | None, typer.Option("--source", help="A folder or zip that is there already.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", help="A folder or zip to use instead of downloading.")
+    ] = None,
 ) -> None:
     """Download the main data set and prepare it."""
     if source is None:
-        downloading.download("nickparvar", root)
-    preparing.prepare(source or root / "downloads" / "nickparvar", root, val_size, copy=copy)
+        download("nickparvar", root)
+    prepare(source or root / "downloads" / "nickparvar", root, val_size, copy=copy)
 
 
 def download_external(
     root: Root = Path(),
-    source: Annotated[Path | None, typer.Option("--source", help="A folder or zip that is there already.")] = None,
+    source: Annotated[
+        Path | None, typer.Option("--source", help="A folder or zip to use instead of downloading.")
+    ] = None,
 ) -> None:
     """Download the external data set and lay it out."""
     if source is None:
-        downloading.download("navoneel", root)
-    preparing.prepare(source or root / "downloads" / "navoneel", root, external=True)
+        download("navoneel", root)
+    prepare(source or root / "downloads" / "navoneel", root, external=True)
 
 
 def infer(
@@ -44,6 +47,6 @@ def infer(
     gradcam: Annotated[bool, typer.Option("--gradcam", help="Write overlays to reports/gradcam.")] = False,
 ) -> None:
     """Classify scans with the trained bundle."""
-    places = ProjectPaths.of(root, settings(root, config, None))
-    overlays = places.reports / "gradcam" if gradcam else None
-    predicting.predict(image, root, places.bundle, threshold, overlays)
+    paths = ProjectPaths.of(root, settings(root, config, None))
+    overlays = paths.reports / "gradcam" if gradcam else None
+    predict(image, root, paths.bundle, threshold, overlays)

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from os import PathLike
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float
 
 from brainslice.arrays import InputBatch, NetworkInput
 from brainslice.bundle.store import ModelBundle, open_bundle
@@ -22,7 +21,7 @@ from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
 from brainslice.inference.heat_map import positive_class_maps
 from brainslice.inference.prediction import Prediction, Refusal
-from brainslice.inference.verdict_rules import Decision, VerdictRules
+from brainslice.inference.verdict_rules import VerdictRules
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 
@@ -71,12 +70,9 @@ class Predictor:
             threshold: A threshold to use instead of the bundle's own.
             threads: How many threads may share one scan; 0 takes as many as there are cores.
 
-        Returns:
-            The predictor.
-
         Raises:
-            BundleError: The bundle is incomplete, altered, or none of ours.
-            UsageError: The threshold is no probability.
+            BundleError: The bundle is incomplete or altered.
+            UsageError: The threshold is not a probability.
         """
         bundle = open_bundle_or_default() if bundle is None else Path(bundle)
         checked = open_bundle(bundle)
@@ -107,8 +103,7 @@ class Predictor:
             UnreadableScanError: The source cannot be read as one slice.
             BundleError: The output of the model is invalid.
         """
-        seen = self.recipe(read_source(source, self.frame))
-        return self.answer([source_name(source)], [seen])[0]
+        return self.predict_inputs([source_name(source)], [self.recipe(read_source(source, self.frame))])[0]
 
     def predict_many(
         self, sources: Iterable[ScanSource], progress: Progress = silent, *, workers: int = 0
@@ -129,22 +124,22 @@ class Predictor:
         """
         done, total = 0, len(sources) if isinstance(sources, Sized) else 0
         for prepared in decode_batches(sources, self._prepare_or_refuse, workers):
-            yield from self._answer_or_refuse(prepared)
+            yield from self._predict_readable(prepared)
             done += len(prepared)
             progress("predict", done, max(done, total))
 
     def score(self, inputs: InputBatch, progress: Progress = silent) -> EngineOutput:
-        """Run the network on inputs that are prepared already, a batch at a time.
+        """Run the network on preprocessed inputs, a batch at a time.
 
         Args:
             inputs: Network inputs ``(n, h, w)``, made by this predictor's recipe; may be memory-mapped.
-            progress: Told how many of the ``n`` are done.
+            progress: Called with step, done and total.
 
         Returns:
             Logits ``(n, k)``, class maps ``(n, mh, mw, k)`` and features ``(n, f)``, before any temperature.
 
         Raises:
-            BundleError: The model cannot take the inputs, or does not answer as its bundle promises.
+            BundleError: The model cannot take the inputs, or its class maps have another shape than the bundle states.
             TimeLimitError: The deadline of the context has passed.
         """
         expected = (*self.bundle.info.class_map_shape, len(self.bundle.labels))
@@ -160,63 +155,47 @@ class Predictor:
             progress("score", min(start + BATCH, len(inputs)), len(inputs))
         return EngineOutput.join(parts) if parts else EngineOutput.empty(expected)
 
-    def answer(self, names: Sequence[str], seen: Sequence[NetworkInput]) -> list[Prediction]:
-        """Answer for scans that this predictor's recipe has prepared.
+    def predict_inputs(self, names: Sequence[str], inputs: Sequence[NetworkInput]) -> list[Prediction]:
+        """Predict scans that this predictor's recipe has preprocessed.
 
         Args:
-            names: What each scan is called in its answer.
-            seen: A network input ``(h, w)`` each.
-
-        Returns:
-            An answer each, in their order.
+            names: The source of each prediction.
+            inputs: The network input ``(h, w)`` of each scan.
 
         Raises:
-            BundleError: The model gives no usable answer.
+            BundleError: The output of the model is invalid.
         """
-        if not seen:
+        if not inputs:
             return []
-        output = self.score(np.stack(seen))
+        output, info = self.score(np.stack(inputs)), self.bundle.info
         probabilities = self.temperature.probabilities(output.logits)
-        judgements = self.verdict_rules.decide(output, seen, self.temperature, self.threshold)
-        rows = zip(names, seen, probabilities, output.class_maps, judgements, strict=True)
-        return [self._say(name, picture, row, maps, judged) for name, picture, row, maps, judged in rows]
+        decisions = self.verdict_rules.decide(output, inputs, self.temperature, self.threshold)
+        rows = zip(names, inputs, probabilities, output.class_maps, decisions, strict=True)
+        return [
+            Prediction(
+                source=name,
+                labels=self.bundle.labels,
+                probabilities=dict(zip(self.bundle.labels.names, shares.tolist(), strict=True)),
+                threshold=self.threshold,
+                warnings=info.warnings,
+                bundle=info.digest,
+                network_input=pixels,
+                class_maps=positive_class_maps(maps, info.class_map_bias),
+                **{field.name: getattr(decision, field.name) for field in fields(decision)},
+            )
+            for name, pixels, shares, maps, decision in rows
+        ]
 
-    def _answer_or_refuse(
+    def _predict_readable(
         self, prepared: Sequence[tuple[ScanSource, NetworkInput | Refusal]]
     ) -> Iterator[Prediction | Refusal]:
-        readable = [(source, item) for source, item in prepared if not isinstance(item, Refusal)]
-        answers = iter(self.answer([source_name(source) for source, _ in readable], [seen for _, seen in readable]))
+        readable = [(source_name(source), item) for source, item in prepared if not isinstance(item, Refusal)]
+        predictions = iter(self.predict_inputs([name for name, _ in readable], [item for _, item in readable]))
         for _, item in prepared:
-            yield item if isinstance(item, Refusal) else next(answers)
+            yield item if isinstance(item, Refusal) else next(predictions)
 
     def _prepare_or_refuse(self, source: ScanSource) -> tuple[ScanSource, NetworkInput | Refusal]:
         try:
             return source, self.recipe(read_source(source, self.frame))
         except UnreadableScanError as error:
             return source, Refusal(source=source_name(source), reason=str(error))
-
-    def _say(
-        self,
-        name: str,
-        seen: NetworkInput,
-        probabilities: Float[np.ndarray, " k"],
-        class_maps: Float[np.ndarray, "mh mw k"],
-        judged: Decision,
-    ) -> Prediction:
-        labels = self.bundle.labels
-        return Prediction(
-            source=name,
-            labels=labels,
-            probabilities=dict(zip(labels.names, probabilities.tolist(), strict=True)),
-            threshold=self.threshold,
-            warnings=self.bundle.info.warnings,
-            bundle=self.bundle.info.digest,
-            network_input=seen,
-            class_maps=positive_class_maps(class_maps, self.bundle.info.class_map_bias),
-            verdict=judged.verdict,
-            reasons=judged.reasons,
-            prediction_set=judged.prediction_set,
-            coverage=judged.coverage,
-            ood_score=judged.ood_score,
-            mutual_information=judged.mutual_information,
-        )

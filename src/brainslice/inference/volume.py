@@ -214,7 +214,7 @@ def predict_volume(predictor: Predictor, volume: Volume, source: str = "volume")
     except UnreadableScanError as error:
         msg = f"{source}: {error}"
         raise UnreadableScanError(msg) from error
-    predictions = predictor.answer([f"{source}, slice {number}" for number in inputs], list(inputs.values()))
+    predictions = predictor.predict_inputs([f"{source}, slice {number}" for number in inputs], list(inputs.values()))
     return VolumePrediction(
         source=source,
         digest=volume.digest,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from brainslice.evaluation.external_validation import ComparisonRow, ExternalValidation
 from brainslice.files import write_json, write_text
@@ -12,6 +12,9 @@ from brainslice.metrics.binary import BinaryScores
 from brainslice.metrics.comparison import format_p_value
 from brainslice.metrics.source_controlled import SourceControlled
 from brainslice.report.documents import Table, format_score, warning_stamp
+
+if TYPE_CHECKING:
+    from brainslice.training.adaptation.pipeline import AdaptationResult
 
 _DASH = "–"
 _HEADER = ("", "AUC", "sensitivity", "specificity", "FN", "FP", "accuracy", "source F1", "McNemar")
@@ -92,18 +95,27 @@ def site_table(report: Mapping[str, Any]) -> Table:
 
 def write_external(result: ExternalValidation, folder: Path) -> tuple[Path, Path]:
     """Write the results of bundles on an external site; return the JSON file and the Markdown page."""
-    return _write(folder / result.site.name, result.to_json(), external_tables(result))
+    return _write(folder / result.site.name, result.to_json(), external_tables(result), "external-site")
+
+
+def adaptation_tables(adapted: AdaptationResult) -> list[Table]:
+    """List the comparison of methods, and the learning curve where there is one."""
+    notes = (*map(warning_stamp, adapted.bundle.info.warnings), *adapted.site)
+    tables = [comparison_table("Ways to another site, out of fold", adapted.entries, notes)]
+    if adapted.curve:
+        tables.append(curve_table([(point.labelled, point.scores) for point in adapted.curve]))
+    return tables
 
 
 def write_adaptation(folder: Path, name: str, report: Mapping[str, Any], tables: Sequence[Table]) -> tuple[Path, Path]:
     """Write the results of an adaptation; return the JSON file and the Markdown page."""
-    return _write(folder / f"{name}_adaptation", dict(report), tables)
+    return _write(folder / f"{name}_adaptation", dict(report), tables, "adaptation")
 
 
-def _write(stem: Path, report: dict[str, Any], tables: Sequence[Table]) -> tuple[Path, Path]:
+def _write(stem: Path, report: dict[str, Any], tables: Sequence[Table], schema: str) -> tuple[Path, Path]:
     data, page = stem.with_name(f"{stem.name}.json"), stem.with_name(f"{stem.name}.md")
     write_text(page, "\n".join(_markdown(table) for table in tables))
-    write_json(data, report)
+    write_json(data, report, schema)
     return data, page
 
 

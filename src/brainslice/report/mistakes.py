@@ -40,7 +40,11 @@ def write_mistakes(analysis: ErrorAnalysis, evaluation: Evaluation, folder: Path
         ResourceError: The disk is full.
     """
     rows = [mistake.to_json() for mistake in analysis.mistakes]
-    write_json(folder / "errors.json", {"warnings": list(evaluation.settings.warnings), "n": len(rows), "errors": rows})
+    write_json(
+        folder / "errors.json",
+        {"warnings": list(evaluation.settings.warnings), "n": len(rows), "errors": rows},
+        "errors",
+    )
     write_text(folder / "errors.csv", _csv_text(rows))
     write_text(folder / "subgroups.txt", subgroup_table(analysis.rows, evaluation).text)
     if analysis.mistakes:

@@ -40,13 +40,13 @@ def write_reports(
     evaluation, accesses = scored.evaluation, scored.test_accesses
     for draw in (draw_confusion_matrices, draw_curves, draw_calibration, draw_abstention):
         draw(evaluation, folder)
-    write_json(folder / "calibration_metrics.json", calibration_metrics(evaluation))
+    write_json(folder / "calibration_metrics.json", calibration_metrics(evaluation), "calibration-metrics")
     write_text(folder / "classification_report.txt", classification_report(evaluation, accesses))
-    write_json(folder / "summary.json", summary(evaluation, accesses))
+    write_json(folder / "summary.json", summary(evaluation, accesses), "summary")
     write_text(folder / "model_card.md", model_card(scored.predictor.bundle.info, card_lines(evaluation, accesses)))
     if analysis is not None:
         write_mistakes(analysis, evaluation, folder)
-    write_json(folder / "report.json", build_report(scored, explained, dt.datetime.now(dt.UTC), analysis))
+    write_json(folder / "report.json", build_report(scored, explained, dt.datetime.now(dt.UTC), analysis), "report")
 
 
 def build_report(

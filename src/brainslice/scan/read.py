@@ -24,7 +24,7 @@ SCAN_SUFFIXES: Final = frozenset(
 """Endings, casefolded, of files that are scans by their name; reading looks at the content only."""
 
 
-def read_scan(path: Path, frame: int | None = None) -> Slice:
+def read_scan(path: str | Path, frame: int | None = None) -> Slice:
     """Read one slice from a file; its format is detected by content.
 
     Args:
@@ -38,7 +38,7 @@ def read_scan(path: Path, frame: int | None = None) -> Slice:
         UnreadableScanError: The one error for all that can be wrong: ``<path>: <fault>; <remedy>``.
     """
     try:
-        data = file_bytes(path)
+        data = file_bytes(Path(path))
     except UnreadableScanError as error:
         msg = f"{printable(str(path))}: {error}"
         raise UnreadableScanError(msg) from error

@@ -209,7 +209,7 @@ class InferenceWorker:
         self.scan_threads = Threads(batching.threads, "decode")
         self.study_threads = Threads(1, "study")
         self._metrics = metrics
-        self._batcher = Batcher(predictor.answer, batching, metrics.batches.observe)
+        self._batcher = Batcher(predictor.predict_inputs, batching, metrics.batches.observe)
 
     def start(self) -> None:
         """Begin to work, on the running event loop."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from brainslice.files import SCHEMA
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.labels import LabelSet
@@ -34,7 +35,7 @@ _NUMBERS: Final = frozenset(
 def row_of(path: Path, answer: Prediction | Refusal, predictor: Predictor) -> Row:
     """Tell one answer or refusal, with the path and frame it was asked about and by what it was answered."""
     asked = {"path": display_path(path), "frame": predictor.frame, "threshold": predictor.threshold}
-    return asked | {"bundle": predictor.bundle.info.digest} | answer.to_json()
+    return asked | {"bundle": predictor.bundle.info.digest} | answer.to_json() | {"schema": SCHEMA.format("prediction")}
 
 
 def columns_of(labels: LabelSet) -> tuple[str, ...]:

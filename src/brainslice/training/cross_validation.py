@@ -247,7 +247,7 @@ def _summarise(root: Path, first: FoldRun, results: list[_FoldResult]) -> CrossV
     path = root / "reports" / "crossval" / "crossval.json"
     accesses = tuple(one.test_accesses for one in results)
     result = CrossValidation(tuple(folds), _with_twins(pooled, results), accesses, path)
-    write_json(path, result.to_json())
+    write_json(path, result.to_json(), "cross-validation")
     return result
 
 

@@ -45,7 +45,9 @@ class Epoch:
 
 def write_logs(epochs: Sequence[Epoch], paths: ProjectPaths, config: LogConfig) -> None:
     """Write the epochs as JSON and, where configured, as CSV and TensorBoard events."""
-    write_json(paths.reports / "training_history.json", [asdict(epoch) for epoch in epochs])
+    write_json(
+        paths.reports / "training_history.json", {"epochs": [asdict(epoch) for epoch in epochs]}, "training-history"
+    )
     if config.csv:
         _write_csv(epochs, paths.logs / "training.csv")
     if config.tensorboard:

@@ -30,7 +30,7 @@ def headed(tmp_path: Path, draft: BundleDraft) -> Path:
 def test_the_answer_stays_and_its_doubt_is_told(headed: Path) -> None:
     plain = Predictor.open(headed)
     thinned = with_mc_dropout(plain, 50)
-    (before,), (after,) = plain.answer(["scan.png"], [SCAN]), thinned.answer(["scan.png"], [SCAN])
+    (before,), (after,) = plain.predict_inputs(["scan.png"], [SCAN]), thinned.predict_inputs(["scan.png"], [SCAN])
     assert after.probabilities == pytest.approx(before.probabilities)
     assert before.mutual_information is None
     assert after.mutual_information is not None
@@ -46,7 +46,7 @@ def test_the_draws_are_the_head_s_on_what_the_graph_tells(headed: Path) -> None:
 
 
 def test_the_same_scan_gets_the_same_doubt_every_time(headed: Path) -> None:
-    answers = [with_mc_dropout(Predictor.open(headed), 30).answer(["scan.png"], [SCAN])[0] for _ in range(2)]
+    answers = [with_mc_dropout(Predictor.open(headed), 30).predict_inputs(["scan.png"], [SCAN])[0] for _ in range(2)]
     assert answers[0].mutual_information == answers[1].mutual_information
 
 

@@ -131,7 +131,7 @@ def test_a_predictor_with_views_makes_no_sets_that_nobody_measured(predictor: Pr
     assert many.verdict_rules.conformal_sets is None
     assert many.temperature == before.temperature
     scan = np.random.default_rng(5).integers(0, 256, (SIZE, SIZE), dtype=np.uint8)
-    (answer,) = many.answer(["scan.png"], [scan])
+    (answer,) = many.predict_inputs(["scan.png"], [scan])
     logits = MultiViewEngine(before.engine).run(scan[np.newaxis]).logits
     assert list(answer.probabilities.values()) == pytest.approx(before.temperature.probabilities(logits)[0].tolist())
     assert answer.coverage is None

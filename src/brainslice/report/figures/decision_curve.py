@@ -29,8 +29,12 @@ def write_operating_points(
         ResourceError: The disk is full.
     """
     for result in results:
-        write_json(folder / f"{result.point.name}.json", {"warnings": list(warnings), **result.to_json()})
-    write_json(folder / "decision_curve.json", {"data": data, "warnings": list(warnings), **curve.to_json()})
+        write_json(
+            folder / f"{result.point.name}.json", {"warnings": list(warnings), **result.to_json()}, "operating-point"
+        )
+    write_json(
+        folder / "decision_curve.json", {"data": data, "warnings": list(warnings), **curve.to_json()}, "decision-curve"
+    )
     caption = (
         "Net benefit of treating scans whose P(tumour) reaches the threshold probability, beside treating all and "
         f"none, at a prevalence of {curve.prevalence:.3g}. Data: {data}, n = {curve.n} of {curve.groups} groups. "

@@ -1,0 +1,150 @@
+"""Commands that score bundles: ``evaluate``, ``validate``, ``lesion-test``, ``summary``."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from brainslice import api
+from brainslice.bundle.migration import RENAMED_IN_REPORTS, rename_keys
+from brainslice.cli.console import print_line, print_note, print_report, progress_bars
+from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, SiteFolder, Slices, settings
+from brainslice.config import Config
+from brainslice.errors import DatasetError
+from brainslice.files import write_json
+from brainslice.paths import ProjectPaths
+
+
+def evaluate(
+    root: Root = Path(),
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    protocol: ProtocolName = None,
+    gradcam: Annotated[int, typer.Option("--gradcam", min=0, help="How many overlays of heat maps to draw.")] = 8,
+    slices: Slices = None,
+) -> None:
+    """Score the bundle on its test scans.
+
+    First comes the source-controlled test: mirror twins where outlines are known, and the folders given by --slices.
+    Every score has its interval, beside the baseline on grey levels alone; every access to the test scans is counted.
+    """
+    chosen = settings(root, config, overrides, protocol)
+    evaluate_one(ProjectPaths.of(root, chosen), chosen, gradcam, slices or [])
+
+
+def evaluate_one(paths: ProjectPaths, config: Config, overlays: int, slices: Sequence[Path] = ()) -> None:
+    """Evaluate under one protocol and print the scores."""
+    with progress_bars() as progress:
+        result = api.evaluate(paths.root, config=config, overlays=overlays, slices=slices, progress=progress)
+    evaluation = result.test.evaluation
+    for line in (*evaluation.summary_lines(), *(point.summary for point in result.errors.points)):
+        print_line(line)
+    mistakes = len(result.errors.mistakes)
+    print_line(f"{mistakes} of {evaluation.n} test scans misclassified; the most confident first in errors.png")
+    print_line(f"reports: {result.reports}")
+
+
+def validate(
+    data: SiteFolder = None,
+    bundle: Annotated[
+        list[Path] | None,
+        typer.Option("--bundle", help="A bundle; may be given several times. By default the project's, then adapted."),
+    ] = None,
+    root: Root = Path(),
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    slices: Slices = None,
+) -> None:
+    """Score bundles on another site's scans.
+
+    Pictures that trained a bundle are left out and counted, each picture counts once, and bundles stand side by side.
+    """
+    chosen = settings(root, config, overrides)
+    validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, slices or [])
+
+
+def validate_one(
+    paths: ProjectPaths, config: Config, data: Path, bundles: list[Path] | None = None, slices: Sequence[Path] = ()
+) -> None:
+    """Score bundles on one folder, print the table and write it to ``reports/external``."""
+    from brainslice.evaluation.external_validation import validate_external
+    from brainslice.report.external_site import external_tables, write_external
+
+    with progress_bars() as progress:
+        found = validate_external(bundles or find_bundles(paths, data), data, paths, config, progress, slices)
+    for shown in external_tables(found):
+        print_report(shown)
+    for source, reason in found.site.unreadable:
+        print_note(f"left out: {source}: {reason}")
+    written, page = write_external(found, paths.reports / "external")
+    print_line(f"reports: {written}, {page}")
+
+
+def find_bundles(paths: ProjectPaths, data: Path) -> list[Path]:
+    """List the project's bundle and the one that was adapted to these scans, if there is one."""
+    from brainslice.bundle.adaptation import adapted_name
+
+    adapted = paths.models / adapted_name(data.resolve().name)
+    return [paths.bundle, *([adapted] if adapted.is_dir() else [])]
+
+
+def lesion_test(
+    folders: Annotated[list[Path], typer.Argument(help="Folders with slices.csv: path, patient, tumour, mask.")],
+    bundle: Annotated[
+        Path | None, typer.Option("--bundle", help="The bundle's folder; the one that ships by default.")
+    ] = None,
+    output: Annotated[Path | None, typer.Option("--output", help="Write the results to this JSON file too.")] = None,
+) -> None:
+    """Score slices with and without tumour of the same patients, so that the source cannot tell them apart."""
+    from brainslice.evaluation.source_controlled import read_slices, score_slices
+    from brainslice.inference.predictor import Predictor
+
+    for folder in folders:
+        read_slices(folder)
+    predictor = Predictor.open(bundle)
+    with progress_bars() as progress:
+        found = [score_slices(folder, predictor, progress) for folder in folders]
+    for line in (line for each in found for line in each.summary_lines()):
+        print_line(line)
+    print_line("for research only; tumour-free slices of patients are not healthy people")
+    if output is not None:
+        scores = {"bundle": predictor.bundle.info.digest, "source_controlled": [each.to_json() for each in found]}
+        write_json(output, scores, "lesion-test")
+
+
+def summary(root: Root = Path(), config: ConfigFile = None, overrides: Overrides = None) -> None:
+    """Show the results of both protocols side by side."""
+    from brainslice.report.documents import protocol_table
+    from brainslice.report.external_site import site_table
+
+    chosen = settings(root, config, overrides)
+    clean, official = (
+        _read(ProjectPaths.of(root, chosen, name).reports / "report.json") for name in ("clean", "official")
+    )
+    if clean is None and official is None:
+        msg = f"{root / 'reports'}: no report.json; run brainslice train and brainslice evaluate first"
+        raise DatasetError(msg)
+    print_report(protocol_table(clean, official))
+    for path in sorted((ProjectPaths.of(root, chosen, "clean").reports / "external").glob("*.json")):
+        found = _read(path)
+        # The file of an adaptation has no entries: its table was printed when it ran.
+        if found is not None and "entries" in found:
+            print_report(site_table(found))
+
+
+def _read(path: Path) -> dict[str, Any] | None:
+    if not path.is_file():
+        return None
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        msg = f"{path}: not a report of brainslice ({error}); run brainslice evaluate again"
+        raise DatasetError(msg) from error
+    if not isinstance(found, dict):
+        msg = f"{path}: not a report of brainslice (it holds a {type(found).__name__}); run brainslice evaluate again"
+        raise DatasetError(msg)
+    return rename_keys(found, RENAMED_IN_REPORTS)

@@ -1,0 +1,276 @@
+"""``brainslice predict``: predict scans, without any training library."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
+
+import typer
+
+from brainslice.cli.console import OUT, RESEARCH_ONLY, print_error, print_json, print_line, print_note, progress_bars
+from brainslice.cli.options import AsJson, BundleFolder, Root, Threshold, open_predictor
+from brainslice.cli.prediction_text import print_prediction, print_row
+from brainslice.decision.operating_point import find_point
+from brainslice.errors import UnreadableScanError, UsageError
+from brainslice.inference.prediction import Prediction, Refusal
+from brainslice.lazy import require_extra
+from brainslice.progress import silent
+from brainslice.scan.listing import SkippedFiles
+
+if TYPE_CHECKING:
+    from brainslice.inference.predictor import Predictor
+
+Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
+PointName: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--operating-point", metavar="NAME", help="Use a threshold that brainslice threshold stored."),
+]
+Views: TypeAlias = Annotated[
+    bool, typer.Option("--tta", help="Test-time augmentation: average six fixed views; six times as slow.")
+]
+Draws: TypeAlias = Annotated[
+    int | None,
+    typer.Option("--dropout", metavar="DRAWS", help="Measure uncertainty with that many Monte Carlo dropout draws."),
+]
+Overlays: TypeAlias = Annotated[
+    Path | None, typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder.")
+]
+Frame: TypeAlias = Annotated[
+    int | None, typer.Option("--frame", metavar="N", help="Which frame, page or axial slice of a file of several.")
+]
+Listing: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--list", metavar="FILE", help="A text file with a path on each line; - reads standard input."),
+]
+Table: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--output", metavar="FILE", help="Write a .jsonl, .csv or .parquet table; an interrupted one is continued."
+    ),
+]
+Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the table of --output.")]
+DicomFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan."),
+]
+
+
+Each = Callable[[Path, Prediction], None]
+
+_LONGEST_STEM: Final = 180
+
+
+@dataclass(frozen=True, slots=True)
+class PredictOptions:
+    """Options of the prediction.
+
+    Attributes:
+        threshold: P(tumour) from which a scan is called a tumour; None leaves it to the bundle.
+        point: The name of an operating point to take it from.
+        views: Whether to use test-time augmentation.
+        draws: How many Monte Carlo dropout draws; None for none.
+    """
+
+    threshold: float | None = None
+    point: str | None = None
+    views: bool = False
+    draws: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuse options that exclude each other."""
+        if self.threshold is not None and self.point is not None:
+            msg = f"--threshold {self.threshold:g} and --operating-point {self.point} exclude each other; give one"
+            raise UsageError(msg)
+        if self.views and self.draws is not None:
+            msg = "--tta and --dropout exclude each other; give one of them"
+            raise UsageError(msg)
+
+    def check_resumable(self, table: Path | None, overwrite: bool) -> None:
+        """Refuse to continue a table with other options.
+
+        Raises:
+            UsageError: An earlier table may have been made without these views or draws.
+        """
+        if table is not None and not overwrite and (self.views or self.draws is not None):
+            option = "--tta" if self.views else "--dropout"
+            msg = f"{table}: may hold answers without {option}, which must not be mixed; add --overwrite"
+            raise UsageError(msg)
+
+    def of(self, predictor: Predictor) -> Predictor:
+        """Apply the options to a predictor.
+
+        Raises:
+            UsageError: The bundle has no such operating point, or dropout cannot be drawn from it.
+        """
+        from brainslice.inference.engines.mc_dropout import with_mc_dropout
+        from brainslice.inference.engines.test_time_augmentation import with_test_time_augmentation
+
+        if self.point is not None:
+            predictor = replace(
+                predictor, threshold=find_point(predictor.bundle.info.operating_points, self.point).threshold
+            )
+        if self.draws is not None:
+            return with_mc_dropout(predictor, self.draws)
+        if self.views:
+            print_note(
+                "--tta: the temperature was fitted without views, so probabilities are calibrated at best roughly"
+            )
+            return with_test_time_augmentation(predictor)
+        return predictor
+
+
+def predict(
+    scans: Scans = None,
+    root: Root = Path(),
+    bundle: BundleFolder = None,
+    threshold: Threshold = None,
+    gradcam: Overlays = None,
+    as_json: AsJson = False,
+    listed: Listing = None,
+    output: Table = None,
+    overwrite: Overwrite = False,
+    dicom_folder: DicomFolder = None,
+    operating_point: PointName = None,
+    views: Views = False,
+    dropout: Draws = None,
+    frame: Frame = None,
+) -> None:
+    """Classify scans.
+
+    Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
+    """
+    options = PredictOptions(threshold, operating_point, views, dropout)
+    options.check_resumable(output, overwrite)
+    if dicom_folder is not None:
+        require_extra("dicom-out", "--dicom-out", "highdicom")
+    paths = _paths(scans, listed)
+    predictor = replace(options.of(open_predictor(root, bundle, threshold)), frame=frame)
+    each = _call_all([*_overlays(gradcam, output), *_dicom(dicom_folder, predictor)])
+    if output is not None:
+        rows, refused = _write_table(predictor, paths, output, overwrite, each)
+    else:
+        rows, refused = _print_all(predictor, paths, as_json, each)
+    if not as_json:
+        print_note(RESEARCH_ONLY)
+    if refused:
+        predicted = f"; {rows - refused} were predicted" if rows > refused else ""
+        msg = f"{refused} of {rows} files could not be read{predicted}"
+        raise UnreadableScanError(msg)
+
+
+def _paths(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
+    from brainslice.tables.scan_listing import ListedScan, list_paths
+
+    if bool(scans) == (listed is not None):
+        msg = "predict needs scans, folders, or a --list of them, and not both; brainslice predict --help"
+        raise UsageError(msg)
+    if listed is None:
+        return scans or []
+    # Standard input can be read once only, so the number of scans is unknown.
+    return list_paths(sys.stdin) if listed == "-" else ListedScan(Path(listed))
+
+
+def _write_table(
+    predictor: Predictor, paths: Iterable[Path], output: Path, overwrite: bool, each: Each
+) -> tuple[int, int]:
+    from brainslice.tables.table import predict_tree
+
+    with progress_bars() as progress:
+        table = predict_tree(predictor, paths, output, overwrite=overwrite, each=each, progress=progress)
+    if table.mended:
+        print_note(f"{output}: the incomplete last line of an earlier run was removed, and its scan predicted again")
+    kept = f", {table.kept:,} of them there before" if table.kept else ""
+    if table.skipped:
+        print_note(table.skipped)
+    print_line(f"{output}: {table.rows:,} rows{kept}; {table.refused:,} refused")
+    return table.rows, table.refused
+
+
+def _print_all(predictor: Predictor, paths: Iterable[Path], as_json: bool, each: Each) -> tuple[int, int]:
+    from brainslice.tables.columns import row_of
+    from brainslice.tables.table import answers
+
+    rows, refused, skipped = 0, 0, SkippedFiles()
+    alone = _is_one_file(paths)
+    # Rows on a terminal are their own progress.
+    with nullcontext(silent) if alone or OUT.is_terminal else progress_bars() as progress:
+        for path, answer in answers(predictor, paths, progress, skipped=skipped):
+            rows += 1
+            refused += isinstance(answer, Refusal)
+            if isinstance(answer, Prediction):
+                each(path, answer)
+            if as_json:
+                print_json("prediction", row_of(path, answer, predictor))
+            elif isinstance(answer, Refusal):
+                print_error(answer.reason)
+            elif alone:
+                print_prediction(path, answer)
+            else:
+                print_row(path, answer)
+    if skipped.summary:
+        print_note(skipped.summary)
+    return rows, refused
+
+
+def _is_one_file(paths: Iterable[Path]) -> bool:
+    from brainslice.scan.files import is_folder
+
+    return isinstance(paths, Sequence) and len(paths) == 1 and not is_folder(paths[0])
+
+
+def _call_all(wanted: Sequence[Each]) -> Each:
+    def each(path: Path, answer: Prediction) -> None:
+        for write in wanted:
+            write(path, answer)
+
+    return each
+
+
+def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
+    from brainslice.dataset.discovery.install import unused_name
+    from brainslice.inference.overlay import save_overlay
+    from brainslice.tables.scan_listing import display_path, fingerprint
+
+    taken = set[str]()
+
+    def write(path: Path, answer: Prediction) -> None:
+        name = f"{_stem(path)}_{answer.predicted_class or answer.verdict.value}"
+        if output is None:
+            # Scans of two folders may share a name; both overlays are kept.
+            name = unused_name(f"{name}.png", taken)
+        else:
+            # A resumed run must neither overwrite nor repeat the overlays of the one before it.
+            name = f"{name}_{fingerprint(display_path(path)).hex()[:8]}.png"
+        save_overlay(answer, (folder or Path()) / name)
+
+    return [] if folder is None else [write]
+
+
+def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
+    if folder is None:
+        return []
+    from brainslice.dicom_export.writer import write_dicom
+    from brainslice.tables.scan_listing import display_path, fingerprint
+
+    def write(path: Path, answer: Prediction) -> None:
+        stem = folder / f"{_stem(path)}_{fingerprint(display_path(path)).hex()[:8]}"
+        try:
+            written = write_dicom(predictor, path, answer, stem)
+        except UnreadableScanError as error:
+            print_note(f"{display_path(path)}: no DICOM report was written: {error}")
+            return
+        if len(written) < len(("report", "map")):
+            what = "a report without a map was written: the scan has no position"
+            print_note(f"{display_path(path)}: {what if written else 'no DICOM file, so no DICOM report was written'}")
+
+    return [write]
+
+
+def _stem(path: Path) -> str:
+    """Shorten a name so that a suffix still fits: file systems take 255 bytes at most."""
+    return os.fsencode(path.stem)[:_LONGEST_STEM].decode("utf-8", "ignore")

@@ -1,0 +1,171 @@
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+from brainslice.cli.evaluation import find_bundles
+from brainslice.paths import ProjectPaths
+from brainslice.phantom import write_external_site
+from command import WORDS, call
+from drawn_heads import symmetric_head, with_lesion
+from stand_in import config, copy_project, write_bundle_for
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture
+def trained(project: Path) -> Path:
+    for protocol in ("clean", "official"):
+        settings = config(f"data.protocol={protocol}")
+        write_bundle_for(ProjectPaths.of(project, settings), settings)
+    return project
+
+
+def test_tells_the_headlines_and_writes_the_reports(trained: Path, capsys: Capture) -> None:
+    assert call("evaluate", "--project-root", trained, *WORDS, "--gradcam", "3") == 0
+    said = capsys.readouterr().out
+    assert "phantom, clean protocol, test [phantom]" in said
+    assert str(trained / "reports") in said
+    assert len(list((trained / "reports" / "gradcam").iterdir())) == 3
+    told = json.loads((trained / "reports" / "report.json").read_text())
+    assert told["test_openings"] == 1
+    assert told["analysis"]["errors"]["n"] > 0
+    assert "test scans misclassified; the most confident first in errors.png" in said
+
+
+def test_the_official_protocol_is_reported_apart_and_marked(trained: Path, capsys: Capture) -> None:
+    words = ("--project-root", trained, *WORDS, "--protocol", "official", "--gradcam", "0")
+    assert call("evaluate", *words) == 0
+    assert "[phantom, leaky]" in capsys.readouterr().out
+    assert (trained / "reports" / "official" / "report.json").is_file()
+    assert not (trained / "reports" / "report.json").exists()
+
+
+def test_without_a_bundle_it_ends_as_the_error_tree_says(project: Path, capsys: Capture) -> None:
+    assert call("evaluate", "--project-root", project, *WORDS) == 4
+    assert capsys.readouterr().err.splitlines()[-1].startswith("brainslice: ")
+
+
+def test_a_negative_number_of_overlays_is_a_usage_error(project: Path) -> None:
+    assert call("evaluate", "--project-root", project, "--gradcam", "-1") == 2
+
+
+@pytest.fixture
+def places(project: Path) -> ProjectPaths:
+    found = ProjectPaths.of(project, config())
+    write_bundle_for(found, config())
+    write_external_site(project / "data" / "external_navoneel", heads_per_kind=6, slices=1, seed=3)
+    return found
+
+
+def test_the_project_s_bundle_is_scored_on_the_external_set(places: ProjectPaths, capsys: Capture) -> None:
+    assert call("validate", "--project-root", places.root, *WORDS) == 0
+    said = capsys.readouterr().out
+    assert "Scans of another site: external_navoneel" in said
+    assert "source threshold" in said
+    told = json.loads((places.reports / "external" / "external_navoneel.json").read_text())
+    assert told["n"] == 12
+
+
+def test_a_folder_and_several_bundles_can_be_named(places: ProjectPaths, tmp_path: Path, capsys: Capture) -> None:
+    write_external_site(tmp_path / "clinic", heads_per_kind=6, slices=1, seed=4)
+    words = ("--data", tmp_path / "clinic", "--bundle", places.bundle, "--bundle", places.bundle)
+    assert call("validate", "--project-root", places.root, *words, *WORDS) == 0
+    assert capsys.readouterr().out.count("source threshold") >= 2
+    assert (places.reports / "external" / "clinic.md").is_file()
+
+
+def test_without_a_set_it_says_what_is_missing(project: Path, capsys: Capture) -> None:
+    places = ProjectPaths.of(project, config())
+    write_bundle_for(places, config())
+    assert call("validate", "--project-root", project, *WORDS) == 3
+    assert "external_navoneel" in capsys.readouterr().err
+
+
+def test_an_adapted_bundle_is_set_beside_the_base_by_itself(places: ProjectPaths) -> None:
+    data = places.root / "data" / "external_navoneel"
+    assert find_bundles(places, data) == [places.bundle]
+    (places.models / "adapted_navoneel").mkdir()
+    assert find_bundles(places, data) == [places.bundle, places.models / "adapted_navoneel"]
+
+
+def test_prints_the_scores_and_writes_them(tmp_path: Path, capsys: Capture) -> None:
+    Image.fromarray(symmetric_head(0)).save(tmp_path / "a.png")
+    Image.fromarray(with_lesion(symmetric_head(0))[0]).save(tmp_path / "b.png")
+    (tmp_path / "slices.csv").write_text("path,patient,tumour,visit\na.png,p,0,1\nb.png,p,1,1\n")
+    assert call("lesion-test", tmp_path, "--output", tmp_path / "found.json") == 0
+    assert "auc within patients: " in capsys.readouterr().out
+    told = json.loads((tmp_path / "found.json").read_text())
+    assert told["source_controlled"][0]["scores"]["auc"]["n"] == 2
+
+
+def test_a_folder_without_table_ends_in_one_line(tmp_path: Path, capsys: Capture) -> None:
+    assert call("lesion-test", tmp_path) == 3
+    assert "slices.csv: cannot be read" in capsys.readouterr().err
+
+
+@pytest.fixture(scope="session")
+def evaluated(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = copy_project(prepared, tmp_path_factory.mktemp("summary") / "project")
+    for protocol in ("clean", "official"):
+        settings = config(f"data.protocol={protocol}")
+        write_bundle_for(ProjectPaths.of(root, settings), settings)
+        words = ("--project-root", root, *WORDS, "--protocol", protocol, "--gradcam", "0")
+        assert call("evaluate", *words) == 0
+    return root
+
+
+@pytest.fixture
+def reports(evaluated: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(evaluated / "reports", tmp_path / "reports"))
+
+
+@pytest.mark.usefixtures("reports")
+def test_both_protocols_stand_side_by_side(tmp_path: Path, capsys: Capture) -> None:
+    assert call("summary", "--project-root", tmp_path) == 0
+    said = capsys.readouterr().out
+    for word in ("clean", "official", "phantom", "leaky"):
+        assert word in said
+
+
+def test_one_missing_protocol_is_said_to_be_missing(reports: Path, tmp_path: Path, capsys: Capture) -> None:
+    shutil.rmtree(reports / "official")
+    assert call("summary", "--project-root", tmp_path) == 0
+    assert "not run" in capsys.readouterr().out
+
+
+def test_without_any_report_it_says_what_to_run(tmp_path: Path, capsys: Capture) -> None:
+    assert call("summary", "--project-root", tmp_path) == 3
+    assert "run brainslice train and brainslice evaluate" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("text", ["{", "[1]", "{}", '"text"'])
+def test_a_report_that_is_none_of_ours_is_one_line(text: str, reports: Path, tmp_path: Path, capsys: Capture) -> None:
+    (reports / "report.json").write_text(text)
+    assert call("summary", "--project-root", tmp_path) == 3
+    assert capsys.readouterr().err.count("\n") == 1
+
+
+def test_what_was_found_at_another_site_stands_below(reports: Path, tmp_path: Path, capsys: Capture) -> None:
+    score = {"value": 0.8, "interval": {"low": 0.7, "high": 0.9}}
+    entry = {
+        "name": "adapted_elsewhere",
+        "auc": score,
+        "sensitivity": score,
+        "specificity": {"value": None, "interval": None},
+        "false_negatives": 4,
+        "false_positives": 0,
+    }
+    told = {"site": "elsewhere", "n": 20, "tumours": 20, "groups": 20, "warnings": ["phantom"], "entries": [entry]}
+    (reports / "external").mkdir()
+    (reports / "external" / "elsewhere.json").write_text(json.dumps(told))
+    (reports / "external" / "elsewhere_adaptation.json").write_text(json.dumps({"site": "elsewhere"}))
+    assert call("summary", "--project-root", tmp_path) == 0
+    said = capsys.readouterr().out
+    assert said.count("Scans of another site: elsewhere") == 1
+    assert "0.800 [0.700, 0.900]" in said
+    assert "adapted_elsewhere" in said

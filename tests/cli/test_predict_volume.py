@@ -1,0 +1,141 @@
+from __future__ import annotations
+
+import gzip
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.inference import default_bundle
+from brainslice.paths import ProjectPaths
+from command import call
+from hospital import PATIENT, SERIES, head, image, nifti, write_series, written
+from stand_in import config, copy_project, write_bundle_for
+
+Capture = pytest.CaptureFixture[str]
+
+
+@pytest.fixture(scope="session")
+def trained(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    root = copy_project(prepared, tmp_path_factory.mktemp("volume") / "project")
+    write_bundle_for(ProjectPaths.of(root, config()), config())
+    return root
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    return write_series(tmp_path / "series", head(24))
+
+
+def test_a_volume_is_told_with_its_curve_and_what_it_is_worth(trained: Path, series: Path, capsys: Capture) -> None:
+    assert call("predict-volume", series, "--project-root", trained) == 0
+    said = capsys.readouterr()
+    assert said.out.startswith(("tumour: ", "no tumour: "))
+    for words in (
+        str(series),
+        "[phantom]",
+        "threshold 0.4",
+        "not calibrated",
+        "single slices",
+        "inferior to superior",
+        "of 24",
+    ):
+        assert words in said.out
+    assert "research only" in said.err
+    assert not any(secret in said.out + said.err for secret in (PATIENT, SERIES, "4711"))
+
+
+def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
+    trained: Path, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
+) -> None:
+    monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", trained / "models" / "bundle")
+    assert call("predict-volume", series, "--project-root", tmp_path) == 0
+    assert "model: the bundle that ships with brainslice: mean grey value (" in capsys.readouterr().err
+
+
+def test_json_is_one_object_and_nothing_else(trained: Path, series: Path, capsys: Capture) -> None:
+    assert call("predict-volume", series, "--project-root", trained, "--json") == 0
+    said = capsys.readouterr()
+    answer = json.loads(said.out)
+    assert (answer["source"], answer["total_slices"]) == ("series", 24)
+    assert not said.err
+
+
+def test_the_carrying_slices_are_drawn_and_so_is_the_curve(trained: Path, series: Path, tmp_path: Path) -> None:
+    assert call("predict-volume", series, "--project-root", trained, "--gradcam", tmp_path / "maps", "--json") == 0
+    drawn = sorted(path.name for path in (tmp_path / "maps").iterdir())
+    assert [name for name in drawn if name.startswith("curve")] == ["curve.png", "curve.svg"]
+    assert len([name for name in drawn if name.startswith("slice_")]) == 3
+
+
+def test_the_first_of_several_volumes_is_taken_when_asked(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "several.nii"
+    path.write_bytes(nifti(np.stack([head(24).T, head(24).T], axis=3).astype(np.int16)))
+    assert call("predict-volume", path, "--project-root", trained) == 3
+    assert "--first-volume" in capsys.readouterr().err
+    assert call("predict-volume", path, "--project-root", trained, "--first-volume") == 0
+
+
+def test_a_volume_given_as_a_scan_is_sent_to_the_right_verb(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    path = tmp_path / "frames.dcm"
+    path.write_bytes(written(image(head(6))))
+    assert call("predict", path, "--project-root", trained) == 3
+    refused = capsys.readouterr().err
+    assert "brainslice predict-volume" in refused
+    assert "--frame N" in refused
+    assert call("predict", path, "--project-root", trained, "--frame", "3") == 0
+    assert "P(tumour)" in capsys.readouterr().out
+
+
+def test_a_nifti_volume_given_as_a_scan_is_sent_to_the_right_command(
+    trained: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    path = tmp_path / "head.nii.gz"
+    path.write_bytes(gzip.compress(nifti(head(24).T.astype(np.int16))))
+    assert call("predict", path, "--project-root", trained) == 3
+    reason, end = capsys.readouterr().err.splitlines()[:2]
+    assert "brainslice predict-volume" in reason
+    assert "--frame N" in reason
+    assert "were predicted" not in end
+    assert call("predict-volume", path, "--project-root", trained) == 0
+    assert str(path) in capsys.readouterr().out
+
+
+def test_dicom_files_are_found_in_folders_whatever_they_are_called(
+    trained: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    for name in ("slice.dcm", "IM0001"):
+        (tmp_path / "study" / name).parent.mkdir(exist_ok=True)
+        (tmp_path / "study" / name).write_bytes(written(image(head(24)[12])))
+    assert call("predict", tmp_path / "study", "--project-root", trained, "--json") == 0
+    answers = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(answers) == 2
+    assert answers[0]["probabilities"] == answers[1]["probabilities"]
+
+
+_WHAT_IS_LOADED = """
+import sys
+from brainslice.cli.main import main
+try:
+    main(*sys.argv[1:])
+except SystemExit as ended:
+    assert not ended.code, ended.code
+heavy = {"pydicom", "nibabel", "matplotlib", "scipy", "tensorflow"}
+print(sorted({name.split(".")[0] for name in sys.modules} & heavy))
+"""
+
+
+def test_a_picture_is_predicted_without_the_libraries_of_hospital_formats(trained: Path) -> None:
+    scan = next((trained / "source" / "Testing" / "glioma").iterdir())
+    command = [sys.executable, "-c", _WHAT_IS_LOADED, "predict", str(scan), "--project-root", str(trained)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_series_needs_pydicom_and_no_other_heavy_library(trained: Path, series: Path) -> None:
+    command = [sys.executable, "-c", _WHAT_IS_LOADED, "volume", str(series), "--project-root", str(trained)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "['pydicom']"
