@@ -22,7 +22,7 @@ from brainslice.metrics.binary import binary_scores
 from brainslice.paths import ProjectPaths
 from brainslice.phantom import draw_phantom
 from brainslice.progress import Progress
-from brainslice.training import pipeline
+from brainslice.training import cross_validation, pipeline
 from brainslice.training.adaptation import pipeline as adapting
 from brainslice.training.adaptation.bundle import Outcome
 from brainslice.training.adaptation.nested_cv import Setting, TunedThreshold
