@@ -49,6 +49,8 @@ def print_row(path: Path, answer: Prediction) -> None:
     width = max(map(len, answer.labels.names))
     share = "-" if answer.rejected else f"{answer.tumour_probability:.3f}"
     why = "".join(f"; {reason.message}" for reason in answer.reasons)
+    if answer.mutual_information is not None:
+        why += f"; mutual information {answer.mutual_information:.3f} nats"
     print_line(
         f"{answer.verdict.value:<9}  P(tumour) {share:<5}  {answer.predicted_class or '-':<{width}}  "
         f"{display_path(path)}{in_brackets(answer.warnings)}{why}",
