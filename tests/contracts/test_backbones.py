@@ -1,4 +1,4 @@
-"""What every backbone promises: the smallest of each family always, the largest and the differently centred if slow.
+"""What every backbone promises: the smallest of each family and the differently centred; with --slow the largest too.
 
 The rest of the family is grown by the same code from the same table, which tests/models/test_backbones.py checks.
 """
@@ -19,7 +19,8 @@ from brainslice.models.gradcam import gradcam, gradcam_from_class_maps
 from brainslice.models.head import HEAD
 
 QUICK = ("efficientnetv2-b0", "efficientnet-b0")
-SLOW = ("efficientnetv2-s", "efficientnetv2-l", "efficientnet-b7")
+SLOW = ("efficientnetv2-s",)
+LARGEST = ("efficientnetv2-l", "efficientnet-b7")
 SIZE = 64
 SCANS = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
 PICTURES = SCANS[..., np.newaxis].astype(np.float32)
@@ -27,7 +28,11 @@ PICTURES = SCANS[..., np.newaxis].astype(np.float32)
 
 @pytest.fixture(
     scope="module",
-    params=[*QUICK, *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW)],
+    params=[
+        *QUICK,
+        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
+        *(pytest.param(name, marks=pytest.mark.slow_only) for name in LARGEST),
+    ],
 )
 def network(request: pytest.FixtureRequest) -> Network:
     """Build one without weights, and give its head numbers that can be told from nothing."""

@@ -99,7 +99,7 @@ def test_interrupted_run_gives_the_same_weights(project: Path, tmp_path: Path, r
 
 @pytest.mark.slow
 def test_interrupted_run_of_the_real_backbone_gives_the_same_weights(project: Path, tmp_path: Path) -> None:
-    other, words = copy_project(project, tmp_path / "other"), ("train.quick.views=0", "train.quick.head_epochs=1")
+    other, words = copy_project(project, tmp_path / "other"), ("train.quick.views=0", "train.quick.epochs=3")
     whole = train_in(other, *words)
     with pytest.raises(StoppedError):
         train_in(project, *words, progress=stopping("training the tail", 4))
@@ -176,7 +176,7 @@ def test_every_name_of_weights_is_valid(monkeypatch: pytest.MonkeyPatch, prepare
     calls = []
     monkeypatch.setattr(pipeline, "build", lambda plan: calls.append(plan.weights) or small_network(plan))
     manifest = Manifest.read(prepared / "data")
-    fresh: Callable[[Config, Manifest], Network] = pipeline._fresh_network
+    fresh: Callable[[Config, Manifest], Network] = pipeline._build_network
     for word in ("imagenet", "none", "shipped", "folder/own.h5"):
         fresh(config(f"model.weights={word}"), manifest)
     assert calls == ["imagenet", None, pipeline.SHIPPED_WEIGHTS, Path("folder/own.h5")]
@@ -187,5 +187,5 @@ def test_mixed_precision_is_for_the_full_recipe_only(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(pipeline, "build", lambda plan: calls.append(plan.precision) or small_network(plan))
     for recipe in ("quick", "full"):
         settings = config("train.mixed_precision=true", f"train.recipe={recipe}")
-        pipeline._fresh_network(settings, Manifest.read(prepared / "data"))
+        pipeline._build_network(settings, Manifest.read(prepared / "data"))
     assert calls == ["float32", "mixed_float16"]

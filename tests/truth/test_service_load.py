@@ -259,9 +259,11 @@ def test_mixed_requests_of_strangers_are_answered_by_their_kind(bundle: Path, pi
     kinds = (None, "multipart/form-data; boundary=x", "multipart/form-data", "text/plain", "x" * 300)
     bodies = (b"", b"--x--\r\n", picture, b"\0" * 100)
     combinations = itertools.cycle(itertools.product(hosts, origins, sites, paths, kinds, bodies))
-    with serving(bundle) as service:
+    with (
+        serving(bundle) as service,
+        contextlib.closing(http.client.HTTPConnection(service.host, timeout=30)) as connection,
+    ):
         found: Counter[int] = Counter()
-        connection = http.client.HTTPConnection(service.host, timeout=30)
         # A step that shares no factor with the number of combinations comes by all of them.
         for host, origin, site, path, kind, body in itertools.islice(combinations, 0, 37 * count, 37):
             headers = {"Host": host, "Origin": origin, "Sec-Fetch-Site": site, "Content-Type": kind}
