@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import errno
 import sys
+from importlib.machinery import ModuleSpec
 from pathlib import Path
 from types import ModuleType
 
@@ -11,7 +12,7 @@ import requests
 from kagglehub.exceptions import CredentialError, DataCorruptionError, KaggleApiHTTPError
 
 from brainslice.dataset.discovery.sources import SOURCES, download
-from brainslice.errors import DownloadError, ResourceError, UsageError
+from brainslice.errors import DownloadError, MissingExtraError, ResourceError, UsageError
 
 
 def answered(status: int) -> Exception:
@@ -106,12 +107,14 @@ def test_a_full_disk_is_said_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_without_kagglehub_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "kagglehub", None)
-    with pytest.raises(DownloadError, match=r"brainslice\[train\]"):
+    with pytest.raises(MissingExtraError, match=r"brainslice\[train\]"):
         download("nickparvar", tmp_path)
 
 
 def test_a_programming_error_elsewhere_is_no_download_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "kagglehub", ModuleType("kagglehub"))
+    module = ModuleType("kagglehub")
+    module.__spec__ = ModuleSpec("kagglehub", None)
+    monkeypatch.setitem(sys.modules, "kagglehub", module)
 
     def shout(*_: object) -> None:
         raise ZeroDivisionError
