@@ -140,7 +140,7 @@ def test_the_same_seed_gives_the_same_weights_and_the_same_report(phantom_projec
     words = ("--project-root", str(root), *phantom_project.words)
     assert run("prepare", str(root / "source"), "--project-root", str(root)) == 0
     assert run("train", "--weights", "shipped", *words) == 0
-    assert run("threshold", "--target-sensitivity", "0.95", *words) == 0
+    assert run("threshold", "--target-sensitivity", "0.95", "--save", *words) == 0
     assert run("evaluate", *words) == 0
     reports = [read(base / "reports" / "report.json") for base in (phantom_project.root, root)]
     assert reports[0]["model"]["provenance"]["weights_digest"] == reports[1]["model"]["provenance"]["weights_digest"]

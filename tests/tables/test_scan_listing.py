@@ -51,9 +51,7 @@ def test_a_scan_that_is_named_twice_is_given_once(tmp_path: Path) -> None:
 
 def test_a_folder_without_scans_says_what_it_looked_for(tmp_path: Path) -> None:
     touch(tmp_path / "notes.txt")
-    with pytest.raises(
-        UsageError, match=r"holds no scans \(.*notes.txt.*\); endings looked for are .*\.png"
-    ):
+    with pytest.raises(UsageError, match=r"holds no scans \(.*notes.txt.*\); endings looked for are .*\.png"):
         list(list_scans([tmp_path]))
 
 

@@ -169,3 +169,7 @@ class _ObservedBatchNorm(keras.layers.Layer):
         moments = BatchNormMoments(keras.ops.convert_to_numpy(mean), keras.ops.convert_to_numpy(variance))
         self.observe(self.inner, moments)
         return self.inner(inputs, training=False)
+
+    def compute_output_spec(self, inputs: Tensor, mask: Tensor = None) -> keras.KerasTensor:  # noqa: ARG002 - as call
+        # Inferred, it would run ``call`` on tensors without values, which have no moments.
+        return keras.KerasTensor(inputs.shape, inputs.dtype)
