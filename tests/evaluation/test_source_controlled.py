@@ -98,7 +98,7 @@ def test_twins_of_test_scans_are_scored_pair_by_pair(predictor: Predictor) -> No
     inputs, lesions = (np.stack([shrunk(pair[part], size) for pair in pictures]) for part in (0, 1))
     outlines = np.packbits(lesions > 0, axis=-1)
     scans = OutlinedScans(inputs, outlines, np.array([0, 0, 2]), 2, np.array([0, 1, 2]))
-    found = score_mirror_twins(predictor, scans, np.array([7, 8, 9]))
+    found = score_mirror_twins(predictor, scans, predictor.score(inputs).logits, np.array([7, 8, 9]))
     assert found is not None
     assert found.patients.tolist() == [7, 8]
     assert found.scores.shape == found.called.shape == (2, 2)
@@ -109,7 +109,7 @@ def test_scans_without_outlines_make_no_twins(predictor: Predictor) -> None:
     size = predictor.recipe.size
     nothing = np.zeros((2, size, size // 8), np.uint8)
     scans = OutlinedScans(np.zeros((2, size, size), np.uint8), nothing, np.array([0, 2]), 2, np.arange(2))
-    assert score_mirror_twins(predictor, scans, np.arange(2)) is None
+    assert score_mirror_twins(predictor, scans, np.zeros((2, 4), np.float32), np.arange(2)) is None
 
 
 def test_an_evaluation_states_the_source_controlled_test_first(project: Path, tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
         make_test_twins,
     )
     from brainslice.counterfactual.mirror import (
+        BACKGROUND,
         LEAST_SYMMETRY,
         Midline,
         MirrorTwins,
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
+    "BACKGROUND",
     "LEAST_SYMMETRY",
     "Counterfactual",
     "Midline",
@@ -65,6 +67,7 @@ __all__ = [
 _HOMES = {
     "generation": ("Counterfactual", "OutlinedScans", "make_counterfactuals", "make_test_twins"),
     "mirror": (
+        "BACKGROUND",
         "LEAST_SYMMETRY",
         "Midline",
         "MirrorTwins",

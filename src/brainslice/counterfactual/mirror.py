@@ -28,7 +28,7 @@ _ANGLES: Final = tuple(float(angle) for angle in range(-14, 15, 2))
 _REACH: Final = 0.09
 """Maximum distance of the midline from the middle of the head, as a share of the picture's width."""
 
-_BACKGROUND: Final = 12.0
+BACKGROUND: Final = 12.0
 """Grey values up to this are air around the head."""
 
 _CLEARANCE: Final = 4.0
@@ -101,7 +101,7 @@ def find_midline(picture: NetworkInput, lesion: Mask) -> Midline | None:
     reach = int(2 * _REACH * quarter.shape[1])
     found = [Midline(0.0, 0, -1.0)]
     for angle in _ANGLES:
-        occupied = np.flatnonzero((_rotated(quarter, angle) > _BACKGROUND).any(axis=0))
+        occupied = np.flatnonzero((_rotated(quarter, angle) > BACKGROUND).any(axis=0))
         if occupied.size:
             middle = int(occupied[0] + occupied[-1])
             found.append(_best_axis(quarter, outline, angle, np.arange(middle - reach, middle + reach + 1)))
@@ -177,14 +177,14 @@ def mirror_sham(
     taken = widened(lesion, 8) | widened(opposite(lesion, midline), 8)
     rows, columns = np.nonzero(lesion)
     centre = np.array([round(rows.mean()), round(columns.mean())])
-    candidates = np.argwhere(picture > _BACKGROUND)
+    candidates = np.argwhere(picture > BACKGROUND)
     for candidate in generator.choice(candidates, min(_TRIES, len(candidates)), replace=False):
         down, across = rows + (candidate - centre)[0], columns + (candidate - centre)[1]
         if not ((down >= 0) & (down < len(picture)) & (across >= 0) & (across < picture.shape[1])).all():
             continue
         region = np.zeros_like(lesion)
         region[down, across] = True
-        if (picture[region] > _BACKGROUND).mean() >= _ON_HEAD and not (region & taken).any():
+        if (picture[region] > BACKGROUND).mean() >= _ON_HEAD and not (region & taken).any():
             return mirror_region(picture, region, midline)
     return None
 
@@ -237,7 +237,7 @@ def _best_axis(picture: Grey, lesion: Mask, angle: float, candidates: Int[np.nda
     upright = _rotated(picture, angle).astype(np.float64)
     visible = np.where(_rotated_mask(lesion, angle), 0.0, 1.0)
     grey = (upright - upright.mean()) * visible
-    count, sums, squares, products = _mirror_sums(np.stack([visible, grey, grey * grey]), upright <= _BACKGROUND)
+    count, sums, squares, products = _mirror_sums(np.stack([visible, grey, grey * grey]), upright <= BACKGROUND)
     offset = sums**2 / np.maximum(count, 1)
     variance, covariance = squares - offset, products - offset
     valid = (count >= _FEWEST) & (variance > _FLAT * count)

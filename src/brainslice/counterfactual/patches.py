@@ -15,16 +15,13 @@ import numpy as np
 from jaxtyping import Bool
 
 from brainslice.arrays import InputBatch, Mask, NetworkInput
-from brainslice.counterfactual.mirror import correlation, feathered, widened
+from brainslice.counterfactual.mirror import BACKGROUND, correlation, feathered, widened
 
 Masks: TypeAlias = Bool[np.ndarray, "n h w"]
 
 _INNER: Final = 4
 _OUTER: Final = 10
 """Distances in pixels from the region between which the rim lies."""
-
-_HEAD: Final = 12
-"""Grey values above this belong to the head."""
 
 _LEAST_HEAD: Final = 0.9
 """Minimum share of a patch on the head."""
@@ -73,7 +70,7 @@ def rim(region: Mask) -> Mask:
 
 def lies_on_head(picture: NetworkInput, region: Mask) -> bool:
     """Tell whether at least 90 % of a region lies on the head."""
-    return bool(region.any()) and float((picture[region] > _HEAD).mean()) >= _LEAST_HEAD
+    return bool(region.any()) and float((picture[region] > BACKGROUND).mean()) >= _LEAST_HEAD
 
 
 def find_tissue(target: NetworkInput, region: Mask, donors: Pictures) -> Patch | None:

@@ -31,6 +31,7 @@ from brainslice.metrics.baseline import fit_baseline
 from brainslice.metrics.evaluation import Evaluation, EvaluationSettings, ScoredSet, evaluate
 from brainslice.metrics.source_controlled import ScoredTwins, score_twins
 from brainslice.paths import ProjectPaths
+from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 
 
@@ -108,7 +109,8 @@ def evaluate_test_set(
         threshold=info.threshold,
     )
     abstention = _abstention_inputs(predictor, output, inputs[split.test])
-    twins = _score_twins(predictor, manifest, split, inputs, paths.cache, progress)
+    scans = _outlined_scans(manifest, split, predictor.recipe, inputs, paths.cache, progress)
+    twins = None if scans is None else score_mirror_twins(predictor, scans, output.logits, scored.groups, progress)
     controlled = (
         *([score_twins(twins)] if twins else []),
         *(score_slices(folder, predictor, progress) for folder in slices),
@@ -161,15 +163,14 @@ def _abstention_inputs(predictor: Predictor, output: EngineOutput, inputs: Input
     )
 
 
-def _score_twins(
-    predictor: Predictor, manifest: Manifest, split: Split, inputs: InputBatch, cache: Path, progress: Progress
-) -> ScoredTwins | None:
-    """Score mirror twins of the test scans, where the set has outlines."""
+def _outlined_scans(
+    manifest: Manifest, split: Split, recipe: Recipe, inputs: InputBatch, cache: Path, progress: Progress
+) -> OutlinedScans | None:
+    """Return the set with the outlines of its lesions, of which the test scans are used; None where it has none."""
     if manifest.masks is None:
         return None
-    outlines = decode_outlines(manifest, predictor.recipe, cache, progress)
-    scans = OutlinedScans(inputs, outlines, manifest.label_indices, manifest.labels.healthy_index, split.test)
-    return score_mirror_twins(predictor, scans, manifest.group_indices, progress)
+    outlines = decode_outlines(manifest, recipe, cache, progress)
+    return OutlinedScans(inputs, outlines, manifest.label_indices, manifest.labels.healthy_index, split.test)
 
 
 def _baseline(manifest: Manifest, split: Split, paths: ProjectPaths, seed: int, progress: Progress) -> Probabilities:

@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, InputBatch, Logits, Mask, NetworkInput, Scores
-from brainslice.counterfactual import OutlinedScans, make_test_twins
+from brainslice.counterfactual import BACKGROUND, OutlinedScans, make_test_twins
 from brainslice.dataset.masks import read_mask
 from brainslice.decision.verdict import Verdict
 from brainslice.errors import DatasetError
@@ -33,8 +33,6 @@ _CONFIDENT: Final = 0.95
 _TWINS: Final = 2
 _SEED: Final = 0
 """Seed of the positions of shams: all models are compared on the same images."""
-
-_HEAD: Final = 12
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,9 +96,16 @@ def score_slices(folder: Path, predictor: Predictor, progress: Progress = silent
 
 
 def score_mirror_twins(
-    predictor: Predictor, scans: OutlinedScans, patients: Groups, progress: Progress = silent
+    predictor: Predictor, scans: OutlinedScans, logits: Logits, patients: Groups, progress: Progress = silent
 ) -> ScoredTwins | None:
-    """Score mirror twins and shams of the scans ``scans.train``; ``patients`` is of all scans of the set ``(n,)``.
+    """Score mirror twins and shams of test scans whose outlines are known.
+
+    Args:
+        predictor: The model.
+        scans: The set; ``train`` lists the ``n`` test scans.
+        logits: The model's logits of these ``(n, k)``.
+        patients: A number for the patient of each of these ``(n,)``.
+        progress: Called with the step and how far it is.
 
     Returns:
         The scores; None where no test scan makes twins.
@@ -115,10 +120,10 @@ def score_mirror_twins(
     shams = {number: pictures[-1].picture for number, pictures in enumerate(made) if len(pictures) > _TWINS}
     if shams:
         present = np.array(list(shams))
-        _, before = _score(predictor, scans.inputs[rows[present]], progress)
+        _, before = _predict(predictor, logits[np.isin(scans.train, rows[present])])
         _, after = _score(predictor, np.stack(list(shams.values())), progress)
         sham[present] = before != after
-    return ScoredTwins(patients[rows], scores, predictions, sham)
+    return ScoredTwins(patients[np.isin(scans.train, rows)], scores, predictions, sham)
 
 
 def _score(predictor: Predictor, inputs: InputBatch, progress: Progress) -> tuple[Scores, Decisions]:
@@ -154,7 +159,7 @@ def _heat_in_masks(
             continue
         maps = positive_class_maps(output.class_maps[row], predictor.bundle.info.class_map_bias)
         share = share_on_mask(upsample(maps[..., int(logits[row].argmax())], *mask.shape), mask)
-        head = max(int(((inputs[row] > _HEAD) | mask).sum()), 1)
+        head = max(int(((inputs[row] > BACKGROUND) | mask).sum()), 1)
         shares.append(share)
         ratios.append(share / (float(mask.sum()) / head))
         owners.append(int(patients[row]))
