@@ -4,34 +4,25 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
+# Programs that some tests need, and are skipped without: an independent checker of DICOM objects, and a browser.
+needed=()
+command -v dciodvfy >/dev/null || needed+=(dicom3tools)
+command -v chromium >/dev/null || command -v google-chrome >/dev/null || needed+=(chromium)
+installing=
+if [ "${#needed[@]}" -gt 0 ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
+  (apt-get update && apt-get install -y --no-install-recommends "${needed[@]}") >/dev/null 2>&1 &
+  installing=$!
+fi
+
 echo "== set up"
 bash ./run.sh --set-up --dev || exit $?
 programs=.venv/bin
 [ -d .venv/Scripts ] && programs=.venv/Scripts
 unset PYTHONDONTWRITEBYTECODE
 export TF_ENABLE_ONEDNN_OPTS="${TF_ENABLE_ONEDNN_OPTS:-1}"
-
-# Two programs that some tests need, and are skipped without: the independent judge of DICOM objects, and a browser.
-needed=()
-command -v dciodvfy >/dev/null || needed+=(dicom3tools)
-command -v chromium >/dev/null || command -v google-chrome >/dev/null || needed+=(chromium)
-if [ "${#needed[@]}" -gt 0 ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
-  (apt-get update && apt-get install -y --no-install-recommends "${needed[@]}") >/dev/null 2>&1 ||
-    echo "== ${needed[*]} cannot be installed; tests that need them are skipped"
+if [ -n "$installing" ] && ! wait "$installing"; then
+  echo "== ${needed[*]} cannot be installed; tests that need them are skipped"
 fi
-
-failed=0
-step() {
-  echo "== $*"
-  local program=$1 code
-  shift
-  "$programs/$program" "$@"
-  code=$?
-  if [ "$code" -ne 0 ]; then
-    echo "== FAILED: $program $* (exit code $code)" >&2
-    [ "$failed" -ne 0 ] || failed=$code
-  fi
-}
 
 # A test process that has loaded TensorFlow takes up to 3 GB; two run side by side only where there is room,
 # and a file's tests stay in one process, so that a network is traced once.
@@ -42,13 +33,35 @@ if [ "$cores" -lt 2 ] || [ "${free_kilobytes:-8000000}" -lt 6000000 ]; then
   workers=0
 fi
 
-step ruff check
-step ruff format --check
-step mypy
-step lint-imports
-# Last, so that pytest's closing line ends the output.
+failed=0
+names=(ruff format mypy imports)
+ruff() { "$programs/ruff" check; }
+format() { "$programs/ruff" format --check; }
+mypy() { "$programs/mypy"; }
+imports() { "$programs/lint-imports"; }
+
+# The four static checks run side by side; the output of each is shown when it has ended.
+outputs=$(mktemp -d)
+trap 'rm -rf "$outputs"' EXIT
+running=()
+for name in "${names[@]}"; do
+  "$name" >"$outputs/$name" 2>&1 &
+  running+=("$!")
+done
+for index in "${!names[@]}"; do
+  wait "${running[$index]}"
+  code=$?
+  echo "== ${names[$index]}"
+  cat "$outputs/${names[$index]}"
+  if [ "$code" -ne 0 ]; then
+    echo "== FAILED: ${names[$index]} (exit code $code)" >&2
+    [ "$failed" -ne 0 ] || failed=$code
+  fi
+done
+
+# Last, so that pytest's closing line ends the output. Files keep the order of tests/conftest.py: those with slow tests first.
 echo "== pytest -n $workers --dist loadfile $*"
-"$programs/python" -m pytest -n "$workers" --dist loadfile "$@"
+"$programs/python" -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder "$@"
 code=$?
 [ "$failed" -ne 0 ] || failed=$code
 exit "$failed"

@@ -49,6 +49,14 @@ def exported(make_tiny: Callable[..., Network], tmp_path_factory: pytest.TempPat
     return network, path
 
 
+def test_equal_networks_give_equal_files(
+    exported: tuple[Network, Path], make_tiny: Callable[..., Network], tmp_path: Path
+) -> None:
+    again = tmp_path / "again.onnx"
+    export_onnx(make_tiny(), again)
+    assert again.read_bytes() == exported[1].read_bytes()
+
+
 def test_the_graph_takes_a_scan_and_nothing_else(exported: tuple[Network, Path]) -> None:
     graph = onnx.load(exported[1]).graph
     shapes = {

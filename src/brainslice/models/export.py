@@ -83,8 +83,9 @@ def export_onnx(network: Network, path: Path) -> None:
         model = onnx.load(temporary)
         _check_inputs_outputs(model.graph)
         _name_dimensions(model.graph, network)
+        _canonicalise(model.graph)
         onnx.checker.check_model(model)
-        onnx.save(model, temporary)
+        temporary.write_bytes(model.SerializeToString(deterministic=True))
 
 
 def export_frozen_part(network: Network, path: Path) -> None:
@@ -192,6 +193,43 @@ def _name_dimensions(graph: onnx.GraphProto, network: Network) -> None:
         batch.dim_param = "n"
         for dimension, size in zip(rest, sizes.get(value.name, ()), strict=False):
             dimension.dim_value = size
+
+
+def _canonicalise(graph: onnx.GraphProto) -> None:
+    """Order and name nodes and arrays by their place in the graph, so that equal networks give equal files.
+
+    The converter's names count up with every network that a process builds. Inputs and outputs keep their names.
+    """
+    nodes = _depth_first(graph)
+    names = {value.name: value.name for value in (*graph.input, *graph.output)} | {"": ""}
+    for index, node in enumerate(nodes):
+        for side in (node.input, node.output):
+            side[:] = [names.setdefault(name, f"tensor_{len(names)}") for name in side]
+        node.name, node.doc_string = f"{node.op_type}_{index}", ""
+        node.attribute.sort(key=lambda attribute: attribute.name)
+    arrays = [array for array in graph.initializer if array.name in names]
+    for array in arrays:
+        array.name = names[array.name]
+    arrays.sort(key=lambda array: int(array.name.rpartition("_")[2]))
+    graph.name, graph.doc_string = "network", ""
+    del graph.node[:], graph.initializer[:], graph.value_info[:]
+    graph.node.extend(nodes)
+    graph.initializer.extend(arrays)
+
+
+def _depth_first(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
+    """Return the nodes that the outputs need, each after those that make its inputs."""
+    makers = {name: node for node in graph.node for name in node.output}
+    ordered: dict[str, onnx.NodeProto] = {}
+    pending = [makers[value.name] for value in reversed(graph.output)]
+    while pending:
+        node = pending[-1]
+        missing = [name for name in node.input if name in makers and makers[name].output[0] not in ordered]
+        if missing:
+            pending.extend(makers[name] for name in reversed(missing))
+        else:
+            ordered.setdefault(pending.pop().output[0], node)
+    return list(ordered.values())
 
 
 @contextlib.contextmanager

@@ -14,6 +14,7 @@ from jaxtyping import Float32
 from brainslice.arrays import InputBatch
 from brainslice.errors import BundleError
 from brainslice.inference.engines.engine import EngineOutput
+from brainslice.inference.engines.graph_check import check_graph
 
 # ONNX Runtime reports usage and stores a machine identifier in the home folder, unless disabled before its import.
 os.environ.setdefault("ORT_DISABLE_TELEMETRY", "1")
@@ -64,6 +65,7 @@ class OnnxSession:
             msg = f"{path}: must be a graph in a file, there is none; copy the bundle again or train a new one"
             raise BundleError(msg)
         self.path = path
+        check_graph(path)
         self._session = _open(path, threads)
         inputs = [(node.name, node.type, len(node.shape)) for node in self._session.get_inputs()]
         if len(inputs) != 1 or inputs[0][1] != "tensor(float)":
