@@ -56,6 +56,7 @@ def image(pixels: np.ndarray, **elements: object) -> Dataset:
     made["PixelData"].VR = "OB" if pixels.itemsize == 1 else "OW"
     for name, value in elements.items():
         setattr(made, name, value)
+    made.file_meta.MediaStorageSOPInstanceUID = made.SOPInstanceUID
     return made
 
 
@@ -101,7 +102,7 @@ def write_series(folder: Path, stack: np.ndarray, step: float = 2.0, **elements:
     folder.mkdir(parents=True, exist_ok=True)
     names = np.random.default_rng(3).permutation(len(stack))
     for number, (name, pixels) in enumerate(zip(names, stack, strict=True)):
-        data = slice_at(pixels, number * step, **elements)
+        data = slice_at(pixels, number * step, **({"SOPInstanceUID": f"{SERIES}.2.{number + 1}"} | elements))
         (folder / f"IM{name:04d}").write_bytes(data)
     return folder
 

@@ -71,6 +71,19 @@ def test_the_carrying_slices_are_drawn_and_so_is_the_curve(trained: Path, series
     assert len([name for name in drawn if name.startswith("slice_")]) == 3
 
 
+def test_a_series_becomes_dicom_objects_when_asked(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
+    path = write_series(tmp_path / "head", head(12), StudyInstanceUID=f"{SERIES}.1", FrameOfReferenceUID=f"{SERIES}.3")
+    words = ("--project-root", trained, "--dicom-out", tmp_path / "out")
+    assert call("predict-volume", path, *words) == 0
+    names = sorted(each.name for each in (tmp_path / "out").iterdir())
+    assert names == ["head_capture.dcm", "head_map.dcm", "head_report.dcm"]
+    volume = tmp_path / "head.nii"
+    volume.write_bytes(nifti(head(12).T.astype(np.int16)))
+    assert call("predict-volume", volume, *words) == 0
+    assert "no DICOM file, so no DICOM report was written" in capsys.readouterr().err
+
+
 def test_the_first_of_several_volumes_is_taken_when_asked(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "several.nii"
     path.write_bytes(nifti(np.stack([head(24).T, head(24).T], axis=3).astype(np.int16)))

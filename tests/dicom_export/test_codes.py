@@ -16,4 +16,5 @@ def test_a_long_meaning_is_cut_to_what_dicom_holds() -> None:
     from brainslice.dicom_export.codes import make_code
 
     assert make_code("a", "x" * 64).meaning == "x" * 64
-    assert make_code("a", "x" * 65).meaning == "x" * 63 + "…"
+    assert make_code("a", "x" * 65).meaning == "x" * 61 + "..."
+    assert make_code("a", "ü" * 33).meaning == "ü" * 30 + "..."

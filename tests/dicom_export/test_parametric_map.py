@@ -22,7 +22,7 @@ def test_a_map_holds_the_evidence_where_its_source_lies(
     tmp_path: Path,
 ) -> None:
     from brainslice.dicom_export.parametric_map import make_parametric_map
-    from brainslice.dicom_export.source import read_source
+    from brainslice.dicom_export.source import ExportContext, read_source
 
     source = read_source(write_source())
     assert source is not None
@@ -30,7 +30,7 @@ def test_a_map_holds_the_evidence_where_its_source_lies(
     assert place is not None
     shape = (source.dataset.Rows, source.dataset.Columns)
     heat = np.linspace(0.0, strongest, shape[0] * shape[1], dtype=np.float32).reshape(shape)
-    drawn = make_parametric_map(source, place, heat, "glioma", predictor.bundle.info)
+    drawn = make_parametric_map(ExportContext.of(predictor, source), [place], heat[np.newaxis], "glioma")
     np.testing.assert_array_equal(np.frombuffer(drawn.FloatPixelData, np.float32).reshape(shape), heat)
     assert drawn.FrameOfReferenceUID == source.dataset.FrameOfReferenceUID
     assert drawn.StudyInstanceUID == source.dataset.StudyInstanceUID

@@ -13,7 +13,10 @@ from brainslice.errors import UnreadableScanError
 from brainslice.inference.heat_map import upsample
 from brainslice.inference.prediction import Prediction
 from brainslice.inference.predictor import Predictor
+from brainslice.inference.volume import predict_volume
 from brainslice.scan.read import read_scan
+from brainslice.scan.volume.reader import read_volume
+from hospital import AXIAL, PATIENT, SAGITTAL, SERIES, head, nifti, write_series
 
 pydicom = pytest.importorskip("pydicom", reason="needs the extra brainslice[dicom-out]")
 pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
@@ -22,6 +25,12 @@ WriteSource = Callable[..., Path]
 Ask = Callable[..., Prediction]
 ErrorsOf = Callable[[Path], list[str]]
 Real = Callable[[str, int | None], tuple[Path, ...]]
+
+
+def identity(path: Path) -> tuple[str, str]:
+    """The UIDs of an object: its series, and its own."""
+    made = pydicom.dcmread(path)
+    return str(made.SeriesInstanceUID), str(made.SOPInstanceUID)
 
 
 @pytest.fixture
@@ -97,17 +106,117 @@ def test_a_picture_without_a_place_gets_a_report_alone(
     assert errors_of(report) == []
 
 
-def test_a_later_run_replaces_what_an_earlier_one_wrote(
+def test_the_same_prediction_gives_the_same_objects_and_another_threshold_others(
     predictor: Predictor, write_source: WriteSource, ask: Ask, tmp_path: Path
 ) -> None:
     from brainslice.dicom_export.writer import write_dicom
 
     path = write_source()
     first = write_dicom(predictor, path, ask(path), tmp_path / "out" / "head")
-    before = pydicom.dcmread(first[0]).SOPInstanceUID
+    before = [identity(each) for each in first]
     assert write_dicom(predictor, path, ask(path), tmp_path / "out" / "head") == first
     assert len(list((tmp_path / "out").iterdir())) == 2
-    assert pydicom.dcmread(first[0]).SOPInstanceUID != before, "another content needs another name"
+    assert [identity(each) for each in first] == before
+    write_dicom(replace(predictor, threshold=0.7), path, ask(path), tmp_path / "out" / "head")
+    after = [identity(each) for each in first]
+    assert [each[0] for each in after] == [each[0] for each in before], "one series of each kind for a study and model"
+    assert not {each[1] for each in after} & {each[1] for each in before}, "another content needs another name"
+
+
+@pytest.fixture
+def series(tmp_path: Path) -> Path:
+    """An axial series of a drawn head, with a made-up patient."""
+    return write_series(
+        tmp_path / "series", head(12), StudyInstanceUID=f"{SERIES}.1", FrameOfReferenceUID=f"{SERIES}.3"
+    )
+
+
+def write_volume(predictor: Predictor, path: Path, folder: Path, *, first: bool = False) -> list[Path]:
+    from brainslice.dicom_export.writer import write_volume_dicom
+
+    volume = read_volume(path, first=first)
+    answer = predict_volume(predictor, volume, "series")
+    return list(write_volume_dicom(predictor, path, volume, answer, folder / "series"))
+
+
+def test_a_series_becomes_one_report_one_map_and_one_key_image_without_errors(
+    predictor: Predictor, series: Path, errors_of: ErrorsOf, tmp_path: Path
+) -> None:
+    written = write_volume(predictor, series, tmp_path / "out")
+    assert [each.name for each in written] == ["series_report.dcm", "series_map.dcm", "series_capture.dcm"]
+    assert {each.name: errors_of(each) for each in written} == {each.name: [] for each in written}
+    made = [pydicom.dcmread(each) for each in written]
+    assert {each.StudyInstanceUID for each in made} == {f"{SERIES}.1"}
+    assert {str(each.PatientName) for each in made} == {PATIENT}
+    assert len({each.SeriesInstanceUID for each in made}) == 3
+    report, drawn, _ = made
+    assert report.SOPClassUID.name == "Comprehensive 3D SR Storage"
+    assert drawn.NumberOfFrames == 12
+    references = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence[0].ReferencedSOPSequence
+    assert len(references) == 12
+    again = write_volume(predictor, series, tmp_path / "again")
+    assert [identity(each) for each in again] == [identity(each) for each in written]
+
+
+@pytest.mark.parametrize("directions", [AXIAL, SAGITTAL, (-1.0, 0.0, 0.0, 0.0, 1.0, 0.0)])
+def test_each_frame_of_a_series_map_lies_on_the_image_it_references(
+    directions: tuple[float, ...], predictor: Predictor, tmp_path: Path
+) -> None:
+    path = write_series(
+        tmp_path / "series",
+        head(12, side=16),
+        step=1.0,
+        directions=directions,
+        StudyInstanceUID=f"{SERIES}.1",
+        FrameOfReferenceUID=f"{SERIES}.3",
+    )
+    _, made, _ = write_volume(predictor, path, tmp_path / "out")
+    drawn = pydicom.dcmread(made)
+    sources = {str(each.SOPInstanceUID): each for each in map(pydicom.dcmread, path.iterdir())}
+    frames = np.frombuffer(drawn.FloatPixelData, np.float32).reshape(12, 16, 16)
+    referenced = []
+    for group in drawn.PerFrameFunctionalGroupsSequence:
+        (image,) = group.DerivationImageSequence[0].SourceImageSequence
+        source = sources[image.ReferencedSOPInstanceUID]
+        assert group.PlanePositionSequence[0].ImagePositionPatient == source.ImagePositionPatient
+        referenced.append(source)
+    assert len({each.SOPInstanceUID for each in referenced}) == 12
+    volume = read_volume(path)
+    assert volume.stack is not None
+    stack = volume.stack.turn.undo(volume.voxels)
+    by_place = {str(path / name): layer for (name, _), layer in zip(volume.stack.images, stack, strict=True)}
+    for name, layer in by_place.items():
+        np.testing.assert_array_equal(layer, pydicom.dcmread(name).pixel_array)
+    assert frames.max() > 0
+    # The drawn head is bright where the model sees evidence, so the heat follows the image it lies on.
+    pixels = np.stack([each.pixel_array for each in referenced])
+    assert frames[pixels > 0].mean() > 2 * frames[pixels == 0].mean()
+
+
+def test_a_series_without_a_frame_of_reference_gets_no_map(predictor: Predictor, tmp_path: Path) -> None:
+    path = write_series(tmp_path / "series", head(12), StudyInstanceUID=f"{SERIES}.1")
+    written = write_volume(predictor, path, tmp_path / "out")
+    assert [each.name for each in written] == ["series_report.dcm", "series_capture.dcm"]
+
+
+def test_a_nifti_volume_gets_no_dicom_objects(predictor: Predictor, tmp_path: Path) -> None:
+    path = tmp_path / "head.nii"
+    path.write_bytes(nifti(head(24).T.astype(np.int16)))
+    assert write_volume(predictor, path, tmp_path / "out") == []
+
+
+@pytest.mark.real
+@pytest.mark.parametrize("name", ["XA10_6_1.dcm", "Philips_IM_0027_fMAP.dcm"])
+def test_real_multi_frame_series_get_objects_without_errors_of_our_making(
+    name: str, predictor: Predictor, real_scans: Path, errors_of: ErrorsOf, tmp_path: Path
+) -> None:
+    path = real_scans / "dicom" / "enhanced" / name
+    first = name.startswith("Philips")
+    written = write_volume(predictor, path, tmp_path / "out", first=first)
+    assert [each.stem.split("_")[-1] for each in written] == ["report", "map", "capture"]
+    assert {each.name: errors_of(each) for each in written} == {each.name: [] for each in written}
+    volume = read_volume(path, first=first)
+    assert pydicom.dcmread(written[1]).NumberOfFrames == len(volume.stack.images if volume.stack else ())
 
 
 def test_what_a_study_lacks_is_refused_without_quoting_it(

@@ -82,7 +82,7 @@ def test_the_caption_says_the_class_an_honest_percentage_and_every_warning(predi
     answer, meaning, warnings = caption(prediction, "glioma")
     assert answer == "glioma, > 99 %  (any tumour > 99 %)"
     assert meaning == "evidence for glioma, relative to its maximum"
-    assert warnings == "phantom · leaky · research use only"
+    assert warnings == "research use only, not for diagnosis · phantom · leaky"
 
 
 def test_a_class_that_was_asked_for_is_named_and_drawn(prediction: Prediction) -> None:

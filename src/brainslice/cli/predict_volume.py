@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, print_json, print_note
 from brainslice.cli.options import BundleFolder, Root, Threshold, open_predictor
 from brainslice.cli.prediction_text import print_volume
+from brainslice.lazy import require_extra
 
 if TYPE_CHECKING:
     from brainslice.inference.volume import VolumePrediction
+
+Overlays: TypeAlias = Annotated[
+    Path | None, typer.Option("--gradcam", metavar="DIR", help="Write the decisive slices with their heat maps.")
+]
+DicomFolder: TypeAlias = Annotated[
+    Path | None,
+    typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report, map and key image of the series."),
+]
 
 
 def predict_volume(
@@ -28,10 +37,8 @@ def predict_volume(
     first: Annotated[
         bool, typer.Option("--first-volume", help="Take the first of several volumes: times, echoes, 4-D files.")
     ] = False,
-    gradcam: Annotated[
-        Path | None,
-        typer.Option("--gradcam", metavar="DIR", help="Write the decisive slices with their heat maps."),
-    ] = None,
+    gradcam: Overlays = None,
+    dicom_folder: DicomFolder = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole curve.")] = False,
 ) -> None:
     """Predict a volume slice by slice along the axial plane, and as a whole.
@@ -41,14 +48,22 @@ def predict_volume(
     from brainslice.inference.volume import predict_volume
     from brainslice.scan.volume.reader import read_volume
 
+    if dicom_folder is not None:
+        require_extra("dicom-out", "--dicom-out", "highdicom")
     scan = read_volume(path, series=series, first=first)
-    answer = predict_volume(open_predictor(root, bundle, threshold), scan, path.name)
+    predictor = open_predictor(root, bundle, threshold)
+    answer = predict_volume(predictor, scan, path.name)
     if as_json:
         print_json("volume", answer.to_json())
     else:
         print_volume(path, answer)
     if gradcam is not None:
         _draw(answer, gradcam)
+    if dicom_folder is not None:
+        from brainslice.dicom_export.writer import write_volume_dicom
+
+        if not write_volume_dicom(predictor, path, scan, answer, dicom_folder / (path.stem or "series")):
+            print_note(f"{path}: no DICOM file, so no DICOM report was written")
     if not as_json:
         print_note(RESEARCH_ONLY)
 

@@ -1,4 +1,4 @@
-"""Export of predictions as DICOM structured reports and parametric maps.
+"""Export of predictions as DICOM structured reports, parametric maps and key images.
 
 Patient attributes are copied from the source to the objects of its study, and appear in no message or log.
 """
@@ -11,12 +11,14 @@ from typing import TYPE_CHECKING
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from brainslice.dicom_export.writer import write_dicom
+    from brainslice.dicom_export.source import series_uid
+    from brainslice.dicom_export.writer import write_dicom, write_volume_dicom
 
-__all__ = ["write_dicom"]
+__all__ = ["series_uid", "write_dicom", "write_volume_dicom"]
 
 _HOMES = {
-    "writer": ("write_dicom",),
+    "source": ("series_uid",),
+    "writer": ("write_dicom", "write_volume_dicom"),
 }
 
 # Their log messages quote values, which may be a patient's name.

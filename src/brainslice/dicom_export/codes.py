@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import uuid
 from typing import Final
 
 from highdicom.coding_schemes import CodingSchemeIdentificationItem
 from highdicom.sr import CodedConcept
+from pydicom.uid import UID
 
 import brainslice
 
 SCHEME: Final = "99BRAINSLICE"
 """The designator of the private scheme."""
-
-RESEARCH_ONLY: Final = "research use only, not for diagnosis"
-"""The note in every report."""
 
 MANUFACTURER: Final = "brainslice"
 """The manufacturer of the objects."""
@@ -24,14 +23,23 @@ SERIES: Final = "brainslice, research use only"
 CHARACTERS: Final = "ISO_IR 192"
 """UTF-8, for any character in names."""
 
-REPORT_SERIES_NUMBER, MAP_SERIES_NUMBER = 9001, 9002
+SERIES_NUMBERS: Final = {"report": 9001, "map": 9002, "capture": 9003}
+"""The series of each kind of object."""
 
-_MAX_MEANING: Final = 64
+_MAX_MEANING: Final = 64  # bytes in UTF-8
 
 
 def make_code(value: str, meaning: str) -> CodedConcept:
-    """Make a code of the private scheme; its meaning is truncated to 64 characters."""
-    return CodedConcept(value, SCHEME, meaning if len(meaning) <= _MAX_MEANING else f"{meaning[: _MAX_MEANING - 1]}…")
+    """Make a code of the private scheme; its meaning is truncated to the 64 bytes that DICOM allows."""
+    encoded = meaning.encode()
+    if len(encoded) > _MAX_MEANING:
+        meaning = encoded[: _MAX_MEANING - 3].decode("utf-8", "ignore") + "..."
+    return CodedConcept(value, SCHEME, meaning)
+
+
+def make_uid(*parts: str) -> UID:
+    """Derive a UID: equal parts give equal UIDs."""
+    return UID(f"2.25.{uuid.uuid5(uuid.NAMESPACE_OID, '/'.join(('brainslice', *parts))).int}")
 
 
 def coding_scheme() -> CodingSchemeIdentificationItem:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import highdicom as hd
@@ -9,63 +10,53 @@ import numpy as np
 from highdicom.pm import ParametricMap, RealWorldValueMapping
 from pydicom.sr.codedict import codes
 
-import brainslice
-from brainslice.arrays import Heat
-from brainslice.bundle.types import BundleInfo
-from brainslice.dicom_export.codes import CHARACTERS, MANUFACTURER, MAP_SERIES_NUMBER, SERIES, coding_scheme, make_code
-from brainslice.dicom_export.source import ImagePlane, SourceImage
+from brainslice.arrays import Voxels
+from brainslice.dicom_export.codes import make_code
+from brainslice.dicom_export.source import ExportContext, ImagePlane
 
 
-def make_parametric_map(
-    source: SourceImage, plane: ImagePlane, heat: Heat, name: str, info: BundleInfo
-) -> ParametricMap:
-    """Make a parametric map of a heat map.
+def make_parametric_map(context: ExportContext, planes: Sequence[ImagePlane], heat: Voxels, name: str) -> ParametricMap:
+    """Make a parametric map of heat maps.
 
     Args:
-        source: The image that was predicted.
-        plane: Its position in space.
-        heat: The heat map of one class ``(h, w)``, in units of its logit, on the source's pixels.
+        context: The predicted images.
+        planes: The position of each in space, in one orientation.
+        heat: The heat map of one class on each image's pixels ``(n, h, w)``, in units of its logit.
         name: The class.
-        info: The bundle's description.
 
     Returns:
-        One frame of 32-bit floats.
+        A frame of 32-bit floats for each image.
 
     Reference:
         DICOM PS3.3, A.75 Parametric Map IOD.
     """
     evidence = make_code(f"evidence-{name}", f"Evidence for {name}, in units of its logit")
-    measures = hd.PixelMeasuresSequence(plane.spacing, plane.thickness)
-    orientation = hd.PlaneOrientationSequence("PATIENT", plane.orientation)
-    if source.frame is not None:
-        # highdicom expects both in the shared functional groups, where scanners may put them in each frame.
-        shared = source.dataset.SharedFunctionalGroupsSequence[0]
-        shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = measures, orientation
+    first = planes[0]
+    measures = hd.PixelMeasuresSequence(first.spacing, first.thickness)
+    orientation = hd.PlaneOrientationSequence("PATIENT", first.orientation)
+    datasets = context.datasets
+    for dataset in datasets:
+        if "SharedFunctionalGroupsSequence" in dataset:
+            # highdicom expects both in the shared functional groups, where scanners may put them in each frame.
+            shared = dataset.SharedFunctionalGroupsSequence[0]
+            shared.PixelMeasuresSequence, shared.PlaneOrientationSequence = measures, orientation
+        elif not dataset.get("SliceThickness"):
+            dataset.SliceThickness = first.thickness
     parametric_map = ParametricMap(
-        source_images=[source.dataset],
-        pixel_array=np.asarray(heat, dtype=np.float32)[np.newaxis],
-        series_instance_uid=hd.UID(),
-        series_number=MAP_SERIES_NUMBER,
-        sop_instance_uid=hd.UID(),
-        instance_number=1,
-        manufacturer=MANUFACTURER,
-        manufacturer_model_name=info.name[:64],
-        software_versions=brainslice.__version__,
-        device_serial_number=info.digest,
+        source_images=datasets,
+        pixel_array=np.asarray(heat, dtype=np.float32),
         contains_recognizable_visual_features=False,
         **_value_mapping(float(heat.max(initial=0.0)) or 1.0, evidence),
         content_label="EVIDENCE",
         content_description=evidence.meaning,
         pixel_measures=measures,
         plane_orientation=orientation,
-        plane_positions=[hd.PlanePositionSequence("PATIENT", plane.position)],
-        series_description=SERIES,
-        coding_schemes=[coding_scheme()],
-        specific_character_set=CHARACTERS,
+        plane_positions=[hd.PlanePositionSequence("PATIENT", plane.position) for plane in planes],
+        **context.attributes("map"),
     )
     # Unpaired, so that no laterality is required.
     parametric_map.BodyPartExamined = "BRAIN"
-    _reference_one_frame(parametric_map, source)
+    _reference_predicted_frames(parametric_map, context)
     return parametric_map
 
 
@@ -84,11 +75,13 @@ def _value_mapping(maximum: float, evidence: hd.sr.CodedConcept) -> dict[str, An
     return {"real_world_value_mappings": [mapping], "voi_lut_transformations": [window]}
 
 
-def _reference_one_frame(parametric_map: ParametricMap, source: SourceImage) -> None:
-    """Reference only the predicted frame of those at this position, such as magnitude and phase."""
-    if source.frame is None:
+def _reference_predicted_frames(parametric_map: ParametricMap, context: ExportContext) -> None:
+    """Reference only the predicted frames of those at one position, such as magnitude and phase."""
+    frames = {each.frame for each in context.sources}
+    if None in frames:
         return
-    for derived in parametric_map.PerFrameFunctionalGroupsSequence[0].get("DerivationImageSequence", ()):
-        derived.SourceImageSequence = [
-            image for image in derived.SourceImageSequence if image.get("ReferencedFrameNumber") == source.frame
-        ]
+    for group in parametric_map.PerFrameFunctionalGroupsSequence:
+        for derived in group.get("DerivationImageSequence", ()):
+            derived.SourceImageSequence = [
+                image for image in derived.SourceImageSequence if image.get("ReferencedFrameNumber") in frames
+            ]

@@ -1,15 +1,20 @@
-"""The source image of a prediction: its DICOM attributes and position."""
+"""The source images of a prediction: their DICOM attributes and positions, and the objects derived from them."""
 
 from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from pydicom import Dataset, dcmread
+from pydicom.uid import UID
 
+import brainslice
+from brainslice.bundle.types import BundleInfo
+from brainslice.dicom_export.codes import CHARACTERS, MANUFACTURER, SERIES, SERIES_NUMBERS, coding_scheme, make_uid
 from brainslice.errors import UnreadableScanError
+from brainslice.inference.predictor import Predictor
 from brainslice.scan.detect import is_dicom
 from brainslice.scan.dicom.intensity import functional_group
 from brainslice.scan.error_boundary import as_unreadable
@@ -67,6 +72,70 @@ class SourceImage:
         if not (position and orientation and spacing and min(spacing) > 0):
             return None
         return ImagePlane(position, orientation, spacing, float(measures.get("SliceThickness") or _DEFAULT_THICKNESS))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ExportContext:
+    """The images and the model of one prediction, from which its objects take their UIDs.
+
+    Attributes:
+        sources: The predicted images of one series, at least one.
+        info: The bundle's description.
+        settings: What else the prediction depends on: threshold and engine.
+    """
+
+    sources: tuple[SourceImage, ...]
+    info: BundleInfo
+    settings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, predictor: Predictor, *sources: SourceImage) -> ExportContext:
+        """Describe a prediction of a predictor."""
+        settings = (f"{predictor.threshold!r}", type(predictor.engine).__name__, brainslice.__version__)
+        return cls(sources, predictor.bundle.info, settings)
+
+    @property
+    def datasets(self) -> list[Dataset]:
+        """The attributes of each source file, once."""
+        return list({str(each.dataset.SOPInstanceUID): each.dataset for each in self.sources}.values())
+
+    def uid(self, kind: str, part: str) -> UID:
+        """Derive a UID from images, model and settings: the same prediction gives the same objects."""
+        images = (f"{each.dataset.SOPInstanceUID} {each.frame or ''}" for each in self.sources)
+        return make_uid(kind, part, self.info.digest, *self.settings, *images)
+
+    def attributes(self, kind: str) -> dict[str, Any]:
+        """Return what the objects of one kind have in common; those of one study and model share a series."""
+        first = self.sources[0]
+        # All images of a series must share a frame of reference.
+        space = str(first.dataset.get("FrameOfReferenceUID", "")) if kind == "map" else ""
+        single = first.frame or first.dataset.get("InstanceNumber")
+        number = single if len(self.sources) == 1 else first.dataset.get("SeriesNumber")
+        return {
+            "series_instance_uid": series_uid(str(first.dataset.StudyInstanceUID), kind, self.info.digest, space),
+            "series_number": SERIES_NUMBERS[kind],
+            "sop_instance_uid": self.uid(kind, "instance"),
+            "instance_number": int(number or 1),
+            "manufacturer": MANUFACTURER,
+            "manufacturer_model_name": self.info.name[:64],
+            "software_versions": brainslice.__version__,
+            "device_serial_number": self.info.digest,
+            "series_description": SERIES,
+            "coding_schemes": [coding_scheme()],
+            "specific_character_set": CHARACTERS,
+        }
+
+
+def series_uid(study: str, kind: str, digest: str, space: str = "") -> UID:
+    """Derive the UID of the series that holds a study's objects of one kind.
+
+    Args:
+        study: The Study Instance UID.
+        kind: A key of ``SERIES_NUMBERS``.
+        digest: The bundle's digest.
+        space: The Frame of Reference UID of maps.
+    """
+    return make_uid(kind, "series", study, digest, space)
 
 
 def read_source(path: Path, frame: int | None = None) -> SourceImage | None:

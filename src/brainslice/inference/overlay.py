@@ -17,7 +17,7 @@ from brainslice.inference.prediction import Prediction, format_percent
 OPACITY: Final = 0.65
 """The default opacity of the heat map's maximum."""
 
-RESEARCH_ONLY: Final = "research use only"
+RESEARCH_ONLY: Final = "research use only, not for diagnosis"
 """The note under every image."""
 
 _Color: TypeAlias = tuple[int, int, int]
@@ -90,13 +90,19 @@ def draw_overlay(image: NetworkInput, heat: Heat, opacity: float = OPACITY) -> U
     return np.asarray(np.rint((1.0 - cover) * scan + cover * apply_colormap(levels)), dtype=np.uint8)
 
 
-def draw_page(prediction: Prediction, name: str | None = None, opacity: float = OPACITY) -> Image.Image:
+def draw_page(
+    prediction: Prediction,
+    name: str | None = None,
+    opacity: float = OPACITY,
+    lines: tuple[str, str, str] | None = None,
+) -> Image.Image:
     """Draw the network input beside its overlay, with a caption.
 
     Args:
         prediction: The name of its file is not drawn: it may name a patient.
         name: The class of the heat map; None for the predicted one.
         opacity: The opacity of the heat map's maximum, 0 to 1.
+        lines: The three lines of the caption; None for those of ``caption``.
 
     Raises:
         DatasetError: There is no such class.
@@ -108,7 +114,7 @@ def draw_page(prediction: Prediction, name: str | None = None, opacity: float = 
     for column, pixels in enumerate((prediction.network_input, overlay)):
         panel = Image.fromarray(pixels).convert("RGB").resize((_PANEL, _PANEL), Image.Resampling.BICUBIC)
         page.paste(panel, (_MARGIN + column * (_PANEL + _MARGIN), _MARGIN))
-    _write_caption(page, prediction, shown)
+    _write_caption(page, lines or caption(prediction, shown))
     return page
 
 
@@ -134,7 +140,7 @@ def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
     else:
         share = format_percent(prediction.probabilities[prediction.predicted_class])
         answer = f"{prediction.predicted_class}, {share}  ({tumour})"
-    return answer, meaning, " · ".join((*prediction.warnings, RESEARCH_ONLY))
+    return answer, meaning, " · ".join((RESEARCH_ONLY, *prediction.warnings))
 
 
 def _relative(heat: Heat) -> Heat:
@@ -145,10 +151,10 @@ def _relative(heat: Heat) -> Heat:
     return heat / np.float32(maximum) if maximum > 0 else np.zeros_like(heat)
 
 
-def _write_caption(page: Image.Image, prediction: Prediction, name: str) -> None:
+def _write_caption(page: Image.Image, lines: tuple[str, str, str]) -> None:
     draw = ImageDraw.Draw(page)
     top = _PANEL + 2 * _MARGIN
-    answer, meaning, warnings = caption(prediction, name)
+    answer, meaning, warnings = lines
     width = page.width - 2 * _MARGIN
     _write(draw, (_MARGIN, top), answer, width)
     _write(draw, (_MARGIN, top + _LINE_HEIGHT), meaning, width - _BAR_SIZE[0] - _MARGIN)

@@ -14,7 +14,7 @@ from PIL import Image
 from brainslice.arrays import Pixels, Voxels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.volume.orientation import Plane
+from brainslice.scan.volume.orientation import Plane, Reorientation
 
 MOST_PIXELS: Final = 32_000_000
 """Larger pictures are refused by their header: no slice of a head comes near."""
@@ -105,6 +105,19 @@ class Slice:
         return cls(_squared(pixels, tall, wide), digest, Spacing(step, step))
 
 
+@dataclass(frozen=True, slots=True)
+class SourceStack:
+    """The DICOM images that a volume was made of, in the order of the stack before it was turned.
+
+    Attributes:
+        images: File name and frame number, from 0, of each.
+        turn: The way from the stack to the volume.
+    """
+
+    images: tuple[tuple[str, int], ...]
+    turn: Reorientation
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
     """A head in three dimensions, standing as a reader expects it. There is no field for a patient here either.
@@ -117,6 +130,7 @@ class Volume:
         tilt: The angle between the slices and the scanner's axial plane, in degrees.
         evenly_spaced: Whether the scanner's slices follow each other at one distance, without any missing.
         digest: sha256 of the bytes they were read from, in hexadecimal.
+        stack: The DICOM images it was made of; None for other files.
     """
 
     voxels: Voxels
@@ -125,6 +139,7 @@ class Volume:
     tilt: float
     evenly_spaced: bool
     digest: str
+    stack: SourceStack | None = None
 
     def __post_init__(self) -> None:
         """Refuse volumes that hold nothing to look at."""

@@ -59,3 +59,9 @@ def test_axes_that_span_no_space_are_refused(axes: np.ndarray) -> None:
 
 def test_values_beyond_single_precision_become_infinite_without_a_word() -> None:
     assert np.isinf(reorient(np.full((2, 2, 2), 1e300), reorientation_for(np.eye(3)))).all()
+
+
+@pytest.mark.parametrize("orientation", ["RAS", "LPS", "ASR", "PSR", "IRP", "SLA"])
+def test_a_turn_is_undone(orientation: str) -> None:
+    turn, stack = reorientation_for(axes_of(orientation)), np.arange(24.0).reshape(2, 3, 4)
+    np.testing.assert_array_equal(turn.undo(turn(stack)), stack)

@@ -21,7 +21,7 @@ from brainslice.scan.dicom.reader import check_modality, only_accompanies
 from brainslice.scan.error_boundary import as_unreadable
 from brainslice.scan.files import printable
 from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.types import MOST_VOXELS, Volume
+from brainslice.scan.types import MOST_VOXELS, SourceStack, Volume
 from brainslice.scan.volume.stacks import (
     FEWEST_SLICES,
     SeriesGeometry,
@@ -62,7 +62,16 @@ def read_series(files: Files, series: str | None = None, *, first: bool = False)
         raise InputProblemError(InputProblem.SEVERAL_VOLUMES, fault, remedy)
     voxels, digest = _read(single, files)
     turn = single.turn()
-    return Volume(turn(voxels), turn.spacing, turn.plane_of(0), turn.tilt, evenly_spaced=single.even, digest=digest)
+    images = tuple((place.file, place.frame) for place in single.positions)
+    return Volume(
+        turn(voxels),
+        turn.spacing,
+        turn.plane_of(0),
+        turn.tilt,
+        evenly_spaced=single.even,
+        digest=digest,
+        stack=SourceStack(images, turn),
+    )
 
 
 @contextmanager

@@ -49,6 +49,11 @@ class Reorientation:
         steps = tuple(slice(None, None, -1 if mirrored else 1) for mirrored in self.mirrored)
         return stack.transpose(self.order)[steps]
 
+    def undo(self, volume: np.ndarray) -> np.ndarray:
+        """Turn a volume back into the stack it was made of; a view, without any copy."""
+        steps = tuple(slice(None, None, -1 if mirrored else 1) for mirrored in self.mirrored)
+        return volume[steps].transpose(np.argsort(self.order))
+
     def plane_of(self, axis: int) -> Plane:
         """Name the plane of slices that follow each other along an axis of the stack before it is turned."""
         return _PLANES[self.order.index(axis)]
