@@ -21,7 +21,9 @@ from brainslice.config import Config, read_config
 PROJECT = Path(__file__).resolve().parents[2]
 DOCUMENTS = sorted([*PROJECT.glob("*.md"), *PROJECT.glob("docs/**/*.md")])
 READMES = [PROJECT / "README.md", PROJECT / "README.es.md"]
-SETTINGS = [PROJECT / "docs/en/configuration.md", PROJECT / "docs/es/configuracion.md"]
+SETTINGS = [PROJECT / "docs/en/configuration.md", PROJECT / "docs/es/configuration.md"]
+COMMAND_PAGES = [PROJECT / "docs/en/commands.md", PROJECT / "docs/es/commands.md"]
+ENGLISH_ONLY = {"renames.md"}
 COMMANDS = {str(command.name): command for command in app.registered_commands}
 PEOPLE_KNOW = [name for name, command in COMMANDS.items() if not command.hidden]
 
@@ -68,17 +70,27 @@ def test_both_readmes_lead_to_each_other() -> None:
 
 
 @pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_a_readme_names_every_verb(readme: Path) -> None:
-    text = text_of(readme)
+def test_a_readme_is_short(readme: Path) -> None:
+    assert readme.stat().st_size <= 9_000
+
+
+@pytest.mark.parametrize("page", COMMAND_PAGES, ids=lambda path: path.parent.name)
+def test_the_page_of_commands_names_every_verb(page: Path) -> None:
+    text = text_of(page)
     assert not [verb for verb in PEOPLE_KNOW if not re.search(rf"`(brainslice )?{verb}\b", text)]
 
 
-@pytest.mark.parametrize("readme", READMES, ids=lambda path: path.name)
-def test_a_readme_names_every_original_command(readme: Path) -> None:
+@pytest.mark.parametrize("page", COMMAND_PAGES, ids=lambda path: path.parent.name)
+def test_the_page_of_commands_names_every_original_command(page: Path) -> None:
     doors = [*PROJECT.glob("src/*.py"), *(path for path in PROJECT.glob("tools/*.py") if "original" in text_of(path))]
     names = [path.relative_to(PROJECT).as_posix() for path in doors]
     assert len(names) >= 9
-    assert not [name for name in names if f"python {name}" not in text_of(readme)]
+    assert not [name for name in names if f"python {name}" not in text_of(page)]
+
+
+def test_every_page_is_there_in_both_languages() -> None:
+    english, spanish = ({path.name for path in PROJECT.glob(f"docs/{language}/*.md")} for language in ("en", "es"))
+    assert english - ENGLISH_ONLY == spanish
 
 
 @pytest.mark.parametrize("page", SETTINGS, ids=lambda path: path.name)
@@ -147,21 +159,30 @@ def test_every_link_within_the_project_leads_somewhere(page: Path) -> None:
     assert not lost
 
 
+def without_comments(code: str) -> str:
+    return re.sub(r" +# .*", "", code)
+
+
+@pytest.mark.parametrize("page", sorted(PROJECT.glob("docs/es/*.md")), ids=lambda path: path.name)
+def test_a_spanish_page_has_the_examples_of_the_english_one(page: Path) -> None:
+    spanish, english = (blocks(each, "python") for each in (page, PROJECT / "docs/en" / page.name))
+    assert [without_comments(code) for code in spanish] == [without_comments(code) for code in english]
+
+
 @pytest.mark.parametrize(
-    ("page", "number"),
+    "page",
     [
-        pytest.param(page, number, id=f"{page.relative_to(PROJECT).as_posix()}-{number}")
+        pytest.param(page, id=page.relative_to(PROJECT).as_posix())
         for page in DOCUMENTS
+        if blocks(page, "python") and page.parent.name != "es"
         if page.name != "python.md"  # its examples run in tests/journeys/test_python_page.py
-        for number in range(len(blocks(page, "python")))
     ],
 )
-def test_an_example_in_the_documents_runs(
-    page: Path, number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_examples_of_a_page_run_in_their_order(page: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
-    code = compile(blocks(page, "python")[number], f"{page.name}, block {number}", "exec")
-    exec(code, {"__name__": "example"})  # noqa: S102 - our own documents, read from the project
+    names: dict[str, object] = {"__name__": "example"}
+    for number, code in enumerate(blocks(page, "python")):
+        exec(compile(code, f"{page.name}, block {number}", "exec"), names)  # noqa: S102 - our own documents
 
 
 def command_lines() -> list[object]:

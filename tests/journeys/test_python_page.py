@@ -13,21 +13,11 @@ from hospital import head, nifti
 from small_training import rebuilt_network, small_network
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-ENGLISH, SPANISH = ((DOCS / name).read_text(encoding="utf-8") for name in ("en/python.md", "es/python.md"))
+ENGLISH = (DOCS / "en/python.md").read_text(encoding="utf-8")
 
 
 def examples(page: str) -> list[str]:
     return re.findall(r"^```python\n(.*?)^```$", page, flags=re.MULTILINE | re.DOTALL)
-
-
-def without_comments(code: str) -> str:
-    return re.sub(r" +# .*", "", code)
-
-
-def test_the_spanish_page_has_the_same_examples() -> None:
-    assert [without_comments(code) for code in examples(SPANISH)] == [
-        without_comments(code) for code in examples(ENGLISH)
-    ]
 
 
 @pytest.mark.slow
