@@ -1,7 +1,7 @@
 """Check the operators of an ONNX file before an engine opens it.
 
-An engine computes constants and loops when it opens or runs a graph, so that a small hostile file can take all memory or
-never end. The file is read as protocol buffer fields (``onnx.proto3``), since predicting installs no ONNX package.
+An engine computes constants and loops when it opens or runs a graph, so that a small hostile file can take all memory
+or never end. The file is read as protocol buffer fields (``onnx.proto3``), since predicting installs no ONNX package.
 """
 
 from __future__ import annotations
