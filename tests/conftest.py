@@ -5,6 +5,9 @@ from __future__ import annotations
 import contextlib
 import io
 import os
+import shutil
+import subprocess
+from collections.abc import Callable
 from pathlib import Path
 
 # Before any import of TensorFlow: quiet, deterministic, and on the CPU.
@@ -51,6 +54,20 @@ def real_scans() -> Path:
     if not folder.is_dir():
         pytest.skip("needs the real scans of ../shared/data, which are not here")
     return folder
+
+
+@pytest.fixture(scope="session")
+def errors_of() -> Callable[[Path], list[str]]:
+    """Ask an independent judge of DICOM objects what is wrong with one."""
+    program = shutil.which("dciodvfy")
+    if program is None:
+        pytest.skip("needs dciodvfy of dicom3tools, which is not here")
+
+    def judge(path: Path) -> list[str]:
+        done = subprocess.run([program, "-new", path], capture_output=True, text=True, check=False, errors="replace")
+        return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
+
+    return judge
 
 
 @pytest.fixture(scope="session")

@@ -26,6 +26,7 @@ PATIENT = "Doe^Jane"
 """A name that no value, message or report may ever hold."""
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
+STUDY = f"{SERIES}.1"
 AXIAL = (1.0, 0.0, 0.0, 0.0, 1.0, 0.0)
 SAGITTAL = (0.0, 1.0, 0.0, 0.0, 0.0, -1.0)
 COMPRESSED = (RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1)
@@ -102,7 +103,8 @@ def write_series(folder: Path, stack: np.ndarray, step: float = 2.0, **elements:
     folder.mkdir(parents=True, exist_ok=True)
     names = np.random.default_rng(3).permutation(len(stack))
     for number, (name, pixels) in enumerate(zip(names, stack, strict=True)):
-        data = slice_at(pixels, number * step, **({"SOPInstanceUID": f"{SERIES}.2.{number + 1}"} | elements))
+        uid = f"{elements.get('SeriesInstanceUID', SERIES)}.2.{number + 1}"
+        data = slice_at(pixels, number * step, **({"SOPInstanceUID": uid} | elements))
         (folder / f"IM{name:04d}").write_bytes(data)
     return folder
 
@@ -122,6 +124,15 @@ def head(slices: int = 24, side: int = 48) -> np.ndarray:
     return np.stack(
         [((rows**2 + columns**2 < radius**2) * (200 + number)).astype(np.uint16) for number, radius in enumerate(radii)]
     )
+
+
+def axial_images(series: str, stack: np.ndarray | None = None, **elements: object) -> list[tuple[str, bytes]]:
+    """SOP Instance UID and bytes of each image of a series of a drawn head."""
+    uids = {"StudyInstanceUID": STUDY, "SeriesInstanceUID": series, "FrameOfReferenceUID": f"{SERIES}.3"}
+    return [
+        (uid := f"{series}.{number + 1}", slice_at(pixels, 2.0 * number, **(uids | elements | {"SOPInstanceUID": uid})))
+        for number, pixels in enumerate(head(8) if stack is None else stack)
+    ]
 
 
 def lossless_jpeg(pixels: np.ndarray, predictor: int = 1, precision: int = 16, restart_rows: int = 0) -> bytes:

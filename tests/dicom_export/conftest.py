@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-import shutil
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 
@@ -73,17 +71,3 @@ def ask(predictor: Predictor) -> Callable[..., Prediction]:
         return predictor.predict_inputs([path.name], [predictor.recipe(read_scan(path, frame))])[0]
 
     return answer
-
-
-@pytest.fixture(scope="session")
-def errors_of() -> Callable[[Path], list[str]]:
-    """Ask an independent judge of DICOM objects what is wrong with one."""
-    program = shutil.which("dciodvfy")
-    if program is None:
-        pytest.skip("needs dciodvfy of dicom3tools, which is not here")
-
-    def judge(path: Path) -> list[str]:
-        done = subprocess.run([program, "-new", path], capture_output=True, text=True, check=False, errors="replace")
-        return [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("Error")]
-
-    return judge

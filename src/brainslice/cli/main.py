@@ -13,7 +13,7 @@ import typer
 
 import brainslice
 from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
-from brainslice.cli import data, evaluation, original_commands, pipeline, training
+from brainslice.cli import data, evaluation, original_commands, pacs, pipeline, training
 from brainslice.cli.console import ERR, replace_unprintable
 from brainslice.cli.predict import predict
 from brainslice.cli.predict_volume import predict_volume
@@ -100,6 +100,13 @@ def _options(
     ERR.quiet = quiet
 
 
+pacs_app = typer.Typer(
+    help="Predict the studies of an archive: over DICOMweb, or received by C-STORE.",
+    no_args_is_help=True,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
 def _command(panel: str, name: str, body: Callable[..., None], needs: tuple[str, ...] = (), example: str = "") -> None:
     @functools.wraps(body)
     def checked(*arguments: Any, **options: Any) -> None:  # noqa: ANN401 - whatever the command takes
@@ -107,8 +114,9 @@ def _command(panel: str, name: str, body: Callable[..., None], needs: tuple[str,
         body(*arguments, **options)
 
     # typer ends an interrupted command silently, so each command handles its errors itself.
-    app.command(
-        name,
+    group, _, verb = name.rpartition(" ")
+    (pacs_app if group else app).command(
+        verb,
         rich_help_panel=panel,
         hidden=not panel,
         epilog=f"Example: brainslice {name} {example}" if example else None,
@@ -134,6 +142,9 @@ _command(_PREDICT, "predict", predict, (), "scans --output results.csv")
 _command(_PREDICT, "predict-volume", predict_volume, (), "head.nii.gz --json")
 _command(_PREDICT, "worklist", worklist, (), "scans --review-budget 0.2")
 _command(_PREDICT, "serve", serve, (), "--port 8000")
+app.add_typer(pacs_app, name="pacs", rich_help_panel=_PREDICT)
+_command("Commands", "pacs predict", pacs.predict, (), "https://pacs.example/dicom-web --date 20250301- --store")
+_command("Commands", "pacs listen", pacs.listen, (), "--allow-ae ORTHANC --send-to ORTHANC@127.0.0.1:4242")
 # Names of earlier versions.
 _command("", "external", evaluation.validate, EVALUATION_LIBRARIES)
 _command("", "triage", worklist)

@@ -1,0 +1,165 @@
+"""``brainslice pacs``: predict the studies of an archive, fetched over DICOMweb or received by C-STORE."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, TypeAlias
+
+import typer
+
+from brainslice.cli.console import RESEARCH_ONLY, print_line, print_note
+from brainslice.cli.options import BundleFolder, Root, Threshold, open_predictor
+from brainslice.errors import DownloadError
+from brainslice.lazy import require_extra
+
+if TYPE_CHECKING:
+    from brainslice.pacs.dicomweb import DicomWebArchive
+    from brainslice.pacs.spool import Deliver
+    from brainslice.pacs.study import EventLog
+
+_GIBIBYTE = 1 << 30
+
+Credentials: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--credentials-file",
+        metavar="FILE",
+        help="A file with user:password or a bearer token; or set BRAINSLICE_PACS_CREDENTIALS.",
+    ),
+]
+CaFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--ca-file", metavar="FILE", help="Certificates to trust instead of the system's.")
+]
+Description: TypeAlias = Annotated[
+    str, typer.Option("--series-description", metavar="TEXT", help="Only series whose description contains this text.")
+]
+AuditFile: TypeAlias = Annotated[
+    Path | None, typer.Option("--audit-log", metavar="FILE", help="Add a JSON line for who asked for what and when.")
+]
+Studies: TypeAlias = Annotated[list[str] | None, typer.Option("--study", metavar="UID", help="A Study Instance UID.")]
+Dates: TypeAlias = Annotated[
+    str, typer.Option("--date", metavar="RANGE", help="Study dates: 20250301, 20250301-20250307, or 20250301-.")
+]
+Store: TypeAlias = Annotated[
+    bool, typer.Option("--store", help="Store the answers in the archive; without it nothing is written there.")
+]
+State: TypeAlias = Annotated[
+    Path, typer.Option("--state", metavar="DIR", help="The folder of the journal, by which a later run goes on.")
+]
+
+
+def predict(
+    url: Annotated[str, typer.Argument(metavar="URL", help="The DICOMweb address, such as https://pacs/dicom-web.")],
+    root: Root = Path(),
+    bundle: BundleFolder = None,
+    threshold: Threshold = None,
+    study: Studies = None,
+    date: Dates = "",
+    limit: Annotated[int, typer.Option("--limit", min=0, help="The most studies to fetch; 0 for all.")] = 0,
+    description: Description = "",
+    store: Store = False,
+    state: State = Path("pacs"),
+    credentials: Credentials = None,
+    ca_file: CaFile = None,
+    audit_log: AuditFile = None,
+) -> None:
+    """Predict the MR studies of an archive over DICOMweb, and store the answers in the same studies.
+
+    Without --store nothing is stored. A study with an answer of this model is left as it is.
+    """
+    archive = _archive(url, credentials, ca_file)
+    from brainslice.lock import exclusive_lock
+    from brainslice.pacs.retrieval import FAILED, RetrievalOptions, answer_archive
+    from brainslice.pacs.study import EventLog
+
+    wanted = {"StudyInstanceUID": ",".join(study or ()), "StudyDate": date}
+    options = RetrievalOptions(
+        filters={name: value for name, value in wanted.items() if value},
+        description=description,
+        limit=limit,
+        store=store,
+        journal=EventLog(state / "journal.jsonl"),
+        audit=_audit(audit_log),
+    )
+    with exclusive_lock(state / ".lock", "answering studies"):
+        counts = answer_archive(archive, open_predictor(root, bundle, threshold), options, print_line)
+    summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no MR studies found"
+    print_note(f"{summary}; {RESEARCH_ONLY}")
+    if counts[FAILED]:
+        msg = f"{counts[FAILED]} studies failed; run the same command again to go on"
+        raise DownloadError(msg)
+
+
+def listen(
+    send_to: Annotated[
+        str, typer.Option("--send-to", metavar="PEER", help="Where answers go: TITLE@HOST:PORT, or a DICOMweb address.")
+    ],
+    allow_ae: Annotated[
+        list[str], typer.Option("--allow-ae", metavar="TITLE", help="An AE title that may send; may be given again.")
+    ],
+    root: Root = Path(),
+    bundle: BundleFolder = None,
+    threshold: Threshold = None,
+    host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 11112,
+    ae_title: Annotated[str, typer.Option("--ae-title", help="The AE title of the listener.")] = "BRAINSLICE",
+    spool: Annotated[
+        Path, typer.Option("--spool", metavar="DIR", help="The folder for studies that wait for their answer.")
+    ] = Path("pacs"),
+    spool_gb: Annotated[float, typer.Option("--spool-gb", min=0.001, help="The most GiB that wait.")] = 20.0,
+    quiet_seconds: Annotated[
+        float, typer.Option("--quiet-seconds", min=0.0, help="A study is complete after so long without an image.")
+    ] = 30.0,
+    description: Description = "",
+    credentials: Credentials = None,
+    ca_file: CaFile = None,
+    audit_log: AuditFile = None,
+) -> None:
+    """Receive MR studies by C-STORE, predict them, and send the answers back.
+
+    Studies are on the disk until they are answered only, also if the process is killed. Ends on SIGTERM.
+    """
+    require_extra("pacs", "brainslice pacs", "pynetdicom", "dicomweb_client", "highdicom")
+    from brainslice.lock import exclusive_lock
+    from brainslice.pacs.listener import ListenerSettings
+    from brainslice.pacs.listener import listen as run_listener
+    from brainslice.pacs.spool import Spool, StudyQueue
+
+    settings = ListenerSettings(host, port, ae_title, tuple(allow_ae))
+    deliver = _deliver(send_to, ae_title, credentials, ca_file)
+    with exclusive_lock(spool / ".lock", "listening"):
+        queue = StudyQueue(
+            spool=Spool(spool, round(spool_gb * _GIBIBYTE)),
+            predictor=open_predictor(root, bundle, threshold),
+            deliver=deliver,
+            report=print_note,
+            quiet_seconds=quiet_seconds,
+            description=description,
+            audit=_audit(audit_log),
+        )
+        stop = threading.Event()
+        signal.signal(signal.SIGTERM, lambda *_: stop.set())
+        run_listener(queue, settings, stop)
+
+
+def _archive(url: str, credentials: Path | None, ca_file: Path | None) -> DicomWebArchive:
+    require_extra("pacs", "brainslice pacs", "pynetdicom", "dicomweb_client", "highdicom")
+    from brainslice.pacs.dicomweb import DicomWebArchive, read_credentials
+
+    return DicomWebArchive(url, read_credentials(credentials), ca_file)
+
+
+def _deliver(send_to: str, title: str, credentials: Path | None, ca_file: Path | None) -> Deliver:
+    if "://" in send_to:
+        return _archive(send_to, credentials, ca_file).store
+    from brainslice.pacs.listener import Peer, send_by_c_store
+
+    return send_by_c_store(title, Peer.parse(send_to), print_note)
+
+
+def _audit(file: Path | None) -> EventLog | None:
+    from brainslice.pacs.study import EventLog
+
+    return None if file is None else EventLog(file)

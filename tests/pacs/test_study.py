@@ -1,0 +1,87 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from brainslice.errors import UnreadableScanError
+from brainslice.inference.predictor import Predictor
+from hospital import PATIENT, SAGITTAL, axial_images, head
+
+pytest.importorskip("highdicom", reason="needs the extra brainslice[pacs]")
+
+
+def save(folder: Path, series: str, images: list[tuple[str, bytes]]) -> None:
+    from brainslice.pacs.study import save_image
+
+    for uid, data in images:
+        save_image(folder, series, uid, data)
+
+
+def test_the_series_with_contrast_agent_is_answered_rather_than_a_larger_one(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    from pydicom import dcmread
+
+    from brainslice.pacs.study import answer_study
+
+    save(tmp_path / "study", "1.2.3", axial_images("1.2.3", head(12)))
+    save(tmp_path / "study", "1.2.4", axial_images("1.2.4", head(8), ContrastBolusAgent="gadolinium"))
+    answer = answer_study(predictor, tmp_path / "study", tmp_path / "results")
+    assert answer.slices == 8
+    assert sorted(each.name.split("_")[1] for each in answer.objects) == ["capture.dcm", "map.dcm", "report.dcm"]
+    report = dcmread(tmp_path / "results" / "brainslice_report.dcm")
+    (series,) = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
+    assert series.SeriesInstanceUID == "1.2.4"
+    assert answer_study(predictor, tmp_path / "study", tmp_path / "again").objects != answer.objects
+
+
+def test_only_series_with_the_wanted_description_are_answered(predictor: Predictor, tmp_path: Path) -> None:
+    from brainslice.pacs.study import answer_study
+
+    save(tmp_path / "study", "1.2.3", axial_images("1.2.3", head(12), SeriesDescription="T2 axial"))
+    save(tmp_path / "study", "1.2.4", axial_images("1.2.4", SeriesDescription="T1 +C axial"))
+    assert answer_study(predictor, tmp_path / "study", tmp_path / "results", "t1").slices == 8
+    with pytest.raises(UnreadableScanError, match="no MR series fits the description"):
+        answer_study(predictor, tmp_path / "study", tmp_path / "results", "flair")
+
+
+@pytest.mark.parametrize(
+    ("images", "reason"),
+    [
+        (axial_images("1.2.3", head(12))[:5] + axial_images("1.2.3", head(12))[8:], "slices are missing"),
+        (
+            axial_images("1.2.3") + [(f"{u}.9", d) for u, d in axial_images("1.2.3", directions=SAGITTAL)],
+            "several orientations",
+        ),
+        (axial_images("1.2.3")[:2], "no three parallel slices"),
+        (axial_images("1.2.3", np.full((8, 48, 48), 7, np.uint16)), "must show a head"),
+        (axial_images("1.2.3", Modality="CT"), "no MR series"),
+        ([(uid, data[:900]) for uid, data in axial_images("1.2.3")], "cut short"),
+    ],
+)
+def test_a_study_that_is_not_usable_is_refused_in_a_line_without_patient_data(
+    images: list[tuple[str, bytes]], reason: str, predictor: Predictor, tmp_path: Path
+) -> None:
+    from brainslice.pacs.study import answer_study
+
+    save(tmp_path / "study", "1.2.3", images)
+    with pytest.raises(UnreadableScanError, match=reason) as caught:
+        answer_study(predictor, tmp_path / "study", tmp_path / "results")
+    assert not (tmp_path / "results").exists()
+    message = str(caught.value)
+    assert "\n" not in message
+    assert not [secret for secret in (PATIENT, "Doe", "4711", "1.2.3") if secret in message]
+
+
+def test_events_survive_a_line_that_a_crash_tore(tmp_path: Path) -> None:
+    from brainslice.pacs.study import EventLog
+
+    log = EventLog(tmp_path / "journal.jsonl")
+    assert not list(log.read())
+    log.write("answered", study="a")
+    with (tmp_path / "journal.jsonl").open("ab") as stream:
+        stream.write(b'{"time": "2025-')
+    log.write("answered", study="b")
+    assert [each["study"] for each in log.read()] == ["a", "b"]
