@@ -4,10 +4,15 @@
 set -u
 cd "$(dirname "${BASH_SOURCE[0]}")" || exit 1
 
-# Programs that some tests need, and are skipped without: an independent checker of DICOM objects, and a browser.
+# Programs that some tests need, and are skipped without: a checker of DICOM objects, a browser, and a PACS.
 needed=()
 command -v dciodvfy >/dev/null || needed+=(dicom3tools)
 command -v chromium >/dev/null || command -v google-chrome >/dev/null || needed+=(chromium)
+if [ ! -x /usr/sbin/Orthanc ]; then
+  needed+=(orthanc orthanc-dicomweb)
+  # The package would start a PACS for the network; tests start theirs on loopback.
+  [ ! -d /run/systemd/system ] || [ "$(id -u)" != 0 ] || systemctl mask --quiet orthanc
+fi
 installing=
 if [ "${#needed[@]}" -gt 0 ] && command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; then
   (apt-get update && apt-get install -y --no-install-recommends "${needed[@]}") >/dev/null 2>&1 &

@@ -25,7 +25,8 @@ SETTINGS = [PROJECT / "docs/en/configuration.md", PROJECT / "docs/es/configurati
 COMMAND_PAGES = [PROJECT / "docs/en/commands.md", PROJECT / "docs/es/commands.md"]
 ENGLISH_ONLY = {"renames.md"}
 COMMANDS = {str(command.name): command for command in app.registered_commands}
-PEOPLE_KNOW = [name for name, command in COMMANDS.items() if not command.hidden]
+GROUPS = [str(group.name) for group in app.registered_groups]
+PEOPLE_KNOW = [*(name for name, command in COMMANDS.items() if not command.hidden), *GROUPS]
 
 
 def text_of(path: Path) -> str:
@@ -206,5 +207,6 @@ def test_a_command_line_in_the_documents_can_be_meant(line: str) -> None:
     verb = words[0]
     assert verb in PEOPLE_KNOW
     command = typer.main.get_command(app).commands[verb]
+    command = command.commands[words[1]] if verb in GROUPS else command
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert not [word for word in words[1:] if word.startswith("--") and word.split("=")[0] not in known]

@@ -10,8 +10,12 @@ import pytest
 
 from brainslice.cli.main import app
 
-HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "pydicom", "nibabel"}
-VERBS = [str(command.name) for command in app.registered_commands]
+HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "pydicom", "nibabel", "pynetdicom", "requests"}
+GROUPS = {str(group.name): group.typer_instance for group in app.registered_groups}
+VERBS = [
+    *(str(command.name) for command in app.registered_commands),
+    *(f"{name} {command.name}" for name, group in GROUPS.items() for command in group.registered_commands),
+]
 
 # One process asks for every verb's help in turn and tells which libraries each of them brought in.
 ASK_ALL = """
@@ -21,7 +25,7 @@ before, loaded = set(), {}
 for verb in sys.argv[1:]:
     with contextlib.redirect_stdout(io.StringIO()) as text:
         try:
-            main(verb, "--help")
+            main(*verb.split(), "--help")
         except SystemExit as end:
             assert not end.code, (verb, end.code)
     assert verb in text.getvalue(), verb

@@ -49,6 +49,19 @@ State: TypeAlias = Annotated[
     Path, typer.Option("--state", metavar="DIR", help="The folder of the journal, by which a later run goes on.")
 ]
 
+SendTo: TypeAlias = Annotated[
+    str, typer.Option("--send-to", metavar="PEER", help="Where answers go: TITLE@HOST:PORT, or a DICOMweb address.")
+]
+AllowAe: TypeAlias = Annotated[
+    list[str], typer.Option("--allow-ae", metavar="TITLE", help="An AE title that may send; may be given again.")
+]
+SpoolFolder: TypeAlias = Annotated[
+    Path, typer.Option("--spool", metavar="DIR", help="The folder for studies that wait for their answer.")
+]
+QuietSeconds: TypeAlias = Annotated[
+    float, typer.Option("--quiet-seconds", min=0.0, help="A study is complete after so long without an image.")
+]
+
 
 def predict(
     url: Annotated[str, typer.Argument(metavar="URL", help="The DICOMweb address, such as https://pacs/dicom-web.")],
@@ -93,25 +106,17 @@ def predict(
 
 
 def listen(
-    send_to: Annotated[
-        str, typer.Option("--send-to", metavar="PEER", help="Where answers go: TITLE@HOST:PORT, or a DICOMweb address.")
-    ],
-    allow_ae: Annotated[
-        list[str], typer.Option("--allow-ae", metavar="TITLE", help="An AE title that may send; may be given again.")
-    ],
+    send_to: SendTo,
+    allow_ae: AllowAe,
     root: Root = Path(),
     bundle: BundleFolder = None,
     threshold: Threshold = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
     port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 11112,
     ae_title: Annotated[str, typer.Option("--ae-title", help="The AE title of the listener.")] = "BRAINSLICE",
-    spool: Annotated[
-        Path, typer.Option("--spool", metavar="DIR", help="The folder for studies that wait for their answer.")
-    ] = Path("pacs"),
+    spool: SpoolFolder = Path("pacs"),
     spool_gb: Annotated[float, typer.Option("--spool-gb", min=0.001, help="The most GiB that wait.")] = 20.0,
-    quiet_seconds: Annotated[
-        float, typer.Option("--quiet-seconds", min=0.0, help="A study is complete after so long without an image.")
-    ] = 30.0,
+    quiet_seconds: QuietSeconds = 30.0,
     description: Description = "",
     credentials: Credentials = None,
     ca_file: CaFile = None,

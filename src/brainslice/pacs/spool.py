@@ -39,6 +39,9 @@ class Spool:
             folder: Its folder.
             max_bytes: The most bytes of images; beyond them senders are asked to wait.
         """
+        folder.mkdir(parents=True, exist_ok=True)
+        # Images of patients are for this account only.
+        folder.chmod(0o700)
         self._incoming, self._outgoing = folder / "incoming", folder / "outgoing"
         self._max_bytes = max_bytes
         self._lock = threading.Lock()
