@@ -69,7 +69,10 @@ def rewrite(text: str, place: str, formulas: list[str]) -> str:
 def options_of_commands() -> str:
     """Describe the options of every command that people are to know, as Markdown."""
     sections = []
-    for name, command in sorted(typer.main.get_command(app).commands.items()):
+    found = dict(typer.main.get_command(app).commands)
+    for group in [name for name, command in found.items() if hasattr(command, "commands")]:
+        found |= {f"{group} {name}": command for name, command in found.pop(group).commands.items()}
+    for name, command in sorted(found.items()):
         if command.hidden:
             continue
         rows = [f"| {spelled(each)} | {html.escape(getattr(each, 'help', None) or '')} |" for each in command.params]
