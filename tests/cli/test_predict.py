@@ -150,6 +150,36 @@ def test_a_table_is_written_and_gone_on_with(trained: Path, scans: Path, tmp_pat
     assert call(*words, "--threshold", "0.9", "--overwrite") == 3
 
 
+def test_parts_of_an_archive_hold_together_what_one_table_holds_in_equal_bytes_each_time(
+    trained: Path, scans: Path, tmp_path: Path
+) -> None:
+    words = ("predict", scans, "--project-root", trained)
+    assert call(*words, "--output", tmp_path / "rows.jsonl") == 0
+    whole = (tmp_path / "rows.jsonl").read_text().splitlines()
+    for folder in ("one", "two"):
+        for number in (1, 2, 3):
+            assert call(*words, "--output", tmp_path / folder / "rows.jsonl", "--part", f"{number}/3") == 0
+    first, second = (
+        {path.name: path.read_bytes() for path in (tmp_path / folder).glob("*.jsonl")} for folder in ("one", "two")
+    )
+    assert sorted(first) == [f"rows-0000{number}-of-00003.jsonl" for number in (1, 2, 3)]
+    assert first == second
+    told = [json.loads(line)["path"] for data in first.values() for line in data.decode().splitlines()]
+    assert sorted(told) == sorted(json.loads(line)["path"] for line in whole)
+    assert call(*words, "--part", "1/3") == 2
+
+
+def test_a_part_without_scans_is_an_empty_parquet_table(trained: Path, scans: Path, tmp_path: Path) -> None:
+    parquet = pytest.importorskip("pyarrow.parquet", reason="needs the extra brainslice[parquet]")
+    words = ("predict", scans, "--project-root", trained, "--output", tmp_path / "rows.parquet")
+    rows = []
+    for number in range(1, 9):
+        assert call(*words, "--part", f"{number}/8") == 0
+        rows.append(parquet.read_table(tmp_path / f"rows-{number:05d}-of-00008.parquet").num_rows)
+    assert sum(rows) == 2
+    assert 0 in rows
+
+
 def test_a_list_names_the_scans(
     trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:

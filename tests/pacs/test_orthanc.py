@@ -163,7 +163,8 @@ def test_a_real_archive_gets_one_answer_a_study_even_if_the_listener_is_killed( 
         process.send_signal(signal.SIGKILL)
         process.wait()
         process = listener.start()
-    wait_until(lambda: listener.outcomes["answered"] == 1 and listener.outcomes["not usable"] == 1)
+    # Killed between the mark and the removal of the images, it marks a study once more; it never answers one again.
+    wait_until(lambda: listener.outcomes["answered"] == 1 and listener.outcomes["not usable"] >= 1)
     wait_until(lambda: listener.images == 0)
     check_answer(running, answered, tmp_path, errors_of)
     assert not running.find("Instance", StudyInstanceUID=marked, Modality="SR")

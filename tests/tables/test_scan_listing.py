@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UsageError
-from brainslice.tables.scan_listing import ListedScan, display_path, fingerprint, list_paths, list_scans
+from brainslice.tables.scan_listing import ArchivePart, ListedScan, display_path, fingerprint, list_paths, list_scans
 
 
 def touch(path: Path, data: bytes = b"") -> Path:
@@ -123,3 +123,26 @@ def test_a_plain_name_is_spelled_as_it_is() -> None:
 def test_a_link_that_leads_nowhere_is_listed_so_that_it_becomes_a_row(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert list(list_scans([tmp_path])) == [tmp_path / "gone.png"]
+
+
+@given(count=st.integers(1, 40))
+def test_every_scan_belongs_to_one_part_whatever_else_there_is(count: int) -> None:
+    places = [Path(f"archive/{number}.png") for number in range(60)]
+    parts = [list(ArchivePart(number, count).select(places)) for number in range(1, count + 1)]
+    assert sorted(path for part in parts for path in part) == sorted(places)
+    fewer = [list(ArchivePart(number, count).select(iter(places[:30]))) for number in range(1, count + 1)]
+    assert [[path for path in part if path in places[:30]] for part in parts] == fewer
+
+
+def test_a_part_searches_folders_and_can_be_gone_through_twice(tmp_path: Path) -> None:
+    paths = [touch(tmp_path / f"{number}.png") for number in range(8)]
+    parts = [ArchivePart(number, 2).select([tmp_path]) for number in (1, 2)]
+    for _ in range(2):
+        assert sorted(path for part in parts for path in part) == paths
+    assert ArchivePart(3, 64).table(Path("out/rows.parquet")) == Path("out/rows-00003-of-00064.parquet")
+
+
+@pytest.mark.parametrize("text", ["", "3", "0/4", "5/4", "a/b", "1/2/3", "-1/4"])
+def test_a_part_is_a_number_of_a_count(text: str) -> None:
+    with pytest.raises(UsageError, match="NUMBER/COUNT"):
+        ArchivePart.parse(text)

@@ -53,6 +53,10 @@ Table: TypeAlias = Annotated[
         "--output", metavar="FILE", help="Write a .jsonl, .csv or .parquet table; an interrupted one is continued."
     ),
 ]
+Part: TypeAlias = Annotated[
+    str | None,
+    typer.Option("--part", metavar="I/N", help="Only part I of N of the scans, to the table OUTPUT-I-of-N."),
+]
 Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the table of --output.")]
 DicomFolder: TypeAlias = Annotated[
     Path | None,
@@ -133,6 +137,7 @@ def predict(
     as_json: AsJson = False,
     listed: Listing = None,
     output: Table = None,
+    part: Part = None,
     overwrite: Overwrite = False,
     dicom_folder: DicomFolder = None,
     operating_point: PointName = None,
@@ -145,10 +150,10 @@ def predict(
     Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
     """
     options = PredictOptions(threshold, operating_point, views, dropout)
+    paths, output = _share(part, _paths(scans, listed), output)
     options.check_resumable(output, overwrite)
     if dicom_folder is not None:
         require_extra("dicom-out", "--dicom-out", "highdicom")
-    paths = _paths(scans, listed)
     predictor = replace(options.of(open_predictor(root, bundle, threshold)), frame=frame)
     each = _call_all([*_overlays(gradcam, output), *_dicom(dicom_folder, predictor)])
     if output is not None:
@@ -173,6 +178,19 @@ def _paths(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
         return scans or []
     # Standard input can be read once only, so the number of scans is unknown.
     return list_paths(sys.stdin) if listed == "-" else ListedScan(Path(listed))
+
+
+def _share(part: str | None, paths: Iterable[Path], output: Path | None) -> tuple[Iterable[Path], Path | None]:
+    """Select a part of the scans, and name its table."""
+    from brainslice.tables.scan_listing import ArchivePart
+
+    if part is None:
+        return paths, output
+    if output is None:
+        msg = "--part needs --output, beside which the table of the part is written"
+        raise UsageError(msg)
+    share = ArchivePart.parse(part)
+    return share.select(paths), share.table(output)
 
 
 def _write_table(

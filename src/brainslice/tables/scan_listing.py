@@ -72,6 +72,57 @@ def list_scans(places: Iterable[Path], skipped: SkippedFiles | None = None) -> I
                 yield path
 
 
+@dataclass(frozen=True, slots=True)
+class ArchivePart:
+    """One of several parts of an archive: a scan belongs to a part by the hash of its path alone.
+
+    So processes that know nothing of each other share an archive, and a part is the same however it grows elsewhere.
+
+    Attributes:
+        number: Which part, from 1.
+        count: How many parts there are.
+    """
+
+    number: int
+    count: int
+
+    @classmethod
+    def parse(cls, text: str) -> ArchivePart:
+        """Parse ``NUMBER/COUNT``.
+
+        Raises:
+            UsageError: The text has another form, or the number is not from 1 to the count.
+        """
+        number, _, count = text.partition("/")
+        if not (number.isdecimal() and count.isdecimal() and 1 <= int(number) <= int(count)):
+            msg = f"--part must be NUMBER/COUNT, such as 3/64, got {text!r}"
+            raise UsageError(msg)
+        return cls(int(number), int(count))
+
+    def table(self, output: Path) -> Path:
+        """Name the table of the part, beside those of the others."""
+        return output.with_name(f"{output.stem}-{self.number:05d}-of-{self.count:05d}{output.suffix}")
+
+    def select(self, places: Iterable[Path]) -> Iterable[Path]:
+        """Select the scans of the part; what can be gone through twice still can."""
+        return self._selected(places) if isinstance(places, Iterator) else _Repeatable(self, places)
+
+    def _selected(self, places: Iterable[Path]) -> Iterator[Path]:
+        for place in places:
+            for path in _searched(place, SkippedFiles()) if is_folder(place) else (place,):
+                if int.from_bytes(fingerprint(display_path(path)), "big") % self.count == self.number - 1:
+                    yield path
+
+
+@dataclass(frozen=True, slots=True)
+class _Repeatable:
+    part: ArchivePart
+    places: Iterable[Path]
+
+    def __iter__(self) -> Iterator[Path]:
+        return self.part._selected(self.places)  # noqa: SLF001 - of this module
+
+
 def display_path(path: Path) -> str:
     """Spell a path on one line of UTF-8, whatever bytes its name has."""
     return printable(str(path))
