@@ -19,6 +19,7 @@ from brainslice.cli.predict import predict
 from brainslice.cli.predict_volume import predict_volume
 from brainslice.cli.serve import serve
 from brainslice.cli.threshold import threshold
+from brainslice.cli.verify import reproduce, verify
 from brainslice.cli.worklist import worklist
 from brainslice.errors import BrainsliceError, ResourceError
 from brainslice.files import is_full_disk
@@ -138,6 +139,8 @@ _command(_EVALUATE, "validate", evaluation.validate, EVALUATION_LIBRARIES, "--da
 _command(_EVALUATE, "lesion-test", evaluation.lesion_test, ("sklearn", "scipy"), "slices --output result.json")
 _command(_EVALUATE, "threshold", threshold, EVALUATION_LIBRARIES, "--target-sensitivity 0.95 --save")
 _command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES)
+_command(_EVALUATE, "verify", verify)
+_command(_EVALUATE, "reproduce", reproduce, (), "shipped")
 _command(_PREDICT, "predict", predict, (), "scans --output results.csv")
 _command(_PREDICT, "predict-volume", predict_volume, (), "head.nii.gz --json")
 _command(_PREDICT, "worklist", worklist, (), "scans --review-budget 0.2")
