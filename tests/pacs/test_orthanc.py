@@ -69,15 +69,22 @@ class Listener:
             *("--allow-ae", orthanc.TITLE, "--send-to", f"{orthanc.TITLE}@127.0.0.1:{server.dicom_port}"),
             *("--quiet-seconds", "1.5"),
         )
+        self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> subprocess.Popen[bytes]:
+    def start(self) -> None:
         with (self.folder / "listener.log").open("ab") as log:
             command = [sys.executable, "-m", "brainslice.cli.main", *map(str, self.words)]
             started = self.log.count("listening as")
-            process = subprocess.Popen(command, stderr=log, stdout=log)
+            self.process = process = subprocess.Popen(command, stderr=log, stdout=log)
         wait_until(lambda: self.log.count("listening as") > started or process.poll() is not None)
         assert process.poll() is None, self.log
-        return process
+
+    def stop(self, number: int) -> int:
+        """Send a signal, and wait for the end."""
+        if self.process is None:
+            return 0
+        self.process.send_signal(number)
+        return self.process.wait(60)
 
     @property
     def log(self) -> str:
@@ -107,6 +114,13 @@ def server(tmp_path: Path) -> Iterator[tuple[Orthanc, int]]:
     port = orthanc.free_port()
     with orthanc.running(tmp_path / "orthanc", {"BRAINSLICE": port}) as running:
         yield running, port
+
+
+@pytest.fixture
+def listener(server: tuple[Orthanc, int], project: Path, tmp_path: Path) -> Iterator[Listener]:
+    made = Listener(tmp_path, project, *server)
+    yield made
+    made.stop(signal.SIGKILL)
 
 
 def send(server: Orthanc, study: str) -> None:
@@ -139,6 +153,7 @@ def check_answer(server: Orthanc, study: str, folder: Path, errors_of: Callable[
 def test_a_real_archive_gets_one_answer_a_study_even_if_the_listener_is_killed(  # noqa: PLR0917 - fixtures
     kills: int,
     server: tuple[Orthanc, int],
+    listener: Listener,
     sources: dict[str, Path],
     project: Path,
     errors_of: Callable[[Path], list[str]],
@@ -146,23 +161,21 @@ def test_a_real_archive_gets_one_answer_a_study_even_if_the_listener_is_killed( 
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    running, port = server
-    listener = Listener(tmp_path, project, running, port)
+    running, _ = server
     for name in ("sagittal", "sent"):
         running.add(sources[name])
     studies = {each["MainDicomTags"]["StudyInstanceUID"] for each in running.find("Study")}
     answered = f"{SERIES}.10.1"
     (marked,) = studies - {answered}
-    process = listener.start()
+    listener.start()
     for study in studies:
         send(running, study)
     assert listener.images == 47
     for number in range(kills):
         # Before the quiet time is over, while it predicts, and later.
         time.sleep(0.3 * number)
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        process = listener.start()
+        listener.stop(signal.SIGKILL)
+        listener.start()
     # Killed between the mark and the removal of the images, it marks a study once more; it never answers one again.
     wait_until(lambda: listener.outcomes["answered"] == 1 and listener.outcomes["not usable"] >= 1)
     wait_until(lambda: listener.images == 0)
@@ -171,8 +184,7 @@ def test_a_real_archive_gets_one_answer_a_study_even_if_the_listener_is_killed( 
     # Sent again, it is not answered again.
     send(running, answered)
     wait_until(lambda: "answered before" in listener.log)
-    process.terminate()
-    assert process.wait(60) == 0
+    assert listener.stop(signal.SIGTERM) == 0
     assert listener.outcomes["answered"] == 1
     assert not [secret for secret in ("anonymized", "Doe", "4711", answered, marked) if secret in listener.log]
 

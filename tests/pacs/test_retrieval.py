@@ -30,8 +30,9 @@ class Archive(DicomWebArchive):
         self.fetched: list[str] = []
 
     def studies(self, filters: dict[str, str]) -> Iterator[StudyEntry]:
-        assert not filters
         for study, count in self.images.items():
+            if filters.get("StudyInstanceUID", study) != study:
+                continue
             yield StudyEntry(study, (("1.2.3", 8 if count > 2 else count),))
 
     def holds_series(self, study: str, series: str) -> bool:
@@ -53,11 +54,10 @@ class Archive(DicomWebArchive):
             self.stored.setdefault(str(made.StudyInstanceUID), []).append(str(made.SeriesInstanceUID))
 
 
-def options(folder: Path, *, store: bool) -> RetrievalOptions:
+def options(folder: Path, *, store: bool, studies: tuple[str, ...] = (), description: str = "") -> RetrievalOptions:
     from brainslice.pacs.retrieval import RetrievalOptions
 
-    journal, audit = EventLog(folder / "journal.jsonl"), EventLog(folder / "audit.jsonl")
-    return RetrievalOptions({}, description="", limit=0, store=store, journal=journal, audit=audit)
+    return RetrievalOptions({}, studies, description, 0, store, folder, EventLog(folder / "audit.jsonl"))
 
 
 def test_nothing_is_stored_unless_asked_and_nothing_twice(predictor: Predictor, tmp_path: Path) -> None:
@@ -89,3 +89,27 @@ def test_a_marked_study_is_tried_again_when_it_has_more_images(predictor: Predic
     assert answer_archive(archive, predictor, options(tmp_path, store=True), print) == {"not usable": 1}
     archive.images = {f"{STUDY}.1": 8}
     assert answer_archive(archive, predictor, options(tmp_path, store=True), print) == {"answered": 1}
+
+
+def test_named_studies_only_are_answered_and_another_description_is_another_question(
+    predictor: Predictor, tmp_path: Path
+) -> None:
+    from brainslice.pacs.retrieval import answer_archive
+
+    archive, named = Archive(), (f"{STUDY}.0", f"{STUDY}.1")
+    asked = options(tmp_path, store=True, studies=named, description="FLAIR")
+    assert answer_archive(archive, predictor, asked, print) == {"not usable": 2}
+    assert answer_archive(archive, predictor, options(tmp_path, store=True, studies=named), print) == {
+        "answered": 1,
+        "not usable": 1,
+    }
+
+
+def test_images_that_a_killed_run_left_are_removed(predictor: Predictor, tmp_path: Path) -> None:
+    from brainslice.pacs.retrieval import answer_archive
+
+    save_image(tmp_path / "fetched" / "study", "1.2.9", "1.2.9.1", b"left")
+    archive = Archive()
+    archive.images = {f"{STUDY}.0": 8}
+    assert answer_archive(archive, predictor, options(tmp_path, store=True), print) == {"answered": 1}
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["audit.jsonl", "journal.jsonl"]

@@ -85,15 +85,14 @@ def predict(
     archive = _archive(url, credentials, ca_file)
     from brainslice.lock import exclusive_lock
     from brainslice.pacs.retrieval import FAILED, RetrievalOptions, answer_archive
-    from brainslice.pacs.study import EventLog
 
-    wanted = {"StudyInstanceUID": ",".join(study or ()), "StudyDate": date}
     options = RetrievalOptions(
-        filters={name: value for name, value in wanted.items() if value},
+        filters={"StudyDate": date} if date else {},
+        studies=tuple(study or ()),
         description=description,
         limit=limit,
         store=store,
-        journal=EventLog(state / "journal.jsonl"),
+        state=state,
         audit=_audit(audit_log),
     )
     with exclusive_lock(state / ".lock", "answering studies"):

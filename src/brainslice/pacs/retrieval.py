@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import getpass
-import tempfile
+import shutil
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -23,20 +23,32 @@ class RetrievalOptions:
     """Which studies are answered, and how.
 
     Attributes:
-        filters: QIDO attributes and values.
+        filters: QIDO attributes and values, such as ``StudyDate`` and ``20250301-20250307``.
+        studies: Study Instance UIDs; empty for all that the filters leave.
         description: Text that the description of the series must contain.
         limit: The most studies to fetch; 0 for all.
         store: Whether the answers are stored; nothing is written to the archive otherwise.
-        journal: The log of studies that were answered or marked, so that a marked one is not fetched again.
+        state: The folder of the journal, by which a marked study is not fetched again, and of what is being fetched.
         audit: The log of who asked for what and when; None for none.
     """
 
     filters: dict[str, str]
+    studies: tuple[str, ...]
     description: str
     limit: int
     store: bool
-    journal: EventLog
+    state: Path
     audit: EventLog | None = None
+
+    @property
+    def journal(self) -> EventLog:
+        """The log of studies that were answered or marked."""
+        return EventLog(self.state / "journal.jsonl")
+
+    def entries(self, archive: DicomWebArchive) -> Iterator[StudyEntry]:
+        """Query the studies."""
+        for study in self.studies or ("",):
+            yield from archive.studies(self.filters | ({"StudyInstanceUID": study} if study else {}))
 
 
 def answer_archive(
@@ -60,12 +72,12 @@ def answer_archive(
     """
     marked = {each["study"] for each in options.journal.read() if each.get("event") == NOT_USABLE}
     counts = Counter[str]()
-    for study in archive.studies(options.filters):
+    for study in options.entries(archive):
         fetched = counts.total() - counts[ANSWERED_BEFORE]
         if options.limit and fetched >= options.limit:
             break
         name = digest_of(study.uid)
-        state = _state(study, predictor)
+        state = _state(study, predictor, options)
         try:
             if archive.holds_series(study.uid, str(series_uid(study.uid, "report", predictor.bundle.info.digest))):
                 outcome, line = ANSWERED_BEFORE, ANSWERED_BEFORE
@@ -90,8 +102,11 @@ def answer_archive(
 def _answer(
     archive: DicomWebArchive, study: StudyEntry, predictor: Predictor, options: RetrievalOptions
 ) -> tuple[str, str]:
-    with tempfile.TemporaryDirectory(prefix="brainslice-") as name:
-        folder = Path(name)
+    folder = options.state / "fetched"
+    # Images of patients are for this account only, and a killed run may have left some.
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir(mode=0o700, parents=True)
+    try:
         (folder / "study").mkdir()
         for series, expected in study.series:
             count = archive.fetch(study.uid, series, folder / "study")
@@ -102,10 +117,12 @@ def _answer(
         if not options.store:
             return DRY, f"{answer}; {DRY}, add --store"
         archive.store(answer.objects)
-    options.journal.write(ANSWERED, study=_state(study, predictor))
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    options.journal.write(ANSWERED, study=_state(study, predictor, options))
     return ANSWERED, f"{ANSWERED}: {answer}"
 
 
-def _state(study: StudyEntry, predictor: Predictor) -> str:
-    """Name a study with its images and the model: with new images it is tried again."""
-    return digest_of(f"{study.uid} {study.series} {predictor.bundle.info.digest}")
+def _state(study: StudyEntry, predictor: Predictor, options: RetrievalOptions) -> str:
+    """Name a study with its images, the model and the choice of series: with others it is tried again."""
+    return digest_of(f"{study.uid} {study.series} {predictor.bundle.info.digest} {options.description}")
