@@ -111,11 +111,11 @@ def test_an_answer_is_sent_and_what_the_receiver_does_not_take_is_reported(
     predictor: Predictor, tmp_path: Path
 ) -> None:
     from brainslice.pacs.listener import Peer, send_by_c_store
-    from brainslice.pacs.study import answer_study, save_image
+    from brainslice.pacs.study import StudyRules, answer_study, save_image
 
     for uid, data in axial_images("1.2.3"):
         save_image(tmp_path / "study", "1.2.3", uid, data)
-    files = answer_study(predictor, tmp_path / "study", tmp_path / "results").objects
+    files = answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules()).objects
     lines, taken, port = [], [], free_port()
     peer, statuses = Peer("ARCHIVE", "127.0.0.1", port), [0x0000, 0xA700]
 

@@ -14,7 +14,7 @@ pytest.importorskip("highdicom", reason="needs the extra brainslice[pacs]")
 pytest.importorskip("dicomweb_client", reason="needs the extra brainslice[pacs]")
 
 from brainslice.pacs.dicomweb import DicomWebArchive, StudyEntry
-from brainslice.pacs.study import EventLog, save_image
+from brainslice.pacs.study import EventLog, StudyRules, save_image
 
 if TYPE_CHECKING:
     from brainslice.pacs.retrieval import RetrievalOptions
@@ -57,7 +57,7 @@ class Archive(DicomWebArchive):
 def options(folder: Path, *, store: bool, studies: tuple[str, ...] = (), description: str = "") -> RetrievalOptions:
     from brainslice.pacs.retrieval import RetrievalOptions
 
-    return RetrievalOptions({}, studies, description, 0, store, folder, EventLog(folder / "audit.jsonl"))
+    return RetrievalOptions({}, studies, StudyRules(description), 0, store, folder, EventLog(folder / "audit.jsonl"))
 
 
 def test_nothing_is_stored_unless_asked_and_nothing_twice(predictor: Predictor, tmp_path: Path) -> None:

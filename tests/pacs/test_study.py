@@ -24,27 +24,27 @@ def test_the_series_with_contrast_agent_is_answered_rather_than_a_larger_one(
 ) -> None:
     from pydicom import dcmread
 
-    from brainslice.pacs.study import answer_study
+    from brainslice.pacs.study import StudyRules, answer_study
 
     save(tmp_path / "study", "1.2.3", axial_images("1.2.3", head(12)))
     save(tmp_path / "study", "1.2.4", axial_images("1.2.4", head(8), ContrastBolusAgent="gadolinium"))
-    answer = answer_study(predictor, tmp_path / "study", tmp_path / "results")
+    answer = answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules())
     assert answer.slices == 8
     assert sorted(each.name.split("_")[1] for each in answer.objects) == ["capture.dcm", "map.dcm", "report.dcm"]
     report = dcmread(tmp_path / "results" / "brainslice_report.dcm")
     (series,) = report.CurrentRequestedProcedureEvidenceSequence[0].ReferencedSeriesSequence
     assert series.SeriesInstanceUID == "1.2.4"
-    assert answer_study(predictor, tmp_path / "study", tmp_path / "again").objects != answer.objects
+    assert answer_study(predictor, tmp_path / "study", tmp_path / "again", StudyRules()).objects != answer.objects
 
 
 def test_only_series_with_the_wanted_description_are_answered(predictor: Predictor, tmp_path: Path) -> None:
-    from brainslice.pacs.study import answer_study
+    from brainslice.pacs.study import StudyRules, answer_study
 
     save(tmp_path / "study", "1.2.3", axial_images("1.2.3", head(12), SeriesDescription="T2 axial"))
     save(tmp_path / "study", "1.2.4", axial_images("1.2.4", SeriesDescription="T1 +C axial"))
-    assert answer_study(predictor, tmp_path / "study", tmp_path / "results", "t1").slices == 8
+    assert answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules("t1")).slices == 8
     with pytest.raises(UnreadableScanError, match="no MR series fits the description"):
-        answer_study(predictor, tmp_path / "study", tmp_path / "results", "flair")
+        answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules("flair"))
 
 
 @pytest.mark.parametrize(
@@ -64,15 +64,46 @@ def test_only_series_with_the_wanted_description_are_answered(predictor: Predict
 def test_a_study_that_is_not_usable_is_refused_in_a_line_without_patient_data(
     images: list[tuple[str, bytes]], reason: str, predictor: Predictor, tmp_path: Path
 ) -> None:
-    from brainslice.pacs.study import answer_study
+    from brainslice.pacs.study import StudyRules, answer_study
 
     save(tmp_path / "study", "1.2.3", images)
     with pytest.raises(UnreadableScanError, match=reason) as caught:
-        answer_study(predictor, tmp_path / "study", tmp_path / "results")
+        answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules(report_rejected=True))
     assert not (tmp_path / "results").exists()
     message = str(caught.value)
     assert "\n" not in message
     assert not [secret for secret in (PATIENT, "Doe", "4711", "1.2.3") if secret in message]
+
+
+def test_images_unlike_the_training_scans_are_marked_or_referred_without_a_class(
+    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from dataclasses import replace
+
+    import brainslice.pacs.study as module
+    from brainslice.decision.verdict import Reason, Verdict
+    from brainslice.inference.volume import predict_volume
+
+    reason = next(each for each in Reason if each.rejects_input)
+
+    def rejected(*arguments: object) -> object:
+        answer = predict_volume(*arguments)
+        slices = tuple(
+            replace(each, prediction=replace(each.prediction, verdict=Verdict.REFER, reasons=(reason,)))
+            for each in answer.slices
+        )
+        return replace(answer, slices=slices)
+
+    monkeypatch.setattr(module, "predict_volume", rejected)
+    save(tmp_path / "study", "1.2.3", axial_images("1.2.3"))
+    with pytest.raises(UnreadableScanError, match=f"no head that the model can judge: {reason.message}"):
+        module.answer_study(predictor, tmp_path / "study", tmp_path / "results", module.StudyRules())
+    rules = module.StudyRules(report_rejected=True)
+    answer = module.answer_study(predictor, tmp_path / "study", tmp_path / "results", rules)
+    assert answer.verdict == "refer"
+    report = (tmp_path / "results" / "brainslice_report.dcm").read_bytes()
+    assert reason.message.encode()[:60] in report
+    assert b"Most probable class" not in report
 
 
 def test_events_survive_a_line_that_a_crash_tore(tmp_path: Path) -> None:

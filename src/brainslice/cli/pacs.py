@@ -35,6 +35,12 @@ CaFile: TypeAlias = Annotated[
 Description: TypeAlias = Annotated[
     str, typer.Option("--series-description", metavar="TEXT", help="Only series whose description contains this text.")
 ]
+ReportRejected: TypeAlias = Annotated[
+    bool,
+    typer.Option(
+        "--report-rejected", help="Answer studies unlike the training scans with a referral instead of marking them."
+    ),
+]
 AuditFile: TypeAlias = Annotated[
     Path | None, typer.Option("--audit-log", metavar="FILE", help="Add a JSON line for who asked for what and when.")
 ]
@@ -72,6 +78,7 @@ def predict(
     date: Dates = "",
     limit: Annotated[int, typer.Option("--limit", min=0, help="The most studies to fetch; 0 for all.")] = 0,
     description: Description = "",
+    report_rejected: ReportRejected = False,
     store: Store = False,
     state: State = Path("pacs"),
     credentials: Credentials = None,
@@ -85,11 +92,12 @@ def predict(
     archive = _archive(url, credentials, ca_file)
     from brainslice.lock import exclusive_lock
     from brainslice.pacs.retrieval import FAILED, RetrievalOptions, answer_archive
+    from brainslice.pacs.study import StudyRules
 
     options = RetrievalOptions(
         filters={"StudyDate": date} if date else {},
         studies=tuple(study or ()),
-        description=description,
+        rules=StudyRules(description, report_rejected),
         limit=limit,
         store=store,
         state=state,
@@ -117,6 +125,7 @@ def listen(
     spool_gb: Annotated[float, typer.Option("--spool-gb", min=0.001, help="The most GiB that wait.")] = 20.0,
     quiet_seconds: QuietSeconds = 30.0,
     description: Description = "",
+    report_rejected: ReportRejected = False,
     credentials: Credentials = None,
     ca_file: CaFile = None,
     audit_log: AuditFile = None,
@@ -130,6 +139,7 @@ def listen(
     from brainslice.pacs.listener import ListenerSettings
     from brainslice.pacs.listener import listen as run_listener
     from brainslice.pacs.spool import Spool, StudyQueue
+    from brainslice.pacs.study import StudyRules
 
     settings = ListenerSettings(host, port, ae_title, tuple(allow_ae))
     deliver = _deliver(send_to, ae_title, credentials, ca_file)
@@ -140,7 +150,7 @@ def listen(
             deliver=deliver,
             report=print_note,
             quiet_seconds=quiet_seconds,
-            description=description,
+            rules=StudyRules(description, report_rejected),
             audit=_audit(audit_log),
         )
         stop = threading.Event()

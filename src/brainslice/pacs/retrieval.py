@@ -13,7 +13,7 @@ from brainslice.dicom_export import series_uid
 from brainslice.errors import DownloadError, UnreadableScanError
 from brainslice.inference.predictor import Predictor
 from brainslice.pacs.dicomweb import DicomWebArchive, StudyEntry
-from brainslice.pacs.study import ANSWERED, NOT_USABLE, EventLog, answer_study, digest_of
+from brainslice.pacs.study import ANSWERED, NOT_USABLE, EventLog, StudyRules, answer_study, digest_of
 
 ANSWERED_BEFORE, FAILED, DRY = "answered before", "failed", "not stored (dry run)"
 
@@ -25,7 +25,7 @@ class RetrievalOptions:
     Attributes:
         filters: QIDO attributes and values, such as ``StudyDate`` and ``20250301-20250307``.
         studies: Study Instance UIDs; empty for all that the filters leave.
-        description: Text that the description of the series must contain.
+        rules: Which studies are answered.
         limit: The most studies to fetch; 0 for all.
         store: Whether the answers are stored; nothing is written to the archive otherwise.
         state: The folder of the journal, by which a marked study is not fetched again, and of what is being fetched.
@@ -34,7 +34,7 @@ class RetrievalOptions:
 
     filters: dict[str, str]
     studies: tuple[str, ...]
-    description: str
+    rules: StudyRules
     limit: int
     store: bool
     state: Path
@@ -113,7 +113,7 @@ def _answer(
             if count < expected:
                 msg = f"{digest_of(series)}: must have {expected} images, got {count}; try again later"
                 raise DownloadError(msg)
-        answer = answer_study(predictor, folder / "study", folder / "results", options.description)
+        answer = answer_study(predictor, folder / "study", folder / "results", options.rules)
         if not options.store:
             return DRY, f"{answer}; {DRY}, add --store"
         archive.store(answer.objects)
@@ -125,4 +125,4 @@ def _answer(
 
 def _state(study: StudyEntry, predictor: Predictor, options: RetrievalOptions) -> str:
     """Name a study with its images, the model and the choice of series: with others it is tried again."""
-    return digest_of(f"{study.uid} {study.series} {predictor.bundle.info.digest} {options.description}")
+    return digest_of(f"{study.uid} {study.series} {predictor.bundle.info.digest} {options.rules}")

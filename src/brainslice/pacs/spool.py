@@ -14,7 +14,7 @@ from typing import Final
 from brainslice.errors import BrainsliceError, ResourceError, UnreadableScanError
 from brainslice.files import atomic_folder, clear_leftovers
 from brainslice.inference.predictor import Predictor
-from brainslice.pacs.study import ANSWERED, NOT_USABLE, EventLog, answer_study, digest_of, save_image
+from brainslice.pacs.study import ANSWERED, NOT_USABLE, EventLog, StudyRules, answer_study, digest_of, save_image
 
 Deliver = Callable[[Sequence[Path]], None]
 """Sends the files of an answer; raises ``DownloadError`` if the archive does not take them."""
@@ -134,7 +134,7 @@ class StudyQueue:
         deliver: Sends an answer.
         report: Called with a line for each step, without patient data.
         quiet_seconds: How long no image must have come before a study counts as complete.
-        description: Text that the description of the series must contain.
+        rules: Which studies are answered.
         audit: The log of what was asked and answered; None for none.
     """
 
@@ -143,7 +143,7 @@ class StudyQueue:
     deliver: Deliver
     report: Callable[[str], None]
     quiet_seconds: float = 30.0
-    description: str = ""
+    rules: StudyRules = field(default_factory=StudyRules)
     audit: EventLog | None = None
     _pauses: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
 
@@ -189,7 +189,7 @@ class StudyQueue:
         if not answer.exists():
             self.spool.record(STARTED, study, self._bundle)
             with atomic_folder(answer) as temporary:
-                found = answer_study(self.predictor, self.spool.images(study), temporary, self.description)
+                found = answer_study(self.predictor, self.spool.images(study), temporary, self.rules)
             self.report(f"study {study}: {found}")
         self.deliver(sorted(answer.glob("*.dcm")))
         self._end(study, ANSWERED)

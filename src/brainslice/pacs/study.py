@@ -39,6 +39,19 @@ def digest_of(uid: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class StudyRules:
+    """Which studies are answered.
+
+    Attributes:
+        description: Text that the description of the series must contain, in any case.
+        report_rejected: Whether images unlike the training scans are answered with a referral, without a class.
+    """
+
+    description: str = ""
+    report_rejected: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class StudyAnswer:
     """The answer to a study.
 
@@ -70,25 +83,25 @@ def save_image(folder: Path, series: str, instance: str, data: bytes) -> None:
         temporary.write_bytes(data)
 
 
-def answer_study(predictor: Predictor, folder: Path, results: Path, description: str = "") -> StudyAnswer:
+def answer_study(predictor: Predictor, folder: Path, results: Path, rules: StudyRules) -> StudyAnswer:
     """Predict the first usable series of a study, those with contrast agent and many images first.
 
     Args:
         predictor: The predictor.
         folder: The study's folder, with a folder for each series.
         results: The folder for the DICOM files of the answer.
-        description: Text that the description of the series must contain, in any case.
+        rules: Which studies are answered.
 
     Raises:
         UnreadableScanError: No series is usable; the message states why for each.
     """
     problems: list[str] = []
-    for series in _ranked(folder, description, problems):
+    for series in _ranked(folder, rules.description, problems):
         try:
-            return _answer_series(predictor, series, results)
+            return _answer_series(predictor, series, results, rules)
         except UnreadableScanError as error:
             problems.append(f"series {series.name}: {_reason(error).removeprefix(f'{series}: ')}")
-    nothing = "no MR series fits the description" if description else "no MR series"
+    nothing = "no MR series fits the description" if rules.description else "no MR series"
     raise UnreadableScanError("; ".join(problems) or nothing)
 
 
@@ -117,14 +130,14 @@ def _reason(error: UnreadableScanError) -> str:
     return str(error) if problem is None else _PROBLEMS.get(problem.code, problem.fault)
 
 
-def _answer_series(predictor: Predictor, series: Path, results: Path) -> StudyAnswer:
+def _answer_series(predictor: Predictor, series: Path, results: Path, rules: StudyRules) -> StudyAnswer:
     volume = read_volume(series)
     if not volume.evenly_spaced:
         msg = "slices are missing or unevenly spaced; send the whole series"
         raise UnreadableScanError(msg)
     answer = predict_volume(predictor, volume, series.name)
-    if answer.predicted_class is None:
-        reasons = ", ".join(reason.message for reason in answer.reasons)
+    if answer.predicted_class is None and not rules.report_rejected:
+        reasons = ", ".join(reason.message for reason in answer.reasons if reason.rejects_input)
         msg = f"shows no head that the model can judge: {reasons}"
         raise UnreadableScanError(msg)
     objects = write_volume_dicom(predictor, series, volume, answer, results / "brainslice")
