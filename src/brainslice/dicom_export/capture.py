@@ -25,9 +25,10 @@ def make_capture(context: ExportContext, answer: VolumePrediction, name: str) ->
         DICOM PS3.3, A.8.1 Secondary Capture Image IOD.
     """
     strongest = max(answer.decisive_slices, key=lambda each: each.prediction.tumour_probability)
-    finding = answer.verdict.value if answer.predicted_class is None else f"{answer.verdict.value}, {name}"
+    share = f"any tumour {format_percent(answer.tumour_probability)} (pooled, not calibrated)"
+    finding = f"{name}; {share}" if answer.predicted_class is not None else answer.reasons[0].message
     lines = (
-        f"{finding}; any tumour {format_percent(answer.tumour_probability)} (pooled, not calibrated)",
+        f"{answer.verdict.value}: {finding}",
         f"slice {strongest.number} of {answer.total}; evidence for {name}, relative to its maximum",
         " · ".join((RESEARCH_ONLY, *strongest.prediction.warnings)),
     )
