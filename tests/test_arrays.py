@@ -1,4 +1,4 @@
-"""The names for array shapes are more than words: under test every annotated signature is held to them."""
+"""Annotated array shapes are checked at run time under test."""
 
 from __future__ import annotations
 
@@ -24,5 +24,5 @@ def test_dimensions_of_one_name_must_agree_between_arguments() -> None:
         fit_temperature(np.zeros((5, 4)), np.zeros(6, dtype=np.int64))
 
 
-def test_arrays_of_the_promised_shape_pass() -> None:
+def test_arrays_of_the_annotated_shape_pass() -> None:
     assert Temperature(1.0).probabilities(np.zeros((3, 4))).shape == (3, 4)

@@ -25,7 +25,7 @@ def test_a_deadline_ends_with_its_block_and_an_earlier_one_stays() -> None:
     assert remaining_seconds() == math.inf
 
 
-def test_a_thread_has_the_deadline_of_the_context_it_was_given() -> None:
+def test_threads_have_the_deadline_of_their_context() -> None:
     found: list[float] = []
     with time_limit(10.0):
         context = contextvars.copy_context()

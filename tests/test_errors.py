@@ -7,7 +7,7 @@ from brainslice import errors
 TREE = [kind for _, kind in inspect.getmembers(errors, inspect.isclass)]
 
 
-def test_every_error_is_in_the_picture_of_the_tree_with_its_exit_code() -> None:
+def test_every_error_is_in_the_documented_tree_with_its_exit_code() -> None:
     drawn = [line for line in (errors.__doc__ or "").splitlines() if "exit code" in line]
     for kind in TREE:
         if kind is errors.BrainsliceError:
@@ -16,6 +16,6 @@ def test_every_error_is_in_the_picture_of_the_tree_with_its_exit_code() -> None:
         assert line.endswith(f"exit code {kind.exit_code}")
 
 
-def test_every_error_is_one_a_user_can_act_on() -> None:
+def test_every_error_derives_from_the_base_error() -> None:
     assert all(issubclass(kind, errors.BrainsliceError) for kind in TREE)
     assert {kind.exit_code for kind in TREE} == {1, 2, 3, 4, 5, 6, 7}

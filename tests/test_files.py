@@ -44,14 +44,14 @@ def test_a_failure_keeps_the_file_before_and_leaves_nothing_else(tmp_path: Path,
     assert list(tmp_path.iterdir()) == [path]
 
 
-def test_a_full_disk_is_told_as_one(tmp_path: Path) -> None:
+def test_full_disk_raises_resource_error(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "report.json"
     with pytest.raises(ResourceError, match=r"report\.json: no space left"), atomic_file(path):
         fail(errno.ENOSPC)
     assert list(path.parent.iterdir()) == []
 
 
-def test_other_faults_of_the_system_come_through(tmp_path: Path) -> None:
+def test_other_system_errors_are_raised(tmp_path: Path) -> None:
     with pytest.raises(PermissionError), atomic_file(tmp_path / "x"):
         fail(errno.EACCES)
 
@@ -81,7 +81,7 @@ def test_a_failing_folder_keeps_the_one_before(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == [folder]
 
 
-def test_json_refuses_what_json_cannot_say(tmp_path: Path) -> None:
+def test_json_with_nan_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
         write_json(tmp_path / "x.json", {"score": float("nan")})
     assert list(tmp_path.iterdir()) == []
@@ -100,7 +100,7 @@ def test_hashes_like_hashlib(content: bytes) -> None:
         assert sha256_of(path) == hashlib.sha256(content).hexdigest()
 
 
-def test_what_killed_runs_left_is_removed_and_a_folder_moved_aside_comes_back(tmp_path: Path) -> None:
+def test_leftovers_of_killed_runs_are_removed_and_backups_restored(tmp_path: Path) -> None:
     aside, newer = tmp_path / ".bundle.old-abcdefgh", tmp_path / ".card.old-abcdefgh"
     for folder in (aside, newer, tmp_path / ".bundle.tmp-abcdefgh", tmp_path / "card"):
         folder.mkdir()

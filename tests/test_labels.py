@@ -22,7 +22,7 @@ from brainslice.labels import LabelSet
         ("masks", None),
     ],
 )
-def test_a_folder_is_known_however_it_is_spelt(folder: str, name: str | None) -> None:
+def test_spellings_of_class_folders(folder: str, name: str | None) -> None:
     assert LabelSet().from_folder(folder) == name
 
 
@@ -31,12 +31,12 @@ def test_spelling_never_changes_the_class(name: str, gap: str) -> None:
     assert LabelSet().from_folder(name.upper().replace("_", gap)) == name
 
 
-def test_names_of_other_sets_are_their_own() -> None:
+def test_names_of_other_data_sets_are_kept() -> None:
     assert LabelSet(("yes", "no"), "no").from_folder("No") == "no"
     assert LabelSet(("a", "b"), "a").from_folder("notumor") is None
 
 
-def test_knows_places_and_names() -> None:
+def test_index_and_healthy_index() -> None:
     labels = LabelSet()
     assert [labels.index(name) for name in labels.names] == [0, 1, 2, 3]
     assert labels.healthy_index == 2
@@ -45,6 +45,6 @@ def test_knows_places_and_names() -> None:
 
 
 @pytest.mark.parametrize("names", [(), ("a",), ("a", "a"), ("b", "c")])
-def test_refuses_sets_that_no_classifier_can_have(names: tuple[str, ...]) -> None:
+def test_invalid_label_sets_raise(names: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         LabelSet(names, "a")

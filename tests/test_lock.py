@@ -19,7 +19,7 @@ with exclusive_lock(Path(sys.argv[1]), "preparing"):
 """
 
 
-def test_whoever_comes_second_hears_who_is_there(tmp_path: Path) -> None:
+def test_second_process_is_refused_with_the_holder(tmp_path: Path) -> None:
     lock = tmp_path / "new" / ".lock"
     said = r"new: process \d+ on \S+ is preparing since .* UTC; wait until"
     with exclusive_lock(lock, "preparing"):
@@ -29,21 +29,21 @@ def test_whoever_comes_second_hears_who_is_there(tmp_path: Path) -> None:
     assert not lock.exists()
 
 
-def test_a_lock_can_be_taken_again_and_again(tmp_path: Path) -> None:
+def test_lock_can_be_acquired_repeatedly(tmp_path: Path) -> None:
     for _ in range(3):
         with exclusive_lock(tmp_path / ".lock", "preparing"):
             pass
     assert not list(tmp_path.iterdir())
 
 
-def test_a_lock_goes_when_the_work_fails(tmp_path: Path) -> None:
+def test_lock_is_released_after_an_error(tmp_path: Path) -> None:
     with pytest.raises(ZeroDivisionError), exclusive_lock(tmp_path / ".lock", "preparing"):
         raise ZeroDivisionError
     with exclusive_lock(tmp_path / ".lock", "preparing"):
         pass
 
 
-def test_a_killed_run_holds_nothing_up(tmp_path: Path) -> None:
+def test_lock_of_a_killed_process_is_released(tmp_path: Path) -> None:
     lock = tmp_path / ".lock"
     with subprocess.Popen([sys.executable, "-c", HOLD, lock], stdout=subprocess.PIPE, text=True) as other:
         assert other.stdout is not None

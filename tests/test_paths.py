@@ -8,14 +8,14 @@ from brainslice.config import Config
 from brainslice.paths import ProjectPaths, project_lock, writes_project
 
 
-def test_protocols_share_data_and_ledger_and_nothing_they_produce() -> None:
+def test_protocols_share_data_and_access_log_only() -> None:
     clean, official = (ProjectPaths.of(Path("here"), Config(), name) for name in ("clean", "official"))
     assert (clean.data, clean.cache, clean.test_access_log) == (official.data, official.cache, official.test_access_log)
     for name in ("models", "reports", "logs", "bundle", "best", "workspace"):
         assert getattr(clean, name) != getattr(official, name)
 
 
-def test_the_clean_results_lie_where_everyone_looks() -> None:
+def test_clean_results_are_in_the_default_folders() -> None:
     places = ProjectPaths.of(Path("here"), Config())
     assert places.best == Path("here/models/best.keras")
     assert places.reports == Path("here/reports")
@@ -31,7 +31,7 @@ def test_one_command_at_a_time_writes_in_a_project(tmp_path: Path) -> None:
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
-def test_a_command_inside_another_shares_its_lock_and_clears_nothing_of_it(tmp_path: Path) -> None:
+def test_nested_commands_share_a_lock_and_clear_nothing(tmp_path: Path) -> None:
     @writes_project("training")
     def train(root: Path, extra: int) -> int:
         assert (root / "models" / ".best.tmp-12345678.keras").exists()

@@ -1,4 +1,4 @@
-"""A point in time after which work is abandoned, for threads that nothing else can stop."""
+"""A deadline of the current context, for work in threads that cannot be cancelled."""
 
 from __future__ import annotations
 
@@ -16,11 +16,7 @@ _END: Final = ContextVar("brainslice_deadline", default=inf)
 
 @contextlib.contextmanager
 def time_limit(seconds: float) -> Iterator[None]:
-    """Set the deadline of this context, and of the threads and tasks that get a copy of it.
-
-    Args:
-        seconds: From now; an earlier deadline of the context stays.
-    """
+    """Set the deadline of this context and its copies, in seconds from now; an earlier deadline stays."""
     token = _END.set(min(_END.get(), time.monotonic() + seconds))
     try:
         yield
@@ -34,11 +30,7 @@ def remaining_seconds() -> float:
 
 
 def check_deadline() -> None:
-    """Raise when the deadline has passed; loops over files, slices and batches call this.
-
-    Raises:
-        TimeLimitError: The deadline has passed.
-    """
+    """Raise ``TimeLimitError`` if the deadline has passed; called in loops over files, slices and batches."""
     if remaining_seconds() < 0:
         msg = "the time limit has passed; send fewer or smaller files, or raise the limit"
         raise TimeLimitError(msg)

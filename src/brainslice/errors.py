@@ -22,7 +22,7 @@ from __future__ import annotations
 
 
 class BrainsliceError(Exception):
-    """The root of every error a user can act on."""
+    """The base class of errors that a user can act on."""
 
     exit_code = 1
 
@@ -38,7 +38,7 @@ class ConfigError(UsageError):
 
 
 class LeakError(UsageError):
-    """Groups of related scans cross the borders of a split, and that was not accepted."""
+    """Groups of related scans cross the split, and that was not accepted."""
 
 
 class ForgettingError(UsageError):
@@ -56,7 +56,7 @@ class UnreadableScanError(BrainsliceError):
 
 
 class DatasetError(UnreadableScanError):
-    """A folder or an archive is not a data set that can be used."""
+    """A folder or an archive is not a usable data set."""
 
 
 class BundleError(BrainsliceError):
@@ -82,10 +82,10 @@ class CalibrationError(BrainsliceError):
 
 
 class ParityError(CalibrationError):
-    """The exported graph gives other numbers than the network it came from."""
+    """The exported graph disagrees with the network."""
 
 
 class DownloadError(BrainsliceError):
-    """A download failed: no network, no permission, or not the file that was promised."""
+    """A download failed: no network, no permission, or an unexpected file."""
 
     exit_code = 7

@@ -11,7 +11,7 @@ from typing import Final
 from brainslice.errors import DatasetError, UsageError
 
 DEFAULT_HEALTHY: Final = "no_tumor"
-"""What ``data.healthy_class`` holds where nobody chose; the healthy class is then guessed from the names."""
+"""The default of ``data.healthy_class``, with which the healthy class is guessed from the names."""
 
 _ALIASES = {
     "glioma": "glioma",
@@ -40,7 +40,7 @@ class LabelSet:
 
     Attributes:
         names: At least two different names.
-        healthy: The name of the class that is no tumour, one of ``names``; None in a set without a healthy class.
+        healthy: The class without tumour, one of ``names``; None if there is none.
     """
 
     names: tuple[str, ...] = ("glioma", "meningioma", "no_tumor", "pituitary")
@@ -61,7 +61,7 @@ class LabelSet:
 
     @property
     def healthy_index(self) -> int:
-        """The healthy class's place in the order.
+        """The index of the healthy class.
 
         Raises:
             UsageError: The set has no healthy class.
@@ -72,10 +72,10 @@ class LabelSet:
         return self.names.index(self.healthy)
 
     def index(self, name: str) -> int:
-        """Find a class's place in the order.
+        """Return the index of a class.
 
         Raises:
-            DatasetError: The name is not one of ours.
+            DatasetError: There is no such class.
         """
         if name not in self.names:
             msg = f"class must be one of {list(self.names)}, got {name!r}"
@@ -83,32 +83,28 @@ class LabelSet:
         return self.names.index(name)
 
     def from_folder(self, folder: str) -> str | None:
-        """Read a class from a folder's name, however it is spelt.
+        """Return the class that a folder is named after, or None.
 
-        Case, spaces, dots, dashes, underscores and the encoding of accents do not count, and common aliases are known:
+        Case, spaces, dots, dashes, underscores and the encoding of accents are ignored, and common aliases are known:
         ``notumor``, ``No Tumor`` and ``no`` all mean ``no_tumor``.
-
-        Returns:
-            The class's own name, or None where the folder names no class of this set.
         """
         key = _key(folder)
-        ours = {_key(name): name for name in self.names}
         alias = _ALIASES.get(key, "")
-        return ours.get(key) or (alias if alias in self.names else None)
+        return {_key(name): name for name in self.names}.get(key) or (alias if alias in self.names else None)
 
 
 def labels_from_folders(folders: Iterable[str], healthy: str | None = DEFAULT_HEALTHY) -> LabelSet:
-    """Make the classes of a set from the names of its class folders.
+    """Make a label set from the names of class folders.
 
-    Folders named after the tumours of the default set get its names, so that ``normal`` is ``no_tumor`` there; all
-    others keep their own.
+    If one is a tumour of the default set, the default names are used, so that ``normal`` becomes ``no_tumor``;
+    otherwise folders keep their names.
 
     Args:
-        folders: Names of class folders; spellings of one name are one class.
+        folders: Names of class folders; different spellings of a name are one class.
         healthy: As of ``choose_healthy``.
 
     Raises:
-        DatasetError: There are fewer than two classes, or nothing says which one is healthy.
+        DatasetError: There are fewer than two classes, or the healthy one is unknown.
     """
     spelled: dict[str, str] = {}
     for folder in sorted(folders):
@@ -124,17 +120,17 @@ def labels_from_folders(folders: Iterable[str], healthy: str | None = DEFAULT_HE
 
 
 def choose_healthy(names: Sequence[str], healthy: str | None = DEFAULT_HEALTHY) -> str | None:
-    """Tell which class is healthy: the one given, or the one whose name says so.
+    """Return the healthy class: the one given, or else guessed from the names.
 
     Args:
         names: The classes.
-        healthy: One of them; None where none is healthy; the default to guess.
+        healthy: One of them; None if none is healthy; the default to guess.
 
     Returns:
-        The healthy class; None where none is, as where all names are those of tumours.
+        The healthy class; None if there is none, as when all names are tumours.
 
     Raises:
-        DatasetError: The given one is no class, or the names do not say which one is healthy.
+        DatasetError: The given name is no class, or the healthy class cannot be guessed.
     """
     if healthy is None:
         return None
@@ -145,10 +141,10 @@ def choose_healthy(names: Sequence[str], healthy: str | None = DEFAULT_HEALTHY) 
     if healthy != DEFAULT_HEALTHY:
         msg = f"data.healthy_class must be one of {list(names)}, got {healthy!r}; give {option}"
         raise DatasetError(msg)
-    able = [name for name in names if _HEALTHY.fullmatch(_key(name))]
-    if len(able) == 1:
-        return able[0]
-    if not able and all(_TUMOUR.search(_key(name)) for name in names):
+    candidates = [name for name in names if _HEALTHY.fullmatch(_key(name))]
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates and all(_TUMOUR.search(_key(name)) for name in names):
         return None
     msg = (
         f"the class names {', '.join(names)} do not say which one is healthy; give {option}, one of these names, "

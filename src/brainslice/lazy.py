@@ -11,14 +11,11 @@ from brainslice.errors import MissingExtraError
 
 
 def lazy_names(package: str, homes: Mapping[str, str | Sequence[str]]) -> Callable[[str], Any]:
-    """Make a package's ``__getattr__``.
+    """Make a package's ``__getattr__``, which imports a name's module on first access.
 
     Args:
-        package: The package's own ``__name__``.
+        package: The package's ``__name__``.
         homes: Submodule to its public names, as a sequence or separated by spaces.
-
-    Returns:
-        A function that imports a name's module on first access.
     """
     modules = {
         name: f"{package}.{home}"
@@ -47,12 +44,12 @@ def require_extra(extra: str, purpose: str, *modules: str) -> None:
     """Check that the libraries of an optional extra are installed.
 
     Args:
-        extra: The extra of this package, such as ``train``.
+        extra: The extra, such as ``train``.
         purpose: What needs it, for the message.
-        *modules: Names of the modules that are imported.
+        *modules: The modules to check.
 
     Raises:
-        MissingExtraError: At least one is missing; the message holds the pip command.
+        MissingExtraError: One is missing.
     """
     missing = [name for name in modules if not is_installed(name)]
     if missing:

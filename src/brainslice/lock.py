@@ -1,4 +1,4 @@
-"""One run at a time in one place: whoever comes second hears who is there."""
+"""Lock files that allow one process at a time."""
 
 from __future__ import annotations
 
@@ -13,27 +13,27 @@ from typing import IO
 
 from brainslice.errors import UsageError
 
-# Windows locks bytes, and a locked byte cannot be read; this one lies far behind what is written.
-_FAR = 1 << 20
+# Windows locks byte ranges, and locked bytes cannot be read: lock one byte far behind the text.
+_LOCKED_BYTE = 1 << 20
 
 
 @contextlib.contextmanager
 def exclusive_lock(path: Path, doing: str) -> Iterator[None]:
-    """Hold a lock while the block runs; the system lets go of it even if the process is killed.
+    """Hold a lock file during the block; the system releases it if the process is killed.
 
     Args:
-        path: The lock's file; it goes when the block ends.
-        doing: What the run does, such as ``preparing``.
+        path: The lock file, deleted at the end.
+        doing: The activity, such as ``preparing``, for the message of a second process.
 
     Raises:
-        UsageError: Another run holds the lock; the message names it.
+        UsageError: Another process holds the lock.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    stream = _hold(path, doing)
+    stream = _acquire(path, doing)
     try:
         yield
     finally:
-        # Deleted while nobody else can hold it; on Windows an open file cannot be, so closing comes first there.
+        # Deleted before it is released; Windows cannot delete an open file.
         if sys.platform == "win32":
             stream.close()
         with contextlib.suppress(OSError):
@@ -41,18 +41,18 @@ def exclusive_lock(path: Path, doing: str) -> Iterator[None]:
         stream.close()
 
 
-def _hold(path: Path, doing: str) -> IO[str]:
+def _acquire(path: Path, doing: str) -> IO[str]:
     while True:
         stream = path.open("a+", encoding="utf-8")
-        if not _taken(stream):
+        if not _try_lock(stream):
             stream.seek(0)
             holder = " ".join(stream.read().split()) or "another run"
             stream.close()
             msg = f"{path.parent}: {holder}; wait until it ends, or stop it, then run this again"
             raise UsageError(msg)
-        if _is_still(stream, path):
+        if _is_same_file(stream, path):
             break
-        # Whoever held it deleted the file between our opening and our locking it.
+        # The process that held the lock deleted the file between open and lock.
         stream.close()
     stream.truncate(0)
     stream.write(
@@ -62,7 +62,7 @@ def _hold(path: Path, doing: str) -> IO[str]:
     return stream
 
 
-def _is_still(stream: IO[str], path: Path) -> bool:
+def _is_same_file(stream: IO[str], path: Path) -> bool:
     try:
         return os.path.samestat(os.fstat(stream.fileno()), path.stat())
     except FileNotFoundError:
@@ -72,8 +72,8 @@ def _is_still(stream: IO[str], path: Path) -> bool:
 if sys.platform == "win32":
     import msvcrt
 
-    def _taken(stream: IO[str]) -> bool:
-        stream.seek(_FAR)
+    def _try_lock(stream: IO[str]) -> bool:
+        stream.seek(_LOCKED_BYTE)
         try:
             msvcrt.locking(stream.fileno(), msvcrt.LK_NBLCK, 1)
         except OSError:
@@ -84,10 +84,10 @@ else:
     import errno
     import fcntl
 
-    def _taken(stream: IO[str]) -> bool:
+    def _try_lock(stream: IO[str]) -> bool:
         try:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
-            # Some network file systems have no locks: then nobody can be kept out.
+            # Some network file systems do not support locks; run without one there.
             return error.errno not in {errno.EWOULDBLOCK, errno.EACCES}
         return True

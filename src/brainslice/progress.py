@@ -1,4 +1,4 @@
-"""How long work tells how far it is, without knowing who listens."""
+"""Progress callbacks."""
 
 from __future__ import annotations
 
@@ -7,12 +7,12 @@ from typing import Protocol, runtime_checkable
 
 @runtime_checkable
 class Progress(Protocol):
-    """Whoever wants to know how far a step has come."""
+    """A progress callback."""
 
     def __call__(self, step: str, done: int, total: int) -> None:
-        """Hear that ``done`` of ``total`` pieces of ``step`` are finished."""
+        """Report that ``done`` of ``total`` items of a step are finished."""
         ...
 
 
 def silent(step: str, done: int, total: int) -> None:
-    """Listen to nobody."""
+    """Ignore progress."""

@@ -48,7 +48,7 @@ def test_what_can_be_meant_is_kept_as_it_is(kind: object, value: object) -> None
         (Line, ""),
     ],
 )
-def test_what_cannot_be_meant_is_refused(kind: object, value: object) -> None:
+def test_invalid_settings_raise(kind: object, value: object) -> None:
     with pytest.raises(ValidationError):
         TypeAdapter(kind).validate_python(value)
 

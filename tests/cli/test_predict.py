@@ -103,7 +103,7 @@ def test_scans_of_one_name_in_two_folders_keep_an_overlay_each(trained: Path, sc
     assert len(list((tmp_path / "overlays").iterdir())) == 2
 
 
-def test_a_folder_without_scans_says_what_it_looked_for(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_folder_without_scans_names_the_suffixes(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "notes.txt").write_text("nothing")
     assert call("predict", tmp_path, "--project-root", trained) == 2
     assert ".png" in capsys.readouterr().err
@@ -146,7 +146,7 @@ def test_a_table_is_written_and_gone_on_with(trained: Path, scans: Path, tmp_pat
     assert "the incomplete last line of an earlier run was removed" in said.err
     assert table.read_text(encoding="utf-8") == written
     assert call(*words, "--threshold", "0.9") == 2
-    assert "begin anew with --overwrite" in capsys.readouterr().err
+    assert "with --overwrite" in capsys.readouterr().err
     assert call(*words, "--threshold", "0.9", "--overwrite") == 3
 
 

@@ -111,7 +111,7 @@ def test_predict_uses_a_point_by_name(trained: Path, capsys: Capture) -> None:
         (("--use", "ward"), "it holds none yet"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(trained: Path, words: tuple[str, ...], fault: str, capsys: Capture) -> None:
+def test_invalid_settings_raise(trained: Path, words: tuple[str, ...], fault: str, capsys: Capture) -> None:
     assert call("threshold", "--project-root", trained, *WORDS, *words) == 2
     assert fault in capsys.readouterr().err
 

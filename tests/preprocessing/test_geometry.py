@@ -24,7 +24,7 @@ def assert_holds_disc(box: Box, slack: int = 4) -> None:
     np.testing.assert_allclose(found, [30, 70, 151, 191], atol=slack)
 
 
-def test_the_box_holds_the_head_and_little_more() -> None:
+def test_box_fits_the_head() -> None:
     box = find_head(disc())
     assert_holds_disc(box)
     assert box.top <= 32
@@ -37,37 +37,37 @@ def test_the_box_does_not_depend_on_the_unit_of_brightness(scale: float, offset:
     assert_holds_disc(find_head((disc() * scale + offset).astype(np.float32)))
 
 
-def test_letters_in_a_corner_are_not_head() -> None:
+def test_letters_in_a_corner_are_left_out() -> None:
     picture = disc()
     picture[5:15, 5:40:4] = 255.0
     picture[180:190, 200:230] = 255.0
     assert_holds_disc(find_head(picture))
 
 
-def test_noise_around_the_head_is_not_head() -> None:
+def test_noise_around_the_head_is_left_out() -> None:
     noise = np.random.default_rng(0).normal(0.0, 12.0, disc().shape)
     assert_holds_disc(find_head(np.abs(disc() + noise).astype(np.float32)))
 
 
-def test_a_shining_tumour_does_not_hide_the_rest_of_the_head() -> None:
+def test_a_bright_tumour_does_not_shrink_the_box() -> None:
     picture = disc(value=60.0)
     picture[60:85, 110:140] = 255.0
     assert_holds_disc(find_head(picture))
 
 
 @pytest.mark.parametrize("thickness", [1, 3, 20])
-def test_a_white_frame_is_not_head(thickness: int) -> None:
+def test_a_white_frame_is_left_out(thickness: int) -> None:
     framed = np.pad(disc(), thickness, constant_values=255.0)
     box = find_head(framed)
     assert_holds_disc(Box(box.top - thickness, box.left - thickness, box.bottom - thickness, box.right - thickness))
 
 
-def test_white_bars_at_two_sides_are_not_head() -> None:
+def test_white_bars_at_two_sides_are_left_out() -> None:
     box = find_head(np.pad(disc(), ((0, 0), (80, 80)), constant_values=255.0))
     assert_holds_disc(Box(box.top, box.left - 80, box.bottom, box.right - 80))
 
 
-def test_a_frame_drawn_inside_a_dark_margin_is_not_head() -> None:
+def test_a_frame_inside_a_dark_margin_is_left_out() -> None:
     framed = np.pad(np.pad(disc(), 2, constant_values=255.0), 3)
     inner = inside_frame(framed)
     assert (inner.height, inner.width) == disc().shape
@@ -126,13 +126,13 @@ def test_shrinking_averages_fine_stripes_instead_of_aliasing_them() -> None:
     np.testing.assert_allclose(warped[5:-5, 5:-5], 100.0, atol=5.0)
 
 
-def test_nearest_keeps_a_mask_a_mask() -> None:
+def test_nearest_interpolation_keeps_masks_binary() -> None:
     mask = (disc() > 0).astype(np.float32)
     warped = Frame(Box(10, 20, 190, 230), 210, 64).warp(mask, nearest=True)
     assert set(np.unique(warped)) == {0.0, 1.0}
 
 
-def test_a_mask_lands_where_its_picture_lands() -> None:
+def test_masks_are_resampled_like_images() -> None:
     frame = Frame(Box(10, 20, 190, 230), 210, 64)
     picture = frame.warp(disc(value=1.0))
     mask = frame.warp(disc(value=1.0), nearest=True)
@@ -140,7 +140,7 @@ def test_a_mask_lands_where_its_picture_lands() -> None:
 
 
 @given(GREYS, st.integers(16, 64))
-def test_a_map_brought_back_covers_the_box_and_stays_within_its_range(picture: np.ndarray, size: int) -> None:
+def test_unwarped_map_covers_the_box_within_the_value_range(picture: np.ndarray, size: int) -> None:
     box = find_head(picture)
     frame = Frame(box, max(box.height, box.width), size)
     back = frame.unwarp(np.full((size, size), 3.0, dtype=np.float32), picture.shape)
@@ -150,7 +150,7 @@ def test_a_map_brought_back_covers_the_box_and_stays_within_its_range(picture: n
     assert not back[~inside].any()
 
 
-def test_a_peak_comes_back_to_where_it_was() -> None:
+def test_unwarp_restores_the_position_of_a_peak() -> None:
     frame = Frame(Box(30, 70, 151, 191), 121, 64)
     picture = np.zeros((200, 240), dtype=np.float32)
     picture[118:126, 88:96] = 1.0
@@ -159,7 +159,7 @@ def test_a_peak_comes_back_to_where_it_was() -> None:
     assert (abs(row - 122) <= 3, abs(column - 92) <= 3) == (True, True)
 
 
-def test_a_long_strip_takes_no_memory_for_its_square() -> None:
+def test_long_strips_are_resized_before_padding() -> None:
     strip = np.ones((1, 60_000), dtype=np.float32)
     warped = Frame(find_head(strip), 60_000, 64).warp(strip)
     assert warped.shape == (64, 64)

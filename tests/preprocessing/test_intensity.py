@@ -14,7 +14,7 @@ ANYTHING = arrays(np.float32, SHAPES, elements=st.floats(allow_nan=False, allow_
 
 
 @given(ANYTHING, st.floats(0, 49), st.floats(51, 100))
-def test_stretched_values_are_shares_whatever_came(pixels: np.ndarray, low: float, high: float) -> None:
+def test_stretched_values_lie_within_0_and_1(pixels: np.ndarray, low: float, high: float) -> None:
     stretched = stretch(pixels, low, high)
     assert stretched.dtype == np.float32
     assert stretched.min() >= 0.0
@@ -22,7 +22,7 @@ def test_stretched_values_are_shares_whatever_came(pixels: np.ndarray, low: floa
 
 
 @given(GREYS)
-def test_stretching_never_turns_the_order_of_two_pixels(pixels: np.ndarray) -> None:
+def test_stretching_keeps_the_order_of_values(pixels: np.ndarray) -> None:
     ordered = stretch(pixels, 2.0, 98.0).ravel()[np.argsort(pixels, axis=None)]
     assert (np.diff(ordered) >= 0.0).all()
 
@@ -42,7 +42,7 @@ def test_the_percentiles_become_black_and_white() -> None:
     assert stretched[50, 0] == pytest.approx(0.5, abs=0.001)
 
 
-def test_one_bright_letter_does_not_darken_the_picture() -> None:
+def test_a_bright_letter_does_not_darken_the_image() -> None:
     ramp = np.arange(10_000, dtype=np.float32).reshape(100, 100)
     marked = ramp.copy()
     marked[:5, :5] = 1e6
@@ -71,7 +71,7 @@ def test_grey_statistics_are_border_then_picture_then_levels() -> None:
 
 
 @given(GREYS)
-def test_grey_statistics_say_nothing_of_where(pixels: np.ndarray) -> None:
+def test_grey_statistics_do_not_depend_on_position(pixels: np.ndarray) -> None:
     statistics = grey_statistics(pixels)
     for turned in (pixels[::-1], pixels[:, ::-1], pixels.T):
         np.testing.assert_allclose(grey_statistics(np.ascontiguousarray(turned)), statistics, atol=1e-5)
@@ -79,13 +79,13 @@ def test_grey_statistics_say_nothing_of_where(pixels: np.ndarray) -> None:
 
 
 @given(ANYTHING)
-def test_grey_statistics_are_finite_whatever_came(pixels: np.ndarray) -> None:
+def test_grey_statistics_are_finite(pixels: np.ndarray) -> None:
     statistics = grey_statistics(pixels)
     assert np.isfinite(statistics).all()
     assert statistics[4:].sum() == pytest.approx(1.0, abs=1e-5)
 
 
-def test_every_grey_value_of_a_byte_counts_in_its_own_eighth() -> None:
+def test_eight_byte_values_share_each_level() -> None:
     levels = grey_statistics(np.arange(256, dtype=np.float32).reshape(16, 16))[4:]
     np.testing.assert_allclose(levels, 1 / 32, atol=1e-6)
 

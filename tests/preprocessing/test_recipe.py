@@ -91,7 +91,7 @@ def test_the_margin_never_reaches_back_into_a_frame() -> None:
     assert box.cut(pixels).max() == 90.0
 
 
-def test_a_mask_goes_where_the_lesion_goes() -> None:
+def test_masks_follow_the_lesion() -> None:
     down, across = np.mgrid[:260, :220]
     head = np.hypot(down - 120, across - 130) <= 80
     lesion = np.hypot(down - 90, across - 150) <= 20
@@ -103,7 +103,7 @@ def test_a_mask_goes_where_the_lesion_goes() -> None:
 
 
 @given(RECIPES)
-def test_reading_what_was_written_gives_the_same_recipe(recipe: Recipe) -> None:
+def test_json_round_trip_gives_an_equal_recipe(recipe: Recipe) -> None:
     again = Recipe.from_json(json.loads(json.dumps(recipe.to_json())))
     assert again == recipe
     assert again.digest == recipe.digest
@@ -114,7 +114,7 @@ def test_digests_differ_exactly_when_recipes_do(first: Recipe, second: Recipe) -
     assert (first.digest == second.digest) == (first == second)
 
 
-def test_whole_numbers_serve_where_numbers_are_asked_for() -> None:
+def test_integers_are_accepted_as_floats() -> None:
     written = {**Recipe().to_json(), "low": 1, "high": 99}
     assert Recipe.from_json(written).digest == replace(Recipe(), low=1.0, high=99.0).digest
 
@@ -133,7 +133,7 @@ def test_whole_numbers_serve_where_numbers_are_asked_for() -> None:
         ({"low": 60.0, "high": 40.0}, "percentiles"),
     ],
 )
-def test_what_cannot_be_meant_is_refused(change: dict[str, object], words: str) -> None:
+def test_invalid_settings_raise(change: dict[str, object], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         Recipe.from_json({**Recipe().to_json(), **change})
 

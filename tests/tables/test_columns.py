@@ -13,15 +13,15 @@ def answer_of(predictor: Predictor, tree: Path) -> Prediction:
     return predictor.predict(next(tree.rglob("scan*.png")))
 
 
-def test_every_word_of_an_answer_finds_its_column(predictor: Predictor, tree: Path) -> None:
-    said = row_of(tree / "scan.png", answer_of(predictor, tree), predictor)
+def test_every_key_of_a_prediction_has_a_column(predictor: Predictor, tree: Path) -> None:
+    row = row_of(tree / "scan.png", answer_of(predictor, tree), predictor)
     columns = columns_of(LabelSet())
-    lost = {key for key in said if key not in columns}
+    lost = {key for key in row if key not in columns}
     assert lost == {"probabilities", "schema"}, "probabilities have a column each"
     assert {f"probability_{name}" for name in LabelSet().names} <= set(columns)
 
 
-def test_a_row_tells_the_answer_and_the_path_it_was_asked_about(predictor: Predictor, tree: Path) -> None:
+def test_row_holds_prediction_and_path(predictor: Predictor, tree: Path) -> None:
     answer = answer_of(predictor, tree)
     row = row_of(Path("some/folder/scan.png"), answer, replace(predictor, frame=3))
     assert (row["path"], row["frame"]) == (str(Path("some/folder/scan.png")), 3)
@@ -47,11 +47,11 @@ def test_a_refusal_is_a_row_with_a_reason_and_no_numbers(predictor: Predictor) -
         "refused": "a.png: is empty; copy it again",
     }
     cells = cells_of(row, LabelSet())
-    said = {name for name, cell in cells.items() if cell is not None}
-    assert said == {"path", "source", "threshold", "bundle", "refused"}
+    filled = {name for name, cell in cells.items() if cell is not None}
+    assert filled == {"path", "source", "threshold", "bundle", "refused"}
 
 
-def test_several_words_share_a_cell() -> None:
+def test_lists_are_joined_in_a_cell() -> None:
     row = {
         "warnings": ["phantom", "leaky"],
         "reasons": [{"code": "out_of_distribution"}, {"code": "flat"}],
@@ -60,7 +60,7 @@ def test_several_words_share_a_cell() -> None:
     assert (cells["warnings"], cells["reasons"]) == ("phantom|leaky", "out_of_distribution|flat")
 
 
-def test_numbers_are_known_from_words() -> None:
+def test_numeric_columns() -> None:
     assert {name for name in columns_of(LabelSet(("a", "b"), "b")) if is_number(name)} == {
         *("tumour_probability", "threshold", "probability_a", "probability_b"),
         *("coverage", "ood_score", "entropy", "mutual_information"),

@@ -16,7 +16,7 @@ def row(path: str, **more: object) -> Row:
     return {"path": path, "frame": 2, "threshold": 0.5, "bundle": "a" * 64} | more
 
 
-def seal(path: Path, rows: list[Row]) -> None:
+def append(path: Path, rows: list[Row]) -> None:
     from brainslice.tables import parquet
 
     with append_rows(path.with_suffix(".part"), json_lines(), 0) as add:
@@ -24,12 +24,12 @@ def seal(path: Path, rows: list[Row]) -> None:
     parquet.write_parquet(path, path.with_suffix(".part"), LabelSet())
 
 
-def test_rows_are_added_to_those_that_are_there(tmp_path: Path) -> None:
+def test_rows_are_appended_to_an_existing_table(tmp_path: Path) -> None:
     from pyarrow import parquet as pq
 
     table = tmp_path / "rows.parquet"
-    seal(table, [row("a.png", tumour=True, probabilities={"glioma": 0.125}), row("b.png", refused="is empty")])
-    seal(table, [row("c.png", warnings=["phantom", "leaky"])])
+    append(table, [row("a.png", tumour=True, probabilities={"glioma": 0.125}), row("b.png", refused="is empty")])
+    append(table, [row("c.png", warnings=["phantom", "leaky"])])
     found = pq.read_table(table)
     assert tuple(found.column_names) == columns_of(LabelSet())
     assert found["path"].to_pylist() == ["a.png", "b.png", "c.png"]
@@ -38,21 +38,21 @@ def test_rows_are_added_to_those_that_are_there(tmp_path: Path) -> None:
     assert found["warnings"].to_pylist() == [None, None, "phantom|leaky"]
 
 
-def test_what_a_later_run_has_to_know_is_read_back(tmp_path: Path) -> None:
+def test_fields_for_resuming_are_read_back(tmp_path: Path) -> None:
     from brainslice.tables.parquet import rows_in
 
-    seal(tmp_path / "rows.parquet", [row("a.png"), row("b.png", refused="is empty")])
+    append(tmp_path / "rows.parquet", [row("a.png"), row("b.png", refused="is empty")])
     assert list(rows_in(tmp_path / "rows.parquet", LabelSet())) == [
         row("a.png", refused=None),
         row("b.png", refused="is empty"),
     ]
 
 
-def test_somebody_elses_table_is_left_alone(tmp_path: Path) -> None:
+def test_other_parquet_tables_are_refused(tmp_path: Path) -> None:
     from brainslice.tables.parquet import rows_in
 
-    seal(tmp_path / "rows.parquet", [row("a.png")])
-    with pytest.raises(UsageError, match="its columns are others"):
+    append(tmp_path / "rows.parquet", [row("a.png")])
+    with pytest.raises(UsageError, match="its columns differ"):
         list(rows_in(tmp_path / "rows.parquet", LabelSet(("yes", "no"), "no")))
     (tmp_path / "text.parquet").write_text("no table")
     with pytest.raises(UsageError, match=r"text\.parquet: is no table of these classes"):

@@ -24,7 +24,7 @@ def test_a_folder_is_searched_to_any_depth_in_the_order_of_names(tmp_path: Path)
     assert list(list_scans([tmp_path])) == sorted(paths)
 
 
-def test_only_what_may_be_a_scan_is_taken_from_a_folder(tmp_path: Path) -> None:
+def test_folders_list_scan_files_only(tmp_path: Path) -> None:
     scan = touch(tmp_path / "scan.png")
     dicom = touch(tmp_path / "IM0001", bytes(128) + b"DICM")
     numbered = touch(tmp_path / "1.2.840.10008", bytes(128) + b"DICM")
@@ -34,36 +34,36 @@ def test_only_what_may_be_a_scan_is_taken_from_a_folder(tmp_path: Path) -> None:
     assert list(list_scans([tmp_path])) == [numbered, dicom, bare, scan]
 
 
-def test_a_file_that_is_named_is_taken_whatever_it_is_called(tmp_path: Path) -> None:
+def test_named_files_are_listed_whatever_their_suffix(tmp_path: Path) -> None:
     paths = [touch(tmp_path / "notes.txt"), tmp_path / "gone"]
     assert list(list_scans(paths)) == paths
 
 
-def test_a_name_that_no_system_takes_does_not_stop_the_rest(tmp_path: Path) -> None:
-    scan, unheard = touch(tmp_path / "a.png"), tmp_path / ("x" * 300 + ".png")
-    assert list(list_scans([unheard, scan])) == [unheard, scan]
+def test_invalid_file_name_does_not_stop_the_rest(tmp_path: Path) -> None:
+    scan, too_long = touch(tmp_path / "a.png"), tmp_path / ("x" * 300 + ".png")
+    assert list(list_scans([too_long, scan])) == [too_long, scan]
 
 
-def test_a_scan_that_is_named_twice_is_given_once(tmp_path: Path) -> None:
+def test_repeated_scans_are_listed_once(tmp_path: Path) -> None:
     first, second = touch(tmp_path / "a.png"), touch(tmp_path / "b.png")
     assert list(list_scans([second, tmp_path, tmp_path, first])) == [second, first]
 
 
-def test_a_folder_without_scans_says_what_it_looked_for(tmp_path: Path) -> None:
+def test_folder_without_scans_names_the_suffixes(tmp_path: Path) -> None:
     touch(tmp_path / "notes.txt")
-    with pytest.raises(UsageError, match=r"holds no scans \(.*notes.txt.*\); endings looked for are .*\.png"):
+    with pytest.raises(UsageError, match=r"holds no scans \(.*notes.txt.*\); suffixes of scans are .*\.png"):
         list(list_scans([tmp_path]))
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="links to folders need a right of their own on Windows")
-def test_a_link_to_a_folder_cannot_make_the_search_endless(tmp_path: Path) -> None:
+def test_links_to_folders_are_not_followed(tmp_path: Path) -> None:
     scan = touch(tmp_path / "scan.png")
     (tmp_path / "again").symlink_to(tmp_path, target_is_directory=True)
     (tmp_path / "linked.png").symlink_to(scan)
     assert list(list_scans([tmp_path])) == [tmp_path / "linked.png", scan]
 
 
-def test_a_folder_that_cannot_be_opened_stands_for_itself(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_unreadable_folder_is_listed_as_a_scan(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     shut, scan = tmp_path / "shut", touch(tmp_path / "tree" / "scan.png")
     (tmp_path / "tree" / "closed").mkdir()
     listing = os.scandir
@@ -77,9 +77,7 @@ def test_a_folder_that_cannot_be_opened_stands_for_itself(tmp_path: Path, monkey
     assert list(list_scans([tmp_path / "tree"])) == [tmp_path / "tree" / "closed", scan]
 
 
-def test_a_folder_is_searched_no_further_than_its_scans_are_taken(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_folders_are_searched_lazily(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("a/1.png", "b/2.png", "c/3.png"):
         touch(tmp_path / name)
     opened: list[str] = []
@@ -94,12 +92,12 @@ def test_a_folder_is_searched_no_further_than_its_scans_are_taken(
     assert opened == [tmp_path.name, "a"]
 
 
-def test_a_list_can_be_gone_through_again(tmp_path: Path) -> None:
+def test_list_file_can_be_iterated_twice(tmp_path: Path) -> None:
     listed = ListedScan(touch(tmp_path / "list.txt", b"a.png\r\n\nfolder/b c.png\n"))
     assert [*listed] == [*listed] == [Path("a.png"), Path("folder/b c.png")]
 
 
-def test_a_list_that_cannot_be_read_is_refused_in_words(tmp_path: Path) -> None:
+def test_unreadable_list_file_raises(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"cannot be read .*; give a text file with a path on each line"):
         list(ListedScan(tmp_path / "gone.txt"))
 
@@ -109,18 +107,18 @@ def test_lines_from_a_pipe_are_paths() -> None:
 
 
 @given(st.text(alphabet=st.characters(blacklist_characters="\0/", blacklist_categories=()), min_size=1))
-def test_any_name_is_spelled_on_one_line_of_utf_8(name: str) -> None:
+def test_display_path_is_one_line_of_utf_8(name: str) -> None:
     text = display_path(Path(name))
     assert text.encode("utf-8")
     assert len(text.splitlines()) <= 1
     assert len(fingerprint(text)) == 12
 
 
-def test_a_plain_name_is_spelled_as_it_is() -> None:
+def test_display_path_of_a_plain_name() -> None:
     assert display_path(Path("scans/Größe 1.png")) == str(Path("scans/Größe 1.png"))
 
 
-def test_a_link_that_leads_nowhere_is_listed_so_that_it_becomes_a_row(tmp_path: Path) -> None:
+def test_broken_links_are_listed(tmp_path: Path) -> None:
     (tmp_path / "gone.png").symlink_to(tmp_path / "nowhere.png")
     assert list(list_scans([tmp_path])) == [tmp_path / "gone.png"]
 

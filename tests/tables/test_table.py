@@ -20,7 +20,7 @@ from brainslice.tables.table import ENDINGS, TableSummary, answers, predict_tree
 
 
 class StoppedError(Exception):
-    """Somebody pulled the plug."""
+    """Raised to interrupt a run."""
 
 
 def paths_of(table: Path) -> list[str]:
@@ -33,54 +33,52 @@ def paths_of(table: Path) -> list[str]:
     return list(parquet.read_table(table)["path"].to_pylist())
 
 
-def skip_without_pyarrow(ending: str) -> None:
-    if ending == ".parquet":
+def skip_without_pyarrow(suffix: str) -> None:
+    if suffix == ".parquet":
         pytest.importorskip("pyarrow", reason="needs the extra brainslice[parquet]")
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_tree_becomes_a_table_with_a_row_for_each_scan_in_order(
-    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
-) -> None:
-    skip_without_pyarrow(ending)
-    table = tmp_path / f"rows{ending}"
+@pytest.mark.parametrize("suffix", ENDINGS)
+def test_table_has_a_row_for_each_scan_in_order(suffix: str, predictor: Predictor, tree: Path, tmp_path: Path) -> None:
+    skip_without_pyarrow(suffix)
+    table = tmp_path / f"rows{suffix}"
     assert predict_tree(predictor, [tree], table) == TableSummary(rows=42, refused=1, kept=0, mended=False)
     assert paths_of(table) == [str(path) for path in sorted(tree.rglob("*.png"))]
     assert {path.name for path in tmp_path.iterdir()} == {"tree", table.name}
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_an_interrupted_table_goes_on_to_what_it_would_have_been(
-    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
+@pytest.mark.parametrize("suffix", ENDINGS)
+def test_interrupted_table_is_resumed_to_the_same_rows(
+    suffix: str, predictor: Predictor, tree: Path, tmp_path: Path
 ) -> None:
-    skip_without_pyarrow(ending)
-    whole, broken = tmp_path / f"whole{ending}", tmp_path / f"broken{ending}"
+    skip_without_pyarrow(suffix)
+    whole, broken = tmp_path / f"whole{suffix}", tmp_path / f"broken{suffix}"
     predict_tree(predictor, [tree], whole)
-    answered = 0
+    predicted = 0
 
     def stop(*_: object) -> None:
-        nonlocal answered
-        answered += 1
-        if answered == 38:
+        nonlocal predicted
+        predicted += 1
+        if predicted == 38:
             raise StoppedError
 
     with pytest.raises(StoppedError):
         predict_tree(predictor, [tree], broken, each=stop)
-    journal = broken.with_name("broken.parquet.part") if ending == ".parquet" else broken
+    journal = broken.with_name("broken.parquet.part") if suffix == ".parquet" else broken
     with journal.open("ab") as stream:
         stream.write(b'{"path": "torn')
     assert predict_tree(predictor, [tree], broken) == TableSummary(rows=42, refused=1, kept=32, mended=True)
     assert paths_of(broken) == paths_of(whole)
-    if ending != ".parquet":
+    if suffix != ".parquet":
         assert broken.read_bytes() == whole.read_bytes()
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_table_grows_with_its_folder_and_answers_nothing_twice(
-    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
+@pytest.mark.parametrize("suffix", ENDINGS)
+def test_added_scans_are_appended_and_none_predicted_twice(
+    suffix: str, predictor: Predictor, tree: Path, tmp_path: Path
 ) -> None:
-    skip_without_pyarrow(ending)
-    table = tmp_path / f"rows{ending}"
+    skip_without_pyarrow(suffix)
+    table = tmp_path / f"rows{suffix}"
     predict_tree(predictor, [tree], table)
     before = table.read_bytes()
     assert predict_tree(predictor, [tree], table) == TableSummary(rows=42, refused=1, kept=42, mended=False)
@@ -91,9 +89,7 @@ def test_a_table_grows_with_its_folder_and_answers_nothing_twice(
     assert paths_of(table)[-1] == str(added)
 
 
-def test_a_crash_between_sealing_and_cleaning_up_repeats_no_row(
-    predictor: Predictor, tree: Path, tmp_path: Path
-) -> None:
+def test_journal_left_beside_a_finished_table_adds_no_rows(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
     skip_without_pyarrow(".parquet")
     table, lines = tmp_path / "rows.parquet", tmp_path / "rows.jsonl"
     predict_tree(predictor, [tree], lines)
@@ -103,9 +99,7 @@ def test_a_crash_between_sealing_and_cleaning_up_repeats_no_row(
     assert len(paths_of(table)) == 42
 
 
-def test_another_threshold_is_refused_and_overwriting_begins_anew(
-    predictor: Predictor, tree: Path, tmp_path: Path
-) -> None:
+def test_another_threshold_needs_overwrite(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
     table = tmp_path / "rows.jsonl"
     predict_tree(predictor, [tree], table)
     other = dataclasses.replace(predictor, threshold=0.9)
@@ -115,7 +109,7 @@ def test_another_threshold_is_refused_and_overwriting_begins_anew(
     assert json.loads(table.read_text(encoding="utf-8").splitlines()[0])["threshold"] == 0.9
 
 
-def test_a_table_and_single_questions_get_the_same_numbers(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
+def test_table_equals_single_predictions(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
     predict_tree(predictor, [tree], tmp_path / "rows.jsonl")
     for line in (tmp_path / "rows.jsonl").read_text(encoding="utf-8").splitlines()[::5]:
         row = json.loads(line)
@@ -124,7 +118,7 @@ def test_a_table_and_single_questions_get_the_same_numbers(predictor: Predictor,
             assert row["probabilities"] == pytest.approx(alone.probabilities, abs=1e-6)
 
 
-def test_two_runs_never_write_to_one_table(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
+def test_second_writer_of_a_table_is_refused(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
     with (
         exclusive_lock(tmp_path / ".rows.csv.lock", "writing rows.csv"),
         pytest.raises(UsageError, match=r"process \d+ on .* is writing rows\.csv since"),
@@ -133,22 +127,18 @@ def test_two_runs_never_write_to_one_table(predictor: Predictor, tree: Path, tmp
 
 
 @pytest.mark.parametrize("name", ["rows.txt", "rows", "rows.json"])
-def test_an_ending_that_says_no_format_is_refused(name: str, predictor: Predictor, tmp_path: Path) -> None:
+def test_unknown_suffix_is_refused(name: str, predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"a table must end in \.jsonl, \.csv, \.parquet, got"):
         predict_tree(predictor, [], tmp_path / name)
 
 
-def test_parquet_without_its_library_is_refused_in_a_line(
-    predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_parquet_without_pyarrow_raises(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
     with pytest.raises(UsageError, match=r"Parquet needs pyarrow; pip install 'brainslice\[parquet\]'"):
         predict_tree(predictor, [], tmp_path / "rows.parquet")
 
 
-def test_each_answer_is_shown_before_its_row_is_written_and_refusals_are_not(
-    predictor: Predictor, tree: Path, tmp_path: Path
-) -> None:
+def test_each_is_called_with_predictions_only(predictor: Predictor, tree: Path, tmp_path: Path) -> None:
     shown: list[Path] = []
 
     def show(path: Path, answer: Prediction) -> None:
@@ -159,20 +149,20 @@ def test_each_answer_is_shown_before_its_row_is_written_and_refusals_are_not(
     assert shown == sorted(tree.rglob("scan*.png"))
 
 
-def test_progress_knows_the_end_of_a_tree_and_not_of_a_pipe(predictor: Predictor, tree: Path) -> None:
-    heard: list[tuple[int, int]] = []
+def test_progress_total_is_known_for_folders_only(predictor: Predictor, tree: Path) -> None:
+    calls: list[tuple[int, int]] = []
 
-    def hear(_: str, done: int, total: int) -> None:
-        heard.append((done, total))
+    def record(_: str, done: int, total: int) -> None:
+        calls.append((done, total))
 
-    list(answers(predictor, [tree], hear))
-    assert heard == [(done, 42) for done in range(1, 43)]
-    heard.clear()
-    list(answers(predictor, iter([tree]), hear))
-    assert heard == [(done, done) for done in range(1, 43)]
+    list(answers(predictor, [tree], record))
+    assert calls == [(done, 42) for done in range(1, 43)]
+    calls.clear()
+    list(answers(predictor, iter([tree]), record))
+    assert calls == [(done, done) for done in range(1, 43)]
 
 
-def test_an_endless_pipe_is_answered_as_it_comes(predictor: Predictor, tree: Path) -> None:
+def test_endless_iterators_are_predicted_lazily(predictor: Predictor, tree: Path) -> None:
     scan = next(tree.rglob("scan*.png"))
 
     def endless() -> Iterator[Path]:
@@ -188,21 +178,19 @@ def test_an_endless_pipe_is_answered_as_it_comes(predictor: Predictor, tree: Pat
     assert isinstance(second, Refusal)
 
 
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_answers_about_another_frame_are_refused_and_those_about_the_same_go_on(
-    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
-) -> None:
-    skip_without_pyarrow(ending)
+@pytest.mark.parametrize("suffix", ENDINGS)
+def test_tables_of_another_frame_are_refused(suffix: str, predictor: Predictor, tree: Path, tmp_path: Path) -> None:
+    skip_without_pyarrow(suffix)
     first, second = (dataclasses.replace(predictor, frame=frame) for frame in (1, 2))
-    table = tmp_path / f"rows{ending}"
+    table = tmp_path / f"rows{suffix}"
     predict_tree(first, [tree], table)
     assert predict_tree(first, [tree], table).kept == 42
-    with pytest.raises(UsageError, match=r"holds rows that ask for frame 1, this run asks for frame 2"):
+    with pytest.raises(UsageError, match=r"holds rows of frame 1, this run has frame 2"):
         predict_tree(second, [tree], table)
 
 
 @pytest.mark.parametrize("overwrite", [True, False])
-def test_a_folder_without_scans_costs_no_older_table(
+def test_folder_without_scans_keeps_an_older_table(
     predictor: Predictor, tree: Path, tmp_path: Path, *, overwrite: bool
 ) -> None:
     (tmp_path / "nothing").mkdir()
@@ -217,16 +205,14 @@ def test_a_folder_without_scans_costs_no_older_table(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
-@pytest.mark.parametrize("ending", ENDINGS)
-def test_a_name_of_any_bytes_is_a_row_that_a_later_run_keeps(
-    ending: str, predictor: Predictor, tree: Path, tmp_path: Path
-) -> None:
-    skip_without_pyarrow(ending)
+@pytest.mark.parametrize("suffix", ENDINGS)
+def test_file_names_of_any_bytes_are_resumed(suffix: str, predictor: Predictor, tree: Path, tmp_path: Path) -> None:
+    skip_without_pyarrow(suffix)
     odd = tmp_path / "odd"
     odd.mkdir()
     for name in (b"line\nfeed.png", b"latin \xe9.png", b'quote",comma.png'):
         (odd / os.fsdecode(name)).write_bytes(next(tree.rglob("scan*.png")).read_bytes())
     (odd / os.fsdecode(b"broken \xff\n.png")).write_bytes(b"no picture")
-    table = tmp_path / f"rows{ending}"
+    table = tmp_path / f"rows{suffix}"
     assert predict_tree(predictor, [odd], table) == TableSummary(rows=4, refused=1, kept=0, mended=False)
     assert predict_tree(predictor, [odd], table).kept == 4

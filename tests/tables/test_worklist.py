@@ -28,18 +28,16 @@ def predictor(root: Path) -> Predictor:
     return Predictor.open(write_bundle_for(ProjectPaths.of(root, config()), config()).folder, threads=1)
 
 
-def test_the_most_doubtful_scans_come_first_and_the_share_of_the_budget_is_marked(
-    predictor: Predictor, root: Path
-) -> None:
+def test_worklist_is_sorted_and_marked_by_budget(predictor: Predictor, root: Path) -> None:
     cases = worklist(predictor, [root / "source" / "Testing"], 0.25)
-    doubts = [case.doubt for case in cases]
+    scores = [case.doubt for case in cases]
     assert len(cases) >= 8
-    assert doubts == sorted(doubts, reverse=True)
+    assert scores == sorted(scores, reverse=True)
     assert [case.review for case in cases] == sorted((case.review for case in cases), reverse=True)
     assert sum(case.review for case in cases) == -(-len(cases) // 4)
 
 
-def test_what_cannot_be_read_heads_the_list_beyond_the_budget(predictor: Predictor, root: Path, tmp_path: Path) -> None:
+def test_unreadable_files_come_first_beyond_the_budget(predictor: Predictor, root: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     cases = worklist(predictor, [root / "source" / "Testing" / "glioma", tmp_path / "broken.png"], 0.0)
     assert [case.review for case in cases] == [True] + [False] * (len(cases) - 1)
@@ -48,20 +46,20 @@ def test_what_cannot_be_read_heads_the_list_beyond_the_budget(predictor: Predict
 
 
 class EveryOther(OutOfDistributionDetector):
-    """A gate that finds every other scan strange."""
+    """A detector that rejects every other scan."""
 
     def ood_score(self, features: np.ndarray) -> np.ndarray:
         return np.where(np.arange(len(features)) % 2, 3.0, 0.5)
 
 
-def test_strange_scans_come_before_all_others(predictor: Predictor, root: Path) -> None:
-    gate = EveryOther(np.ones(1, np.float32), np.zeros((1, 0), np.float32), 0.5)
-    strange = replace(predictor, verdict_rules=replace(predictor.verdict_rules, ood_detector=gate))
-    cases = worklist(strange, [root / "source" / "Testing" / "glioma"], 0.0)
-    is_strange = [case.row["ood_score"] > 1 for case in cases]
-    assert len(set(is_strange)) == 2
-    assert is_strange == sorted(is_strange, reverse=True)
-    assert is_strange == [case.doubt is not None and case.doubt > 1 for case in cases]
+def test_out_of_distribution_scans_come_first(predictor: Predictor, root: Path) -> None:
+    detector = EveryOther(np.ones(1, np.float32), np.zeros((1, 0), np.float32), 0.5)
+    unusual = replace(predictor, verdict_rules=replace(predictor.verdict_rules, ood_detector=detector))
+    cases = worklist(unusual, [root / "source" / "Testing" / "glioma"], 0.0)
+    outside = [case.row["ood_score"] > 1 for case in cases]
+    assert len(set(outside)) == 2
+    assert outside == sorted(outside, reverse=True)
+    assert outside == [case.doubt is not None and case.doubt > 1 for case in cases]
     assert {case.row["verdict"] for case in cases if case.row["ood_score"] > 1} == {"refer"}
 
 

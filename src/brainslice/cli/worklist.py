@@ -60,7 +60,7 @@ def worklist(
 
 def _print_case(case: WorklistRow, as_json: bool) -> None:
     if as_json:
-        print_json("worklist", case.told)
+        print_json("worklist", case.to_json())
         return
     mark, row = "review" if case.review else "", case.row
     if case.doubt is None:

@@ -1,4 +1,4 @@
-"""Where the head lies in a picture, and how that part becomes a square."""
+"""Head detection, and resampling of the head's bounding box to a square."""
 
 from __future__ import annotations
 
@@ -14,26 +14,25 @@ from brainslice.arrays import Decisions, Mask, Pixels
 from brainslice.errors import UsageError
 
 Part: TypeAlias = Float32[np.ndarray, "rows columns"]
-"""What a box cuts out of a picture."""
+"""The pixels within a box."""
 
 Square: TypeAlias = Float32[np.ndarray, "size size"]
-"""What a frame makes of it."""
+"""An image resampled by a frame."""
 
 Cells: TypeAlias = Float64[np.ndarray, "down across"]
-"""A picture reduced to a coarse grid."""
+"""An image reduced to a coarse grid."""
 
-# The head is looked for on a grid of about this many cells a side: fine enough for its outline, and too
-# coarse for noise.
+# Cells a side of the grid on which the head is detected: fine enough for its outline, too coarse for noise.
 _CELLS: Final = 80
-# A bright piece counts as head when it has this share of the largest piece's area: letters have less.
-_LEAST_SHARE: Final = 0.1
-# A line of pixels is part of the head when this share of it is bright.
-_LEAST_LINE: Final = 0.03
-# Grey values above this percentile count as equally bright: a shining tumour must not make the rest look dark.
+# Minimum area of a bright component, as a share of the largest one's: letters have less.
+_MIN_AREA: Final = 0.1
+# Minimum share of bright pixels in a row or column of the head.
+_MIN_LINE: Final = 0.03
+# Grey values above this percentile are clipped, so that a bright tumour does not raise the threshold.
 _BRIGHT_PERCENTILE: Final = 90.0
-# A line belongs to a drawn frame when this share of it is brighter than half the brightest value.
+# Minimum share of bright pixels in a row or column of a drawn frame.
 _FRAME_SHARE: Final = 0.8
-# A frame, or the next part of one, begins at most this share of a side further in.
+# Maximum gap in front of a line of a frame, as a share of the side.
 _FRAME_DEPTH: Final = 0.03
 
 
@@ -47,26 +46,26 @@ class Box:
     right: int
 
     def __post_init__(self) -> None:
-        """Refuse rectangles without a pixel."""
+        """Check that the box is not empty."""
         if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
             msg = f"a box must hold at least one pixel, got {self}"
             raise UsageError(msg)
 
     @property
     def height(self) -> int:
-        """Rows."""
+        """The number of rows."""
         return self.bottom - self.top
 
     @property
     def width(self) -> int:
-        """Columns."""
+        """The number of columns."""
         return self.right - self.left
 
     def cut(self, picture: Pixels) -> Part:
-        """Take this part of a picture, as a view.
+        """Crop an image to the box, as a view.
 
         Raises:
-            UsageError: The picture ends inside the box.
+            UsageError: The box is not within the image.
         """
         rows, columns = picture.shape
         if self.bottom > rows or self.right > columns:
@@ -75,7 +74,7 @@ class Box:
         return picture[self.top : self.bottom, self.left : self.right]
 
     def grown(self, by: int, within: Box) -> Box:
-        """Move every side outwards, as far as the other box goes."""
+        """Grow by a number of pixels on every side, clipped to another box."""
         return Box(
             max(self.top - by, within.top),
             max(self.left - by, within.left),
@@ -86,12 +85,12 @@ class Box:
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The way from a picture to the square a network sees: cut a box, resize it, pad it with black.
+    """The geometry of a network input: crop to a box, resize, pad with black to a square.
 
     Attributes:
-        box: The part of the picture that is kept.
-        side: The side of the square around the box, in the picture's pixels; the box lies in its middle.
-        size: The side of the square afterwards, in pixels.
+        box: The box in the image.
+        side: The side of the square around the box's centre, in pixels of the image.
+        size: The side of the network input, in pixels.
     """
 
     box: Box
@@ -99,36 +98,23 @@ class Frame:
     size: int
 
     def __post_init__(self) -> None:
-        """Refuse squares that do not hold their box."""
+        """Check that the square contains the box."""
         if self.side < max(self.box.height, self.box.width) or self.size < 1:
             msg = f"the square must hold the box, got {self}"
             raise UsageError(msg)
 
     def warp(self, picture: Pixels, *, nearest: bool = False) -> Square:
-        """Bring a whole picture, or a mask of its shape, into the network's square.
+        """Resample an image ``(h, w)``, or a mask of its shape, to the network input ``(size, size)``.
 
         Args:
-            picture: Values ``(h, w)`` of the picture this frame was made for.
-            nearest: Take the nearest value instead of a weighted mean, as masks need.
-
-        Returns:
-            The square ``(size, size)``, black where the picture had nothing.
+            picture: The image this frame was made for.
+            nearest: Whether to use nearest-neighbour instead of bilinear interpolation, as for masks.
         """
         return self.place(self.box.cut(picture), nearest=nearest)
 
     def place(self, part: Part, *, nearest: bool = False) -> Square:
-        """Resize and pad what was already cut to the box.
-
-        Shrinking averages over all pixels that fall together, so fine texture makes no false patterns.
-
-        Args:
-            part: Values ``(box.height, box.width)``.
-            nearest: As in ``warp``.
-
-        Returns:
-            The square ``(size, size)``.
-        """
-        # Resized before it is padded: a strip of 1 x 60,000 pixels must not become a square of that side.
+        """Resize (with antialiasing) and pad an image that is already cropped to the box; see ``warp``."""
+        # Resized before padding: an image of 1 x 60,000 pixels must not become a square of that side.
         rows = max(1, round(self.box.height * self.size / self.side))
         columns = max(1, round(self.box.width * self.size / self.side))
         method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
@@ -139,14 +125,9 @@ class Frame:
         return square
 
     def unwarp(self, square: Square, shape: tuple[int, int]) -> Pixels:
-        """Bring a map of the network's square back onto the picture this frame was made for.
+        """Resample a map ``(size, size)`` of the network input back to an image of a shape ``(h, w)``.
 
-        Args:
-            square: Values ``(size, size)``, such as a heat map.
-            shape: Rows and columns of the picture.
-
-        Returns:
-            Values ``(h, w)``, bilinear inside the box, 0 outside, where the network saw nothing.
+        Interpolation is bilinear; values outside the box are 0.
         """
         rows = max(1, round(self.box.height * self.size / self.side))
         columns = max(1, round(self.box.width * self.size / self.side))
@@ -159,13 +140,10 @@ class Frame:
 
 
 def inside_frame(pixels: Pixels) -> Box:
-    """Find what lies inside bright lines and bars along the edges, as screenshots have them.
-
-    Args:
-        pixels: Grey values ``(h, w)``, any range.
+    """Find the box inside bright lines and bars along the edges ``(h, w)``, as in screenshots.
 
     Returns:
-        The inner box; the whole picture where there is no frame, or nothing but frame.
+        The inner box; the whole image if there is no frame, or nothing else.
     """
     rows, columns = pixels.shape
     lowest, highest = float(pixels.min()), float(pixels.max())
@@ -186,17 +164,13 @@ def _first_inner(framed: Decisions) -> int:
 
 
 def find_head(pixels: Pixels) -> Box:
-    """Find the rectangle around the head.
+    """Find the bounding box of the head in grey values ``(h, w)`` of any range.
 
-    The picture, without a frame, is reduced to a coarse grid and parted into dark and bright; of the bright
-    pieces those count that are not much smaller than the largest, which leaves out letters, rulers and thin
-    lines.
-
-    Args:
-        pixels: Grey values ``(h, w)``, any range.
+    The image without its frame is reduced to a coarse grid and thresholded. Connected components much smaller than
+    the largest, such as letters, rulers and thin lines, are left out.
 
     Returns:
-        The head's box; all that is inside the frame where nothing stands out.
+        The box; all inside the frame if the image is uniform.
     """
     inner = inside_frame(pixels)
     step = max(1, math.ceil(max(inner.height, inner.width) / _CELLS))
@@ -211,14 +185,14 @@ def find_head(pixels: Pixels) -> Box:
         min(inner.top + found.bottom * step, inner.bottom),
         min(inner.left + found.right * step, inner.right),
     )
-    return _sharpened(rough.grown(step, inner), pixels, threshold)
+    return _refine(rough.grown(step, inner), pixels, threshold)
 
 
-def _sharpened(box: Box, pixels: Pixels, threshold: float) -> Box:
-    """Draw a box in to the outermost lines that are bright for more than a few pixels."""
+def _refine(box: Box, pixels: Pixels, threshold: float) -> Box:
+    """Shrink a box to the outermost rows and columns with more than a few bright pixels."""
     bright = box.cut(pixels) > threshold
-    rows = np.flatnonzero(np.count_nonzero(bright, axis=1) >= _LEAST_LINE * box.width)
-    columns = np.flatnonzero(np.count_nonzero(bright, axis=0) >= _LEAST_LINE * box.height)
+    rows = np.flatnonzero(np.count_nonzero(bright, axis=1) >= _MIN_LINE * box.width)
+    columns = np.flatnonzero(np.count_nonzero(bright, axis=0) >= _MIN_LINE * box.height)
     if rows.size == 0 or columns.size == 0:
         return box
     return Box(
@@ -230,14 +204,12 @@ def _sharpened(box: Box, pixels: Pixels, threshold: float) -> Box:
 
 
 def _reduce(pixels: Part, step: int) -> Cells:
-    # In double precision from here on: a file may hold values whose difference no single can.
+    # In double precision: differences of single-precision values may overflow.
     return np.asarray(Image.fromarray(pixels).reduce(step), dtype=np.float64)
 
 
 def _threshold(cells: Cells) -> float:
-    """Part dark from bright where the variance between the two is largest, on square roots of the values.
-
-    The root brings the many dim tissues nearer to each other than to the black around the head.
+    """Compute Otsu's threshold on square roots of the values, which separates dim tissue from the black background.
 
     Reference:
         Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979).
@@ -258,20 +230,20 @@ def _threshold(cells: Cells) -> float:
 
 
 def _extent(bright: Mask) -> Box | None:
-    """Box the large connected pieces of a mask; diagonal neighbours are not connected."""
+    """Return the bounding box of the large 4-connected components of a mask."""
     steps = np.diff(np.pad(bright, ((0, 0), (1, 1))).astype(np.int8), axis=1)
     rows, starts = np.nonzero(steps == 1)
     ends = np.nonzero(steps == -1)[1]
     if rows.size == 0:
         return None
-    piece = _pieces(rows.tolist(), starts.tolist(), ends.tolist())
-    areas = np.bincount(piece, weights=ends - starts)
-    kept = areas[piece] >= _LEAST_SHARE * areas.max()
+    component = _label_runs(rows.tolist(), starts.tolist(), ends.tolist())
+    areas = np.bincount(component, weights=ends - starts)
+    kept = areas[component] >= _MIN_AREA * areas.max()
     return Box(int(rows[kept].min()), int(starts[kept].min()), int(rows[kept].max()) + 1, int(ends[kept].max()))
 
 
-def _pieces(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:
-    """Number the connected piece of each horizontal run, given the runs from top to bottom, left to right."""
+def _label_runs(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:
+    """Return the connected component of each horizontal run, given the runs from top to bottom, left to right."""
     parents = list(range(len(rows)))
     above = 0
     for run, row in enumerate(rows):

@@ -1,4 +1,4 @@
-"""Grey values: stretched to a common range, and summed up in a few numbers."""
+"""Intensity normalisation and grey-level statistics."""
 
 from __future__ import annotations
 
@@ -11,19 +11,18 @@ from jaxtyping import Float32
 from brainslice.arrays import Pixels
 
 GreyStatistics: TypeAlias = Float32[np.ndarray, " 36"]
-"""Mean and spread of the border and of the whole picture, then the shares of 32 grey levels."""
+"""Mean and standard deviation of border and image, and a histogram of 32 grey levels."""
 
 _LEVELS: Final = 32
 _EIGHT_BIT: Final = 255.0
-# Percentiles of this many evenly spread pixels differ from those of all by less than noise does.
-_ENOUGH: Final = 1 << 15
+# The number of pixels on a regular grid from which percentiles are estimated.
+_SAMPLE: Final = 1 << 15
 
 
 def stretch(pixels: Pixels, low: float, high: float) -> Pixels:
-    """Map the grey values between two percentiles onto 0 to 1, and cut off what lies outside.
+    """Rescale grey values between two percentiles to 0 to 1, and clip the others.
 
-    Scanners have no common unit of brightness, and one bright vessel or letter must not darken all the rest.
-    In large pictures the percentiles are those of an even grid of pixels.
+    MRI intensities have no common unit. In large images the percentiles are those of a regular grid of pixels.
 
     Args:
         pixels: Grey values ``(h, w)``, any range.
@@ -31,10 +30,10 @@ def stretch(pixels: Pixels, low: float, high: float) -> Pixels:
         high: The percentile, 0 to 100, that becomes 1.
 
     Returns:
-        Values of 0 to 1 ``(h, w)``; all 0 where the percentiles coincide.
+        Values of 0 to 1 ``(h, w)``; all 0 if the percentiles are equal.
     """
-    stride = math.ceil(math.sqrt(pixels.size / _ENOUGH))
-    # In double precision: a file may hold values whose difference no single can.
+    stride = math.ceil(math.sqrt(pixels.size / _SAMPLE))
+    # In double precision: differences of single-precision values may overflow.
     floor, ceiling = np.percentile(pixels[::stride, ::stride].astype(np.float64), [low, high])
     if ceiling <= floor:
         return np.zeros(pixels.shape, dtype=np.float32)
@@ -44,18 +43,12 @@ def stretch(pixels: Pixels, low: float, high: float) -> Pixels:
 
 
 def grey_statistics(pixels: Pixels) -> GreyStatistics:
-    """Sum up how bright a picture is, with no word about where.
+    """Compute global grey-level statistics of an image ``(h, w)``, before any crop: the features of the baseline.
 
-    These are the features of the shortcut floor: what can be said of a scan's class from its export alone.
-    They are taken from the picture as it is, before any crop. Values of 0 to 255 are divided by 255; pictures
-    of any other range are mapped onto 0 to 1 from their lowest to their highest value.
-
-    Args:
-        pixels: Grey values ``(h, w)`` as stored.
+    Values of 0 to 255 are divided by 255; other ranges are rescaled to 0 to 1.
 
     Returns:
-        Mean and standard deviation of the outermost pixels, the same of all pixels, and the shares of 32
-        equal grey levels.
+        Mean and standard deviation of the outermost pixels and of all pixels, and a histogram of 32 grey levels.
     """
     scaled = _unit_range(pixels)
     outermost = np.ones(scaled.shape, dtype=bool)

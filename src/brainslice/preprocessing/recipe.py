@@ -1,4 +1,4 @@
-"""How a slice becomes what the network sees: one object, the same in training and at inference."""
+"""The preprocessing recipe, the same object in training and at inference."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import json
 import math
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
@@ -18,23 +18,24 @@ from brainslice.preprocessing.intensity import stretch
 from brainslice.scan.types import Slice
 
 VERSION: Final = 1
-"""Raised whenever the same settings would give other pixels, so that caches and bundles notice."""
+"""Incremented when the same settings give different pixels, which invalidates caches."""
 
-_SMALLEST: Final = 16
-_LARGEST: Final = 2048
-_WIDEST_MARGIN: Final = 0.5
-_BRIGHTEST: Final = 255.0
+_MIN_SIZE: Final = 16
+_MAX_SIZE: Final = 2048
+_MAX_MARGIN: Final = 0.5
+_WHITE: Final = 255.0
+_FLOATS: Final = ("margin", "low", "high")
 
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """The ordered steps: find the head, crop, stretch the grey values, resize, pad to a square, round.
+    """The steps: find the head, crop, stretch the grey values, resize, pad to a square, round.
 
     Attributes:
-        size: The side of the network's input, in pixels.
-        crop: Whether to cut the picture down to the head; otherwise it is kept whole.
-        margin: What is left around the head, as a share of its longer side.
-        low: The percentile of grey values inside the crop that becomes black.
+        size: The side of the network input, in pixels.
+        crop: Whether to crop to the head.
+        margin: The margin around the head, as a share of its longer side.
+        low: The percentile of grey values within the crop that becomes black.
         high: The percentile that becomes white.
     """
 
@@ -45,29 +46,25 @@ class Recipe:
     high: float = 99.5
 
     def __post_init__(self) -> None:
-        """Refuse settings that cannot be meant."""
-        if not _SMALLEST <= self.size <= _LARGEST:
-            msg = f"image size must be {_SMALLEST} to {_LARGEST} pixels, got {self.size}"
+        """Check the settings."""
+        if not _MIN_SIZE <= self.size <= _MAX_SIZE:
+            msg = f"image size must be {_MIN_SIZE} to {_MAX_SIZE} pixels, got {self.size}"
             raise ConfigError(msg)
-        if not (math.isfinite(self.margin) and 0.0 <= self.margin <= _WIDEST_MARGIN):
-            msg = f"margin must be a share of 0 to {_WIDEST_MARGIN}, got {self.margin}"
+        if not (math.isfinite(self.margin) and 0.0 <= self.margin <= _MAX_MARGIN):
+            msg = f"margin must be a share of 0 to {_MAX_MARGIN}, got {self.margin}"
             raise ConfigError(msg)
         if not 0.0 <= self.low < self.high <= 100.0:  # noqa: PLR2004 - percent
             msg = f"percentiles must be 0 <= low < high <= 100, got {self.low} and {self.high}"
             raise ConfigError(msg)
 
     def __call__(self, scan: Slice) -> NetworkInput:
-        """Prepare one slice.
-
-        Returns:
-            Grey values of 0 to 255 ``(size, size)``.
-        """
+        """Preprocess a slice to grey values of 0 to 255 ``(size, size)``."""
         frame = self.frame(scan)
         stretched = stretch(frame.box.cut(scan.pixels), self.low, self.high)
-        return np.rint(frame.place(stretched) * np.float32(_BRIGHTEST)).astype(np.uint8)
+        return np.rint(frame.place(stretched) * np.float32(_WHITE)).astype(np.uint8)
 
     def frame(self, scan: Slice) -> Frame:
-        """Give the geometry alone, to bring masks of the same picture along."""
+        """Return the geometry, to resample masks like the slice."""
         rows, columns = scan.pixels.shape
         box = Box(0, 0, rows, columns)
         if self.crop:
@@ -78,20 +75,20 @@ class Recipe:
 
     @property
     def digest(self) -> str:
-        """The sha256 of everything that decides the outcome, in hexadecimal."""
+        """sha256 of the recipe, in hexadecimal."""
         canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def to_json(self) -> dict[str, bool | int | float]:
-        """Say the recipe in plain types, with the version of the steps themselves."""
+        """Return the recipe as plain types, with the version of the steps."""
         return {"version": VERSION, **asdict(self)}
 
     @classmethod
-    def from_json(cls, value: Mapping[str, object]) -> Recipe:
-        """Read what ``to_json`` wrote.
+    def from_json(cls, value: Mapping[str, Any]) -> Recipe:
+        """Convert from ``to_json``.
 
         Raises:
-            ConfigError: A key is unknown or missing, a value has the wrong type, or the version is another.
+            ConfigError: A key is unknown or missing, a value has the wrong type, or the version differs.
         """
         expected = {"version", *(field.name for field in fields(cls))}
         if set(value) != expected:
@@ -101,34 +98,12 @@ class Recipe:
         if value["version"] != VERSION:
             msg = f"recipe version must be {VERSION}, got {value['version']!r}; use the release that wrote it"
             raise ConfigError(msg)
-        return cls(
-            size=_whole(value, "size"),
-            crop=_switch(value, "crop"),
-            margin=_number(value, "margin"),
-            low=_number(value, "low"),
-            high=_number(value, "high"),
-        )
-
-
-def _whole(value: Mapping[str, object], key: str) -> int:
-    found = value[key]
-    if isinstance(found, bool) or not isinstance(found, int):
-        msg = f"{key} of a recipe must be a whole number, got {found!r}"
-        raise ConfigError(msg)
-    return found
-
-
-def _switch(value: Mapping[str, object], key: str) -> bool:
-    found = value[key]
-    if not isinstance(found, bool):
-        msg = f"{key} of a recipe must be true or false, got {found!r}"
-        raise ConfigError(msg)
-    return found
-
-
-def _number(value: Mapping[str, object], key: str) -> float:
-    found = value[key]
-    if isinstance(found, bool) or not isinstance(found, int | float):
-        msg = f"{key} of a recipe must be a number, got {found!r}"
-        raise ConfigError(msg)
-    return float(found)
+        for key, kinds, expected_type in (
+            ("size", {int}, "a whole number"),
+            ("crop", {bool}, "true or false"),
+            *((key, {int, float}, "a number") for key in _FLOATS),
+        ):
+            if type(value[key]) not in kinds:
+                msg = f"{key} of a recipe must be {expected_type}, got {value[key]!r}"
+                raise ConfigError(msg)
+        return cls(value["size"], value["crop"], **{key: float(value[key]) for key in _FLOATS})

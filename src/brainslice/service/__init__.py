@@ -1,23 +1,9 @@
-"""The HTTP service.
-
-Public names are loaded on first use.
-"""
+"""The HTTP service; public names are loaded on first use."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from brainslice.lazy import lazy_names
 
-if TYPE_CHECKING:
-    from brainslice.service.server import run_server
-    from brainslice.service.settings import Limits, Settings
-
-__all__ = ["Limits", "Settings", "run_server"]
-
-_HOMES = {
-    "server": ("run_server",),
-    "settings": ("Limits", "Settings"),
-}
+_HOMES = {"server": "run_server", "settings": "Limits Settings"}
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -1,4 +1,4 @@
-"""A file that rows are added to as they are answered, and that a later run goes on with."""
+"""Row files that are appended to while scans are predicted, and resumed after an interruption."""
 
 from __future__ import annotations
 
@@ -18,19 +18,18 @@ from brainslice.labels import LabelSet
 from brainslice.tables.columns import Row, cells_of, columns_of
 from brainslice.tables.scan_listing import fingerprint
 
-_END: Final = b"\n"
-_ANEW: Final = "give another --output, or begin anew with --overwrite"
+_REMEDY: Final = "give another --output, or replace the table with --overwrite"
 
 
 @dataclass(frozen=True, slots=True)
 class RunSettings:
-    """What rows of one table have in common; rows of another bundle, threshold or frame are never mixed with them.
+    """Settings that all rows of a table share.
 
     Attributes:
         labels: The classes.
-        bundle: The digest of the bundle that answers.
-        threshold: The probability of any tumour from which a scan is called one.
-        frame: Which frame, page or axial slice of files that hold several is asked for, from 1; None for none.
+        bundle: The digest of the bundle.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
+        frame: Which frame, page or axial slice of files of several, from 1; None for none.
     """
 
     labels: LabelSet
@@ -41,13 +40,13 @@ class RunSettings:
 
 @dataclass(slots=True)
 class ResumedRows:
-    """What an earlier run left.
+    """The rows of earlier runs.
 
     Attributes:
         done: Fingerprints of the paths that have a row.
-        rows: How many rows there are.
-        refused: How many of them are refusals.
-        mended: Whether a last line was torn and cut off.
+        rows: The number of rows.
+        refused: The number of refusals among them.
+        mended: Whether an incomplete last line was removed.
     """
 
     done: set[bytes] = field(default_factory=set)
@@ -61,88 +60,85 @@ class ResumedRows:
         self.rows += 1
         self.refused += bool(row.get("refused"))
 
-    def joined(self, other: ResumedRows) -> ResumedRows:
-        """Count what two files hold together."""
+    def merge(self, other: ResumedRows) -> ResumedRows:
+        """Count the rows of two files together."""
         mended = self.mended or other.mended
         return ResumedRows(self.done | other.done, self.rows + other.rows, self.refused + other.refused, mended)
 
 
 @dataclass(frozen=True, slots=True)
 class LineFormat:
-    """How rows are spelled, a line each.
+    """A text format with a line for each row.
 
     Attributes:
-        head: The first line; empty where rows begin at once.
-        opening: What the first line of the file begins with.
-        spell: Makes a line of a row.
-        read: Makes of a line what ``ResumedRows`` and ``check_resumable`` need of its row; an error where it is none.
+        header: The first line; empty for none.
+        prefix: The first characters of every file.
+        encode: Formats a row as a line.
+        decode: Parses the fields of a line that ``ResumedRows`` and ``check_resumable`` use; raises for other lines.
     """
 
-    head: str
-    opening: str
-    spell: Callable[[Row], str]
-    read: Callable[[str], Row]
+    header: str
+    prefix: str
+    encode: Callable[[Row], str]
+    decode: Callable[[str], Row]
 
-    def begins_like(self, data: bytes) -> bool:
-        """Tell whether a file's only, unfinished line may be ours."""
-        opening = self.opening.encode()
-        return data[: len(opening)] == opening[: len(data)]
+    def is_incomplete(self, data: bytes) -> bool:
+        """Return whether a file of one unfinished line may have this format."""
+        prefix = self.prefix.encode()
+        return data[: len(prefix)] == prefix[: len(data)]
 
 
 def json_lines() -> LineFormat:
-    """Spell rows as JSON objects."""
-    return LineFormat("", '{"path": ', lambda row: json.dumps(row, ensure_ascii=False, allow_nan=False), _read_json)
+    """Return the format with a JSON object on each line."""
+    return LineFormat("", '{"path": ', lambda row: json.dumps(row, ensure_ascii=False, allow_nan=False), _decode_json)
 
 
 def comma_separated(labels: LabelSet) -> LineFormat:
-    """Spell rows as cells between commas, below a line that names the columns."""
+    """Return the CSV format, with a header of column names."""
     columns = columns_of(labels)
 
-    def read(line: str) -> Row:
+    def decode(line: str) -> Row:
         cells = next(csv.reader([line], strict=True), [])
-        if len(cells) != len(columns):
-            msg = f"must have {len(columns)} cells, got {len(cells)}"
-            raise ValueError(msg)
         row: Row = dict(zip(columns, cells, strict=True))
         return row | {"threshold": float(row["threshold"]), "frame": int(row["frame"]) if row["frame"] else None}
 
-    head = _csv_line(columns)
-    return LineFormat(head, head, lambda row: _csv_line(list(cells_of(row, labels).values())), read)
+    header = _csv_line(columns)
+    return LineFormat(header, header, lambda row: _csv_line(list(cells_of(row, labels).values())), decode)
 
 
-def check_resumable(path: Path, row: Row, asked: RunSettings) -> None:
-    """Refuse to mix rows.
+def check_resumable(path: Path, row: Row, settings: RunSettings) -> None:
+    """Check that a row has the settings of this run.
 
     Raises:
-        UsageError: The row was answered by another bundle, at another threshold or about another frame.
+        UsageError: Bundle, threshold or frame differ.
     """
-    if row.get("bundle") != asked.bundle:
-        theirs = str(row.get("bundle"))[:12]
-        msg = f"{path}: holds rows of bundle {theirs}, this run has {asked.bundle[:12]}; {_ANEW}"
-        raise UsageError(msg)
-    if row.get("threshold") != asked.threshold:
-        msg = f"{path}: holds rows at the threshold {row.get('threshold')}, this run has {asked.threshold}; {_ANEW}"
-        raise UsageError(msg)
-    if row.get("frame") != asked.frame:
-        both = (row.get("frame"), asked.frame)
-        theirs, ours = (f"frame {frame}" if frame else "no frame by number" for frame in both)
-        msg = f"{path}: holds rows that ask for {theirs}, this run asks for {ours}; {_ANEW}"
+    bundle, threshold, frame = row.get("bundle"), row.get("threshold"), row.get("frame")
+    difference = ""
+    if bundle != settings.bundle:
+        difference = f"rows of bundle {str(bundle)[:12]}, this run has {settings.bundle[:12]}"
+    elif threshold != settings.threshold:
+        difference = f"rows at the threshold {threshold}, this run has {settings.threshold}"
+    elif frame != settings.frame:
+        theirs, ours = (f"frame {number}" if number else "no frame" for number in (frame, settings.frame))
+        difference = f"rows of {theirs}, this run has {ours}"
+    if difference:
+        msg = f"{path}: holds {difference}; {_REMEDY}"
         raise UsageError(msg)
 
 
-def read_kept(path: Path, lines: LineFormat, asked: RunSettings) -> tuple[ResumedRows, int]:
-    """Read what an earlier run left, up to its last whole line.
+def read_rows(path: Path, lines: LineFormat, settings: RunSettings) -> tuple[ResumedRows, int]:
+    """Read the rows of an earlier run up to the last complete line.
 
     Args:
-        path: The file; it need not be there.
-        lines: How its rows are spelled.
-        asked: What this run asks.
+        path: The file, which need not exist.
+        lines: Its format.
+        settings: The settings of this run.
 
     Returns:
-        What was kept, and how many bytes of the file that is.
+        The rows, and their length in bytes.
 
     Raises:
-        UsageError: The file holds something else, or rows of another bundle, threshold or frame.
+        UsageError: The file has another format, or rows of other settings.
     """
     kept, length = ResumedRows(), 0
     if not path.exists():
@@ -150,33 +146,28 @@ def read_kept(path: Path, lines: LineFormat, asked: RunSettings) -> tuple[Resume
     with path.open("rb") as stream:
         size = os.fstat(stream.fileno()).st_size
         for number, data in enumerate(stream, start=1):
-            row = _row_of(data, lines, first=number == 1)
+            row = _decode_line(data, lines, first=number == 1)
             if row is None:
-                torn = length + len(data) == size and (length or lines.begins_like(data))
-                if not torn:
-                    # Nobody's own file may be cut off for a table.
-                    msg = f"{path}: line {number} is no row of this table; {_ANEW}"
+                incomplete = length + len(data) == size and (length or lines.is_incomplete(data))
+                if not incomplete:
+                    # Never truncate a file that brainslice did not write.
+                    msg = f"{path}: line {number} is no row of this table; {_REMEDY}"
                     raise UsageError(msg)
                 kept.mended = True
                 break
             length += len(data)
             if row:
-                check_resumable(path, row, asked)
+                check_resumable(path, row, settings)
                 kept.add(row)
     return kept, length
 
 
 @contextmanager
 def append_rows(path: Path, lines: LineFormat, length: int) -> Iterator[Callable[[Sequence[Row]], None]]:
-    """Open a file to add rows to, cut off behind its last whole line.
-
-    Args:
-        path: The file.
-        lines: How its rows are spelled.
-        length: How many of its bytes stay.
+    """Truncate a file to a length in bytes, and open it to append rows.
 
     Yields:
-        What adds rows; when it returns, they are on the disk.
+        A function that appends rows and syncs them to the disk.
 
     Raises:
         ResourceError: The disk is full.
@@ -184,31 +175,31 @@ def append_rows(path: Path, lines: LineFormat, length: int) -> Iterator[Callable
     path.parent.mkdir(parents=True, exist_ok=True)
     with full_disk_error(path), path.open("ab") as stream:
         stream.truncate(length)
-        if lines.head and not length:
-            _settle(stream, [lines.head])
-        yield lambda rows: _settle(stream, [lines.spell(row) for row in rows])
+        if lines.header and not length:
+            _write_and_sync(stream, [lines.header])
+        yield lambda rows: _write_and_sync(stream, [lines.encode(row) for row in rows])
 
 
-def _row_of(data: bytes, lines: LineFormat, *, first: bool) -> Row | None:
-    """Read one line: its row, an empty row for the head, None where it is neither."""
-    if not data.endswith(_END):
+def _decode_line(data: bytes, lines: LineFormat, *, first: bool) -> Row | None:
+    """Decode a line to its row; an empty row for the header, None for any other line."""
+    if not data.endswith(b"\n"):
         return None
     try:
         text = data.decode("utf-8").rstrip("\r\n")
-        if first and lines.head:
-            return {} if text == lines.head else None
-        return lines.read(text)
+        if first and lines.header:
+            return {} if text == lines.header else None
+        return lines.decode(text)
     except (ValueError, TypeError, csv.Error):
         return None
 
 
-def _settle(stream: BinaryIO, lines: Sequence[str]) -> None:
+def _write_and_sync(stream: BinaryIO, lines: Sequence[str]) -> None:
     stream.write("".join(f"{line}\n" for line in lines).encode("utf-8"))
     stream.flush()
     os.fsync(stream.fileno())
 
 
-def _read_json(line: str) -> Row:
+def _decode_json(line: str) -> Row:
     row = json.loads(line)
     if not isinstance(row, dict) or not isinstance(row.get("path"), str):
         msg = "must be an object with a path"

@@ -1,4 +1,4 @@
-"""A table as Parquet. pyarrow is imported here, and nowhere else."""
+"""Parquet tables; the only module that imports pyarrow."""
 
 from __future__ import annotations
 
@@ -17,38 +17,33 @@ from brainslice.labels import LabelSet
 from brainslice.tables.columns import Row, cells_of, columns_of, is_number
 
 _ROWS: Final = 65_536
-"""Rows in a row group: what is held in memory at a time."""
+"""The number of rows in a row group, which bounds the memory."""
 
 
 def schema_of(labels: LabelSet) -> pa.Schema:
-    """Say what type each column has: 64-bit floats, text, the frame's number, and whether it is a tumour."""
+    """Return the column types."""
     kinds = {name: pa.float64() if is_number(name) else pa.string() for name in columns_of(labels)}
     return pa.schema(kinds | {"frame": pa.int32(), "tumour": pa.bool_()})
 
 
 def rows_in(path: Path, labels: LabelSet) -> Iterator[Row]:
-    """Read of each row what an earlier run has to know of it.
+    """Read the fields of each row that resuming needs.
 
     Raises:
-        UsageError: The file is no table of ours.
+        UsageError: The file is no table of these classes.
     """
     try:
         with parquet.ParquetFile(path) as file:
             if not file.schema_arrow.equals(schema_of(labels)):
-                _refuse(path, "its columns are others")
+                _raise_not_resumable(path, "its columns differ")
             for part in file.iter_batches(_ROWS, columns=["path", "frame", "threshold", "bundle", "refused"]):
                 yield from part.to_pylist()
     except (pa.ArrowException, OSError) as error:
-        _refuse(path, " ".join(str(error).split())[:120])
+        _raise_not_resumable(path, " ".join(str(error).split())[:120])
 
 
 def write_parquet(path: Path, journal: Path, labels: LabelSet) -> None:
-    """Add the rows of a journal of JSON lines to a table, whole or not at all.
-
-    Args:
-        path: The table; it need not be there.
-        journal: The rows to add; it stays.
-        labels: The classes.
+    """Append the rows of a file of JSON lines to a table atomically; the table need not exist.
 
     Raises:
         ResourceError: The disk is full.
@@ -65,6 +60,6 @@ def write_parquet(path: Path, journal: Path, labels: LabelSet) -> None:
                 writer.write_batch(pa.RecordBatch.from_pylist(cells, schema))
 
 
-def _refuse(path: Path, fault: str) -> NoReturn:
-    msg = f"{path}: is no table of these classes ({fault}); give another --output, or begin anew with --overwrite"
+def _raise_not_resumable(path: Path, fault: str) -> NoReturn:
+    msg = f"{path}: is no table of these classes ({fault}); give another --output, or replace it with --overwrite"
     raise UsageError(msg)

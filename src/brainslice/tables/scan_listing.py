@@ -1,4 +1,4 @@
-"""Which files a person means: files, folders of them, and lists, in an order that never changes."""
+"""Listing of scans in files, folders and text files of paths, in a fixed order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _FINGERPRINT_BYTES: Final = 12
 
 @dataclass(frozen=True, slots=True)
 class ListedScan:
-    """The paths that a text file lists, a line each; read anew each time, never held as a whole.
+    """The paths in a text file, a line each; the file is read again for each iteration.
 
     Attributes:
         path: The text file, in UTF-8.
@@ -27,7 +27,7 @@ class ListedScan:
     path: Path
 
     def __iter__(self) -> Iterator[Path]:
-        """Give its paths in their order.
+        """Yield the paths in order.
 
         Raises:
             UsageError: The file cannot be read.
@@ -41,35 +41,32 @@ class ListedScan:
 
 
 def list_paths(lines: Iterable[str]) -> Iterator[Path]:
-    """Take a path from each line; empty lines mean nothing."""
+    """Yield the path on each line; skip empty lines."""
     for line in lines:
         if name := line.rstrip("\r\n"):
             yield Path(name)
 
 
-def list_scans(places: Iterable[Path], skipped: SkippedFiles | None = None) -> Iterator[Path]:
-    """Find the scans that files and folders stand for.
+def list_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> Iterator[Path]:
+    """List files, and the scans in folders, each once.
 
-    A file that is named is taken whatever it is called. Folders are searched by ``scan.listing``, in the order of
-    their names; links to folders are not followed. Of every path given, a fingerprint is kept.
+    Named files are listed whatever their suffix. Folders are searched by ``scan.listing`` in the order of names,
+    without following links to folders. Only a fingerprint of each path is kept in memory.
 
     Args:
-        places: Files and folders.
-        skipped: Counts what is passed over in folders.
-
-    Yields:
-        Each scan once, however often it is named.
+        paths: Files and folders.
+        skipped: Counts the files in folders that are no scans.
 
     Raises:
-        UsageError: A folder that was named holds no scans.
+        UsageError: A folder holds no scans.
     """
-    given: set[bytes] = set()
-    for place in places:
-        for path in _searched(place, SkippedFiles() if skipped is None else skipped) if is_folder(place) else (place,):
-            name = fingerprint(display_path(path))
-            if name not in given:
-                given.add(name)
-                yield path
+    listed: set[bytes] = set()
+    for path in paths:
+        for scan in _search(path, SkippedFiles() if skipped is None else skipped) if is_folder(path) else (path,):
+            key = fingerprint(display_path(scan))
+            if key not in listed:
+                listed.add(key)
+                yield scan
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,21 +121,21 @@ class _Repeatable:
 
 
 def display_path(path: Path) -> str:
-    """Spell a path on one line of UTF-8, whatever bytes its name has."""
+    """Return a path as one line of UTF-8, whatever bytes its name has."""
     return printable(str(path))
 
 
 def fingerprint(text: str) -> bytes:
-    """Stand in for a path where a million of them are remembered."""
+    """Return a 12-byte hash of a path."""
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
 
-def _searched(folder: Path, skipped: SkippedFiles) -> Iterator[Path]:
+def _search(folder: Path, skipped: SkippedFiles) -> Iterator[Path]:
     found = walk_scans(folder, skipped)
     first = next(found, None)
     if first is None:
-        seen = f" ({skipped.summary})" if skipped.summary else ""
-        msg = f"{folder}: holds no scans{seen}; endings looked for are {', '.join(sorted(SCAN_SUFFIXES))}"
+        others = f" ({skipped.summary})" if skipped.summary else ""
+        msg = f"{folder}: holds no scans{others}; suffixes of scans are {', '.join(sorted(SCAN_SUFFIXES))}"
         raise UsageError(msg)
     yield first
     yield from found

@@ -1,8 +1,7 @@
-"""Many scans become one table, written as they are answered; interrupted, the next run goes on."""
+"""Tables of predictions, written scan by scan; an interrupted table is resumed."""
 
 from __future__ import annotations
 
-import importlib.util
 from collections.abc import Callable, Iterable, Iterator
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
@@ -14,6 +13,7 @@ from brainslice.errors import UsageError
 from brainslice.inference.decoding import BATCH
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
+from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.progress import Progress, silent
 from brainslice.scan.listing import SkippedFiles
@@ -25,27 +25,27 @@ from brainslice.tables.journal import (
     check_resumable,
     comma_separated,
     json_lines,
-    read_kept,
+    read_rows,
 )
 from brainslice.tables.scan_listing import display_path, fingerprint, list_scans
 
 AnswerRow: TypeAlias = tuple[Path, Prediction | Refusal]
-"""A path that was asked about, and what was said."""
+"""A path with its prediction or refusal."""
 
 ENDINGS: Final = (".jsonl", ".csv", ".parquet")
-"""The endings a table may have; they say how it is written."""
+"""The suffixes of tables, one for each format."""
 
 
 @dataclass(frozen=True, slots=True)
 class TableSummary:
-    """What a table holds in the end.
+    """The contents of a finished table.
 
     Attributes:
-        rows: How many rows, those of earlier runs included.
-        refused: How many of them are refusals.
-        kept: How many were there before this run.
-        mended: Whether an earlier run had left half a line, which was cut off.
-        skipped: Which files in folders were passed over and why, in one line; empty where none were.
+        rows: The number of rows, including those of earlier runs.
+        refused: The number of refusals among them.
+        kept: The number of rows of earlier runs.
+        mended: Whether an incomplete last line of an earlier run was removed.
+        skipped: The files in folders that are no scans, in one line; empty for none.
     """
 
     rows: int
@@ -57,135 +57,131 @@ class TableSummary:
 
 def answers(
     predictor: Predictor,
-    places: Iterable[Path],
+    paths: Iterable[Path],
     progress: Progress = silent,
     done: AbstractSet[bytes] = frozenset(),
     skipped: SkippedFiles | None = None,
 ) -> Iterator[AnswerRow]:
-    """Answer for every scan that files and folders stand for, in an order that never changes.
+    """Predict every scan in files and folders, in a fixed order.
 
     Args:
-        predictor: Who answers.
-        places: Files and folders. What can be gone through twice is counted first; an iterator's length is unknown.
-        progress: Told how many are done.
-        done: Fingerprints of spelled paths that are passed over.
+        predictor: The predictor.
+        paths: Files and folders; the total of an iterator is unknown.
+        progress: Called with step, done and total.
+        done: Fingerprints of the paths to leave out.
         skipped: Counts the files in folders that are no scans.
 
     Yields:
-        Each path with its answer, or with the reason why there is none.
+        Each path with its prediction or refusal.
 
     Raises:
-        UsageError: A folder that was named holds no scans.
-        BundleError: The model gives no usable answer.
+        UsageError: A folder holds no scans.
+        BundleError: The output of the model is invalid.
     """
 
-    def wanted(counted: SkippedFiles | None = None) -> Iterator[Path]:
-        return (path for path in list_scans(places, counted) if not done or fingerprint(display_path(path)) not in done)
+    def remaining(counted: SkippedFiles | None = None) -> Iterator[Path]:
+        return (path for path in list_scans(paths, counted) if not done or fingerprint(display_path(path)) not in done)
 
-    total = 0 if isinstance(places, Iterator) else sum(1 for _ in wanted())
-    asked, waiting = tee(wanted(skipped))
-    for number, pair in enumerate(zip(waiting, predictor.predict_many(asked), strict=True), start=1):
+    total = 0 if isinstance(paths, Iterator) else sum(1 for _ in remaining())
+    submitted, listed = tee(remaining(skipped))
+    for number, pair in enumerate(zip(listed, predictor.predict_many(submitted), strict=True), start=1):
         yield pair
         progress("predict", number, max(number, total))
 
 
 def predict_tree(
     predictor: Predictor,
-    places: Iterable[Path],
+    paths: Iterable[Path],
     output: Path,
     *,
     overwrite: bool = False,
     each: Callable[[Path, Prediction], None] | None = None,
     progress: Progress = silent,
 ) -> TableSummary:
-    """Answer for every scan that files and folders stand for, and write a table of it, a row for each.
+    """Predict every scan in files and folders, and write a table with a row for each.
 
-    Rows reach the disk as they are answered. A later run with the same table keeps them, cuts off half a line that a
-    crash left, and answers for the scans that have no row yet; so a table can grow with its folder.
+    Rows are written batch by batch. A later run with the same table keeps them, removes an incomplete last line, and
+    predicts the scans without a row, also those added to a folder since.
 
     Args:
-        predictor: Who answers.
-        places: Files and folders.
-        output: The table; its ending says how it is written: ``.jsonl``, ``.csv`` or ``.parquet``. Parquet cannot be
-            added to, so its rows wait in ``OUTPUT.part`` until the last one is there.
-        overwrite: Whether to begin anew, whatever is there.
-        each: Called with every path and its answer before its row is written.
-        progress: Called with how many are done.
-
-    Returns:
-        What the table holds.
+        predictor: The predictor.
+        paths: Files and folders.
+        output: The table: ``.jsonl``, ``.csv`` or ``.parquet``. The rows of a Parquet table are collected in
+            ``OUTPUT.part`` until it is complete.
+        overwrite: Whether to replace an existing table.
+        each: Called with each path and prediction before its row is written.
+        progress: Called with step, done and total.
 
     Raises:
-        UsageError: The ending is none of those, pyarrow is missing, a folder holds no scans, the table holds something
-            else or rows of another bundle, threshold or frame, or another run is writing to it.
+        UsageError: The suffix is unknown, pyarrow is missing, a folder holds no scans, the table has another format or
+            rows of another bundle, threshold or frame, or another process is writing to it.
         ResourceError: The disk is full.
     """
     info, skipped = predictor.bundle.info, SkippedFiles()
     table = _Table(output, RunSettings(predictor.bundle.labels, info.digest, predictor.threshold, predictor.frame))
     with exclusive_lock(output.with_name(f".{output.name}.lock"), f"writing {output.name}"):
-        kept, length = (ResumedRows(), 0) if overwrite else table.keep()
+        kept, length = (ResumedRows(), 0) if overwrite else table.resume()
         before = kept.rows
-        answered = answers(predictor, places, progress, kept.done, skipped)
-        # The first answers come before a file is touched: what cannot be meant shall cost no older table.
-        some = list(islice(answered, BATCH))
+        predictions = answers(predictor, paths, progress, kept.done, skipped)
+        # The first batch is predicted before files are changed, so that an invalid call leaves an older table as it is.
+        batch = list(islice(predictions, BATCH))
         if overwrite:
-            table.forget()
-        with append_rows(table.journal, table.lines, length) as add:
-            while some:
-                rows = [_row(pair, predictor, each) for pair in some]
-                add(rows)
+            table.delete()
+        with append_rows(table.journal, table.lines, length) as append:
+            while batch:
+                rows = [_row(pair, predictor, each) for pair in batch]
+                append(rows)
                 for row in rows:
                     kept.add(row)
-                some = list(islice(answered, BATCH))
-        table.seal()
+                batch = list(islice(predictions, BATCH))
+        table.finish()
     return TableSummary(kept.rows, kept.refused, before, kept.mended, skipped.summary)
 
 
 class _Table:
-    """Where rows are written, and how."""
+    """The files of a table: the output and, for Parquet, a journal of JSON lines."""
 
-    def __init__(self, output: Path, asked: RunSettings) -> None:
-        ending = output.suffix.casefold()
-        if ending not in ENDINGS:
-            msg = f"{output}: a table must end in {', '.join(ENDINGS)}, got {ending or 'no ending'}"
+    def __init__(self, output: Path, settings: RunSettings) -> None:
+        suffix = output.suffix.casefold()
+        if suffix not in ENDINGS:
+            msg = f"{output}: a table must end in {', '.join(ENDINGS)}, got {suffix or 'no suffix'}"
             raise UsageError(msg)
-        self.output, self.asked = output, asked
-        self.sealed = ending == ".parquet"
-        if self.sealed and importlib.util.find_spec("pyarrow") is None:
-            msg = f"{output}: Parquet needs pyarrow; pip install 'brainslice[parquet]', or take .csv or .jsonl"
-            raise UsageError(msg)
-        self.journal = output.with_name(f"{output.name}.part") if self.sealed else output
-        self.lines = comma_separated(asked.labels) if ending == ".csv" else json_lines()
+        self.output, self.settings = output, settings
+        self.is_parquet = suffix == ".parquet"
+        if self.is_parquet:
+            require_extra("parquet", f"{output}: Parquet", "pyarrow")
+        self.journal = output.with_name(f"{output.name}.part") if self.is_parquet else output
+        self.lines = comma_separated(settings.labels) if suffix == ".csv" else json_lines()
 
-    def forget(self) -> None:
+    def delete(self) -> None:
         self.output.unlink(missing_ok=True)
         self.journal.unlink(missing_ok=True)
 
-    def keep(self) -> tuple[ResumedRows, int]:
-        kept, length = read_kept(self.journal, self.lines, self.asked)
-        if not self.sealed or not self.output.exists():
+    def resume(self) -> tuple[ResumedRows, int]:
+        kept, length = read_rows(self.journal, self.lines, self.settings)
+        if not self.is_parquet or not self.output.exists():
             return kept, length
         from brainslice.tables import parquet  # noqa: PLC0415 - pyarrow is an extra
 
-        sealed = ResumedRows(mended=kept.mended)
-        for row in parquet.rows_in(self.output, self.asked.labels):
-            check_resumable(self.output, row, self.asked)
-            sealed.add(row)
-        # A run that ended between sealing its rows and deleting their journal leaves them in both.
-        return (sealed, 0) if sealed.done & kept.done else (sealed.joined(kept), length)
+        written = ResumedRows(mended=kept.mended)
+        for row in parquet.rows_in(self.output, self.settings.labels):
+            check_resumable(self.output, row, self.settings)
+            written.add(row)
+        # A run killed between writing the table and deleting the journal leaves its rows in both.
+        return (written, 0) if written.done & kept.done else (written.merge(kept), length)
 
-    def seal(self) -> None:
-        if not self.sealed:
+    def finish(self) -> None:
+        if not self.is_parquet:
             return
         from brainslice.tables import parquet  # noqa: PLC0415 - pyarrow is an extra
 
         if self.journal.stat().st_size or not self.output.exists():
-            parquet.write_parquet(self.output, self.journal, self.asked.labels)
+            parquet.write_parquet(self.output, self.journal, self.settings.labels)
         self.journal.unlink()
 
 
-def _row(answered: AnswerRow, predictor: Predictor, each: Callable[[Path, Prediction], None] | None) -> Row:
-    path, answer = answered
+def _row(pair: AnswerRow, predictor: Predictor, each: Callable[[Path, Prediction], None] | None) -> Row:
+    path, answer = pair
     if each is not None and isinstance(answer, Prediction):
         each(path, answer)
     return row_of(path, answer, predictor)

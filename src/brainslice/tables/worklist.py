@@ -1,4 +1,4 @@
-"""Many scans become a worklist: the most doubtful first, and marked as far down as a person has time."""
+"""Worklists: predictions in falling order of uncertainty, with a share marked for review."""
 
 from __future__ import annotations
 
@@ -19,64 +19,62 @@ from brainslice.tables.table import answers
 
 @dataclass(frozen=True, slots=True)
 class WorklistRow:
-    """One scan on a worklist.
+    """A scan in a worklist.
 
     Attributes:
-        row: What was answered, in plain types.
-        doubt: How doubtful that is, more than 1 where the scan is strange; None where nothing could be read.
-        review: Whether a person shall look.
+        row: Its prediction or refusal.
+        doubt: The uncertainty, above 1 if out of distribution; None for a file that cannot be read.
+        review: Whether it is marked for review.
     """
 
     row: Row
     doubt: float | None
     review: bool
 
-    @property
-    def told(self) -> Row:
-        """The row with what the worklist adds."""
+    def to_json(self) -> Row:
+        """Return the row with review mark and uncertainty."""
         return {"review": self.review, "doubt": self.doubt, **self.row}
 
 
 def worklist(
     predictor: Predictor,
-    places: Iterable[Path],
+    paths: Iterable[Path],
     budget: float,
     progress: Progress = silent,
     skipped: SkippedFiles | None = None,
 ) -> tuple[WorklistRow, ...]:
-    """Answer for every scan and sort the answers.
+    """Predict scans and sort them by uncertainty.
 
-    Files that cannot be read come first and are always for a person; they are no part of the budget.
+    Files that cannot be read come first; all are marked for review, beyond the budget.
 
     Args:
-        predictor: Who answers.
-        places: Files and folders.
-        budget: The share of answered scans that a person has time for.
-        progress: Called with how many are done.
+        predictor: The predictor.
+        paths: Files and folders.
+        budget: The share of predicted scans to mark for review, 0 to 1.
+        progress: Called with step, done and total.
         skipped: Counts the files in folders that are no scans.
 
     Raises:
-        UsageError: The budget is no share, or a folder holds no scans.
-        BundleError: The model gives no usable answer.
+        UsageError: The budget is not within 0 to 1, or a folder holds no scans.
+        BundleError: The output of the model is invalid.
     """
     for_review(np.zeros(1), budget)
     refused: list[Row] = []
-    answered: list[tuple[Row, float]] = []
-    for path, answer in answers(predictor, places, progress, skipped=skipped):
-        # Of each answer only the row is kept: with their pictures, an archive of them would fill the memory.
+    predicted: list[tuple[Row, float]] = []
+    for path, answer in answers(predictor, paths, progress, skipped=skipped):
+        # Rows only: class maps and inputs of all scans would not fit into the memory.
         row = row_of(path, answer, predictor)
         if isinstance(answer, Refusal):
             refused.append(row)
         else:
-            answered.append((row, _doubt(answer)))
-    doubtful = np.array([doubt for _, doubt in answered])
-    marked = for_review(doubtful, budget)
-    first = [WorklistRow(row, None, review=True) for row in refused]
-    order = most_uncertain_first(doubtful).tolist()
-    rest = [WorklistRow(row, doubt, review=bool(marked[place])) for place in order for row, doubt in [answered[place]]]
-    return (*first, *rest)
+            predicted.append((row, _uncertainty(answer)))
+    scores = np.array([score for _, score in predicted])
+    marked = for_review(scores, budget)
+    first = (WorklistRow(row, None, review=True) for row in refused)
+    order = most_uncertain_first(scores).tolist()
+    return (*first, *(WorklistRow(*predicted[index], review=bool(marked[index])) for index in order))
 
 
-def _doubt(answer: Prediction) -> float:
-    strangeness = None if answer.ood_score is None else np.array([answer.ood_score])
-    return float(uncertainty_scores(np.array([list(answer.probabilities.values())]), strangeness)[0])
+def _uncertainty(answer: Prediction) -> float:
+    ood_score = None if answer.ood_score is None else np.array([answer.ood_score])
+    return float(uncertainty_scores(np.array([list(answer.probabilities.values())]), ood_score)[0])
