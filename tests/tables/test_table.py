@@ -134,7 +134,7 @@ def test_unknown_suffix_is_refused(name: str, predictor: Predictor, tmp_path: Pa
 
 def test_parquet_without_pyarrow_raises(predictor: Predictor, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
-    with pytest.raises(UsageError, match=r"Parquet needs pyarrow; pip install 'brainslice\[parquet\]'"):
+    with pytest.raises(UsageError, match=r"Parquet needs pyarrow; install with: pip install 'brainslice\[parquet\]'"):
         predict_tree(predictor, [], tmp_path / "rows.parquet")
 
 
