@@ -62,7 +62,7 @@ async def turn(
 
     transport = httpx2.ASGITransport(app=app)
     async with (
-        app.state.service.working(),
+        app.state.service.lifespan(),
         httpx2.AsyncClient(transport=transport, base_url="http://localhost") as client,
     ):
         began = time.perf_counter()

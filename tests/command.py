@@ -1,4 +1,4 @@
-"""The command line, called as a person would call it."""
+"""Calls of the command line."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from brainslice.cli.main import main
 from stand_in import SETTINGS
 
 WORDS = tuple(word for setting in SETTINGS for word in ("--set", setting))
-"""The settings that fit a prepared project, as words of the command line."""
+"""The settings of the prepared project as command-line arguments."""
 
 
 def call(*words: object) -> int:
-    """Call the command and give its exit code."""
+    """Call the command and return its exit code."""
     with pytest.raises(SystemExit) as ended:
         main(*map(str, words))
     return int(ended.value.code or 0)

@@ -21,7 +21,7 @@ def symmetric_head(patient: int, tilt: float = 0.0, shift: int = 0) -> NetworkIn
 
 
 def with_lesion(picture: NetworkInput, row: int = 100, column: int = 80, radius: int = 14) -> tuple[NetworkInput, Mask]:
-    """Draw a bright disc and give its pixels."""
+    """Draw a bright disc; return the image and its mask."""
     rows, columns = np.ogrid[: picture.shape[0], : picture.shape[1]]
     lesion = (rows - row) ** 2 + (columns - column) ** 2 <= radius**2
     return np.where(lesion, np.uint8(250), picture), lesion

@@ -1,4 +1,4 @@
-"""Files as hospitals have them, drawn: DICOM in every compression, series, NIfTI, and a lossless JPEG encoder."""
+"""Synthetic DICOM files in every compression, series, NIfTI files, and a lossless JPEG encoder."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from pydicom.uid import (
 )
 
 PATIENT = "Doe^Jane"
-"""A name that no value, message or report may ever hold."""
+"""A patient's name, which no value, message or report may contain."""
 
 SERIES = "1.2.826.0.1.3680043.8.498.1"
 STUDY = f"{SERIES}.1"
@@ -33,7 +33,7 @@ COMPRESSED = (RLELossless, JPEG2000Lossless, JPEGLSLossless, JPEGLosslessSV1)
 
 
 def image(pixels: np.ndarray, **elements: object) -> Dataset:
-    """A magnetic resonance image of one frame, or of several, or coloured, about a person."""
+    """Make an MR image with patient data, of one or several frames, grey or RGB."""
     made = Dataset()
     made.file_meta = FileMetaDataset()
     made.file_meta.TransferSyntaxUID = ExplicitVRLittleEndian
@@ -62,14 +62,14 @@ def image(pixels: np.ndarray, **elements: object) -> Dataset:
 
 
 def written(made: Dataset) -> bytes:
-    """The bytes of a DICOM file."""
+    """Return the bytes of a DICOM file."""
     buffer = io.BytesIO()
     dcmwrite(buffer, made, enforce_file_format=True)
     return buffer.getvalue()
 
 
 def compressed(made: Dataset, syntax: str) -> bytes:
-    """The bytes of a DICOM file whose pictures are compressed."""
+    """Return the bytes of a DICOM file with compressed pixel data."""
     if syntax == JPEGLosslessSV1:
         shape = (-1, int(made.Rows), int(made.Columns))
         frames = np.frombuffer(made.PixelData, np.uint16).reshape(shape)
@@ -82,7 +82,7 @@ def compressed(made: Dataset, syntax: str) -> bytes:
 
 
 def big_endian(made: Dataset) -> bytes:
-    """The bytes of a DICOM file in the byte order of old workstations."""
+    """Return the bytes of a big-endian DICOM file."""
     pixels = np.frombuffer(made.PixelData, f"<u{made.BitsAllocated // 8}")
     made.PixelData = pixels.astype(pixels.dtype.newbyteorder(">")).tobytes()
     made.file_meta.TransferSyntaxUID = ExplicitVRBigEndian
@@ -92,14 +92,14 @@ def big_endian(made: Dataset) -> bytes:
 
 
 def slice_at(pixels: np.ndarray, height: float, directions: Sequence[float] = AXIAL, **elements: object) -> bytes:
-    """One slice of a series, so many mm along its normal."""
+    """Return a slice of a series at a position in mm along its normal."""
     corner = (np.cross(directions[:3], directions[3:]) * height).tolist()
     placed = {"ImagePositionPatient": corner, "ImageOrientationPatient": list(directions), "PixelSpacing": [1.0, 1.0]}
     return written(image(pixels, **(placed | elements)))
 
 
 def write_series(folder: Path, stack: np.ndarray, step: float = 2.0, **elements: object) -> Path:
-    """A folder of slices whose names say nothing of their order."""
+    """Write a series whose file names do not tell the order of slices."""
     folder.mkdir(parents=True, exist_ok=True)
     names = np.random.default_rng(3).permutation(len(stack))
     for number, (name, pixels) in enumerate(zip(names, stack, strict=True)):
@@ -110,7 +110,7 @@ def write_series(folder: Path, stack: np.ndarray, step: float = 2.0, **elements:
 
 
 def nifti(voxels: np.ndarray, affine: np.ndarray | None = None, *, second: bool = False) -> bytes:
-    """The bytes of a NIfTI file, whose description names a person."""
+    """Return the bytes of a NIfTI file with a name in its description."""
     made = (Nifti2Image if second else Nifti1Image)(voxels, np.eye(4) if affine is None else affine)
     made.header["descrip"] = PATIENT.encode()
     data = made.to_bytes()
@@ -118,7 +118,7 @@ def nifti(voxels: np.ndarray, affine: np.ndarray | None = None, *, second: bool 
 
 
 def head(slices: int = 24, side: int = 48) -> np.ndarray:
-    """A stack of discs on black, largest in the middle, whose brightness tells the slice."""
+    """Draw a stack of discs on black, largest in the middle, with a brightness for each slice."""
     rows, columns = np.mgrid[:side, :side] - (side - 1) / 2
     radii = side / 2.2 * np.sqrt(1 - (np.linspace(-1, 1, slices)) ** 2)
     return np.stack(
@@ -136,7 +136,7 @@ def axial_images(series: str, stack: np.ndarray | None = None, **elements: objec
 
 
 def lossless_jpeg(pixels: np.ndarray, predictor: int = 1, precision: int = 16, restart_rows: int = 0) -> bytes:
-    """Encode with JPEG process 14, every difference by a code of five bits for its size."""
+    """Encode with JPEG process 14, with codes of five bits for the size of each difference."""
     rows, columns = pixels.shape
     stripe = restart_rows or rows
     parts = [

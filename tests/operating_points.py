@@ -1,4 +1,4 @@
-"""An operating point as a search on tuning scans might have found it."""
+"""An example of an operating point."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from brainslice.decision.operating_point import Criterion, Guarantee, MeasuredOn
 
 
 def operating_point(name: str = "sensitivity-0.95", threshold: float = 0.25) -> OperatingPoint:
-    """Make one of that name and threshold."""
+    """Make an operating point."""
     rate = MeasuredRate(0.9, 0.8, 0.95, 0.95, 40, 12, "counted")
     return OperatingPoint(
         name=name,

@@ -1,4 +1,4 @@
-"""Another site's drawn heads, in folders that only tell tumours from healthy ones."""
+"""Drawn heads of another site in folders ``yes`` and ``no``."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ KINDS = {"yes": ("glioma", "meningioma"), "no": ("notumor",)}
 
 
 def write_site(folder: Path, patients: int = 6, seed: int = 23) -> Path:
-    """Draw heads that are in no other set, and lay them out as ``yes`` and ``no``."""
+    """Draw heads that are in no other set, in folders ``yes`` and ``no``."""
     drawn = folder.with_name(f"{folder.name}-drawn")
     write_phantoms(drawn, patients_per_class=patients, slices=2, seed=seed)
     for kind, classes in KINDS.items():

@@ -1,4 +1,4 @@
-"""What a test is told about a project that ran the whole pipeline."""
+"""A project after the whole pipeline, for tests."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ QUICK = (
     "train.quick.head_epochs=10",
     "train.quick.epochs=2",
 )
-"""Settings under which a network of ours learns phantoms in seconds; the backbone is the one that ships."""
+"""Settings that train the shipped backbone on phantoms in seconds."""
 
 
 @dataclass(frozen=True)
 class Project:
-    """A project whose pipeline has run once on phantoms, for reading only."""
+    """A project after a run of the pipeline on phantoms, for reading only."""
 
     root: Path
     source: Path
@@ -28,10 +28,10 @@ class Project:
 
     @property
     def words(self) -> tuple[str, ...]:
-        """The settings it ran with, as words of the command line."""
+        """The settings of the run as command-line arguments."""
         return settings_words(*QUICK)
 
 
 def settings_words(*settings: str) -> tuple[str, ...]:
-    """Spell settings as words of the command line."""
+    """Return settings as command-line arguments."""
     return tuple(word for setting in settings for word in ("--set", setting))

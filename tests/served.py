@@ -1,4 +1,4 @@
-"""A real ``brainslice serve`` in a process of its own, with a model that needed no training."""
+"""``brainslice serve`` in a process, with a bundle without training."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ STOP_SECONDS = 60.0
 
 
 def curve(points: int = 25) -> dict[str, Any]:
-    """Figures as a validation would have given them, one line a threshold; made up, and good for tests only."""
+    """Return a made-up operating curve."""
     rows = []
     for step in range(points):
         threshold = round(0.02 + 0.96 * step / (points - 1), 4)
@@ -47,7 +47,7 @@ def curve(points: int = 25) -> dict[str, Any]:
 
 
 def write_stand_in(folder: Path) -> ModelBundle:
-    """Write a bundle that calls bright pictures healthy, with prediction sets and a measured curve."""
+    """Write a bundle that predicts bright images as healthy, with prediction sets and an operating curve."""
     graph, measured = folder / "drawn.onnx", folder / "curve.json"
     write_graph(graph, DARK_MEANS_TUMOUR)
     measured.write_text(json.dumps(curve()), encoding="utf-8")
@@ -73,7 +73,7 @@ def write_stand_in(folder: Path) -> ModelBundle:
 
 @contextmanager
 def serving(bundle: Path, *words: str, token: str | None = None) -> Iterator[str]:
-    """Run the service on a free port until the block ends; gives its address, with a slash at the end."""
+    """Run the service on a free port during the block; yield its URL with a slash at the end."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]

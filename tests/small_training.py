@@ -1,4 +1,4 @@
-"""Trainings of seconds: a network of a few layers, and someone who breaks them off."""
+"""Trainings of seconds: a network of a few layers, and callbacks that interrupt and record."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ SMALL = (
     "train.quick.head_epochs=2",
     "train.quick.epochs=2",
 )
-"""A training of seconds."""
+"""Settings of a training of seconds."""
 
 
 class StoppedError(Exception):
-    """Whoever listens has had enough."""
+    """Raised by a progress callback to interrupt a training."""
 
 
-def stopping(step: str, done: int) -> Progress:
-    """Listen until a step has come so far, then break off."""
+def interrupt_at(step: str, done: int) -> Progress:
+    """Return a progress callback that raises at a number of items of a step."""
 
     def progress(name: str, at: int, _total: int) -> None:
         if name == step and at >= done:
@@ -40,8 +40,8 @@ def stopping(step: str, done: int) -> Progress:
     return progress
 
 
-class Witness:
-    """Listens to one step of a training, and keeps the network's arrays as they were when it was last heard of."""
+class WeightRecorder:
+    """A progress callback that copies the network's arrays at each call of one step."""
 
     def __init__(self, step: str) -> None:
         self.step = step
@@ -54,7 +54,7 @@ class Witness:
 
 
 def small_network(plan: NetworkConfig) -> Network:
-    """Stand a few layers in for a backbone: normalised on both sides of its cut, the same for the same plan."""
+    """Build a few layers in place of a backbone, with normalisation on both sides of the cut."""
     keras.utils.set_random_seed(plan.seed)
     scan = keras.Input((plan.size, plan.size, 1), name="scan")
     values = keras.layers.Rescaling(1 / 128, -1.0)(scan)
@@ -76,22 +76,22 @@ def small_network(plan: NetworkConfig) -> Network:
 
 
 def arrays_of(network: Network) -> dict[str, np.ndarray]:
-    """Every array of a network under its path."""
+    """Return the arrays of a network by path."""
     return {weight.path: np.array(keras.ops.convert_to_numpy(weight)) for weight in network.model.weights}
 
 
 def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[str]:
-    """Say which arrays are others now."""
+    """Return the names of changed arrays."""
     return {path for path, value in before.items() if not np.array_equal(value, after[path])}
 
 
 def keras_trunk(network: Network) -> Callable[[np.ndarray], np.ndarray]:
-    """The trunk, without exporting it."""
+    """Return the frozen part as a function, without exporting it."""
     return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
 
 
 def rebuilt_network(plan: NetworkConfig) -> Network:
-    """Build the few layers and fill them from the file that the plan names, as ``build`` does."""
+    """Build the small network and load the weights of its configuration, as ``build`` does."""
     network = small_network(plan)
     if isinstance(plan.weights, Path):
         load_arrays(network.model, plan.weights)

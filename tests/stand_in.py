@@ -1,4 +1,4 @@
-"""A prepared project, and a model for it that needed no training: enough to test what comes after training."""
+"""A prepared project, and a bundle for it without training."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ SETS = StoredConformalSets(
 
 
 def config(*overrides: str) -> Config:
-    """The settings that fit a prepared project."""
+    """Return the configuration of the prepared project."""
     return read_config(None, (*SETTINGS, *overrides))
 
 
 def prepare_project(root: Path) -> Path:
-    """Draw sixteen heads with their planted copies, and lay them out in three folds."""
+    """Draw sixteen heads with near-duplicates, and prepare them with three folds."""
     write_phantoms(root / "source", patients_per_class=4, slices=2, seed=3)
     prepare_dataset(root / "source", root, PreparationOptions(folds=FOLDS, copy=True))
     return root
 
 
 def copy_project(root: Path, place: Path) -> Path:
-    """Copy a prepared project for a test that writes into it."""
+    """Copy a prepared project for a test that changes it."""
     return Path(shutil.copytree(root, place))
 
 
 def write_bundle_for(
     places: ProjectPaths, settings: Config, division: SplitAssignment | None = None, slopes: Sequence[float] = SLOPES
 ) -> ModelBundle:
-    """Write a bundle as training on a prepared project's split would have left it."""
+    """Write a bundle as after training on the project's split."""
     division = division or assign_split(Manifest.read(places.data), settings)
     manifest, split = division.manifest, division.split
     places.models.mkdir(parents=True, exist_ok=True)
@@ -95,7 +95,7 @@ def write_bundle_for(
 
 
 def guarded(bundle: ModelBundle, sets: StoredConformalSets = SETS, limit: float = 0.5) -> ModelBundle:
-    """Write a bundle again with prediction sets, and with a gate that finds no scan strange but at a tiny limit."""
+    """Add prediction sets and an out-of-distribution detector to a bundle; it rejects scans at a tiny limit only."""
     gate = OutOfDistributionDetector(np.array([1 - limit / 2], np.float32), np.zeros((1, 0), np.float32), limit)
     with tempfile.TemporaryDirectory() as folder:
         arrays = Path(folder) / DETECTOR_FILE
@@ -108,7 +108,7 @@ def guarded(bundle: ModelBundle, sets: StoredConformalSets = SETS, limit: float 
 
 
 def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:
-    """Export one dense layer on the mean grey value of each cell."""
+    """Export a dense layer on the mean grey value of each cell."""
     import onnx
     from onnx import TensorProto, helper, numpy_helper
 
@@ -142,7 +142,7 @@ def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:
 
 
 def adaptation_with(answers: tuple[HeldOutPrediction, ...], base: str = "0" * 64) -> Adaptation:
-    """What an adapted bundle remembers of a site whose scans got these answers out of fold."""
+    """Return the description of an adaptation with these out-of-fold predictions."""
     return Adaptation(
         site="elsewhere",
         scans=len(answers),

@@ -51,15 +51,13 @@ def test_every_error_is_a_problem(client: TestClient, method: str, path: str, st
     assert (status == 405) == ("allow" in answer.headers)
 
 
-def test_requests_of_many_at_one_time_share_runs_and_get_their_own_answers(
-    predictor: Predictor, scans: list[Path]
-) -> None:
+def test_concurrent_requests_share_batches(predictor: Predictor, scans: list[Path]) -> None:
     app = create_app(predictor, Settings(batching=Batching(size=16, wait_seconds=0.05)))
 
     async def ask_all() -> list[httpx2.Response]:
         transport = httpx2.ASGITransport(app=app)
         async with (
-            app.state.service.working(),
+            app.state.service.lifespan(),
             httpx2.AsyncClient(transport=transport, base_url="http://127.0.0.1") as client,
         ):
             forms = [{"files": (path.name, path.read_bytes())} for path in scans]
@@ -75,7 +73,9 @@ def test_requests_of_many_at_one_time_share_runs_and_get_their_own_answers(
     assert float(runs.split()[1]) < len(scans)
 
 
-def test_an_upload_touches_no_disk(client: TestClient, scans: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_uploads_are_not_written_to_disk(
+    client: TestClient, scans: list[Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
     opened: list[str] = []
     real = builtins.open
 
@@ -102,7 +102,7 @@ def test_an_upload_touches_no_disk(client: TestClient, scans: list[Path], monkey
     assert opened == []
 
 
-def test_a_request_larger_than_may_be_is_refused_however_it_is_sent(make_client: MakeClient) -> None:
+def test_too_large_requests_are_refused(make_client: MakeClient) -> None:
     client = make_client(Settings(limits=Limits(request_bytes=10_000, file_bytes=5_000)))
     told_in_advance = client.post("/predict", files={"files": bytes(20_000)})
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
@@ -112,7 +112,7 @@ def test_a_request_larger_than_may_be_is_refused_however_it_is_sent(make_client:
     assert in_chunks.status_code in {400, 413}
 
 
-def test_each_service_counts_by_itself(make_client: MakeClient) -> None:
+def test_each_service_has_its_own_metrics(make_client: MakeClient) -> None:
     first, second = make_client(), make_client()
     first.get("/model")
     assert 'route="/model"' in first.get("/metrics").text

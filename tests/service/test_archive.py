@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from brainslice.service.archive import unpacked
+from brainslice.service.archive import extract_archives
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
@@ -26,7 +26,7 @@ def packed(files: Mapping[str, bytes], kind: int = zipfile.ZIP_DEFLATED) -> byte
 
 
 def unpack(data: bytes, limits: Limits = SMALL) -> list[UploadedFile]:
-    return unpacked([UploadedFile("study.zip", data)], limits, ConcurrencyLimit(limits).enter().hold)
+    return extract_archives([UploadedFile("study.zip", data)], limits, ConcurrencyLimit(limits).enter().hold)
 
 
 def fault(data: bytes) -> ErrorCode:
@@ -37,24 +37,24 @@ def fault(data: bytes) -> ErrorCode:
 
 
 @given(st.lists(st.binary(max_size=200).filter(lambda data: not data.startswith(b"PK")), min_size=1, max_size=5))
-def test_files_of_an_archive_come_out_as_they_went_in(files: list[bytes]) -> None:
+def test_extracted_files_are_unchanged(files: list[bytes]) -> None:
     found = unpack(packed({f"study/{place}.dcm": data for place, data in enumerate(files)}))
     assert [file.data for file in found] == files
     assert [file.name for file in found] == [f"{place}.dcm" for place in range(len(files))]
 
 
-def test_files_that_are_no_archive_stay_as_they_are() -> None:
+def test_other_files_are_passed_through() -> None:
     files = [UploadedFile("1.dcm", b"one"), UploadedFile("study.zip", packed({"2.dcm": b"two"}))]
-    found = unpacked(files, SMALL, ConcurrencyLimit(SMALL).enter().hold)
+    found = extract_archives(files, SMALL, ConcurrencyLimit(SMALL).enter().hold)
     assert [file.data for file in found] == [b"one", b"two"]
 
 
-def test_folders_and_what_systems_leave_behind_are_passed_over() -> None:
+def test_folders_and_system_files_are_ignored() -> None:
     names = ("study/", "study/.DS_Store", "__MACOSX/study/._1.dcm", "study/DICOMDIR", "study/1.dcm")
     assert [file.name for file in unpack(packed(dict.fromkeys(names, b"x")))] == ["1.dcm"]
 
 
-def test_a_bomb_is_refused_while_it_grows() -> None:
+def test_zip_bombs_are_refused_during_extraction() -> None:
     assert fault(packed({"1.dcm": bytes(5_000_000)})) is ErrorCode.TOO_LARGE
     assert fault(packed({f"{place}.dcm": bytes(90_000) for place in range(4)})) is ErrorCode.TOO_LARGE
 
@@ -73,7 +73,7 @@ def test_an_empty_archive_is_refused() -> None:
 
 
 @pytest.mark.parametrize("kind", [zipfile.ZIP_LZMA, zipfile.ZIP_BZIP2])
-def test_compressions_that_ask_for_memory_in_advance_are_refused(kind: int) -> None:
+def test_other_compression_methods_are_refused(kind: int) -> None:
     assert fault(packed({"1.dcm": b"x"}, kind)) is ErrorCode.UNREADABLE_SCAN
 
 

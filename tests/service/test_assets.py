@@ -24,24 +24,24 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_files_get_their_own_addresses_and_the_first_page_the_shortest(folder: Path) -> None:
+def test_url_paths_of_files(folder: Path) -> None:
     assert set(page_assets(folder)) == {"/", "/a.js", "/words/en.json"}
 
 
-def test_what_packs_well_is_packed_once_and_the_same_each_time(folder: Path) -> None:
+def test_compressible_files_are_compressed_deterministically(folder: Path) -> None:
     first = page_assets(folder)["/"]
-    assert first.packed is not None
-    assert gzip.decompress(first.packed) == first.plain
+    assert first.compressed is not None
+    assert gzip.decompress(first.compressed) == first.content
     assert page_assets(folder)["/"] == first
-    assert page_assets(folder)["/a.js"].packed is None
+    assert page_assets(folder)["/a.js"].compressed is None
 
 
-def test_an_installation_without_a_page_has_no_addresses_for_it(tmp_path: Path) -> None:
+def test_missing_page_has_no_paths(tmp_path: Path) -> None:
     assert page_assets(tmp_path / "nowhere") == {}
 
 
 @pytest.mark.skipif(not (PAGE / "index.html").is_file(), reason="the page is not there")
-class TestThePageThatShips:
+class TestShippedPage:
     def test_it_is_sent_with_a_policy_that_lets_nothing_foreign_in(self, client: TestClient) -> None:
         answer = client.get("/")
         assert answer.headers["content-type"] == "text/html; charset=utf-8"
@@ -80,6 +80,6 @@ class TestThePageThatShips:
 
     def test_it_names_no_other_host(self) -> None:
         for asset in page_assets().values():
-            if asset.packed is not None:
-                text = asset.plain.decode()
+            if asset.compressed is not None:
+                text = asset.content.decode()
                 assert not re.search(r"""(src|href)=["']?(https?:)?//|url\(\s*["']?https?:|@import""", text)

@@ -16,7 +16,7 @@ def fault_of(caught: pytest.ExceptionInfo[ProblemError]) -> ErrorCode:
     return caught.value.fault
 
 
-def test_as_many_requests_as_may_be_come_in_and_the_next_when_one_left() -> None:
+def test_requests_beyond_the_limit_are_refused_until_one_leaves() -> None:
     admission = ConcurrencyLimit(Limits(requests=2))
     first, _ = admission.enter(), admission.enter()
     with pytest.raises(ProblemError) as caught:
@@ -28,7 +28,7 @@ def test_as_many_requests_as_may_be_come_in_and_the_next_when_one_left() -> None
     assert admission.requests == 2
 
 
-def test_a_request_that_left_gives_its_bytes_back() -> None:
+def test_leaving_releases_memory() -> None:
     admission = ConcurrencyLimit(Limits(request_bytes=10, memory_bytes=15))
     first, second = admission.enter(), admission.enter()
     first.hold(10)
@@ -40,7 +40,7 @@ def test_a_request_that_left_gives_its_bytes_back() -> None:
     assert admission.held_bytes == 6
 
 
-def test_one_request_may_not_hold_more_than_its_share() -> None:
+def test_request_size_is_limited() -> None:
     ticket = ConcurrencyLimit(Limits(request_bytes=10)).enter()
     ticket.hold(10)
     with pytest.raises(ProblemError) as caught:
@@ -48,7 +48,7 @@ def test_one_request_may_not_hold_more_than_its_share() -> None:
     assert fault_of(caught) is ErrorCode.TOO_LARGE
 
 
-def test_nobody_comes_in_while_the_service_ends() -> None:
+def test_draining_rejects_requests() -> None:
     admission = ConcurrencyLimit(Limits())
     admission.draining = True
     with pytest.raises(ProblemError) as caught:
@@ -61,7 +61,7 @@ async def _empty(admission: ConcurrencyLimit) -> None:
         await asyncio.sleep(0.001)
 
 
-def test_what_takes_too_long_keeps_its_place_until_it_has_ended() -> None:
+def test_timed_out_work_keeps_its_slot_until_it_ends() -> None:
     admission, go_on = ConcurrencyLimit(Limits()), threading.Event()
 
     async def scene() -> None:
@@ -78,7 +78,7 @@ def test_what_takes_too_long_keeps_its_place_until_it_has_ended() -> None:
     asyncio.run(scene())
 
 
-def test_an_answer_or_its_fault_is_passed_on_and_the_place_given_back() -> None:
+def test_results_and_errors_are_passed_on_and_the_slot_released() -> None:
     admission = ConcurrencyLimit(Limits())
 
     async def fail() -> None:
@@ -95,7 +95,7 @@ def test_an_answer_or_its_fault_is_passed_on_and_the_place_given_back() -> None:
     asyncio.run(scene())
 
 
-def test_work_in_a_thread_notices_the_deadline_of_its_request() -> None:
+def test_threads_see_the_deadline_of_their_request() -> None:
     limit, ended = ConcurrencyLimit(Limits()), threading.Event()
 
     def work() -> None:

@@ -46,7 +46,7 @@ def answer(connection: socket.socket) -> tuple[int, dict[str, str]]:
     return int(head.split()[1]), json.loads(body)
 
 
-def test_a_connection_that_sends_no_whole_headers_is_closed(predictor: Predictor) -> None:
+def test_incomplete_headers_time_out(predictor: Predictor) -> None:
     with listening(predictor, Limits(header_seconds=0.3)) as connect:
         silent, half = connect(), connect()
         half.sendall(b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\nX: ")
@@ -55,7 +55,7 @@ def test_a_connection_that_sends_no_whole_headers_is_closed(predictor: Predictor
                 assert connection.recv(1) == b""
 
 
-def test_beyond_the_limit_the_oldest_connection_without_a_request_makes_room(predictor: Predictor) -> None:
+def test_oldest_idle_connection_is_closed_beyond_the_limit(predictor: Predictor) -> None:
     with listening(predictor, Limits(connections=4, header_seconds=60.0)) as connect:
         half_open = [connect() for _ in range(12)]
         for connection in half_open:
@@ -84,7 +84,7 @@ def test_beyond_the_limit_the_oldest_connection_without_a_request_makes_room(pre
         (b"GET /livez HTTP/1.1\r\nHost: 127.0.0.1\r\n%s: x\r\n", 431, "headers_too_large"),
     ],
 )
-def test_an_oversized_url_or_header_is_refused_by_its_own_status(
+def test_oversized_urls_and_headers_have_their_own_status(
     predictor: Predictor, head: bytes, status: int, code: str, *, complete: bool
 ) -> None:
     with listening(predictor, Limits()) as connect:
@@ -103,7 +103,7 @@ def test_a_url_of_moderate_length_is_refused_too(predictor: Predictor) -> None:
         assert answer(connection)[0] == 414
 
 
-def test_what_is_no_http_is_answered_with_400(predictor: Predictor) -> None:
+def test_malformed_requests_get_400(predictor: Predictor) -> None:
     with listening(predictor, Limits()) as connect:
         connection = connect()
         connection.sendall(b"\x16\x03\x01 hello\r\n\r\n")
@@ -111,7 +111,7 @@ def test_what_is_no_http_is_answered_with_400(predictor: Predictor) -> None:
         assert (got, problem["code"]) == (400, "bad_upload")
 
 
-def test_a_client_that_does_not_read_its_response_is_cut_off(predictor: Predictor) -> None:
+def test_clients_that_do_not_read_are_disconnected(predictor: Predictor) -> None:
     ended = threading.Event()
 
     async def endless(scope: Scope, _: Receive, send: Send) -> None:
@@ -136,7 +136,7 @@ def test_a_client_that_does_not_read_its_response_is_cut_off(predictor: Predicto
         ended.set()
 
 
-def test_a_body_that_trickles_in_loses_its_slot(predictor: Predictor) -> None:
+def test_slow_bodies_lose_their_slot(predictor: Predictor) -> None:
     with listening(predictor, Limits(stall_seconds=0.3)) as connect:
         connection = connect()
         kind = b"Content-Type: multipart/form-data; boundary=x\r\nContent-Length: 100000\r\n"

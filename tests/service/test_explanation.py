@@ -17,7 +17,7 @@ from brainslice.scan.read import read_scan
 from brainslice.service.explanation import LONGEST_SIDE, data_address, explanation, original_picture, overlay, png
 
 
-def test_maps_are_the_evidence_of_each_class(predictor: Predictor, scans: list[Path]) -> None:
+def test_explanation_has_a_map_for_each_class(predictor: Predictor, scans: list[Path]) -> None:
     prediction = predictor.predict(scans[0])
     told = explanation(prediction, read_scan(scans[0]))
     assert list(told["maps"]) == list(prediction.labels.names)
@@ -26,25 +26,25 @@ def test_maps_are_the_evidence_of_each_class(predictor: Predictor, scans: list[P
     assert told["prediction"] == prediction.to_json()
 
 
-def test_the_overlay_is_the_page_that_predict_writes(predictor: Predictor, scans: list[Path]) -> None:
+def test_overlay_equals_the_page_of_predict(predictor: Predictor, scans: list[Path]) -> None:
     prediction = predictor.predict(scans[0])
     drawn = Image.open(io.BytesIO(overlay(prediction, "glioma", 0.4)))
     np.testing.assert_array_equal(np.asarray(drawn), np.asarray(draw_page(prediction, "glioma", 0.4)))
 
 
-def test_a_class_there_is_not_cannot_be_shown(predictor: Predictor, scans: list[Path]) -> None:
+def test_overlay_of_an_unknown_class_raises(predictor: Predictor, scans: list[Path]) -> None:
     with pytest.raises(DatasetError):
         overlay(predictor.predict(scans[0]), "migraine", 0.4)
 
 
-def test_a_data_address_holds_the_picture_whole() -> None:
+def test_data_url_holds_the_image() -> None:
     grey = np.arange(256, dtype=np.uint8).reshape(16, 16)
     address = data_address(Image.fromarray(grey))
     data = base64.b64decode(address.removeprefix("data:image/png;base64,"))
     np.testing.assert_array_equal(np.asarray(Image.open(io.BytesIO(data))), grey)
 
 
-def test_greys_of_any_range_are_spread_from_black_to_white() -> None:
+def test_original_image_uses_all_grey_levels() -> None:
     ramp = np.linspace(-1000, 3000, 10_000, dtype=np.float32).reshape(100, 100)
     shown = np.asarray(original_picture(ramp))
     assert (shown.min(), shown.max()) == (0, 255)
@@ -52,7 +52,7 @@ def test_greys_of_any_range_are_spread_from_black_to_white() -> None:
 
 
 @given(st.integers(1, 5000), st.integers(1, 300))
-def test_a_picture_is_never_longer_than_it_may_be_and_keeps_its_shape(rows: int, columns: int) -> None:
+def test_original_image_is_limited_in_size(rows: int, columns: int) -> None:
     picture = original_picture(np.ones((rows, columns), dtype=np.float32))
     assert max(picture.size) <= LONGEST_SIDE
     if max(rows, columns) <= LONGEST_SIDE:
@@ -61,5 +61,5 @@ def test_a_picture_is_never_longer_than_it_may_be_and_keeps_its_shape(rows: int,
         assert picture.size[0] / picture.size[1] == pytest.approx(columns / rows, rel=0.05)
 
 
-def test_png_begins_as_png_does() -> None:
+def test_png_signature() -> None:
     assert png(Image.new("L", (2, 2))).startswith(b"\x89PNG\r\n\x1a\n")

@@ -16,7 +16,7 @@ def samples(metrics: Metrics) -> dict[str, float]:
     }
 
 
-def test_what_is_in_work_is_told_as_it_is_when_asked() -> None:
+def test_gauges_are_read_at_request_time() -> None:
     admission = ConcurrencyLimit(Limits())
     metrics = Metrics(admission, "1.2", "abc")
     ticket = admission.enter()
@@ -38,6 +38,6 @@ def test_requests_are_counted_by_method_route_and_status() -> None:
     assert found["brainslice_request_seconds_count|/model"] == 3
 
 
-def test_both_outcomes_are_there_before_any_scan_came() -> None:
+def test_outcomes_start_at_zero() -> None:
     found = samples(Metrics(ConcurrencyLimit(Limits()), "0", "0"))
     assert found["brainslice_scans_total|answered"] == found["brainslice_scans_total|refused"] == 0

@@ -32,7 +32,7 @@ def png(scans: list[Path]) -> bytes:
     return bytes(scans[0].read_bytes())
 
 
-def test_a_fault_of_ours_tells_nothing_to_the_outside_and_its_place_to_the_log(
+def test_exceptions_are_logged_and_not_disclosed(
     make_client: MakeClient, predictor: Predictor, scans: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     client = make_client(other=replace(predictor, engine=BrokenEngine()))
@@ -45,7 +45,7 @@ def test_a_fault_of_ours_tells_nothing_to_the_outside_and_its_place_to_the_log(
     assert "Doe" not in caplog.text + answer.text
 
 
-def test_a_request_is_one_line_without_names_addresses_or_parameters(
+def test_log_lines_hold_no_names_urls_or_parameters(
     client: TestClient, scans: list[Path], caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.DEBUG):
@@ -65,7 +65,7 @@ def test_a_request_is_one_line_without_names_addresses_or_parameters(
 
 
 @pytest.mark.parametrize("path", ["/livez", "/model", "/nothing", "/metrics"])
-def test_every_answer_carries_safe_headers(client: TestClient, path: str) -> None:
+def test_every_response_has_security_headers(client: TestClient, path: str) -> None:
     headers = client.get(path).headers
     assert {name: headers[name] for name in HEADERS} == HEADERS
 
@@ -75,40 +75,40 @@ async def refuse(_: Scope, __: Receive, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"no"})
 
 
-def speak(headers: list[tuple[bytes, bytes]], chunks: int) -> tuple[int, list[Message]]:
-    """Send an upload to who refuses it unread, and tell how much of it was heard."""
-    heard, sent = 0, []
+def send_upload(headers: list[tuple[bytes, bytes]], chunks: int) -> tuple[int, list[Message]]:
+    """Upload to an application that rejects without reading; return the number of chunks read and the messages."""
+    read, sent = 0, []
 
     async def receive() -> Message:
-        nonlocal heard
-        heard += 1
-        return {"type": "http.request", "body": b"x" * 1000, "more_body": heard < chunks}
+        nonlocal read
+        read += 1
+        return {"type": "http.request", "body": b"x" * 1000, "more_body": read < chunks}
 
     async def send(message: Message) -> None:
         await asyncio.sleep(0)
         sent.append(message)
 
     limits = Limits()
-    watch = LoggingMiddleware(refuse, Metrics(ConcurrencyLimit(limits), "0", "0" * 64), frozenset())
+    middleware = LoggingMiddleware(refuse, Metrics(ConcurrencyLimit(limits), "0", "0" * 64), frozenset())
     scope = {"type": "http", "method": "POST", "path": "/", "headers": headers}
-    asyncio.run(watch(scope, receive, send))
-    return heard, sent
+    asyncio.run(middleware(scope, receive, send))
+    return read, sent
 
 
-def test_who_is_refused_in_mid_sentence_is_heard_out() -> None:
-    heard, sent = speak([(b"content-length", b"5000")], 5)
-    assert heard == 5
+def test_rejected_bodies_are_read_to_the_end() -> None:
+    read, sent = send_upload([(b"content-length", b"5000")], 5)
+    assert read == 5
     assert [message.get("status") for message in sent] == [403, None]
 
 
-def test_who_asks_before_sending_is_told_at_once() -> None:
-    heard, _ = speak([(b"content-length", b"5000"), (b"expect", b"100-continue")], 5)
-    assert heard == 0
+def test_expect_100_continue_is_answered_without_reading() -> None:
+    read, _ = send_upload([(b"content-length", b"5000"), (b"expect", b"100-continue")], 5)
+    assert read == 0
 
 
-def test_who_never_ends_is_heard_for_a_while_only() -> None:
-    heard, sent = speak([(b"transfer-encoding", b"chunked")], 10**9)
-    assert 60_000 < heard < 80_000
+def test_endless_bodies_are_read_for_a_limited_time() -> None:
+    read, sent = send_upload([(b"transfer-encoding", b"chunked")], 10**9)
+    assert 60_000 < read < 80_000
     assert sent[0]["status"] == 403
 
 
@@ -124,19 +124,19 @@ def code(client: TestClient, path: str = "/model", **headers: str) -> str:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1:8000", "localhost", "LOCALHOST:1", "[::1]:8000"])
-def test_a_service_on_loopback_is_called_by_loopback_names(client: TestClient, host: str) -> None:
+def test_loopback_service_accepts_loopback_hosts(client: TestClient, host: str) -> None:
     assert code(client, host=host) == "ok"
 
 
 @pytest.mark.parametrize(
     "host", ["evil.example", "127.0.0.1.evil.example", "", "[", "user@evil.example:8000", "10.0.0.1"]
 )
-def test_a_name_that_was_made_to_resolve_to_us_is_refused(client: TestClient, host: str) -> None:
+def test_dns_rebinding_is_refused(client: TestClient, host: str) -> None:
     assert code(client, host=host) == "foreign_host"
     assert code(client, "/livez", host=host) == "ok"
 
 
-def test_requests_of_the_services_own_page_pass(client: TestClient) -> None:
+def test_same_origin_requests_are_accepted(client: TestClient) -> None:
     assert code(client, **BROWSER) == "ok"
     assert code(client, Sec_Fetch_Site="none") == "ok"
 
@@ -152,17 +152,17 @@ def test_requests_of_the_services_own_page_pass(client: TestClient) -> None:
         {"Origin": "http://["},
     ],
 )
-def test_requests_of_other_sites_pages_are_refused(client: TestClient, headers: dict[str, str]) -> None:
+def test_cross_site_requests_are_refused(client: TestClient, headers: dict[str, str]) -> None:
     assert code(client, **headers) == "cross_site"
 
 
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/volume"])
-def test_another_sites_form_reaches_nothing(client: TestClient, path: str) -> None:
+def test_cross_site_forms_are_refused(client: TestClient, path: str) -> None:
     answer = client.post(path, files={"files": b"x"}, headers={"Origin": "https://evil.example"})
     assert (answer.status_code, answer.json()["code"]) == (403, "cross_site")
 
 
-def test_without_the_token_nothing_but_probes_and_the_page_is_answered(make_client: MakeClient) -> None:
+def test_only_probes_and_page_need_no_token(make_client: MakeClient) -> None:
     client = make_client(Settings(host="0.0.0.0", token=TOKEN))  # noqa: S104 - nothing listens
     paths = ["/model", "/metrics", "/openapi.json", "/nothing", "/volume/x/slices/1"]
     assert {code(client, path) for path in paths} == {"token_needed"}
@@ -173,18 +173,18 @@ def test_without_the_token_nothing_but_probes_and_the_page_is_answered(make_clie
 
 
 @pytest.mark.parametrize("told", [f"Bearer {TOKEN}", f"bearer {TOKEN}", f"Bearer  {TOKEN} "])
-def test_the_token_opens(make_client: MakeClient, told: str) -> None:
+def test_valid_token_is_accepted(make_client: MakeClient, told: str) -> None:
     client = make_client(Settings(token=TOKEN))
     assert code(client, Authorization=told) == "ok"
 
 
 @pytest.mark.parametrize("told", ["", TOKEN, f"Basic {TOKEN}", "Bearer ", f"Bearer {TOKEN}x", f"Bearer {TOKEN[:-1]}"])
-def test_nothing_else_opens(make_client: MakeClient, told: str) -> None:
+def test_other_tokens_are_refused(make_client: MakeClient, told: str) -> None:
     client = make_client(Settings(token=TOKEN))
     assert code(client, Authorization=told) == "token_needed"
 
 
-def test_behind_a_token_only_named_hosts_are_answered_where_some_are_named(make_client: MakeClient) -> None:
+def test_allowed_hosts_with_a_token(make_client: MakeClient) -> None:
     key = {"Authorization": f"Bearer {TOKEN}"}
     named = make_client(Settings(host="0.0.0.0", token=TOKEN, hosts=("scans.example.org",)))  # noqa: S104
     assert code(named, host="scans.example.org", **key) == "ok"

@@ -34,7 +34,7 @@ def with_files(predictor: Predictor, folder: Path, **files: str) -> Predictor:
     return replace(predictor, bundle=write_bundle(folder / "bundle", draft, found))
 
 
-def test_a_bundle_without_optional_files_says_so(predictor: Predictor) -> None:
+def test_model_info_without_optional_files(predictor: Predictor) -> None:
     told = read_model_info(predictor, Limits())
     assert told["test"] is told["operating_curve"] is told["card"] is None
     assert told["operating_points"] == []
@@ -48,7 +48,7 @@ def test_the_threshold_is_the_one_in_use(predictor: Predictor) -> None:
     assert read_model_info(replace(predictor, threshold=0.77), Limits())["threshold"] == 0.77
 
 
-def test_optional_files_are_told_as_they_are(predictor: Predictor, tmp_path: Path) -> None:
+def test_model_info_with_optional_files(predictor: Predictor, tmp_path: Path) -> None:
     table, figures = curve(0.1, 0.5), {"scores": {"accuracy": {"value": 0.9}}}
     files = {CURVE_FILE: json.dumps(table), TEST_FILE: json.dumps(figures), "README.md": "# Card\n"}
     told = read_model_info(with_files(predictor, tmp_path, **files), Limits())
@@ -68,20 +68,18 @@ def test_optional_files_are_told_as_they_are(predictor: Predictor, tmp_path: Pat
         (TEST_FILE, "[1]"),
     ],
 )
-def test_a_file_that_is_not_what_its_name_promises_is_refused_at_the_start(
-    predictor: Predictor, tmp_path: Path, name: str, text: str
-) -> None:
+def test_invalid_optional_files_raise(predictor: Predictor, tmp_path: Path, name: str, text: str) -> None:
     with pytest.raises(BundleError, match=name) as caught:
         read_model_info(with_files(predictor, tmp_path, **{name: text}), Limits())
     assert len(str(caught.value).splitlines()) == 1
 
 
-def test_numbers_that_json_cannot_say_are_refused() -> None:
+def test_infinite_numbers_raise() -> None:
     with pytest.raises(BundleError, match="finite"):
         model_info_json({"test": float("nan")})
 
 
-def test_thresholds_of_a_curve_rise() -> None:
+def test_curve_thresholds_must_increase() -> None:
     OperatingCurve.model_validate_json(json.dumps(curve(0.1, 0.2, 0.3)))
     with pytest.raises(ValidationError, match="rise"):
         OperatingCurve.model_validate_json(json.dumps(curve(0.2, 0.1)))

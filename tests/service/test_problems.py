@@ -13,7 +13,7 @@ from hospital import SAGITTAL, head, image, nifti, slice_at, written
 
 
 @pytest.mark.parametrize("fault", list(ErrorCode))
-def test_every_fault_is_told_in_one_shape(fault: ErrorCode) -> None:
+def test_every_problem_has_the_same_shape(fault: ErrorCode) -> None:
     response = problem_response(ProblemError(fault, "what; what to do"))
     told = json.loads(response.body)
     assert response.media_type == "application/problem+json"
@@ -23,20 +23,20 @@ def test_every_fault_is_told_in_one_shape(fault: ErrorCode) -> None:
     assert (response.status_code in {429, 503}) == ("retry-after" in response.headers)
 
 
-def test_codes_are_words_of_their_own() -> None:
+def test_error_codes_are_unique() -> None:
     codes = [fault.code for fault in ErrorCode]
     assert len(set(codes)) == len(codes)
     assert all(code.replace("_", "").isalpha() and code.islower() for code in codes)
 
 
-def test_parameters_at_fault_are_listed() -> None:
+def test_invalid_parameters_are_listed() -> None:
     response = problem_response(
         ProblemError(ErrorCode.BAD_VALUE, "two", [FieldError("a", "is"), FieldError("b", "was")])
     )
     assert json.loads(response.body)["errors"] == [{"field": "a", "message": "is"}, {"field": "b", "message": "was"}]
 
 
-def test_a_name_that_is_no_unicode_does_not_break_the_answer() -> None:
+def test_surrogates_in_names_are_escaped() -> None:
     response = problem_response(ProblemError(ErrorCode.UNREADABLE_SCAN, "a\udcff.png"))
     assert json.loads(response.body)["detail"] == "a\udcff.png"
 
@@ -69,7 +69,7 @@ def refused(client: TestClient, address: str, *data: bytes) -> dict[str, Any]:
         ("no_volume", "/volume", [b"GIF89a"]),
     ],
 )
-def test_a_refusal_has_a_code_and_advice_for_who_asks_over_http(
+def test_refusals_have_a_code_and_a_remedy_over_http(
     client: TestClient, code: str, address: str, data: list[bytes]
 ) -> None:
     problem = refused(client, address, *data)
@@ -83,7 +83,7 @@ def test_a_refusal_has_a_code_and_advice_for_who_asks_over_http(
     assert "--" not in problem["detail"]
 
 
-def test_how_many_frames_there_are_is_told_and_one_of_them_is_answered(client: TestClient) -> None:
+def test_refusal_names_the_number_of_frames(client: TestClient) -> None:
     told = refused(client, "/explain?format=json", FRAMES)["input_problem"]
     assert told == {"code": "several_frames", "frames": 9, "volume": True}
     for number, status in ((9, 200), (10, 422)):
@@ -91,7 +91,7 @@ def test_how_many_frames_there_are_is_told_and_one_of_them_is_answered(client: T
         assert answer.status_code == status
 
 
-def test_a_series_is_chosen_by_the_name_its_refusal_gave(client: TestClient) -> None:
+def test_series_is_chosen_by_name(client: TestClient) -> None:
     data = [*placed([0.0, 2.0, 4.0, 6.0]), *placed([0.0, 2.0, 4.0], directions=SAGITTAL)]
     first, _ = refused(client, "/volume", *data)["input_problem"]["series"]
     assert (first["slices"], first["plane"]) == (4, "axial")
@@ -99,19 +99,19 @@ def test_a_series_is_chosen_by_the_name_its_refusal_gave(client: TestClient) -> 
     assert client.post(f"/volume?series={first['name']}", files=files).json()["total_slices"] == 4
 
 
-def test_the_first_of_several_pictures_of_a_place_is_taken_when_asked(client: TestClient) -> None:
+def test_first_of_several_volumes_on_request(client: TestClient) -> None:
     files = [("files", (str(number), each)) for number, each in enumerate(placed([0.0, 2.0, 4.0, 4.0]))]
     assert client.post("/volume?first=true", files=files).json()["total_slices"] == 3
 
 
-def test_a_row_of_several_predictions_bears_the_same_advice(client: TestClient) -> None:
+def test_refusal_rows_have_the_same_remedy(client: TestClient) -> None:
     (row,) = client.post("/predict", files=[("files", ("a.dcm", FRAMES))]).json()["predictions"]
     assert row["refused"].startswith("a.dcm: holds 9 frames")
     assert row["refused"].endswith("name one with /explain?slice=N, or send the file to /volume")
 
 
 @pytest.mark.real
-def test_no_refusal_of_a_real_file_sends_anybody_to_a_command_line(client: TestClient, real_scans: Path) -> None:
+def test_refusals_of_real_files_name_no_command(client: TestClient, real_scans: Path) -> None:
     found = [path for name in ("enhanced", "single") for path in sorted((real_scans / "dicom" / name).iterdir())]
     details = []
     for path in [*found, *sorted((real_scans / "nifti" / "odd").iterdir())]:

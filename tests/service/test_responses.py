@@ -11,30 +11,30 @@ from brainslice.inference.predictor import Predictor
 from brainslice.service.responses import PredictionResponse, PredictionsResponse, VolumeResponse, file_form
 
 
-def test_an_answer_passes_through_its_schema_unchanged(predictor: Predictor, scans: list[Path]) -> None:
+def test_predictions_pass_through_their_schema(predictor: Predictor, scans: list[Path]) -> None:
     told = predictor.predict(scans[0]).to_json()
     assert PredictionResponse.model_validate(told).model_dump(by_alias=True) == told
 
 
-def test_fields_that_come_later_are_kept(predictor: Predictor, scans: list[Path]) -> None:
+def test_additional_fields_are_kept(predictor: Predictor, scans: list[Path]) -> None:
     told = predictor.predict(scans[0]).to_json() | {"later": 1}
     assert PredictionResponse.model_validate(told).model_dump(by_alias=True)["later"] == 1
 
 
-def test_answers_and_refusals_are_told_apart(predictor: Predictor, scans: list[Path]) -> None:
+def test_predictions_and_refusals_are_distinguished(predictor: Predictor, scans: list[Path]) -> None:
     rows = [predictor.predict(scans[0]).to_json(), Refusal("a", "a: no").to_json()]
     told = {"predictions": rows, "model": "0"}
     assert PredictionsResponse.model_validate(told).model_dump(by_alias=True) == told
 
 
-def test_an_answer_without_probabilities_is_none(predictor: Predictor, scans: list[Path]) -> None:
+def test_prediction_needs_probabilities(predictor: Predictor, scans: list[Path]) -> None:
     told = predictor.predict(scans[0]).to_json()
     del told["probabilities"]
     with pytest.raises(ValueError, match="probabilities"):
         PredictionResponse.model_validate(told)
 
 
-def test_all_that_is_said_of_a_volume_is_kept() -> None:
+def test_volume_fields_are_kept() -> None:
     told = {"viewer": {"id": "x", "slices": 3, "expires_in": 9}, "model": "0", "curve": [1], "notes": ["n"]}
     assert VolumeResponse.model_validate(told).model_dump() == told
 
@@ -47,14 +47,14 @@ def told(client: TestClient) -> dict[str, Any]:
     return dict(client.get("/openapi.json").json())
 
 
-def test_the_schema_lists_every_address(told: dict[str, Any]) -> None:
+def test_schema_lists_every_path(told: dict[str, Any]) -> None:
     assert set(told["paths"]) == {
         *("/predict", "/explain", "/volume", "/volume/{study_id}/slices/{number}", "/volume/{study_id}"),
         *("/model", "/livez", "/readyz", "/metrics"),
     }
 
 
-def test_every_operation_says_how_it_fails(told: dict[str, Any]) -> None:
+def test_every_operation_documents_problems(told: dict[str, Any]) -> None:
     operations = [each for path in told["paths"].values() for name, each in path.items() if name in METHODS]
     assert len(operations) == 9
     for operation in operations:
@@ -74,10 +74,10 @@ def test_a_form_of_one_file_holds_no_list() -> None:
     assert schema["properties"]["file"]["type"] == "string"
 
 
-def test_an_answers_fields_are_described(told: dict[str, Any]) -> None:
+def test_response_fields_are_described(told: dict[str, Any]) -> None:
     fields = told["components"]["schemas"]["PredictionResponse"]["properties"]
     assert {"class", "probabilities", "verdict", "reasons", "prediction_set", "ood_score"} <= set(fields)
 
 
-def test_no_page_loads_its_program_from_elsewhere(client: TestClient) -> None:
+def test_documentation_page_is_disabled(client: TestClient) -> None:
     assert {client.get(path).status_code for path in ("/docs", "/redoc")} == {404}

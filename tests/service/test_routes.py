@@ -25,12 +25,12 @@ from brainslice.service.settings import Limits, Settings
 MakeClient = Callable[..., TestClient]
 
 
-def test_probes_tell_alive_and_ready(client: TestClient) -> None:
+def test_probes_of_a_running_service(client: TestClient) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
     assert client.get("/readyz").json() == {"status": "ready"}
 
 
-def test_a_service_that_ends_lives_but_is_not_ready_and_takes_no_work(client: TestClient, scans: list[Path]) -> None:
+def test_draining_service_is_alive_but_not_ready(client: TestClient, scans: list[Path]) -> None:
     client.app.state.service.concurrency_limit.draining = True
     assert client.get("/livez").status_code == 200
     refused = [client.get("/readyz"), client.post("/predict", files={"files": scans[0].read_bytes()})]
@@ -39,7 +39,7 @@ def test_a_service_that_ends_lives_but_is_not_ready_and_takes_no_work(client: Te
     assert all(int(answer.headers["retry-after"]) > 0 for answer in refused)
 
 
-def test_a_full_service_lives_but_is_not_ready(make_client: MakeClient, scans: list[Path]) -> None:
+def test_full_service_is_alive_but_not_ready(make_client: MakeClient, scans: list[Path]) -> None:
     client = make_client(Settings(limits=Limits(requests=1)))
     ticket = client.app.state.service.concurrency_limit.enter()
     busy = client.post("/predict", files={"files": scans[0].read_bytes()})
@@ -53,7 +53,7 @@ def test_a_full_service_lives_but_is_not_ready(make_client: MakeClient, scans: l
     assert client.post("/predict", files={"files": scans[0].read_bytes()}).status_code == 200
 
 
-def test_counts_are_what_prometheus_reads(client: TestClient, scans: list[Path]) -> None:
+def test_metrics_are_valid_prometheus_text(client: TestClient, scans: list[Path]) -> None:
     client.post("/predict", files=[("files", scans[0].read_bytes()), ("files", b"no scan")])
     answer = client.get("/metrics")
     assert answer.headers["content-type"].startswith("text/plain; version=0.0.4")
@@ -69,14 +69,14 @@ def test_counts_are_what_prometheus_reads(client: TestClient, scans: list[Path])
     assert samples["brainslice_requests_in_work",] == samples["brainslice_upload_bytes",] == 0
 
 
-def test_the_models_facts_name_the_bundle(client: TestClient, predictor: Predictor) -> None:
+def test_model_info_names_the_bundle(client: TestClient, predictor: Predictor) -> None:
     told = client.get("/model").json()
     assert told["digest"] == predictor.bundle.info.digest
     assert told["classes"] == list(predictor.bundle.labels.names)
     assert "research" in told["research_use_only"]
 
 
-def test_files_of_the_page_are_counted_as_one_and_what_is_not_there_as_another(client: TestClient) -> None:
+def test_page_and_unknown_paths_are_one_route_each(client: TestClient) -> None:
     for address in ("/", "/app.js", "/words/es.json", "/nothing", "/nothing-else"):
         client.get(address)
     told = client.get("/metrics").text
@@ -100,9 +100,7 @@ def decoded(address: str) -> Image.Image:
     return Image.open(io.BytesIO(base64.b64decode(data)))
 
 
-def test_each_scan_gets_the_answer_that_the_predictor_gives(
-    client: TestClient, scans: list[Path], predictor: Predictor
-) -> None:
+def test_predictions_equal_those_of_the_predictor(client: TestClient, scans: list[Path], predictor: Predictor) -> None:
     told = client.post("/predict", files=form(scans)).json()
     assert told["model"] == predictor.bundle.info.digest
     assert len(told["predictions"]) == len(scans) > 3
@@ -115,9 +113,7 @@ def test_each_scan_gets_the_answer_that_the_predictor_gives(
         assert not set(row) - set(expected) - {"probabilities"}
 
 
-def test_a_file_that_is_no_scan_is_a_row_with_its_reason_among_the_answers(
-    client: TestClient, scans: list[Path]
-) -> None:
+def test_unreadable_files_are_refusal_rows(client: TestClient, scans: list[Path]) -> None:
     files = [*form(scans[:1]), ("files", ("notes.txt", b"no scan")), *form(scans[1:2])]
     answer = client.post("/predict", files=files)
     assert answer.status_code == 200
@@ -128,14 +124,12 @@ def test_a_file_that_is_no_scan_is_a_row_with_its_reason_among_the_answers(
     assert "probabilities" in last
 
 
-def test_a_folder_in_a_files_name_is_not_repeated(client: TestClient, scans: list[Path]) -> None:
+def test_folders_are_removed_from_file_names(client: TestClient, scans: list[Path]) -> None:
     told = client.post("/predict", files=[("files", ("C:\\patients\\Doe\\a.png", scans[0].read_bytes()))]).json()
     assert told["predictions"][0]["source"] == "a.png"
 
 
-def test_the_parts_of_an_explanation_are_what_the_predictor_says(
-    client: TestClient, scans: list[Path], predictor: Predictor
-) -> None:
+def test_explanation_equals_the_predictor(client: TestClient, scans: list[Path], predictor: Predictor) -> None:
     told = client.post("/explain?format=json", files=form(scans[:1], "file")).json()
     expected = predictor.predict(scans[0])
     np.testing.assert_array_equal(np.asarray(decoded(told["network_input"])), expected.network_input)
@@ -147,7 +141,7 @@ def test_the_parts_of_an_explanation_are_what_the_predictor_says(
     assert told["prediction"]["class"] == expected.predicted_class
 
 
-def test_an_overlay_is_a_png_that_opacity_and_class_change(client: TestClient, scans: list[Path]) -> None:
+def test_overlay_depends_on_opacity_and_class(client: TestClient, scans: list[Path]) -> None:
     pictures = set()
     for query in ("", "?opacity=0", "?class=glioma", "?class=pituitary"):
         answer = client.post(f"/explain{query}", files=form(scans[:1], "file"))
@@ -182,7 +176,7 @@ def test_one_frame_of_several_can_be_asked_for(client: TestClient) -> None:
         ("class=x", "class"),
     ],
 )
-def test_a_parameter_that_cannot_be_meant_is_named_and_not_repeated(
+def test_invalid_parameters_are_named_without_value(
     client: TestClient, scans: list[Path], query: str, where: str
 ) -> None:
     answer = client.post(f"/explain?{query}", files=form(scans[:1], "file"))
@@ -192,7 +186,7 @@ def test_a_parameter_that_cannot_be_meant_is_named_and_not_repeated(
     assert [fault["field"] for fault in told["errors"]] == [where]
 
 
-def test_an_explanation_of_what_is_no_scan_is_a_problem(client: TestClient) -> None:
+def test_explaining_an_unreadable_file_is_a_problem(client: TestClient) -> None:
     answer = client.post("/explain", files=[("file", ("a.png", b"nothing"))])
     assert answer.status_code == 422
     assert answer.json()["code"] == "unreadable_scan"
@@ -201,20 +195,20 @@ def test_an_explanation_of_what_is_no_scan_is_a_problem(client: TestClient) -> N
 
 
 @pytest.mark.parametrize(("path", "field"), [("/predict", "files"), ("/explain", "file")])
-def test_a_form_without_its_field_says_which(client: TestClient, scans: list[Path], path: str, field: str) -> None:
+def test_missing_form_field_is_named(client: TestClient, scans: list[Path], path: str, field: str) -> None:
     told = client.post(path, files=form(scans[:1], "picture")).json()
     assert told["code"] == "bad_value"
     assert told["errors"] == [{"field": field, "message": "holds no file; send at least one"}]
 
 
-def test_more_files_than_may_be_are_refused(make_client: MakeClient, scans: list[Path]) -> None:
+def test_too_many_files_in_a_request_are_refused(make_client: MakeClient, scans: list[Path]) -> None:
     client = make_client(Settings(limits=Limits(files=2)))
     assert client.post("/predict", files=form(scans[:2])).status_code == 200
     answer = client.post("/predict", files=form(scans[:3]))
     assert (answer.status_code, answer.json()["code"]) == (413, "too_large")
 
 
-def test_a_damaged_scan_is_answered_or_refused_and_never_breaks_anything(client: TestClient, scans: list[Path]) -> None:
+def test_damaged_scans_are_predicted_or_refused(client: TestClient, scans: list[Path]) -> None:
     rng = np.random.default_rng(11)
     whole = scans[0].read_bytes()
     outcomes = set()
@@ -230,7 +224,7 @@ def test_a_damaged_scan_is_answered_or_refused_and_never_breaks_anything(client:
 
 
 @pytest.mark.real
-def test_everything_hostile_is_answered_or_refused_once(client: TestClient, real_scans: Path) -> None:
+def test_malicious_files_are_predicted_or_refused(client: TestClient, real_scans: Path) -> None:
     paths = sorted(path for path in (real_scans / "hostile").rglob("*") if path.is_file())
     assert len(paths) > 400
     answered = 0
@@ -246,7 +240,7 @@ def test_everything_hostile_is_answered_or_refused_once(client: TestClient, real
 
 
 @pytest.mark.real
-def test_a_real_scan_gets_one_answer_by_http_and_by_python(
+def test_real_scans_have_equal_predictions_over_http(
     client: TestClient, real_scans: Path, predictor: Predictor
 ) -> None:
     paths = sorted(path for path in (real_scans / "navoneel").rglob("*") if path.is_file())[::12]
@@ -272,7 +266,7 @@ def study(data: bytes, name: str = "head.nii") -> list[tuple[str, tuple[str, byt
     return [("files", (name, data))]
 
 
-def test_a_study_gets_the_answer_that_python_gives(client: TestClient, head: bytes, predictor: Predictor) -> None:
+def test_volume_prediction_equals_python(client: TestClient, head: bytes, predictor: Predictor) -> None:
     told = client.post("/volume", files=study(head)).json()
     expected = predict_volume(predictor, decode_volume({"head.nii": head}, "head.nii"), "head.nii").to_json()
     assert told.pop("viewer")["slices"] == 24
@@ -285,7 +279,7 @@ def test_a_study_gets_the_answer_that_python_gives(client: TestClient, head: byt
     assert told == expected
 
 
-def test_slices_are_shown_one_by_one_and_agree_with_the_curve(client: TestClient, head: bytes) -> None:
+def test_slices_agree_with_the_curve(client: TestClient, head: bytes) -> None:
     told = client.post("/volume", files=study(head)).json()
     address = f"/volume/{told['viewer']['id']}/slices"
     for row in told["curve"][::5]:
@@ -306,7 +300,7 @@ def test_a_slice_of_a_file_is_explained_like_the_slice_of_its_study(client: Test
     assert alone == pytest.approx(of_study["prediction"]["probabilities"], abs=1e-6)
 
 
-def test_a_study_that_was_forgotten_is_unknown(client: TestClient, head: bytes) -> None:
+def test_deleted_study_is_unknown(client: TestClient, head: bytes) -> None:
     name = client.post("/volume", files=study(head)).json()["viewer"]["id"]
     assert client.get(f"/volume/{name}/slices/3").status_code == 200
     assert client.delete(f"/volume/{name}").status_code == 204
@@ -314,7 +308,7 @@ def test_a_study_that_was_forgotten_is_unknown(client: TestClient, head: bytes) 
     assert (answer.status_code, answer.json()["code"]) == (404, "unknown_volume")
 
 
-def test_a_zip_gives_what_its_file_gives(client: TestClient, head: bytes) -> None:
+def test_zip_has_the_prediction_of_its_file(client: TestClient, head: bytes) -> None:
     stream = io.BytesIO()
     with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("study/head.nii", head)
@@ -324,27 +318,27 @@ def test_a_zip_gives_what_its_file_gives(client: TestClient, head: bytes) -> Non
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", b"PK\x03\x04 no archive"])
-def test_what_is_no_study_is_one_problem(client: TestClient, data: bytes) -> None:
+def test_unreadable_study_is_a_problem(client: TestClient, data: bytes) -> None:
     answer = client.post("/volume", files=study(data))
     assert (answer.status_code, answer.json()["code"]) == (422, "unreadable_scan")
     assert len(answer.json()["detail"].splitlines()) == 1
 
 
-def test_an_answer_that_takes_too_long_is_given_up(make_client: MakeClient, head: bytes) -> None:
+def test_time_limit_of_a_request(make_client: MakeClient, head: bytes) -> None:
     client = make_client(Settings(limits=Limits(answer_seconds=0.0001)))
     answer = client.post("/volume", files=study(head))
     assert (answer.status_code, answer.json()["code"]) == (503, "out_of_time")
     assert answer.headers["retry-after"]
 
 
-def test_nothing_of_a_study_is_held_as_upload_once_it_is_answered(client: TestClient, head: bytes) -> None:
+def test_upload_memory_is_released_after_the_response(client: TestClient, head: bytes) -> None:
     client.post("/volume", files=study(head))
     admission = client.app.state.service.concurrency_limit
     assert (admission.requests, admission.held_bytes) == (0, 0)
 
 
 @pytest.mark.real
-def test_real_series_and_volumes_are_answered_or_refused(client: TestClient, real_scans: Path) -> None:
+def test_real_series_and_volumes_are_predicted_or_refused(client: TestClient, real_scans: Path) -> None:
     statuses = {}
     for path in sorted((real_scans / "nifti" / "odd").iterdir()):
         statuses[path.name] = client.post("/volume", files=study(path.read_bytes(), path.name)).status_code

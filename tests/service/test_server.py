@@ -54,9 +54,7 @@ def _address(process: subprocess.Popen[bytes], said: IO[bytes]) -> str:
     pytest.fail("the service did not listen")
 
 
-def test_what_is_in_work_is_finished_while_new_work_is_refused_and_the_end_is_no_failure(
-    served: Path, scans: list[Path]
-) -> None:
+def test_graceful_shutdown_finishes_running_requests(served: Path, scans: list[Path]) -> None:
     with serving(served) as (process, address), httpx2.Client(base_url=address, timeout=60) as client:
         assert client.get("/readyz").status_code == 200
         told: list[int] = []
@@ -92,13 +90,13 @@ def test_what_is_in_work_is_finished_while_new_work_is_refused_and_the_end_is_no
         assert process.wait(60) == 0
 
 
-def test_an_interrupt_ends_it_in_order(served: Path) -> None:
+def test_interrupt_shuts_down_gracefully(served: Path) -> None:
     with serving(served) as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
 
 
-def test_an_address_in_use_is_one_line(predictor: Predictor) -> None:
+def test_port_in_use_raises(predictor: Predictor) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(UsageError, match=f"127.0.0.1:{port}.*--port"):

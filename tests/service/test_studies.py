@@ -42,14 +42,14 @@ def test_slices_are_counted_from_one_upwards() -> None:
         assert caught.value.fault is ErrorCode.BAD_VALUE
 
 
-def test_ids_are_long_and_never_the_same() -> None:
+def test_ids_are_long_and_unique() -> None:
     studies = StudyCache(Limits())
     names = {studies.add(study()) for _ in range(4)}
     assert len(names) == 4
     assert min(map(len, names)) >= 32
 
 
-def test_the_study_least_lately_looked_at_goes_first() -> None:
+def test_least_recently_used_study_is_deleted_first() -> None:
     studies = StudyCache(Limits(studies=2))
     first, second = studies.add(study("a")), studies.add(study("b"))
     studies.get(first)
@@ -57,7 +57,7 @@ def test_the_study_least_lately_looked_at_goes_first() -> None:
     assert [is_kept(studies, name) for name in (first, second, third)] == [True, False, True]
 
 
-def test_studies_that_fill_the_memory_set_aside_go() -> None:
+def test_studies_beyond_the_memory_limit_are_deleted() -> None:
     size = study().volume.voxels.nbytes
     studies = StudyCache(Limits(study_bytes=2 * size))
     names = [studies.add(study()) for _ in range(3)]
@@ -67,7 +67,7 @@ def test_studies_that_fill_the_memory_set_aside_go() -> None:
     assert caught.value.fault is ErrorCode.TOO_LARGE
 
 
-def test_a_study_is_forgotten_a_while_after_the_last_look() -> None:
+def test_studies_expire_after_their_last_use() -> None:
     clock = Clock()
     studies = StudyCache(Limits(study_seconds=100.0), clock)
     name = studies.add(study())
@@ -79,9 +79,9 @@ def test_a_study_is_forgotten_a_while_after_the_last_look() -> None:
     assert not is_kept(studies, name)
 
 
-def test_a_study_is_forgotten_when_told_and_twice_is_no_fault() -> None:
+def test_deleting_a_study_twice() -> None:
     studies = StudyCache(Limits())
     name = studies.add(study())
-    studies.forget(name)
-    studies.forget(name)
+    studies.delete(name)
+    studies.delete(name)
     assert not is_kept(studies, name)

@@ -53,7 +53,7 @@ def fault(chunks: Sequence[bytes], **options: str) -> ErrorCode:
 
 
 @given(st.lists(st.binary(max_size=80), min_size=1, max_size=3), st.integers(1, 40))
-def test_files_come_out_as_they_went_in_however_the_stream_is_cut(files: list[bytes], step: int) -> None:
+def test_files_do_not_depend_on_chunks(files: list[bytes], step: int) -> None:
     body = whole(*(part(data, filename=f"{place}.png") for place, data in enumerate(files)))
     found = receive([body[start : start + step] for start in range(0, len(body), step)])
     assert [file.data for file in found] == files
@@ -61,7 +61,7 @@ def test_files_come_out_as_they_went_in_however_the_stream_is_cut(files: list[by
 
 
 @given(st.binary(max_size=300))
-def test_whatever_is_sent_ends_in_files_or_one_problem(body: bytes) -> None:
+def test_any_body_gives_files_or_a_problem(body: bytes) -> None:
     for sent in (body, whole(body), part(body) + body, b"--" + BOUNDARY.encode() + b"\r\n" + body):
         try:
             assert all(isinstance(file, UploadedFile) for file in receive([sent]))
@@ -72,7 +72,7 @@ def test_whatever_is_sent_ends_in_files_or_one_problem(body: bytes) -> None:
         assert outcome in {None, ErrorCode.BAD_UPLOAD, ErrorCode.BAD_VALUE, ErrorCode.TOO_LARGE}
 
 
-def test_fields_of_other_names_are_passed_over() -> None:
+def test_other_fields_are_ignored() -> None:
     (file,) = receive([whole(part(b"x" * 500, name="other"), part(b"scan"), part(b"1", name="class", filename=None))])
     assert file.data == b"scan"
 
@@ -85,22 +85,22 @@ def test_a_file_without_a_name_gets_one() -> None:
 
 
 @pytest.mark.parametrize("kind", ["", "application/json", "multipart/form-data", "multipart/mixed; boundary=b0undary"])
-def test_a_body_that_is_no_form_is_of_the_wrong_type(kind: str) -> None:
+def test_other_content_types_are_refused(kind: str) -> None:
     assert fault([whole(part(b"x"))], kind=kind) is ErrorCode.WRONG_TYPE
 
 
-def test_a_form_that_is_cut_short_is_refused() -> None:
+def test_incomplete_forms_are_refused() -> None:
     body = whole(part(b"x" * 50))
     assert {fault([body[:end]]) for end in (1, 20, 90, len(body) - 6)} == {ErrorCode.BAD_UPLOAD}
 
 
-def test_a_file_a_request_and_a_number_of_files_beyond_their_limits_are_refused() -> None:
+def test_upload_limits() -> None:
     assert fault([whole(part(b"x" * 101))]) is ErrorCode.TOO_LARGE
     assert fault([whole(*[part(b"x")] * 4)]) is ErrorCode.TOO_LARGE
     assert fault([whole(part(b"x" * 2000, name="other"))]) is ErrorCode.TOO_LARGE
 
 
-def test_a_length_told_in_advance_is_refused_before_anything_is_read() -> None:
+def test_content_length_beyond_the_limit_is_refused_early() -> None:
     async def never() -> Message:
         msg = "nothing must be read"
         raise AssertionError(msg)
@@ -112,7 +112,7 @@ def test_a_length_told_in_advance_is_refused_before_anything_is_read() -> None:
     assert caught.value.fault is ErrorCode.TOO_LARGE
 
 
-def test_a_slow_upload_is_given_up() -> None:
+def test_slow_uploads_are_refused() -> None:
     async def slow() -> Message:
         await asyncio.sleep(30)
         return {"type": "http.disconnect"}
@@ -135,24 +135,24 @@ def test_a_slow_upload_is_given_up() -> None:
         (b"\xff", "\ufffd"),
     ],
 )
-def test_of_a_name_only_what_fits_on_a_line_is_kept(told: bytes, kept: str) -> None:
+def test_plain_name_is_the_last_part_of_a_path(told: bytes, kept: str) -> None:
     assert plain_name(told) == kept
 
 
 @given(st.text())
-def test_a_name_is_short_and_prints_whatever_it_was(text: str) -> None:
+def test_plain_name_is_short_and_printable(text: str) -> None:
     name = plain_name(text)
     assert len(name) <= 200
     assert name.isprintable()
     assert not {"/", "\\"} & set(name)
 
 
-def test_neither_name_nor_pixels_show_when_an_upload_is_printed() -> None:
+def test_repr_hides_name_and_data() -> None:
     assert "Doe" not in repr(UploadedFile("Doe.png", b"pixels"))
     assert "pixels" not in repr(UploadedFile("Doe.png", b"pixels"))
 
 
-def test_a_request_that_is_refused_gives_its_place_back(client: TestClient) -> None:
+def test_refused_requests_release_their_slot(client: TestClient) -> None:
     kind = {"Content-Type": "multipart/form-data; boundary=x"}
     for content in (b"", b"--x\r\nbroken", b"--x--\r\n"):
         assert 400 <= client.post("/predict", content=content, headers=kind).status_code < 500

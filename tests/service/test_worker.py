@@ -46,7 +46,7 @@ def test_answers_come_in_the_order_of_the_files(predictor: Predictor, scans: lis
 
 
 @pytest.mark.parametrize("frame", [None, 7])
-def test_what_cannot_be_read_is_said_when_it_is_asked_for_alone(predictor: Predictor, frame: int | None) -> None:
+def test_explaining_an_unreadable_scan_raises(predictor: Predictor, frame: int | None) -> None:
     broken = UploadedFile("broken.png", b"x")
     with pytest.raises(UnreadableScanError, match=r"^broken\.png: "):
         with_worker(predictor, lambda worker: worker.explain(broken, frame))
@@ -84,7 +84,7 @@ def answered(predictor: Predictor, count: int, batching: Batching) -> tuple[list
     return asyncio.run(scene()), sizes
 
 
-def test_scans_that_come_together_share_a_run_and_get_the_numbers_they_get_alone(predictor: Predictor) -> None:
+def test_batched_predictions_equal_single_ones(predictor: Predictor) -> None:
     together, sizes = answered(predictor, 20, Batching(size=8, wait_seconds=0.5))
     assert sizes == [8, 8, 4]
     for place, (answer, seen) in enumerate(zip(together, pictures(20), strict=True)):
@@ -94,12 +94,12 @@ def test_scans_that_come_together_share_a_run_and_get_the_numbers_they_get_alone
         np.testing.assert_allclose(answer.class_maps, alone.class_maps, atol=1e-6)
 
 
-def test_a_size_of_one_runs_each_scan_by_itself(predictor: Predictor) -> None:
+def test_batch_size_of_one(predictor: Predictor) -> None:
     _, sizes = answered(predictor, 5, Batching(size=1))
     assert sizes == [1] * 5
 
 
-def test_scans_that_come_while_the_network_runs_are_taken_together_next() -> None:
+def test_scans_submitted_during_a_run_form_the_next_batch() -> None:
     running, go_on, sizes = threading.Event(), threading.Event(), []
 
     def slow(names: Sequence[str], _: Sequence[NetworkInput]) -> list[Prediction]:
@@ -126,7 +126,7 @@ def test_scans_that_come_while_the_network_runs_are_taken_together_next() -> Non
     assert [str(error) for error in errors] == ["1 asked"] + ["3 asked"] * 3
 
 
-def test_who_no_longer_waits_does_not_hurt_the_others(predictor: Predictor) -> None:
+def test_cancelled_requests_do_not_affect_the_batch(predictor: Predictor) -> None:
     async def scene() -> Prediction:
         batcher = Batcher(predictor.predict_inputs, Batching(wait_seconds=0.2), lambda _: None)
         batcher.start()
@@ -140,7 +140,7 @@ def test_who_no_longer_waits_does_not_hurt_the_others(predictor: Predictor) -> N
     assert asyncio.run(scene()).source == "b"
 
 
-def test_a_scan_whose_deadline_passed_in_the_queue_is_not_run(predictor: Predictor) -> None:
+def test_expired_scans_are_not_run(predictor: Predictor) -> None:
     go_on, running, sizes = threading.Event(), threading.Event(), []
 
     def slow(names: Sequence[str], inputs: Sequence[NetworkInput]) -> list[Prediction]:
@@ -166,7 +166,7 @@ def test_a_scan_whose_deadline_passed_in_the_queue_is_not_run(predictor: Predict
     assert sizes == [1]
 
 
-def test_threads_that_do_not_end_make_the_worker_unusable_and_are_not_waited_for(
+def test_hanging_threads_make_the_worker_unusable(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("brainslice.service.worker.OVERDUE_SECONDS", 0.05)

@@ -20,7 +20,7 @@ from brainslice.progress import Progress, silent
 from brainslice.training import bundle as bundle_module
 from brainslice.training import pipeline
 from brainslice.training.pipeline import TrainingResult, train
-from small_training import SMALL, StoppedError, arrays_of, changed, small_network, stopping
+from small_training import SMALL, StoppedError, arrays_of, changed, small_network, interrupt_at
 from stand_in import SIZE, config, copy_project
 
 WORDS = (*SMALL, "train.batch_size=4")
@@ -89,7 +89,7 @@ def test_interrupted_run_gives_the_same_weights(project: Path, tmp_path: Path, r
     other, word = copy_project(project, tmp_path / "other"), f"train.recipe={recipe}"
     whole = train_in(other, word)
     with pytest.raises(StoppedError):
-        train_in(project, word, progress=stopping(step, 2))
+        train_in(project, word, progress=interrupt_at(step, 2))
     assert not (project / "models" / "bundle").exists()
     assert (project / "models" / "unfinished").is_dir()
     assert train_in(project, word).epochs == whole.epochs
@@ -102,7 +102,7 @@ def test_interrupted_run_of_the_real_backbone_gives_the_same_weights(project: Pa
     other, words = copy_project(project, tmp_path / "other"), ("train.quick.views=0", "train.quick.epochs=3")
     whole = train_in(other, *words)
     with pytest.raises(StoppedError):
-        train_in(project, *words, progress=stopping("training the tail", 4))
+        train_in(project, *words, progress=interrupt_at("training the tail", 4))
     assert train_in(project, *words).epochs == whole.epochs
     network = build(PLAN)
     assert not changed(weights_of(project, network), weights_of(other, network))

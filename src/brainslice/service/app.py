@@ -1,4 +1,4 @@
-"""The application: routes, middleware and exception handlers."""
+"""The FastAPI application: routes, middleware and exception handlers."""
 
 from __future__ import annotations
 
@@ -25,23 +25,16 @@ from brainslice.service.routes import router
 from brainslice.service.settings import Settings
 
 _HTTP_ERRORS: Final = {
-    404: (ErrorCode.NOT_FOUND, "there is nothing at this address; /openapi.json lists what there is"),
-    405: (ErrorCode.WRONG_METHOD, "this address takes another method; see the Allow header"),
+    404: (ErrorCode.NOT_FOUND, "there is nothing at this path; /openapi.json lists all paths"),
+    405: (ErrorCode.WRONG_METHOD, "this path takes another method; see the Allow header"),
 }
 
 
 def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAPI:
-    """Build the application that answers over HTTP.
-
-    Args:
-        predictor: What answers for scans.
-        settings: Where it listens, who may ask, how much it takes on; None takes the defaults.
-
-    Returns:
-        The application; ``app.state.service`` holds all that it works with.
+    """Create the application, with its ``ServiceContext`` as ``app.state.service``.
 
     Raises:
-        BundleError: An optional file of the bundle is not what its name promises.
+        BundleError: An optional file of the bundle is invalid.
     """
     settings = settings or Settings()
     service = ServiceContext.of(predictor, settings)
@@ -49,7 +42,7 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
         title="brainslice",
         version=brainslice.__version__,
         description=RESEARCH_USE_ONLY,
-        docs_url=None,  # the usual page loads its program from another host
+        docs_url=None,  # the default page loads scripts from another host
         redoc_url=None,
         redirect_slashes=False,
         lifespan=_lifespan,
@@ -59,9 +52,9 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
     app.state.service = service
     app.include_router(router)
     assets = page_assets() | example_assets()
-    for address, asset in assets.items():
-        app.add_route(address, _sender(asset), ["GET"], include_in_schema=False)
-    # The one added last is the outermost.
+    for path, asset in assets.items():
+        app.add_route(path, _asset_route(asset), ["GET"], include_in_schema=False)
+    # The middleware added last is the outermost.
     app.add_middleware(AuthMiddleware, settings=settings, public=frozenset(assets))
     app.add_middleware(LoggingMiddleware, metrics=service.metrics, page=frozenset(assets))
     return app
@@ -75,46 +68,46 @@ class _Application(FastAPI):
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    async with app.state.service.working():
+    async with app.state.service.lifespan():
         yield
 
 
-def _sender(asset: Asset) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-    async def send(request: Request) -> Response:
+def _asset_route(asset: Asset) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+    async def endpoint(request: Request) -> Response:
         return asset.response(request)
 
-    return send
+    return endpoint
 
 
 def _handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutine[Any, Any, Response]]]:
     return {
-        ProblemError: _answer_problem,
-        UnreadableScanError: _answer_unreadable,
-        TimeLimitError: _answer_out_of_time,
-        RequestValidationError: _answer_bad_values,
-        HTTPException: _answer_http_error,
+        ProblemError: _handle_problem,
+        UnreadableScanError: _handle_unreadable_scan,
+        TimeLimitError: _handle_time_limit,
+        RequestValidationError: _handle_validation_error,
+        HTTPException: _handle_http_error,
     }
 
 
-async def _answer_problem(_: Request, error: ProblemError) -> Response:
+async def _handle_problem(_: Request, error: ProblemError) -> Response:
     return problem_response(error)
 
 
-async def _answer_unreadable(_: Request, error: UnreadableScanError) -> Response:
+async def _handle_unreadable_scan(_: Request, error: UnreadableScanError) -> Response:
     return problem_response(refusal_problem(error))
 
 
-async def _answer_out_of_time(_: Request, error: TimeLimitError) -> Response:
+async def _handle_time_limit(_: Request, error: TimeLimitError) -> Response:
     return problem_response(ProblemError(ErrorCode.OUT_OF_TIME, str(error)))
 
 
-async def _answer_bad_values(_: Request, error: RequestValidationError) -> Response:
-    # What was sent is not repeated: it might be anything.
-    faults = [FieldError(str(fault["loc"][-1]), str(fault["msg"])) for fault in error.errors()]
-    detail = "; ".join(f"{fault.field}: {fault.message}" for fault in faults)
-    return problem_response(ProblemError(ErrorCode.BAD_VALUE, detail, faults))
+async def _handle_validation_error(_: Request, error: RequestValidationError) -> Response:
+    # Without the invalid values, which may be of any kind.
+    errors = [FieldError(str(each["loc"][-1]), str(each["msg"])) for each in error.errors()]
+    detail = "; ".join(f"{each.field}: {each.message}" for each in errors)
+    return problem_response(ProblemError(ErrorCode.BAD_VALUE, detail, errors))
 
 
-async def _answer_http_error(_: Request, error: HTTPException) -> Response:
-    fault, detail = _HTTP_ERRORS.get(error.status_code, (ErrorCode.BAD_UPLOAD, "the request cannot be understood"))
-    return problem_response(ProblemError(fault, detail), error.headers)
+async def _handle_http_error(_: Request, error: HTTPException) -> Response:
+    code, detail = _HTTP_ERRORS.get(error.status_code, (ErrorCode.BAD_UPLOAD, "the request is invalid"))
+    return problem_response(ProblemError(code, detail), error.headers)

@@ -1,4 +1,4 @@
-"""Files of a zip archive, unpacked in memory under the limits of uploads."""
+"""Extraction of zip archives in memory, within the limits of uploads."""
 
 from __future__ import annotations
 
@@ -17,40 +17,39 @@ _EMPTY_ZIP: Final = b"PK\x05\x06"
 _BLOCK: Final = 1 << 18
 _ENCRYPTED: Final = 0x1
 _IGNORED: Final = frozenset({"__MACOSX", "DICOMDIR", "Thumbs.db", "desktop.ini"})
-_MOST_ENTRIES: Final = 10_000
+_MAX_ENTRIES: Final = 10_000
 _ENTRY: Final = b"PK\x01\x02"
-# Others may ask for gigabytes before they give a byte.
+# Other decompressors may allocate gigabytes before the first byte.
 _COMPRESSIONS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED})
-# Raised by the reader for damaged archives.
+# Exceptions of zipfile for damaged archives.
 _DAMAGE: Final = (
     zipfile.BadZipFile, zlib.error, EOFError, OSError, NotImplementedError, RuntimeError, ValueError, IndexError,
     OverflowError, MemoryError,
 )  # fmt: skip
 
 
-def unpacked(files: Sequence[UploadedFile], limits: Limits, hold: Callable[[int], None]) -> list[UploadedFile]:
+def extract_archives(
+    files: Sequence[UploadedFile], limits: Limits, reserve: Callable[[int], None]
+) -> list[UploadedFile]:
     """Replace each zip archive by the files in it.
 
     Args:
-        files: What was sent.
-        limits: How many files there may be, and how large each.
-        hold: Called with the number of bytes before they are kept; raises when they are too many.
-
-    Returns:
-        Files, none of them an archive.
+        files: The uploaded files.
+        limits: Limits of number and size.
+        reserve: Called with the number of bytes before they are kept; raises if they are too many.
 
     Raises:
-        ProblemError: An archive is damaged, encrypted, holds an archive, or grows beyond the limits.
+        ProblemError: An archive is damaged, encrypted or nested, or exceeds the limits.
     """
     found: list[UploadedFile] = []
     for file in files:
-        found += _members(file, limits, hold) if _is_zip(file.data) else [file]
+        found += _members(file, limits, reserve) if _is_zip(file.data) else [file]
         if len(found) > limits.study_files:
             raise ProblemError(
                 ErrorCode.TOO_LARGE, f"a study must be at most {limits.study_files} files; send one series"
             )
     if not found:
-        raise ProblemError(ErrorCode.UNREADABLE_SCAN, "the archive must hold files, got none; pack the study again")
+        raise ProblemError(ErrorCode.UNREADABLE_SCAN, "the archive must contain files, got none; zip the study again")
     return found
 
 
@@ -58,18 +57,18 @@ def _is_zip(data: bytes) -> bool:
     return data.startswith((_ZIP, _EMPTY_ZIP))
 
 
-def _members(file: UploadedFile, limits: Limits, hold: Callable[[int], None]) -> Iterator[UploadedFile]:
+def _members(file: UploadedFile, limits: Limits, reserve: Callable[[int], None]) -> Iterator[UploadedFile]:
     try:
-        # Counted before the reader makes an object of each.
-        if file.data.count(_ENTRY) > _MOST_ENTRIES:
-            detail = f"an archive must hold at most {_MOST_ENTRIES:,} entries, got more; pack one series alone"
+        # Counted before zipfile makes an object of each.
+        if file.data.count(_ENTRY) > _MAX_ENTRIES:
+            detail = f"an archive must hold at most {_MAX_ENTRIES:,} entries, got more; zip one series alone"
             raise ProblemError(ErrorCode.TOO_LARGE, detail)
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
             for entry in archive.infolist():
                 if not _is_ignored(entry):
-                    yield UploadedFile(plain_name(entry.filename), _inflated(archive, entry, limits, hold))
+                    yield UploadedFile(plain_name(entry.filename), _extract(archive, entry, limits, reserve))
     except _DAMAGE as error:
-        detail = f"the archive is damaged or of an unusual kind ({type(error).__name__}); pack it again as plain zip"
+        detail = f"the archive is damaged or unsupported ({type(error).__name__}); make it again as plain zip"
         raise ProblemError(ErrorCode.UNREADABLE_SCAN, detail) from None
 
 
@@ -78,26 +77,26 @@ def _is_ignored(entry: zipfile.ZipInfo) -> bool:
     return entry.is_dir() or not parts or any(part.startswith(".") or part in _IGNORED for part in parts)
 
 
-def _inflated(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, hold: Callable[[int], None]) -> bytes:
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, reserve: Callable[[int], None]) -> bytes:
     if entry.flag_bits & _ENCRYPTED:
         raise ProblemError(
-            ErrorCode.UNREADABLE_SCAN, "the archive must not be encrypted; pack it again without a password"
+            ErrorCode.UNREADABLE_SCAN, "the archive must not be encrypted; make it again without a password"
         )
     if entry.compress_type not in _COMPRESSIONS:
         raise ProblemError(
-            ErrorCode.UNREADABLE_SCAN, "the archive must be stored or deflated; pack it again as plain zip"
+            ErrorCode.UNREADABLE_SCAN, "the archive must be stored or deflated; make it again as plain zip"
         )
     data = bytearray()
-    # The length in the entry may be false; the bytes that come out are counted.
+    # Extracted bytes are counted, since the size in the entry may be wrong.
     with archive.open(entry) as stream:
         while block := stream.read(_BLOCK):
-            hold(len(block))
+            reserve(len(block))
             data += block
             if len(data) > limits.file_bytes:
                 detail = f"files of an archive must hold at most {limits.file_bytes:,} bytes, got more; send it alone"
                 raise ProblemError(ErrorCode.TOO_LARGE, detail)
     if _is_zip(bytes(data[:4])):
         raise ProblemError(
-            ErrorCode.UNREADABLE_SCAN, "the archive must not hold archives; unpack the inner one and send that"
+            ErrorCode.UNREADABLE_SCAN, "the archive must not contain archives; extract the inner one and send that"
         )
     return bytes(data)

@@ -1,4 +1,4 @@
-"""The page's own files: read once, compressed once, and sent with a policy that lets nothing foreign in."""
+"""Static files of the page, kept in memory, with a Content-Security-Policy."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from starlette.responses import Response
 from brainslice.phantom import draw_phantom
 
 PAGE: Final = Path(__file__).parent / "page"
-"""Where the page lies."""
+"""The folder of the page."""
 
 FIRST: Final = "index.html"
-"""What is shown at ``/``."""
+"""The file at ``/``."""
 
 _SOURCES: Final = (
     "default-src 'none'",
@@ -33,7 +33,7 @@ _SOURCES: Final = (
     "frame-ancestors 'none'",
 )
 POLICY: Final = "; ".join(_SOURCES)
-"""What the page may load: this service's own files, and pictures it was handed."""
+"""The Content-Security-Policy: files of this service, and images in data URLs."""
 
 _TYPES: Final = {
     ".html": "text/html; charset=utf-8",
@@ -49,47 +49,40 @@ _EXAMPLES: Final = {"phantom-tumour": ("meningioma", 3), "phantom-healthy": ("no
 
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """One file of the page.
+    """A static file.
 
     Attributes:
-        kind: Its media type.
-        tag: Its digest, as caches compare it.
-        plain: Its bytes.
-        packed: The same compressed with gzip; None where that would save nothing.
+        media_type: Its media type.
+        etag: Its entity tag.
+        content: Its bytes.
+        compressed: Its bytes compressed with gzip; None if that is not smaller.
     """
 
-    kind: str
-    tag: str
-    plain: bytes = field(repr=False)
-    packed: bytes | None = field(repr=False)
+    media_type: str
+    etag: str
+    content: bytes = field(repr=False)
+    compressed: bytes | None = field(repr=False)
 
     def response(self, request: Request) -> Response:
-        """Send the file, or say that the copy its asker has is still good."""
-        # Asked for again each time, and sent only if it changed: an update is never mixed with an older half.
+        """Return the file, or 304 if the client's copy is current."""
+        # Revalidated each time, so that files of two versions are never mixed.
         headers = {
-            "ETag": self.tag,
+            "ETag": self.etag,
             "Cache-Control": "no-cache",
             "Vary": "Accept-Encoding",
             "Content-Security-Policy": POLICY,
         }
-        if self.tag in request.headers.get("if-none-match", ""):
+        if self.etag in request.headers.get("if-none-match", ""):
             return Response(status_code=304, headers=headers)
-        if self.packed is not None and "gzip" in request.headers.get("accept-encoding", ""):
-            return Response(self.packed, headers=headers | {"Content-Encoding": "gzip"}, media_type=self.kind)
-        return Response(self.plain, headers=headers, media_type=self.kind)
+        if self.compressed is not None and "gzip" in request.headers.get("accept-encoding", ""):
+            return Response(self.compressed, headers=headers | {"Content-Encoding": "gzip"}, media_type=self.media_type)
+        return Response(self.content, headers=headers, media_type=self.media_type)
 
 
 def page_assets(folder: Path = PAGE) -> dict[str, Asset]:
-    """Read all files of the page.
-
-    Args:
-        folder: Where they lie; files of kinds that no page needs are passed over.
-
-    Returns:
-        The address of each, beginning with ``/``, to the file.
-    """
+    """Read the files of the page; return them by URL path."""
     found = {
-        f"/{path.relative_to(folder).as_posix()}": _read(path)
+        f"/{path.relative_to(folder).as_posix()}": _asset(path.suffix, path.read_bytes())
         for path in sorted(folder.rglob("*"))
         if path.is_file() and path.suffix in _TYPES
     }
@@ -99,21 +92,17 @@ def page_assets(folder: Path = PAGE) -> dict[str, Asset]:
 
 @functools.cache
 def example_assets() -> dict[str, Asset]:
-    """Draw the two phantoms that the page offers to try; gives their addresses, as ``page_assets`` does."""
-    return {f"/examples/{name}.png": _asset(".png", _drawn(*which)) for name, which in _EXAMPLES.items()}
+    """Draw the two example scans of the page; return them by URL path."""
+    return {f"/examples/{name}.png": _asset(".png", _phantom(*which)) for name, which in _EXAMPLES.items()}
 
 
-def _drawn(kind: str, patient: int) -> bytes:
+def _phantom(kind: str, patient: int) -> bytes:
     stream = io.BytesIO()
     Image.fromarray(draw_phantom(kind, patient, 1, 0).pixels).save(stream, format="PNG")
     return stream.getvalue()
 
 
-def _read(path: Path) -> Asset:
-    return _asset(path.suffix, path.read_bytes())
-
-
 def _asset(suffix: str, data: bytes) -> Asset:
-    packed = gzip.compress(data, mtime=0)
-    tag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
-    return Asset(_TYPES[suffix], tag, data, packed if len(packed) < len(data) else None)
+    compressed = gzip.compress(data, mtime=0)
+    etag = f'W/"{hashlib.sha256(data).hexdigest()[:32]}"'
+    return Asset(_TYPES[suffix], etag, data, compressed if len(compressed) < len(data) else None)

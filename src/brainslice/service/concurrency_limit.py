@@ -1,4 +1,4 @@
-"""How many requests may be in work at one time, how much memory their uploads may fill, and for how long."""
+"""Limits of concurrent requests, of the memory of their uploads, and of their time."""
 
 from __future__ import annotations
 
@@ -8,83 +8,83 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from brainslice.deadline import check_deadline, time_limit
-from brainslice.service.problems import ErrorCode, ProblemError
+from brainslice.service.problems import STOPPING, ErrorCode, ProblemError
 from brainslice.service.settings import Limits
 
-Answer = TypeVar("Answer")
+Result = TypeVar("Result")
 
 
 class ConcurrencyLimit:
-    """Counts what is in work; probes are not counted.
+    """The counts of running requests; probes are not counted.
 
     Attributes:
-        draining: Whether the service is ending and takes no more work.
-        requests: How many requests are in work or wait.
-        held_bytes: How many bytes of uploads they hold.
+        draining: Whether the service is stopping and rejects requests.
+        requests: The number of requests running or waiting.
+        held_bytes: The number of bytes of their uploads.
     """
 
     def __init__(self, limits: Limits) -> None:
-        """Start with nothing in work."""
+        """Start without requests."""
         self.draining = False
         self.requests = 0
         self.held_bytes = 0
         self._limits = limits
-        # Bytes are counted by the threads that unpack, too.
+        # Threads that extract archives count bytes, too.
         self._lock = threading.Lock()
 
     @property
     def full(self) -> bool:
-        """Whether the next request would be refused as one too many."""
+        """Whether the next request would be rejected."""
         return self.requests >= self._limits.requests
 
     def enter(self) -> RequestSlot:
-        """Let one more request in.
+        """Take a slot for one more request.
 
         Raises:
-            ProblemError: The service is ending, or as many requests are in work as may be.
+            ProblemError: The service is stopping, or the maximum number of requests is running.
         """
         if self.draining:
-            raise ProblemError(ErrorCode.DRAINING, "the service is ending; ask again when it is back")
+            raise ProblemError(ErrorCode.DRAINING, STOPPING)
         if self.full:
-            detail = f"{self.requests} requests are in work, which is as many as may be; ask again in a moment"
+            detail = f"{self.requests} requests are running, the maximum; try again in a moment"
             raise ProblemError(ErrorCode.BUSY, detail)
         with self._lock:
             self.requests += 1
         return RequestSlot(self, self._limits)
 
     def hold(self, count: int) -> None:
-        """Count bytes that are about to be kept.
+        """Reserve memory.
 
         Raises:
-            ProblemError: There is no room for them.
+            ProblemError: There is not enough.
         """
         with self._lock:
             if self.held_bytes + count > self._limits.memory_bytes:
-                raise ProblemError(ErrorCode.NO_ROOM, "other uploads fill the memory set aside; ask again in a moment")
+                raise ProblemError(ErrorCode.NO_ROOM, "the memory for uploads is full; try again in a moment")
             self.held_bytes += count
 
     def release(self, count: int) -> None:
-        """Let one request and its bytes go."""
+        """Release a request and its memory."""
         with self._lock:
             self.requests -= 1
             self.held_bytes -= count
 
 
 class RequestSlot:
-    """One request's slot, until ``leave``."""
+    """The slot of a request, until ``leave``."""
 
     def __init__(self, limit: ConcurrencyLimit, limits: Limits) -> None:
-        """Belong to a request that was let in."""
+        """Start without memory."""
         self._limit = limit
         self._limits = limits
         self._bytes = 0
         self._left = False
 
     def hold(self, count: int) -> None:
-        """Set memory aside for bytes that arrive or are unpacked.
+        """Reserve memory for bytes that are received or extracted.
 
         Raises:
-            ProblemError: The request is larger than one may be, or all requests together are.
+            ProblemError: This request, or all together, exceed their limit.
             TimeLimitError: The deadline of the request has passed.
         """
         check_deadline()
@@ -95,40 +95,34 @@ class RequestSlot:
         self._bytes += count
 
     def leave(self) -> None:
-        """Give slot and memory back; a second time does nothing."""
+        """Release slot and memory; later calls do nothing."""
         if not self._left:
             self._left = True
             self._limit.release(self._bytes)
 
 
-async def within(seconds: float, slot: RequestSlot, work: Coroutine[Any, Any, Answer]) -> Answer:
-    """Wait for an answer until its deadline, at which the work itself ends as well.
+async def within(seconds: float, slot: RequestSlot, work: Coroutine[Any, Any, Result]) -> Result:
+    """Await a coroutine with a time limit, and release the request's slot when it ends.
 
-    Work in threads notices the deadline at its next file, slice or batch. Until then the request keeps its slot
-    and its memory, even when nobody waits for it any more: what is counted is what is there.
-
-    Args:
-        seconds: How long to wait.
-        slot: The request's slot; given back when the work ends.
-        work: What makes the answer.
+    Work in threads ends at the first file, slice or batch after the deadline, and keeps slot and memory until then.
 
     Raises:
-        ProblemError: It takes too long.
+        ProblemError: The time limit has passed.
     """
     with time_limit(seconds):
         task = asyncio.create_task(work)
-    task.add_done_callback(lambda done: _settle(done, slot))
+    task.add_done_callback(lambda done: _release(done, slot))
     try:
         return await asyncio.wait_for(asyncio.shield(task), seconds)
     except TimeoutError as error:
         if task.done() and not task.cancelled() and task.exception() is error:
             raise
-        detail = f"the answer took more than {seconds:g} seconds; send fewer or smaller files, or ask again later"
+        detail = f"the prediction took more than {seconds:g} seconds; send fewer or smaller files, or try again later"
         raise ProblemError(ErrorCode.OUT_OF_TIME, detail) from None
 
 
-def _settle(done: asyncio.Task[Any], slot: RequestSlot) -> None:
+def _release(done: asyncio.Task[Any], slot: RequestSlot) -> None:
     slot.leave()
-    # Looked at, so that asyncio does not log an exception that nobody waits for: it may name a file.
+    # Retrieved, so that asyncio does not log it: it may name a file.
     if not done.cancelled():
         done.exception()

@@ -1,4 +1,4 @@
-"""HTTP/1.1 connections with limits of number, size and time, on top of uvicorn's."""
+"""HTTP/1.1 connections of uvicorn with limits of number, size and time."""
 
 from __future__ import annotations
 
@@ -18,30 +18,30 @@ _REFUSAL_SECONDS: Final = 2.0
 
 
 class Phase(Enum):
-    """What a connection is doing; each phase has a time after which the connection is cut off."""
+    """The phases of a connection, each with a time limit."""
 
     HEAD = "receives the headers of a request"
-    EXCHANGE = "receives a body, works, or sends a response"
+    EXCHANGE = "receives a body, predicts, or sends a response"
     IDLE = "sends the rest of a response, or waits for the next request"
 
 
 class LimitedProtocol(H11Protocol):
-    """One connection.
+    """A connection.
 
-    uvicorn itself has no limit for the time until the headers are complete, and none for a client that does not read
-    its response; it answers every malformed request with 400.
+    uvicorn has no time limit for headers, nor for a client that does not read its response, and answers every
+    malformed request with 400.
     """
 
     limits = Limits()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as uvicorn's
-        """Start without a client."""
+        """Start in the phase of headers."""
         super().__init__(*arguments, **options)
         self.phase = Phase.HEAD
         self._timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Take a connection; where there are too many, close the oldest that sends no request, or else this one."""
+        """Accept a connection; beyond the limit, close the oldest idle one, or else this one."""
         super().connection_made(cast(asyncio.Transport, transport))
         self._enter(Phase.HEAD)
         if len(self.connections) > self.limits.connections:
@@ -50,27 +50,27 @@ class LimitedProtocol(H11Protocol):
             if waiting:
                 min(waiting, key=lambda each: each.began).abort()
             else:
-                self._refuse(ProblemError(ErrorCode.FULL, "too many connections; ask again in a moment"))
+                self._refuse(ProblemError(ErrorCode.FULL, "too many connections; try again in a moment"))
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Cancel the timer."""
         super().connection_lost(exc)
         if self._timer is not None:
             self._timer.cancel()
 
     def data_received(self, data: bytes) -> None:
-        """Take what the client sends."""
+        """Parse received data."""
         super().data_received(data)
         self._update_phase()
 
     def on_response_complete(self) -> None:
-        """Wait for the next request, or begin with one that has arrived already."""
+        """Start the next phase."""
         self._enter(Phase.IDLE)
         super().on_response_complete()
         self._update_phase()
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002 - as its class calls it
-        """Answer a malformed request; one whose head is too large with 414 or 431."""
+        """Answer a malformed request, with 414 or 431 if URL or headers are too long."""
         error = sys.exc_info()[1]
         if isinstance(error, h11.RemoteProtocolError) and error.error_status_hint == ErrorCode.HEADERS_TOO_LARGE.status:
             in_url = b"\n" not in self.conn.trailing_data[0]
@@ -79,8 +79,8 @@ class LimitedProtocol(H11Protocol):
             self._refuse(ProblemError(ErrorCode.BAD_UPLOAD, "the request must be HTTP/1.1, got something else"))
 
     def abort(self) -> None:
-        """Cut the connection off; what is not sent yet is dropped."""
-        # At once: the loss is announced later, and until then this one would be chosen to make room again.
+        """Close the connection without sending the rest."""
+        # Removed at once, since ``connection_lost`` is called later.
         self.connections.discard(self)
         self.transport.abort()
 
@@ -98,16 +98,16 @@ class LimitedProtocol(H11Protocol):
         limits = self.limits
         exchange = limits.upload_seconds + limits.answer_seconds + limits.send_seconds
         seconds = {Phase.HEAD: limits.header_seconds, Phase.EXCHANGE: exchange, Phase.IDLE: limits.send_seconds}[phase]
-        self._cut_after(seconds)
+        self._set_timer(seconds)
         self.phase, self.began = phase, self.loop.time()
 
-    def _cut_after(self, seconds: float) -> None:
+    def _set_timer(self, seconds: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = self.loop.call_later(seconds, self.abort)
 
     def _refuse(self, problem: ProblemError) -> None:
-        """Answer without the application, and close."""
+        """Send a problem without the application, and close."""
         if self.cycle is not None and not self.cycle.response_complete:
             if self.cycle.response_started:
                 self.abort()
@@ -118,12 +118,12 @@ class LimitedProtocol(H11Protocol):
         head = [f"HTTP/1.1 {response.status_code} {problem.phrase}".encode()]
         head += [name + b": " + value for name, value in response.raw_headers]
         self.transport.write(b"\r\n".join(head) + b"\r\n\r\n" + bytes(response.body))
-        # What still arrives is not parsed, but read for a moment, so that the response is not lost in a reset.
+        # Read a moment longer without parsing, so that a connection reset does not lose the response.
         self.transport.set_protocol(_Discard(self.transport, self))
 
 
 class _Discard(asyncio.Protocol):
-    """Reads what a refused client still sends, until it closes or a moment has passed."""
+    """Discard received data until the client closes or a moment has passed."""
 
     def __init__(self, transport: asyncio.Transport, refused: LimitedProtocol) -> None:
         self._refused = refused

@@ -1,4 +1,4 @@
-"""The parts of one running service, as requests find them."""
+"""The components of a running service."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from brainslice.inference.predictor import Predictor
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.metrics import Metrics
 from brainslice.service.model_info import model_info_json, read_model_info
-from brainslice.service.problems import ErrorCode, ProblemError
+from brainslice.service.problems import STOPPING, ErrorCode, ProblemError
 from brainslice.service.settings import Settings
 from brainslice.service.studies import StudyCache
 from brainslice.service.worker import InferenceWorker
@@ -24,16 +24,16 @@ _SWEEP_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ServiceContext:
-    """The parts of one running service.
+    """The components of a running service.
 
     Attributes:
-        predictor: What answers for scans.
-        settings: How the service was started.
-        concurrency_limit: How much is in work.
-        metrics: What is counted.
+        predictor: The predictor.
+        settings: The settings.
+        concurrency_limit: The counts of running requests.
+        metrics: The metrics.
         worker: The threads that decode and predict.
-        studies: Studies whose slices can be looked at.
-        model_info: The facts about the model, as JSON.
+        studies: The studies kept for their viewers.
+        model_info: Information about the model, as JSON.
     """
 
     predictor: Predictor
@@ -46,10 +46,10 @@ class ServiceContext:
 
     @classmethod
     def of(cls, predictor: Predictor, settings: Settings) -> ServiceContext:
-        """Build a service around a predictor.
+        """Create the components.
 
         Raises:
-            BundleError: An optional file of the bundle is not what its name promises.
+            BundleError: An optional file of the bundle is invalid.
         """
         limit = ConcurrencyLimit(settings.limits)
         metrics = Metrics(limit, brainslice.__version__, predictor.bundle.info.digest)
@@ -64,47 +64,39 @@ class ServiceContext:
         )
 
     def check_alive(self) -> None:
-        """Raise when only a restart helps.
-
-        Raises:
-            ProblemError: The worker is dead.
-        """
+        """Raise ``ProblemError`` if the worker has stopped."""
         if not self.worker.running:
             raise ProblemError(ErrorCode.NOT_WORKING, "the worker has stopped; restart the service")
 
     def check_ready(self) -> None:
-        """Raise unless the next request would be taken and answered.
-
-        Raises:
-            ProblemError: The service is ending, its worker is dead, or as many requests are in work as may be.
-        """
+        """Raise ``ProblemError`` unless the next request would be accepted."""
         if self.concurrency_limit.draining:
-            raise ProblemError(ErrorCode.DRAINING, "the service is ending; ask again when it is back")
+            raise ProblemError(ErrorCode.DRAINING, STOPPING)
         self.check_alive()
         if self.concurrency_limit.full:
-            raise ProblemError(ErrorCode.FULL, "as many requests are in work as may be; ask again in a moment")
+            raise ProblemError(ErrorCode.FULL, "the maximum number of requests is running; try again in a moment")
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(_SWEEP_SECONDS)
-            self.studies.forget_old()
+            self.studies.delete_expired()
 
     @contextlib.asynccontextmanager
-    async def working(self) -> AsyncIterator[None]:
-        """Work while the block runs, and end in order."""
+    async def lifespan(self) -> AsyncIterator[None]:
+        """Run worker and clean-up during the block."""
         self.worker.start()
-        sweeping = asyncio.create_task(self._sweep())
+        cleaning = asyncio.create_task(self._sweep())
         try:
             yield
         finally:
-            sweeping.cancel()
+            cleaning.cancel()
             await self.worker.stop()
 
 
 def get_context(request: Request) -> ServiceContext:
-    """Find the service that a request reached."""
+    """Return the context of a request's application."""
     service = request.app.state.service
     if not isinstance(service, ServiceContext):
-        msg = f"the application must hold a service, got {type(service).__name__}"
+        msg = f"app.state.service must be a ServiceContext, got {type(service).__name__}"
         raise TypeError(msg)
     return service

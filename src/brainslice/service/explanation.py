@@ -1,4 +1,4 @@
-"""A prediction with the pictures and class maps that a viewer shows."""
+"""Predictions with images and class maps, for viewers."""
 
 from __future__ import annotations
 
@@ -22,21 +22,16 @@ MAP_NOTE: Final = (
 )
 
 LONGEST_SIDE: Final = 1024
-"""Larger slices are shown smaller."""
+"""The maximum side of an image of the original slice."""
 
 _LOW, _HIGH = 0.5, 99.5
 _DIGITS: Final = 6
 
 
 def explanation(prediction: Prediction, scan: Slice) -> dict[str, Any]:
-    """Return a prediction with its pictures and class maps, in plain types.
-
-    Args:
-        prediction: The answer.
-        scan: The slice it is about, as it was decoded.
-    """
+    """Return the prediction of a decoded slice with images and class maps, as plain types."""
     names = prediction.labels.names
-    maps = {name: prediction.class_maps[..., place].round(_DIGITS).tolist() for place, name in enumerate(names)}
+    maps = {name: prediction.class_maps[..., index].round(_DIGITS).tolist() for index, name in enumerate(names)}
     return {
         "prediction": prediction.to_json(),
         "network_input": data_address(Image.fromarray(prediction.network_input)),
@@ -48,41 +43,25 @@ def explanation(prediction: Prediction, scan: Slice) -> dict[str, Any]:
 
 
 def overlay(prediction: Prediction, name: str | None, opacity: float) -> bytes:
-    """Draw the scan beside its overlay as PNG.
-
-    Args:
-        prediction: The answer.
-        name: The class whose evidence is shown; the predicted one where None.
-        opacity: How much of the scan the strongest heat hides, 0 to 1.
-
-    Raises:
-        DatasetError: There is no such class.
-    """
+    """Draw the page of ``draw_page`` as PNG."""
     return png(draw_page(prediction, name, opacity))
 
 
 def png(picture: Image.Image) -> bytes:
-    """Write a picture as PNG."""
+    """Encode an image as PNG."""
     stream = io.BytesIO()
     picture.save(stream, format="PNG")
     return stream.getvalue()
 
 
 def data_address(picture: Image.Image) -> str:
-    """Write a picture as a PNG data address."""
+    """Encode an image as a PNG data URL."""
     return f"data:image/png;base64,{base64.b64encode(png(picture)).decode('ascii')}"
 
 
 def original_picture(pixels: Pixels) -> Image.Image:
-    """Draw a slice as it was decoded: uncropped, its grey values stretched from black to white.
-
-    Args:
-        pixels: Grey values ``(h, w)``, any range; the window that the file names is applied already.
-
-    Returns:
-        A grey picture of at most ``LONGEST_SIDE`` pixels a side.
-    """
-    # Subsampled first where it is huge, so that stretching needs no memory beyond what is shown.
+    """Draw a decoded slice ``(h, w)``: uncropped, stretched to 0 to 255, at most ``LONGEST_SIDE`` pixels a side."""
+    # Large slices are subsampled first to save memory.
     step = max(1, max(pixels.shape) // (2 * LONGEST_SIDE))
     pixels = pixels[::step, ::step]
     grey: UInt8[np.ndarray, "h w"] = np.rint(stretch(pixels, _LOW, _HIGH) * np.float32(255)).astype(np.uint8)

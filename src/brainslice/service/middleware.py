@@ -1,4 +1,4 @@
-"""Middleware around all routes: log lines, safe headers, limits of the request's head, and authorization."""
+"""Middleware: logging, security headers, limits of URL and headers, and authorization."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from brainslice.service.metrics import Metrics
-from brainslice.service.problems import ErrorCode, ProblemError, problem_response
+from brainslice.service.problems import STOPPING, ErrorCode, ProblemError, problem_response
 from brainslice.service.settings import Limits, Settings, is_loopback
 
 LOG: Final = logging.getLogger("brainslice.service")
-"""One line a request: method, route, status, time. Names, addresses, parameters and pixels never."""
+"""A line for each request with method, route, status and time; never names, URLs or parameters."""
 
 HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
@@ -33,7 +33,7 @@ HEADERS: Final = {
 """Headers of every response, unless it sets its own."""
 
 PROBES: Final = frozenset({"/livez", "/readyz"})
-"""Answered whoever asks, under any host name: they disclose nothing."""
+"""Paths answered for any client and host name."""
 
 _OWN_SITES: Final = frozenset({"same-origin", "none"})
 _KNOWN_METHODS: Final = frozenset({"GET", "HEAD", "POST", "DELETE", "PUT", "PATCH", "OPTIONS"})
@@ -44,22 +44,16 @@ _DISCARD_SECONDS: Final = 5.0
 
 
 class LoggingMiddleware:
-    """The outermost middleware: it counts and logs each request, and answers for faults of the service."""
+    """The outermost middleware: count and log each request, and turn exceptions into responses."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, page: frozenset[str]) -> None:
-        """Wrap an application.
-
-        Args:
-            app: What answers.
-            metrics: What counts.
-            page: Addresses of the page's own files, which are counted as one.
-        """
+        """Wrap an application; ``page`` are the URL paths of static files, counted as one route."""
         self._app = app
         self._metrics = metrics
         self._page = page
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass a request on, and log its response."""
+        """Handle a request and log its response."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -68,11 +62,11 @@ class LoggingMiddleware:
         try:
             await self._app(scope, response.receive, response.send)
         except asyncio.CancelledError:
-            # The server ends, and has waited long enough.
-            await response.fail(ErrorCode.DRAINING, "the service is ending; ask again when it is back")
-        except Exception as error:  # noqa: BLE001 - nothing of a fault may reach the client
-            LOG.error("%s", _location_of(error))  # noqa: TRY400 - a traceback would quote what must not be logged
-            await response.fail(ErrorCode.BROKEN, "a fault of this service; look at its log, and report it")
+            # The server stops, and the time for running requests has passed.
+            await response.fail(ErrorCode.DRAINING, STOPPING)
+        except Exception as error:  # noqa: BLE001 - no detail of an exception may reach the client
+            LOG.error("%s", _location_of(error))  # noqa: TRY400 - a traceback may quote file names
+            await response.fail(ErrorCode.BROKEN, "unexpected error of the service; see its log, and report it")
         finally:
             self._log(scope, response.status, time.perf_counter() - began)
 
@@ -84,7 +78,7 @@ class LoggingMiddleware:
 
 
 class _Response:
-    """One response on its way to the client."""
+    """A response that is being sent."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send) -> None:
         self.status = 0
@@ -93,7 +87,7 @@ class _Response:
         self._send = send
         headers = Headers(scope=scope)
         self._body_complete = "content-length" not in headers and "transfer-encoding" not in headers
-        # A client that waits for 100 Continue sends no body that had to be read.
+        # A client that waits for 100 Continue has sent no body.
         self._expects_continue = "expect" in headers
         self._body_begun = False
 
@@ -116,12 +110,12 @@ class _Response:
         await self._send(message)
 
     async def fail(self, code: ErrorCode, detail: str) -> None:
-        """Answer with a problem, if no response has begun."""
+        """Send a problem unless a response has begun."""
         if not self.status:
             await problem_response(ProblemError(code, detail))(self._scope, self.receive, self.send)
 
     async def _discard_body(self) -> None:
-        """Read on for a while: a client that is cut off while it sends sees a broken connection, and no response."""
+        """Read the rest of the body for a while, since a client that is still sending would not see the response."""
         discarded = 0
         try:
             async with asyncio.timeout(_DISCARD_SECONDS):
@@ -132,29 +126,23 @@ class _Response:
 
 
 def _location_of(error: Exception) -> str:
-    """Name a fault by its type and location; its message might hold a file's name."""
+    """Describe an exception by type and location; its message may name a file."""
     frames = traceback.extract_tb(error.__traceback__)
     lines = [f"{Path(frame.filename).name}:{frame.lineno}" for frame in frames[-4:]]
     return f"{type(error).__name__} at {' > '.join(lines)}"
 
 
 class AuthMiddleware:
-    """Refuses requests whose head is too large, or who may not ask: by host, by site, and by token."""
+    """Reject requests by size of URL and headers, by host, by origin and by token."""
 
     def __init__(self, app: ASGIApp, settings: Settings, public: frozenset[str]) -> None:
-        """Wrap an application.
-
-        Args:
-            app: What answers requests that are let through.
-            settings: The limits, the hosts and the token.
-            public: Addresses of the page's own files, which need no token.
-        """
+        """Wrap an application; ``public`` are the URL paths of static files, which need no token."""
         self._app = app
         self._settings = settings
         self._public = public
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Let a request through, or answer why not."""
+        """Handle a request or reject it."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -169,18 +157,20 @@ class AuthMiddleware:
 
     def _check(self, headers: Headers, path: str) -> None:
         if not self._is_own_host(_host_of(headers.get("host", ""))):
-            detail = "the Host header must name this service; call it by its own address, or give --allow-host"
+            detail = "the Host header must name this service; use its address, or start it with --allow-host"
             raise ProblemError(ErrorCode.FOREIGN_HOST, detail)
         if path in self._public:
             return
         if _is_cross_site(headers):
-            raise ProblemError(ErrorCode.CROSS_SITE, "pages of other sites may not use this service; open its own page")
+            raise ProblemError(
+                ErrorCode.CROSS_SITE, "pages of other sites are not allowed; open the page of this service"
+            )
         if not self._has_token(headers):
-            raise ProblemError(ErrorCode.TOKEN_NEEDED, "a token is needed; send it as Authorization: Bearer …")
+            raise ProblemError(ErrorCode.TOKEN_NEEDED, "a token is required; send it as Authorization: Bearer …")
 
     def _is_own_host(self, host: str) -> bool:
         settings = self._settings
-        # Where any name will do, a page that got its own name resolved to this address still lacks the token.
+        # Against DNS rebinding; any name is accepted where a token protects the service.
         any_name = not settings.hosts and not settings.on_loopback
         return any_name or is_loopback(host) or host in {settings.host.casefold(), *settings.hosts}
 

@@ -1,4 +1,4 @@
-"""What a service says of its model: where it comes from, and every figure known about it."""
+"""Information about the model: provenance and all measured figures."""
 
 from __future__ import annotations
 
@@ -20,20 +20,22 @@ from brainslice.inference.predictor import Predictor
 from brainslice.service.settings import Limits
 
 CURVE_FILE: Final = "operating_curve.json"
-"""The bundle's optional table of thresholds and what was measured at each."""
+"""The bundle's optional table of rates by threshold."""
 
 TEST_FILE: Final = "summary.json"
-"""The bundle's optional figures on test scans, as ``evaluate`` writes them."""
+"""The bundle's optional results on test scans, as ``evaluate`` writes them."""
 
-RESEARCH_USE_ONLY: Final = "For research only: not a medical device; no answer may be used to diagnose or treat anyone."
+RESEARCH_USE_ONLY: Final = (
+    "For research only: not a medical device; predictions must not be used for diagnosis or treatment."
+)
 
 _LARGEST_FILE: Final = 4 << 20
 
-Told = TypeVar("Told")
+Content = TypeVar("Content")
 
 
 class StoredRate(StoredModel):
-    """A share with its interval."""
+    """A rate with its interval."""
 
     value: Fraction
     low: Fraction
@@ -41,7 +43,7 @@ class StoredRate(StoredModel):
 
 
 class CurvePoint(StoredModel):
-    """What was measured at one threshold."""
+    """The rates at one threshold."""
 
     threshold: Fraction
     sensitivity: StoredRate
@@ -49,15 +51,15 @@ class CurvePoint(StoredModel):
 
 
 class OperatingCurve(StoredModel):
-    """Sensitivity and specificity over thresholds, as the page's slider shows them.
+    """Sensitivity and specificity by threshold.
 
     Attributes:
-        measured_on: Which scans, in words.
-        tumours: Tumour scans among them.
-        healthy: Healthy scans among them.
-        groups: Groups of related scans they come from.
-        level: How often intervals like these hold the truth; curves that do not tell were measured at 0.95.
-        points: One row a threshold, rising.
+        measured_on: A description of the scans.
+        tumours: The number of tumour scans.
+        healthy: The number of healthy scans.
+        groups: The number of groups they come from.
+        level: The confidence level.
+        points: A row for each threshold, rising.
     """
 
     measured_on: Line
@@ -68,31 +70,27 @@ class OperatingCurve(StoredModel):
     points: Annotated[tuple[CurvePoint, ...], Field(min_length=1, max_length=5000)]
 
     @model_validator(mode="after")
-    def _rises(self) -> OperatingCurve:
+    def _check_thresholds(self) -> OperatingCurve:
         thresholds = [point.threshold for point in self.points]
         if any(later <= earlier for earlier, later in pairwise(thresholds)):
-            msg = "the thresholds must rise strictly"
+            msg = "thresholds must be strictly increasing"
             raise ValueError(msg)
         return self
 
 
 def read_model_info(predictor: Predictor, limits: Limits) -> dict[str, Any]:
-    """Tell everything about a model in plain types.
-
-    Args:
-        predictor: The model at work.
-        limits: What the service takes.
+    """Collect the information about a model as plain types.
 
     Raises:
-        BundleError: An optional file of the bundle is not what its name promises.
+        BundleError: An optional file of the bundle is invalid.
     """
     bundle, info = predictor.bundle, predictor.bundle.info
-    told = info.model_dump(mode="json")
+    fields = info.model_dump(mode="json")
     kept = ("name", "digest", "created", "backbone", "temperature", "class_map_shape", "provenance", "validation")
     test = _optional(bundle, TEST_FILE, TypeAdapter(dict[str, Any]).validate_json)
     curve = _optional(bundle, CURVE_FILE, OperatingCurve.model_validate_json)
     return {
-        **{name: told[name] for name in kept},
+        **{name: fields[name] for name in kept},
         "version": brainslice.__version__,
         "classes": list(bundle.labels.names),
         "healthy": bundle.labels.healthy,
@@ -100,8 +98,8 @@ def read_model_info(predictor: Predictor, limits: Limits) -> dict[str, Any]:
         "threshold": predictor.threshold,
         "input_size": predictor.recipe.size,
         "test": None if test is None else rename_keys(test, RENAMED_IN_REPORTS),
-        "conformal": told.get("conformal"),
-        "operating_points": list(told.get("operating_points") or ()),
+        "conformal": fields.get("conformal"),
+        "operating_points": list(fields.get("operating_points") or ()),
         "operating_curve": None if curve is None else curve.model_dump(mode="json"),
         "card": _card(bundle),
         "research_use_only": RESEARCH_USE_ONLY,
@@ -113,7 +111,7 @@ def read_model_info(predictor: Predictor, limits: Limits) -> dict[str, Any]:
     }
 
 
-def _optional(bundle: ModelBundle, name: str, read: Callable[[str], Told]) -> Told | None:
+def _optional(bundle: ModelBundle, name: str, read: Callable[[str], Content]) -> Content | None:
     if name not in bundle.info.files:
         return None
     path = bundle.path(name)
@@ -122,7 +120,7 @@ def _optional(bundle: ModelBundle, name: str, read: Callable[[str], Told]) -> To
     except ValidationError as error:
         fault = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(map(str, fault["loc"]))
-        msg = f"{path}: {where or 'the file'}: {fault['msg']}; take the file out of the bundle or write it again"
+        msg = f"{path}: {where or 'the file'}: {fault['msg']}; remove the file from the bundle or write it again"
         raise BundleError(msg) from None
 
 
@@ -142,14 +140,14 @@ def _text(path: Path) -> str:
     raise BundleError(msg)
 
 
-def model_info_json(facts: dict[str, Any]) -> bytes:
-    """Write the facts as JSON, once for all who ask.
+def model_info_json(info: dict[str, Any]) -> bytes:
+    """Encode the information as JSON.
 
     Raises:
-        BundleError: They hold numbers that JSON cannot say.
+        BundleError: It contains NaN or infinity.
     """
     try:
-        return json.dumps(facts, ensure_ascii=False, allow_nan=False).encode()
+        return json.dumps(info, ensure_ascii=False, allow_nan=False).encode()
     except ValueError as error:
-        msg = f"{TEST_FILE}: must hold finite numbers only ({error}); take it out of the bundle or write it again"
+        msg = f"{TEST_FILE}: must hold finite numbers only ({error}); remove it from the bundle or write it again"
         raise BundleError(msg) from error

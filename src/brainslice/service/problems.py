@@ -1,4 +1,4 @@
-"""Problem responses: one shape for every error, after RFC 9457."""
+"""Problem responses (RFC 9457)."""
 
 from __future__ import annotations
 
@@ -16,6 +16,8 @@ from brainslice.scan.input_problem import InputProblem, InputProblemError, forma
 
 PROBLEM_TYPE: Final = "application/problem+json"
 
+STOPPING: Final = "the service is stopping; try again later"
+
 _RETRY_SECONDS: Final = 2
 _PHRASES: Final = {413: "Content Too Large", 414: "URI Too Long", 422: "Unprocessable Content"}
 _REMEDIES: Final = {
@@ -29,7 +31,7 @@ _REMEDIES: Final = {
 
 
 class ErrorCode(Enum):
-    """Everything that can be wrong with a request or with the service: status and code."""
+    """The errors of requests and of the service: HTTP status and code."""
 
     BAD_UPLOAD = (400, "bad_upload")
     TOKEN_NEEDED = (401, "token_needed")
@@ -60,17 +62,17 @@ class ErrorCode(Enum):
 
     @property
     def code(self) -> str:
-        """The name by which programs tell it from others of its status."""
+        """The code in responses."""
         return self.value[1]
 
 
 @dataclass(frozen=True, slots=True)
 class FieldError:
-    """What is wrong with one parameter.
+    """An invalid parameter.
 
     Attributes:
-        field: The parameter's name.
-        message: What is wrong with it.
+        field: The name of the parameter.
+        message: What is wrong.
     """
 
     field: str
@@ -78,20 +80,20 @@ class FieldError:
 
 
 class ProblemError(Exception):
-    """A request that cannot be answered, and why.
+    """An error that is sent as a problem response.
 
     Attributes:
-        fault: Which kind of problem.
-        phrase: The reason phrase of its status.
-        detail: One line for a person, with what to do.
-        errors: The parameters at fault, if any.
-        facts: Further members of the response, in plain types.
+        fault: The error code.
+        phrase: The reason phrase of the status.
+        detail: What is wrong and what to do, in one line.
+        errors: The invalid parameters.
+        facts: Further members of the response, as plain types.
     """
 
     def __init__(
         self, fault: ErrorCode, detail: str, errors: Sequence[FieldError] = (), facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Keep what the response will hold."""
+        """Store the members of the response."""
         super().__init__(fault.code)
         self.phrase = _PHRASES.get(fault.status) or HTTPStatus(fault.status).phrase
         self.fault = fault
@@ -101,12 +103,7 @@ class ProblemError(Exception):
 
 
 def problem_response(error: ProblemError, headers: Mapping[str, str] | None = None) -> Response:
-    """Write a problem as a response.
-
-    Args:
-        error: What is wrong.
-        headers: Headers it came with, such as the methods allowed.
-    """
+    """Make the response of a problem, with further headers."""
     fault = error.fault
     body: dict[str, Any] = {
         "type": "about:blank",
@@ -131,17 +128,17 @@ def _headers(fault: ErrorCode) -> dict[str, str]:
 
 
 def refusal_message(error: UnreadableScanError) -> str:
-    """Return why a scan is refused, with a remedy over HTTP in the place of the command line's."""
+    """Return the reason of a refusal, with a remedy over HTTP instead of that of the command line."""
     cause = _input_problem_of(error)
     if cause is None:
         return str(error)
-    # Readers put the file's name in front.
+    # Readers prepend the file name.
     name = str(error).removesuffix(str(cause))
     return f"{name}{cause.fault}; {_remedy(cause)}"
 
 
 def refusal_problem(error: UnreadableScanError) -> ProblemError:
-    """Return the problem for a scan that is refused, with what there is to choose from."""
+    """Return the problem of a refused scan, with the choices of frames or series."""
     cause = _input_problem_of(error)
     facts = {} if cause is None else {"input_problem": {"code": cause.code.value, **cause.facts}}
     return ProblemError(ErrorCode.UNREADABLE_SCAN, refusal_message(error), facts=facts)

@@ -1,4 +1,4 @@
-"""Schemas of responses, and what the OpenAPI document says beyond them."""
+"""Schemas of responses, and additions to the OpenAPI document."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ class _Response(BaseModel):
 
 
 class ReasonResponse(_Response):
-    """Why a person has to look."""
+    """A reason for referral."""
 
     code: str
     message: str
 
 
 class PredictionResponse(_Response):
-    """The answer to one scan."""
+    """The prediction of a scan."""
 
     model_config = ConfigDict(frozen=True, populate_by_name=True, extra="allow")
 
     source: str
-    predicted: str | None = Field(alias="class", description="null where the picture was rejected")
+    predicted: str | None = Field(alias="class", description="null if the input was rejected")
     probabilities: dict[str, Share]
     tumour_probability: Share
     threshold: Share
-    tumour: bool | None = Field(description="null where the picture was rejected")
+    tumour: bool | None = Field(description="null if the input was rejected")
     verdict: str
     reasons: list[ReasonResponse]
     prediction_set: list[str]
@@ -48,48 +48,46 @@ class PredictionResponse(_Response):
 
 
 class RefusalResponse(_Response):
-    """Why there is no answer to one scan."""
+    """The reason why a scan has no prediction."""
 
     source: str
     refused: str
 
 
 class PredictionsResponse(_Response):
-    """An answer or a refusal for each scan, in their order."""
+    """A prediction or refusal for each scan, in order."""
 
     predictions: list[PredictionResponse | RefusalResponse]
     model: str
 
 
 class ExplanationResponse(_Response):
-    """A scan's answer with its pictures and class maps."""
+    """A prediction with images and class maps."""
 
     prediction: PredictionResponse
-    network_input: str = Field(description="the picture the network saw, as a PNG data address")
-    original: str = Field(description="the slice as it was decoded, as a PNG data address")
-    maps: dict[str, list[list[float]]] = Field(
-        description="class to rows of its map, top to bottom, over what was seen"
-    )
+    network_input: str = Field(description="the network input as a PNG data URL")
+    original: str = Field(description="the decoded slice as a PNG data URL")
+    maps: dict[str, list[list[float]]] = Field(description="class to rows of its map over the network input")
     map_note: str
     model: str
 
 
 class SliceResponse(ExplanationResponse):
-    """The same, of one slice of a study."""
+    """The explanation of a slice of a study."""
 
     number: int = Field(alias="slice", description="from 1, inferior to superior")
 
 
 class ViewerResponse(_Response):
-    """The handle under which a study's slices can be looked at."""
+    """The handle for the slices of a study."""
 
     id: str
     slices: int
-    expires_in: int = Field(description="seconds after the last look")
+    expires_in: int = Field(description="seconds after the last request")
 
 
 class VolumeResponse(_Response):
-    """The answer to one study."""
+    """The prediction of a study."""
 
     model_config = ConfigDict(frozen=True, extra="allow")
 
@@ -104,14 +102,14 @@ class StatusResponse(_Response):
 
 
 class FieldErrorResponse(_Response):
-    """What is wrong with one parameter."""
+    """An invalid parameter."""
 
     field: str
     message: str
 
 
 class SeriesResponse(_Response):
-    """One of several series that may be chosen."""
+    """A series to choose."""
 
     name: str
     slices: int
@@ -121,19 +119,19 @@ class SeriesResponse(_Response):
 
 
 class InputProblemResponse(_Response):
-    """Why a file cannot be answered for as it is, and what there is to choose from."""
+    """Why a file needs a choice, and the choices."""
 
     code: InputProblem
-    frames: int | None = Field(None, description="how many there are to choose from")
-    volume: bool | None = Field(None, description="whether they may be a volume, which /volume answers for")
+    frames: int | None = Field(None, description="the number of frames")
+    volume: bool | None = Field(None, description="whether they may be a volume, for /volume")
     series: list[SeriesResponse] | None = None
-    plane: str | None = Field(None, description="the plane the scanner took its slices in")
-    row: float | None = Field(None, description="millimetres from row to row of an axial slice cut from them")
-    column: float | None = Field(None, description="millimetres from column to column of one")
+    plane: str | None = Field(None, description="the acquisition plane")
+    row: float | None = Field(None, description="row spacing of resampled axial slices in mm")
+    column: float | None = Field(None, description="column spacing in mm")
 
 
 class ProblemResponse(_Response):
-    """What is wrong with a request (RFC 9457)."""
+    """A problem (RFC 9457)."""
 
     type: str
     title: str
@@ -145,18 +143,13 @@ class ProblemResponse(_Response):
 
 
 PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
-    "default": {"model": ProblemResponse, "description": "What is wrong, and what to do about it"}
+    "default": {"model": ProblemResponse, "description": "An error, with what to do"}
 }
-"""Every address answers with a problem when something is wrong."""
+"""The default response of every path."""
 
 
 def file_form(name: str, *, several: bool) -> dict[str, Any]:
-    """Describe a form with files in one field; the service reads it from the stream by itself.
-
-    Args:
-        name: The field.
-        several: Whether it may hold more than one.
-    """
+    """Describe a form with one or several files in a field, which the service parses itself."""
     file = {"type": "string", "contentMediaType": "application/octet-stream"}
     field = {"type": "array", "items": file, "minItems": 1} if several else file
     form = {"type": "object", "required": [name], "properties": {name: field}}
@@ -164,11 +157,7 @@ def file_form(name: str, *, several: bool) -> dict[str, Any]:
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
-    """Write the OpenAPI document, problems under their own media type.
-
-    Args:
-        app: The application with all its routes.
-    """
+    """Return the OpenAPI document, with problems under their own media type."""
     document = get_openapi(title=app.title, version=app.version, description=app.description, routes=app.routes)
     for operations in document["paths"].values():
         for operation in operations.values():

@@ -1,4 +1,4 @@
-"""The routes: single scans, studies, and the state of the service and its model."""
+"""The routes: scans, studies, model and state of the service."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 from brainslice.inference.predictor import Predictor
 from brainslice.inference.volume import VolumePrediction, predict_volume
 from brainslice.scan.volume.reader import decode_volume
-from brainslice.service.archive import unpacked
+from brainslice.service.archive import extract_archives
 from brainslice.service.concurrency_limit import RequestSlot, within
 from brainslice.service.context import ServiceContext, get_context
 from brainslice.service.metrics import TEXT
@@ -35,14 +35,14 @@ _LAST_SLICE = 100_000
 
 @router.get("/livez", tags=["service"])
 async def livez(request: Request) -> StatusResponse:
-    """Answer whether the process works: no where only a restart helps."""
+    """Return 503 if the service must be restarted."""
     get_context(request).check_alive()
     return StatusResponse(status="alive")
 
 
 @router.get("/readyz", tags=["service"])
 async def readyz(request: Request) -> StatusResponse:
-    """Answer whether the next request would be taken: no while the worker is dead, the queue full or the end near."""
+    """Return 503 if the service is full, stopping or must be restarted."""
     get_context(request).check_ready()
     return StatusResponse(status="ready")
 
@@ -51,10 +51,10 @@ async def readyz(request: Request) -> StatusResponse:
     "/metrics",
     tags=["service"],
     response_class=Response,
-    responses={200: {"description": "Counts, as Prometheus reads them", "content": {"text/plain": {}}}},
+    responses={200: {"description": "Prometheus metrics", "content": {"text/plain": {}}}},
 )
 async def metrics(request: Request) -> Response:
-    """Return all counts."""
+    """Return the Prometheus metrics."""
     return Response(get_context(request).metrics.text(), media_type=TEXT)
 
 
@@ -62,10 +62,10 @@ async def metrics(request: Request) -> Response:
     "/model",
     tags=["service"],
     response_class=Response,
-    responses={200: {"description": "Every figure known about the model", "content": {"application/json": {}}}},
+    responses={200: {"description": "Information about the model", "content": {"application/json": {}}}},
 )
 async def model(request: Request) -> Response:
-    """Return the facts about the model."""
+    """Return the information about the model."""
     return Response(get_context(request).model_info, media_type="application/json")
 
 
@@ -73,7 +73,7 @@ async def model(request: Request) -> Response:
     "/predict", tags=["scans"], response_model=PredictionsResponse, openapi_extra=file_form("files", several=True)
 )
 async def predict(request: Request) -> dict[str, Any]:
-    """Answer or refuse each scan of a form, in their order."""
+    """Predict or refuse each scan of a form, in order."""
     service = get_context(request)
     files, slot = await _receive(request, "files", service.settings.limits.files)
     answers = await within(service.settings.limits.answer_seconds, slot, service.worker.predict(files))
@@ -93,51 +93,49 @@ async def predict(request: Request) -> dict[str, Any]:
 async def explain(
     request: Request,
     answer_format: Annotated[Literal["png", "json"], Query(alias="format")] = "png",
-    name: Annotated[str | None, Query(alias="class", description="the class whose evidence the PNG shows")] = None,
+    name: Annotated[str | None, Query(alias="class", description="the class of the PNG's heat map")] = None,
     opacity: Annotated[float, Query(ge=0.0, le=1.0, allow_inf_nan=False)] = 0.65,
     frame: Annotated[int | None, Query(alias="slice", ge=1, le=_LAST_SLICE)] = None,
-) -> Any:  # noqa: ANN401 - a picture or its parts
-    """Draw one scan beside its overlay, or give the parts of that picture."""
+) -> Any:  # noqa: ANN401 - an image or JSON
+    """Draw a scan beside its overlay, or return prediction, images and maps as JSON."""
     service = get_context(request)
-    _refuse_unknown_class(service, name)
+    _check_class(service, name)
     (file,), slot = await _receive(request, "file", 1)
     seconds = service.settings.limits.answer_seconds
     if answer_format == "json":
         return await within(seconds, slot, service.worker.explain(file, frame))
-    picture = await within(seconds, slot, service.worker.draw(file, frame, HeatMapRequest(name, opacity)))
-    return Response(picture, media_type="image/png")
+    image = await within(seconds, slot, service.worker.draw(file, frame, HeatMapRequest(name, opacity)))
+    return Response(image, media_type="image/png")
 
 
-def _refuse_unknown_class(service: ServiceContext, name: str | None) -> None:
+def _check_class(service: ServiceContext, name: str | None) -> None:
     names = service.predictor.bundle.labels.names
     if name is not None and name not in names:
-        what = f"must be one of {', '.join(names)}"
-        raise ProblemError(ErrorCode.BAD_VALUE, f"the class {what}", [FieldError("class", what)])
+        fault = f"must be one of {', '.join(names)}"
+        raise ProblemError(ErrorCode.BAD_VALUE, f"the class {fault}", [FieldError("class", fault)])
 
 
 @dataclass(frozen=True, slots=True)
 class _VolumeChoice:
-    """Which of several volumes to take: a series by how its name begins, or the first at each position."""
+    """The choice among several volumes: the prefix of a series name, or the first at each position."""
 
     series: str | None
     first: bool
 
 
-StudyId = Annotated[str, Path(max_length=100, description="the handle that /volume gave")]
+StudyId = Annotated[str, Path(max_length=100, description="the id from /volume")]
 
 
 @router.post("/volume", tags=["volumes"], response_model=VolumeResponse, openapi_extra=file_form("files", several=True))
 async def volume(
     request: Request,
-    series: Annotated[
-        str | None, Query(max_length=64, description="which of several series, by the name a refusal gave it")
-    ] = None,
-    first: Annotated[bool, Query(description="take the first of several volumes: times, echoes, kinds")] = False,  # noqa: FBT002 - as the address has it
+    series: Annotated[str | None, Query(max_length=64, description="the name of a series, from the refusal")] = None,
+    first: Annotated[bool, Query(description="take the first of several volumes, such as times or echoes")] = False,  # noqa: FBT002 - a query parameter
 ) -> dict[str, Any]:
-    """Answer for one study: a NIfTI file, the files of a DICOM series, or a zip of either."""
+    """Predict a study: a NIfTI file, the files of a DICOM series, or a zip of either."""
     service = get_context(request)
     files, slot = await _receive(request, "files", service.settings.limits.study_files)
-    work = _answer(service, files, slot, _VolumeChoice(series, first))
+    work = _predict_volume(service, files, slot, _VolumeChoice(series, first))
     return await within(service.settings.limits.answer_seconds, slot, work)
 
 
@@ -147,29 +145,29 @@ async def volume_slice(
     study_id: StudyId,
     number: Annotated[int, Path(ge=1, le=100_000, description="from 1, inferior to superior")],
 ) -> dict[str, Any]:
-    """Give one axial slice of a study with its answer, pictures and maps."""
+    """Return prediction, images and maps of an axial slice of a study."""
     service = get_context(request)
     study = service.studies.get(study_id)
     seconds = service.settings.limits.answer_seconds
-    return await within(seconds, service.concurrency_limit.enter(), _slice_answer(service, study, number))
+    return await within(seconds, service.concurrency_limit.enter(), _explain_slice(service, study, number))
 
 
 @router.delete("/volume/{study_id}", tags=["volumes"], status_code=204)
-async def forget_volume(request: Request, study_id: StudyId) -> Response:
-    """Forget a study now."""
-    get_context(request).studies.forget(study_id)
+async def delete_volume(request: Request, study_id: StudyId) -> Response:
+    """Delete a study."""
+    get_context(request).studies.delete(study_id)
     return Response(status_code=204)
 
 
-async def _answer(
+async def _predict_volume(
     service: ServiceContext, files: list[UploadedFile], slot: RequestSlot, choice: _VolumeChoice
 ) -> dict[str, Any]:
     limits = service.settings.limits
-    study, answer = await service.worker.study_threads.run(
+    study, prediction = await service.worker.study_threads.run(
         _predict_study, service.predictor, files, limits, slot, choice
     )
     return {
-        **answer.to_json(),
+        **prediction.to_json(),
         "viewer": {"id": service.studies.add(study), "slices": study.slices, "expires_in": int(limits.study_seconds)},
         "model": service.predictor.bundle.info.digest,
     }
@@ -179,22 +177,22 @@ def _predict_study(
     predictor: Predictor, files: list[UploadedFile], limits: Limits, slot: RequestSlot, choice: _VolumeChoice
 ) -> tuple[Study, VolumePrediction]:
     name = files[0].name if len(files) == 1 else f"{len(files)} files"
-    members = unpacked(files, limits, slot.hold)
-    # Files of one name may come from several folders.
+    members = extract_archives(files, limits, slot.hold)
+    # Files of different folders may share a name.
     data = {f"{number} {file.name}": file.data for number, file in enumerate(members, 1)}
     decoded = decode_volume(data, name, series=choice.series, first=choice.first)
-    answer = predict_volume(predictor, decoded, name)
-    return Study(name, decoded, answer.total), answer
+    prediction = predict_volume(predictor, decoded, name)
+    return Study(name, decoded, prediction.total), prediction
 
 
-async def _slice_answer(service: ServiceContext, study: Study, number: int) -> dict[str, Any]:
+async def _explain_slice(service: ServiceContext, study: Study, number: int) -> dict[str, Any]:
     scan = await service.worker.scan_threads.run(study.slice_at, number)
     explained = await service.worker.explain_slice(scan, f"{study.name}, slice {number}")
     return {**explained, "slice": number}
 
 
 async def _receive(request: Request, name: str, most: int) -> tuple[list[UploadedFile], RequestSlot]:
-    """Take a slot and read the files of a request; the caller gives the slot back."""
+    """Take a slot and receive the files of a request; the caller releases the slot."""
     service = get_context(request)
     slot = service.concurrency_limit.enter()
     try:

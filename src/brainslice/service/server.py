@@ -1,4 +1,4 @@
-"""Running the service: from listening to an orderly end within a bounded time."""
+"""The server process, with graceful shutdown within a time limit."""
 
 from __future__ import annotations
 
@@ -32,34 +32,34 @@ _LOGGED_SECONDS: Final = 10.0
 
 
 def run_server(predictor: Predictor, settings: Settings, announce: Callable[[str], None]) -> None:
-    """Serve until SIGTERM or an interrupt, then end in order.
+    """Serve until SIGTERM or an interrupt, then shut down gracefully.
 
-    From the signal on ``/readyz`` and new requests are answered with 503, and running requests may finish; after
-    ``drain_seconds`` they are answered with 503, too. A second signal ends at once.
+    After the signal ``/readyz`` and new requests get 503, and running requests may finish; after ``drain_seconds``
+    they get 503, too. A second signal stops at once.
 
     Args:
-        predictor: What answers for scans.
-        settings: Where it listens, who may ask, how much it takes on.
-        announce: Called with the address once it listens.
+        predictor: The predictor.
+        settings: The settings.
+        announce: Called with the URL once the service listens.
 
     Raises:
-        UsageError: The address cannot be listened to.
-        BundleError: An optional file of the bundle is not what its name promises.
+        UsageError: The address is not available.
+        BundleError: An optional file of the bundle is invalid.
     """
     app = create_app(predictor, settings)
     _log_to_stderr()
     with _listening(settings) as listener:
         started = partial(announce, _address(settings.host, listener))
         Server(server_config(app, settings.limits), app.state.service, started).run(sockets=[listener])
-    _leave_lost_threads(app.state.service)
+    _exit_despite_threads(app.state.service)
 
 
 def server_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
-    """Configure how connections to an application are served."""
+    """Return the uvicorn configuration."""
     return uvicorn.Config(
         app,
         log_config=None,
-        access_log=False,  # it would write down what was asked for
+        access_log=False,  # it would log URLs
         server_header=False,
         proxy_headers=False,
         ws="none",
@@ -71,28 +71,22 @@ def server_config(app: ASGIApp, limits: Limits) -> uvicorn.Config:
 
 
 class Server(uvicorn.Server):
-    """A server that answers with 503 before it stops listening, and whose orderly end is no failure."""
+    """A uvicorn server with graceful shutdown and exit code 0."""
 
     def __init__(self, config: uvicorn.Config, service: ServiceContext, started: Callable[[], None]) -> None:
-        """Serve an application.
-
-        Args:
-            config: How it is served.
-            service: Whose work is waited for.
-            started: Called when requests are answered and signals handled.
-        """
+        """Make a server; ``started`` is called once it accepts requests and handles signals."""
         super().__init__(config)
         self._service = service
         self._started = started
         self._signalled_at: float | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        """Begin to serve."""
+        """Start to serve."""
         await super().startup(sockets)
         self._started()
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002 - as its class calls it
-        """Begin to end; at the second signal, end."""
+        """Start the shutdown; at the second signal, stop."""
         if self._signalled_at is None:
             self._signalled_at = time.monotonic()
             self._service.concurrency_limit.draining = True
@@ -100,7 +94,7 @@ class Server(uvicorn.Server):
             self.should_exit = self.force_exit = True
 
     async def on_tick(self, counter: int) -> bool:
-        """Check ten times a second whether running requests have ended."""
+        """Stop once running requests have ended; called ten times a second."""
         if self._signalled_at is not None:
             waited = time.monotonic() - self._signalled_at
             done = not self._service.concurrency_limit.requests and waited >= self._service.settings.linger_seconds
@@ -109,7 +103,7 @@ class Server(uvicorn.Server):
 
 
 def _protocol(limits: Limits) -> type[LimitedProtocol]:
-    """Make the class of connections, no more of them than there are file descriptors."""
+    """Make the class of connections, limited by the number of file descriptors."""
     connections = min(limits.connections, max(_FEWEST_CONNECTIONS, _file_descriptors() - _BACKLOG - _OTHER_FILES))
     return type("Protocol", (LimitedProtocol,), {"limits": replace(limits, connections=connections)})
 
@@ -129,7 +123,7 @@ def _listening(settings: Settings) -> socket.socket:
         return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
-        msg = f"{settings.host}:{settings.port}: cannot be listened to ({reason}); choose another --port or --host"
+        msg = f"{settings.host}:{settings.port}: cannot listen ({reason}); choose another --port or --host"
         raise UsageError(msg) from error
 
 
@@ -138,19 +132,19 @@ def _address(host: str, listener: socket.socket) -> str:
     return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
 
 
-def _leave_lost_threads(service: ServiceContext) -> None:
-    """End the process where a thread does not end; the interpreter would wait for it for ever."""
+def _exit_despite_threads(service: ServiceContext) -> None:
+    """Exit if threads hang, for which the interpreter would wait."""
     if service.worker.busy:
-        LOG.error("%d threads did not end in time; the process ends without them", service.worker.busy)
+        LOG.error("%d threads did not end in time; exiting without them", service.worker.busy)
         logging.shutdown()
         os._exit(0)
 
 
 class RateLimit(logging.Filter):
-    """Let each message through once in ten seconds, without its traceback."""
+    """Log each message at most once in ten seconds, without traceback."""
 
     def __init__(self) -> None:
-        """Start with no message logged."""
+        """Start without messages."""
         super().__init__()
         self._logged: dict[str, float] = {}
 

@@ -1,4 +1,4 @@
-"""Settings of a service: where it listens, who may ask, and how much it takes on."""
+"""Settings of the service: address, authorization, limits and batching."""
 
 from __future__ import annotations
 
@@ -11,34 +11,34 @@ from brainslice.errors import UsageError
 MEBIBYTE: Final = 1 << 20
 
 SHORTEST_TOKEN: Final = 16
-"""Shorter tokens could be guessed."""
+"""The minimum length of a token."""
 
 _LARGEST_PORT: Final = 65_535
 
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How much a service takes on at one time, and for how long.
+    """Limits of size, number and time.
 
     Attributes:
-        files: Files in one request.
-        file_bytes: Bytes of one file.
-        request_bytes: Bytes of one request, and of all that an archive in it holds.
-        memory_bytes: Bytes of all uploads together that are in work.
-        upload_seconds: How long an upload may take to arrive.
-        stall_seconds: How long it may take before it must arrive at ``upload_rate``.
-        upload_rate: Bytes a second that an upload must make after that.
-        answer_seconds: How long an answer may take after the upload; its work ends then as well.
-        requests: Requests in work or waiting at one time.
-        connections: Connections at one time; beyond that the oldest that sends no request is closed.
-        header_seconds: How long a connection may take to send the headers of a request.
-        send_seconds: How long a client may take to receive a response.
+        files: Files in a request.
+        file_bytes: Bytes of a file.
+        request_bytes: Bytes of a request, with extracted archives.
+        memory_bytes: Bytes of all uploads together.
+        upload_seconds: Seconds of an upload.
+        stall_seconds: Seconds before an upload must reach ``upload_rate``.
+        upload_rate: Minimum bytes a second of an upload.
+        answer_seconds: Seconds of a prediction after the upload.
+        requests: Requests running or waiting.
+        connections: Connections; beyond that the oldest idle one is closed.
+        header_seconds: Seconds until the headers of a request are complete.
+        send_seconds: Seconds to send a response.
         url_bytes: Bytes of a URL.
-        header_bytes: Bytes of the URL and all headers together.
-        study_files: Files of one study, as one request or an archive holds them.
-        studies: Studies kept for looking at their slices.
-        study_bytes: Bytes of all those studies together.
-        study_seconds: How long a study is kept after it was last looked at.
+        header_bytes: Bytes of URL and headers together.
+        study_files: Files of a study, in a request or an archive.
+        studies: Studies kept for their viewers.
+        study_bytes: Bytes of these studies together.
+        study_seconds: Seconds a study is kept after its last use.
     """
 
     files: int = 256
@@ -61,7 +61,7 @@ class Limits:
     study_seconds: float = 900.0
 
     def __post_init__(self) -> None:
-        """Refuse limits under which nothing could be answered."""
+        """Check that the limits allow requests."""
         for name in ("files", "file_bytes", "request_bytes", "memory_bytes", "requests", "connections"):
             if getattr(self, name) < 1:
                 msg = f"{name.replace('_', ' ')} must be at least 1, got {getattr(self, name)}"
@@ -74,11 +74,11 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Batching:
-    """How scans of requests that come together share a run of the network.
+    """Batching of concurrent requests.
 
     Attributes:
-        size: The most scans in one run; 1 runs each by itself.
-        wait_seconds: How long the first scan waits for others.
+        size: The maximum batch size.
+        wait_seconds: Seconds the first scan waits for others.
         threads: Threads that decode scans.
     """
 
@@ -87,7 +87,7 @@ class Batching:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        """Refuse values out of range."""
+        """Check the values."""
         if self.size < 1 or self.threads < 1 or not 0.0 <= self.wait_seconds <= 1.0:
             got = f"{self.size}, {self.threads} and {self.wait_seconds}"
             msg = f"batch size and threads must be at least 1 and the wait 0 to 1 seconds, got {got}"
@@ -99,14 +99,14 @@ class Settings:
     """Settings of a service.
 
     Attributes:
-        host: The address it listens on.
-        port: The port it listens on.
-        token: The bearer token of requests; None where loopback addresses need none.
-        hosts: Names, besides loopback ones, by which the service may be called.
-        limits: How much it takes on.
-        batching: How scans share a run of the network.
-        drain_seconds: How long running requests may take after SIGTERM.
-        linger_seconds: How long new requests are answered with 503 before the service stops listening.
+        host: The address to listen on.
+        port: The port to listen on.
+        token: The bearer token of requests; optional on loopback addresses.
+        hosts: Host names besides those of loopback.
+        limits: The limits.
+        batching: The batching.
+        drain_seconds: Seconds for running requests after SIGTERM.
+        linger_seconds: Seconds in which new requests get 503 before the service stops listening.
     """
 
     host: str = "127.0.0.1"
@@ -119,28 +119,28 @@ class Settings:
     linger_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        """Refuse to listen to a network without a token, and tokens that could be guessed."""
+        """Check the port, and that other machines need a token of sufficient length."""
         if not 0 <= self.port <= _LARGEST_PORT:
             msg = f"port must be 0 to {_LARGEST_PORT}, got {self.port}"
             raise UsageError(msg)
         if self.token is None and not self.on_loopback:
             msg = (
-                f"host {self.host!r} can be reached from other machines, so requests must bear a token; "
-                "put one into a file and give --token-file, or set BRAINSLICE_TOKEN"
+                f"host {self.host!r} is reachable from other machines, so requests need a token; "
+                "write one to a file and give --token-file, or set BRAINSLICE_TOKEN"
             )
             raise UsageError(msg)
         if self.token is not None and not _is_token(self.token):
-            msg = f"a token must be {SHORTEST_TOKEN} or more ASCII characters without spaces; take a longer one"
+            msg = f"a token must be {SHORTEST_TOKEN} or more ASCII characters without spaces; choose a longer one"
             raise UsageError(msg)
 
     @property
     def on_loopback(self) -> bool:
-        """Whether only this machine can reach the service."""
+        """Whether only this machine reaches the service."""
         return is_loopback(self.host)
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether a name or address, without port, means this machine and no other."""
+    """Return whether a host name or address is a loopback one."""
     if host.casefold() == "localhost":
         return True
     try:

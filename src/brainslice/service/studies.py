@@ -1,4 +1,4 @@
-"""Studies that somebody is looking at, slice by slice: few of them, not for long, and in memory only."""
+"""The cache of studies for viewers, in memory only."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ _ID_BYTES = 24
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Study:
-    """A volume under the name its sender gave it.
+    """A volume with the name of its upload.
 
     Attributes:
-        name: What its answers are called.
-        volume: The voxels.
-        slices: How many axial slices it has.
+        name: The name in predictions.
+        volume: The volume.
+        slices: The number of axial slices.
     """
 
     name: str
@@ -29,48 +29,37 @@ class Study:
     slices: int
 
     def slice_at(self, number: int) -> Slice:
-        """Cut one axial slice.
-
-        Args:
-            number: Which, from 1, inferior to superior.
+        """Return an axial slice by its number, from 1, inferior to superior.
 
         Raises:
             ProblemError: There is no such slice.
-            UnreadableScanError: No axial slices can be cut from this volume.
+            UnreadableScanError: The volume cannot be resampled to axial slices.
         """
         if not 1 <= number <= self.slices:
-            what = f"must be 1 to {self.slices}, got {number}"
-            raise ProblemError(ErrorCode.BAD_VALUE, f"the slice {what}", [FieldError("number", what)])
+            fault = f"must be 1 to {self.slices}, got {number}"
+            raise ProblemError(ErrorCode.BAD_VALUE, f"the slice {fault}", [FieldError("number", fault)])
         return self.volume.axial_slice(number - 1)
 
 
 class StudyCache:
-    """Keeps studies under ids nobody can guess, and forgets them: when told, after a while, or for newer ones."""
+    """A least-recently-used cache of studies with expiry, under random ids."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start with none.
-
-        Args:
-            limits: How many, how large all together, and for how long.
-            clock: Tells the time in seconds.
-        """
+        """Start empty."""
         self._limits = limits
         self._clock = clock
         self._kept: dict[str, tuple[float, Study]] = {}
 
     def add(self, study: Study) -> str:
-        """Keep a study, and forget the ones least lately looked at where it needs their room.
-
-        Returns:
-            Its id.
+        """Add a study, delete the least recently used ones beyond the limits, and return its id.
 
         Raises:
-            ProblemError: It is larger than all studies together may be.
+            ProblemError: The study is larger than the cache.
         """
         if study.volume.voxels.nbytes > self._limits.study_bytes:
             detail = f"a study must take at most {self._limits.study_bytes:,} bytes, got more; send fewer slices"
             raise ProblemError(ErrorCode.TOO_LARGE, detail)
-        self.forget_old()
+        self.delete_expired()
         name = secrets.token_urlsafe(_ID_BYTES)
         self._kept[name] = (self._clock(), study)
         while len(self._kept) > self._limits.studies or self._bytes() > self._limits.study_bytes:
@@ -78,24 +67,24 @@ class StudyCache:
         return name
 
     def get(self, name: str) -> Study:
-        """Find a study, and keep it for a while longer.
+        """Return a study and renew its expiry.
 
         Raises:
-            ProblemError: It was forgotten, or never there.
+            ProblemError: There is no such study.
         """
-        self.forget_old()
+        self.delete_expired()
         if name not in self._kept:
             raise ProblemError(ErrorCode.UNKNOWN_VOLUME, "the study is no longer kept; send its files again")
         _, study = self._kept.pop(name)
         self._kept[name] = (self._clock(), study)
         return study
 
-    def forget(self, name: str) -> None:
-        """Forget a study now; one that is not there is forgotten already."""
+    def delete(self, name: str) -> None:
+        """Delete a study, if it exists."""
         self._kept.pop(name, None)
 
-    def forget_old(self) -> None:
-        """Forget all that nobody looked at for a while."""
+    def delete_expired(self) -> None:
+        """Delete expired studies."""
         oldest = self._clock() - self._limits.study_seconds
         self._kept = {name: kept for name, kept in self._kept.items() if kept[0] >= oldest}
 

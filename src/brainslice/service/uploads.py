@@ -1,4 +1,4 @@
-"""Files of a multipart form, read from the stream into memory under limits; nothing is spooled to a disk."""
+"""Parsing of multipart forms in memory within limits; nothing is written to disk."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ _LONGEST_NAME: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class UploadedFile:
-    """One file as it came.
+    """An uploaded file.
 
     Attributes:
-        name: Its name without folders; only ever repeated to the sender.
+        name: Its name without folders, only used in the response.
         data: Its bytes.
     """
 
@@ -35,34 +35,29 @@ class UploadedFile:
 async def receive_files(
     request: Request, name: str, most: int, limits: Limits, slot: RequestSlot
 ) -> list[UploadedFile]:
-    """Read the files that a form sends in one of its fields.
+    """Receive the files in one field of a form, at least one and at most ``most``.
 
     Args:
         request: The request, its body not yet read.
-        name: The field's name; all other fields are passed over.
-        most: How many files there may be.
-        limits: How large they may be, and how long they may take.
-        slot: What counts the bytes that arrive.
-
-    Returns:
-        At least one file, in their order.
+        name: The field; others are ignored.
+        most: The maximum number of files.
+        limits: Limits of size and time.
+        slot: The request's slot, which counts the bytes.
 
     Raises:
-        ProblemError: The body is no form, incomplete, slow, too large, or has no such field.
+        ProblemError: The body is no form, incomplete, slow, too large, or without the field.
     """
     boundary = _boundary_of(request)
-    _refuse_by_length(request, limits)
+    _check_content_length(request, limits)
     form = _Form(name, most, limits, slot)
     try:
         await form.read(boundary, request.stream())
     except TimeoutError:
         rate = f"in {limits.upload_seconds:g} seconds, and faster than {limits.upload_rate:,} bytes a second"
-        raise ProblemError(
-            ErrorCode.SLOW_UPLOAD, f"the upload must arrive {rate}; send it over a faster line"
-        ) from None
+        raise ProblemError(ErrorCode.SLOW_UPLOAD, f"the upload must arrive {rate}; use a faster connection") from None
     if not form.files:
-        what = "holds no file; send at least one"
-        raise ProblemError(ErrorCode.BAD_VALUE, f"the field {name!r} {what}", [FieldError(name, what)])
+        fault = "holds no file; send at least one"
+        raise ProblemError(ErrorCode.BAD_VALUE, f"the field {name!r} {fault}", [FieldError(name, fault)])
     return form.files
 
 
@@ -76,16 +71,15 @@ def _boundary_of(request: Request) -> bytes:
     return boundary
 
 
-def _refuse_by_length(request: Request, limits: Limits) -> None:
+def _check_content_length(request: Request, limits: Limits) -> None:
     length = request.headers.get("content-length", "")
-    # A length in the headers is refused in advance, others while their bytes arrive.
     if length.isascii() and length.isdigit() and int(length) > limits.request_bytes:
         detail = f"a request must hold at most {limits.request_bytes:,} bytes, got {length}; send fewer files"
         raise ProblemError(ErrorCode.TOO_LARGE, detail)
 
 
 class _Form:
-    """Callbacks of the parser of a form; only the parts of one field are kept."""
+    """Parser callbacks that keep the files of one field."""
 
     def __init__(self, name: str, most: int, limits: Limits, slot: RequestSlot) -> None:
         self.files: list[UploadedFile] = []
@@ -120,7 +114,7 @@ class _Form:
                 async for chunk in stream:
                     self._slot.hold(len(chunk))
                     parser.write(chunk)
-                    # Each byte buys time, so that a body that trickles in does not keep its slot.
+                    # The time limit grows with the bytes received, so that slow bodies lose their slot.
                     seconds += len(chunk) / self._limits.upload_rate
                     timer.reschedule(start + min(seconds, self._limits.upload_seconds))
             parser.finalize()
@@ -177,7 +171,7 @@ def _broken_form() -> ProblemError:
 
 
 def plain_name(name: bytes | str) -> str:
-    """Cut a file name down to one printable line without folders."""
+    """Return a file name without folders, printable and of limited length."""
     text = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
     last = text.replace("\\", "/").rsplit("/", 1)[-1]
     return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in last)[:_LONGEST_NAME]

@@ -1,4 +1,4 @@
-"""Threads that decode uploads and run the network; scans of several requests share one run."""
+"""Threads that decode uploads and run the network, with dynamic batching across requests."""
 
 from __future__ import annotations
 
@@ -26,54 +26,54 @@ from brainslice.service.uploads import UploadedFile
 Result = TypeVar("Result")
 
 OVERDUE_SECONDS: Final = 5.0
-"""A thread still at work so long after its deadline counts as lost."""
+"""The time after the deadline from which a running thread is considered lost."""
 
-Answer = Callable[[Sequence[str], Sequence[NetworkInput]], list[Prediction]]
-"""What answers for several prepared scans at once, as ``Predictor.answer`` does."""
+Predict = Callable[[Sequence[str], Sequence[NetworkInput]], list[Prediction]]
+"""A function like ``Predictor.predict_inputs``."""
 
 
 class Threads:
-    """A few threads whose jobs end with the deadline of the request they belong to."""
+    """A thread pool whose jobs have the deadline of their request."""
 
     def __init__(self, count: int, name: str) -> None:
-        """Start none; threads start with their first job."""
+        """Make a pool."""
         self._count = count
         self._executor = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._ends: dict[object, float] = {}
 
-    async def run(self, make: Callable[..., Result], *arguments: Any) -> Result:  # noqa: ANN401 - as ``make`` takes
-        """Call ``make(*arguments)`` in a thread.
+    async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:  # noqa: ANN401 - any arguments
+        """Call ``function(*arguments)`` in a thread.
 
         Raises:
-            TimeLimitError: The deadline passed before the call began, or ``make`` noticed it.
+            TimeLimitError: The deadline has passed.
         """
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(
-            self._executor, lambda: context.run(self._call, make, *arguments)
+            self._executor, lambda: context.run(self._call, function, *arguments)
         )
 
-    def _call(self, make: Callable[..., Result], *arguments: Any) -> Result:  # noqa: ANN401 - as ``make`` takes
+    def _call(self, function: Callable[..., Result], *arguments: Any) -> Result:  # noqa: ANN401 - any arguments
         check_deadline()
         job = object()
         self._ends[job] = time.monotonic() + remaining_seconds()
         try:
-            return make(*arguments)
+            return function(*arguments)
         finally:
             del self._ends[job]
 
     @property
     def busy(self) -> int:
-        """How many calls are under way."""
+        """The number of running calls."""
         return len(self._ends)
 
     @property
     def usable(self) -> bool:
-        """Whether any thread is left that is not long past its deadline."""
+        """Whether any thread is not lost."""
         late = time.monotonic() - OVERDUE_SECONDS
         return sum(end < late for end in tuple(self._ends.values())) < self._count
 
     def close(self) -> None:
-        """Take no more jobs and drop those that wait; calls under way go on."""
+        """Accept no more jobs and cancel waiting ones; running ones continue."""
         self._executor.shutdown(wait=False, cancel_futures=True)
 
 
@@ -81,23 +81,17 @@ class Threads:
 class _Waiting:
     name: str
     network_input: NetworkInput
-    answer: asyncio.Future[Prediction]
+    future: asyncio.Future[Prediction]
     end: float
 
 
 class Batcher:
-    """Gather scans for a few milliseconds, and run them together in the one thread that runs the network."""
+    """Collect scans for a few milliseconds and run them as a batch, in the thread of the network."""
 
-    def __init__(self, answer: Answer, batching: Batching, observe: Callable[[int], None]) -> None:
-        """Make ready; nothing runs before ``start``.
-
-        Args:
-            answer: What answers for a batch.
-            batching: How many scans share a run, and how long the first of them waits.
-            observe: Called with the number of scans in each run.
-        """
+    def __init__(self, predict: Predict, batching: Batching, observe: Callable[[int], None]) -> None:
+        """Make a batcher; ``observe`` is called with each batch size."""
         self.threads = Threads(1, "network")
-        self._answer = answer
+        self._predict = predict
         self._batching = batching
         self._observe = observe
         self._queue: asyncio.Queue[_Waiting] = asyncio.Queue()
@@ -105,35 +99,31 @@ class Batcher:
 
     @property
     def running(self) -> bool:
-        """Whether scans that are submitted will be answered."""
+        """Whether submitted scans will be predicted."""
         return self._task is not None and not self._task.done() and self.threads.usable
 
     def start(self) -> None:
-        """Begin to take scans, on the running event loop."""
+        """Start on the running event loop."""
         self._task = asyncio.create_task(self._gather())
 
     async def stop(self) -> None:
-        """Take no more scans."""
+        """Accept no more scans."""
         if self._task is not None:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
         self.threads.close()
 
     async def submit(self, name: str, network_input: NetworkInput) -> Prediction:
-        """Answer for one prepared scan.
-
-        Args:
-            name: What it is called in its answer.
-            network_input: The network input ``(h, w)``.
+        """Predict a network input ``(h, w)`` in the next batch.
 
         Raises:
-            BundleError: The model gives no usable answer.
-            TimeLimitError: The deadline passed before its batch ran.
+            BundleError: The output of the model is invalid.
+            TimeLimitError: The deadline passed before the batch ran.
         """
         end = time.monotonic() + remaining_seconds()
         waiting = _Waiting(name, network_input, asyncio.get_running_loop().create_future(), end)
         self._queue.put_nowait(waiting)
-        return await waiting.answer
+        return await waiting.future
 
     async def _gather(self) -> None:
         while True:
@@ -149,7 +139,7 @@ class Batcher:
         end = loop.time() + self._batching.wait_seconds
         while len(batch) < self._batching.size:
             try:
-                # What waits already is taken at once, also when the time is up.
+                # Waiting scans are taken at once, even after the time.
                 batch.append(self._queue.get_nowait())
             except asyncio.QueueEmpty:
                 try:
@@ -162,33 +152,33 @@ class Batcher:
         try:
             with time_limit(max(each.end for each in batch) - time.monotonic()):
                 names, inputs = [each.name for each in batch], [each.network_input for each in batch]
-                answers = await self.threads.run(self._answer, names, inputs)
-        except Exception as error:  # noqa: BLE001 - passed on to whoever waits
+                predictions = await self.threads.run(self._predict, names, inputs)
+        except Exception as error:  # noqa: BLE001 - set on every future
             for each in batch:
-                if not each.answer.done():
-                    each.answer.set_exception(error)
+                if not each.future.done():
+                    each.future.set_exception(error)
             return
-        for each, answer in zip(batch, answers, strict=True):
-            if not each.answer.done():
-                each.answer.set_result(answer)
+        for each, prediction in zip(batch, predictions, strict=True):
+            if not each.future.done():
+                each.future.set_result(prediction)
 
 
 def _is_in_time(waiting: _Waiting) -> bool:
-    if waiting.answer.done():
+    if waiting.future.done():
         return False
     if waiting.end < time.monotonic():
-        waiting.answer.set_exception(TimeLimitError("the time limit passed while the scan waited for the network"))
+        waiting.future.set_exception(TimeLimitError("the time limit passed while the scan waited for the network"))
         return False
     return True
 
 
 @dataclass(frozen=True, slots=True)
 class HeatMapRequest:
-    """What an overlay shows.
+    """The options of an overlay.
 
     Attributes:
-        name: The class whose evidence it shows; the predicted one where None.
-        opacity: How much of the scan the strongest heat hides, 0 to 1.
+        name: The class of the heat map; None for the predicted one.
+        opacity: The opacity of the heat map's maximum, 0 to 1.
     """
 
     name: str | None
@@ -196,15 +186,15 @@ class HeatMapRequest:
 
 
 class InferenceWorker:
-    """A predictor at work for many requests; its threads bound what is decoded at one time.
+    """A predictor for concurrent requests.
 
     Attributes:
-        scan_threads: Where single scans are decoded and drawn.
-        study_threads: Where studies are decoded and predicted; they hold hundreds of slices, so one at a time.
+        scan_threads: Threads that decode and draw scans.
+        study_threads: A thread that decodes and predicts studies, one at a time to save memory.
     """
 
     def __init__(self, predictor: Predictor, batching: Batching, metrics: Metrics) -> None:
-        """Make ready; nothing runs before ``start``."""
+        """Make a worker."""
         self.predictor = predictor
         self.scan_threads = Threads(batching.threads, "decode")
         self.study_threads = Threads(1, "study")
@@ -212,21 +202,21 @@ class InferenceWorker:
         self._batcher = Batcher(predictor.predict_inputs, batching, metrics.batches.observe)
 
     def start(self) -> None:
-        """Begin to work, on the running event loop."""
+        """Start on the running event loop."""
         self._batcher.start()
 
     @property
     def running(self) -> bool:
-        """Whether requests will be answered."""
+        """Whether requests will be predicted."""
         return self._batcher.running and self.scan_threads.usable and self.study_threads.usable
 
     @property
     def busy(self) -> int:
-        """How many calls are under way in threads."""
+        """The number of running calls."""
         return self.scan_threads.busy + self.study_threads.busy + self._batcher.threads.busy
 
     async def stop(self, seconds: float = OVERDUE_SECONDS) -> None:
-        """Take no more work, and wait for what is under way, but no longer than this."""
+        """Accept no more work, and wait for running calls, at most so many seconds."""
         await self._batcher.stop()
         self.scan_threads.close()
         self.study_threads.close()
@@ -235,41 +225,37 @@ class InferenceWorker:
             await asyncio.sleep(0.02)
 
     async def predict(self, files: Sequence[UploadedFile]) -> list[Prediction | Refusal]:
-        """Answer or refuse each of several scans, in their order.
+        """Predict or refuse each scan, in order.
 
         Raises:
-            BundleError: The model gives no usable answer.
+            BundleError: The output of the model is invalid.
             TimeLimitError: The deadline has passed.
         """
         return list(await asyncio.gather(*(self._predict_or_refuse(file) for file in files)))
 
     async def explain(self, file: UploadedFile, frame: int | None) -> dict[str, Any]:
-        """Answer for one scan, with its pictures and maps.
-
-        Args:
-            file: The scan.
-            frame: Which of several frames or slices, from 1; None where there is one only.
+        """Predict a scan, or one of its frames from 1, with images and class maps.
 
         Raises:
-            UnreadableScanError: It is no scan that can be read.
+            UnreadableScanError: The file cannot be read.
         """
         scan = await self.scan_threads.run(decode_scan, file.data, file.name, frame)
         return await self.explain_slice(scan, file.name)
 
     async def explain_slice(self, scan: Slice, name: str) -> dict[str, Any]:
-        """Answer for a slice that is decoded already, with its pictures and maps."""
+        """Predict a decoded slice, with images and class maps."""
         network_input = await self.scan_threads.run(self.predictor.recipe, scan)
-        prediction = await self._answer(name, network_input)
+        prediction = await self._submit(name, network_input)
         return await self.scan_threads.run(explanation, prediction, scan)
 
     async def draw(self, file: UploadedFile, frame: int | None, shown: HeatMapRequest) -> bytes:
-        """Draw one scan beside its overlay as PNG.
+        """Draw a scan beside its overlay as PNG.
 
         Raises:
-            UnreadableScanError: It is no scan that can be read.
+            UnreadableScanError: The file cannot be read.
         """
         network_input = await self.scan_threads.run(self._prepare, file, frame)
-        prediction = await self._answer(file.name, network_input)
+        prediction = await self._submit(file.name, network_input)
         return await self.scan_threads.run(overlay, prediction, shown.name, shown.opacity)
 
     async def _predict_or_refuse(self, file: UploadedFile) -> Prediction | Refusal:
@@ -278,13 +264,13 @@ class InferenceWorker:
         except UnreadableScanError as error:
             self._metrics.scans.labels("refused").inc()
             return Refusal(file.name, refusal_message(error))
-        return await self._answer(file.name, network_input)
+        return await self._submit(file.name, network_input)
 
-    async def _answer(self, name: str, network_input: NetworkInput) -> Prediction:
+    async def _submit(self, name: str, network_input: NetworkInput) -> Prediction:
         prediction = await self._batcher.submit(name, network_input)
         self._metrics.scans.labels("answered").inc()
         return prediction
 
     def _prepare(self, file: UploadedFile, frame: int | None) -> NetworkInput:
-        # In one go, so that the slice itself is let go at once: it may hold a thousand times what the network sees.
+        # In one call, so that the decoded slice, which may be large, is freed at once.
         return self.predictor.recipe(decode_scan(file.data, file.name, frame))

@@ -16,7 +16,7 @@ from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 from brainslice.training.adaptation import pipeline as adapting
 from brainslice.training.adaptation.pipeline import AdaptationResult, adapt
-from small_training import SMALL, StoppedError, rebuilt_network, stopping
+from small_training import SMALL, StoppedError, rebuilt_network, interrupt_at
 from stand_in import SIZE, config, copy_project
 
 ADAPTING = (
@@ -97,7 +97,7 @@ def test_run_is_repeatable_and_resumes(adaptable: Path, tmp_path: Path) -> None:
     other = copy_project(adaptable, tmp_path / "other")
     straight = adapt_in(adaptable, "adapt.learning_curve=false")
     with pytest.raises(StoppedError):
-        adapt_in(other, "adapt.learning_curve=false", progress=stopping("fine-tuning the tail", 2))
+        adapt_in(other, "adapt.learning_curve=false", progress=interrupt_at("fine-tuning the tail", 2))
     resumed = adapt_in(other, "adapt.learning_curve=false")
     assert resumed.bundle.info.provenance.weights_digest == straight.bundle.info.provenance.weights_digest
     assert [entry.scores for entry in resumed.entries] == [entry.scores for entry in straight.entries]

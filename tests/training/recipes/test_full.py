@@ -8,7 +8,7 @@ from brainslice.models.build import Network
 from brainslice.models.head import HEAD
 from brainslice.training.recipes.full import fit_full
 from brainslice.training.task import TrainingTask
-from small_training import StoppedError, Witness, arrays_of, changed, stopping
+from small_training import StoppedError, WeightRecorder, arrays_of, changed, interrupt_at
 
 MakeTask = Callable[..., TrainingTask]
 
@@ -17,23 +17,23 @@ def paths(network: Network, *layers: str) -> set[str]:
     return {weight.path for name in layers for weight in network.model.get_layer(name).weights}
 
 
-def witnessed(make_task: MakeTask, *words: str, pretrained: bool) -> tuple[Network, set[str]]:
+def recordered(make_task: MakeTask, *words: str, pretrained: bool) -> tuple[Network, set[str]]:
     """Train, and tell which arrays the second stage had moved, whether or not it was better for it."""
-    witness = Witness("training the all")
-    task = make_task(*words, pretrained=pretrained, progress=witness)
-    witness.network = task.network
+    recorder = WeightRecorder("training the all")
+    task = make_task(*words, pretrained=pretrained, progress=recorder)
+    recorder.network = task.network
     before = arrays_of(task.network)
     assert [epoch.stage for epoch in fit_full(task)] == ["head", "all", "all"]
-    return task.network, changed(before, witness.arrays)
+    return task.network, changed(before, recorder.arrays)
 
 
 def test_trains_the_head_then_everything_except_pretrained_batchnorm(make_task: MakeTask) -> None:
-    network, moved = witnessed(make_task, pretrained=True)
+    network, moved = recordered(make_task, pretrained=True)
     assert moved == set(arrays_of(network)) - paths(network, "below", "above")
 
 
 def test_random_weights_train_batchnorm_too(make_task: MakeTask) -> None:
-    network, moved = witnessed(make_task, pretrained=False)
+    network, moved = recordered(make_task, pretrained=False)
     assert moved == set(arrays_of(network))
 
 
@@ -59,7 +59,7 @@ def test_interrupted_training_gives_the_same_weights(make_task: MakeTask) -> Non
     straight = make_task(*words, name="straight", pretrained=False)
     whole = fit_full(straight)
     for step, done in (("training the head", 5), ("training the all", 5)):
-        broken = make_task(*words, name="broken", pretrained=False, progress=stopping(step, done))
+        broken = make_task(*words, name="broken", pretrained=False, progress=interrupt_at(step, done))
         with pytest.raises(StoppedError):
             fit_full(broken)
     resumed = make_task(*words, name="broken", pretrained=False)

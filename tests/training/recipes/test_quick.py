@@ -11,7 +11,7 @@ from brainslice.models.build import Network
 from brainslice.models.head import HEAD
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
-from small_training import StoppedError, Witness, arrays_of, changed, keras_trunk, stopping
+from small_training import StoppedError, WeightRecorder, arrays_of, changed, keras_trunk, interrupt_at
 
 MakeTask = Callable[..., TrainingTask]
 
@@ -20,15 +20,15 @@ def never(_: np.ndarray) -> np.ndarray:
     raise AssertionError
 
 
-def witnessed(make_task: MakeTask, step: str, *, pretrained: bool = True) -> tuple[Network, set[str]]:
+def recordered(make_task: MakeTask, step: str, *, pretrained: bool = True) -> tuple[Network, set[str]]:
     """Train, and tell which arrays had moved at a step's end, whether or not it was better for it."""
-    witness = Witness(step)
-    task = make_task(pretrained=pretrained, progress=witness)
-    witness.network = task.network
+    recorder = WeightRecorder(step)
+    task = make_task(pretrained=pretrained, progress=recorder)
+    recorder.network = task.network
     before = arrays_of(task.network)
     epochs = fit_quick(task, keras_trunk(task.network))
     assert [epoch.stage for epoch in epochs] == ["head", "head", "tail", "tail"]
-    return task.network, changed(before, witness.arrays)
+    return task.network, changed(before, recorder.arrays)
 
 
 def paths(network: Network, *layers: str) -> set[str]:
@@ -40,7 +40,7 @@ def test_frozen_part_and_batchnorm_are_unchanged(
     make_task: MakeTask,
     pretrained: bool,  # noqa: FBT001 - a case
 ) -> None:
-    network, moved = witnessed(make_task, "training the tail", pretrained=pretrained)
+    network, moved = recordered(make_task, "training the tail", pretrained=pretrained)
     assert moved == paths(network, "last", HEAD)
 
 
@@ -56,7 +56,7 @@ def test_tail_on_cached_activations_equals_the_network(make_task: MakeTask) -> N
 
 
 def test_head_stage_changes_the_head_only(make_task: MakeTask) -> None:
-    network, moved = witnessed(make_task, "training the head")
+    network, moved = recordered(make_task, "training the head")
     assert moved == paths(network, HEAD)
 
 
@@ -67,7 +67,7 @@ def test_interrupted_training_gives_the_same_weights(make_task: MakeTask) -> Non
     whole = fit_quick(straight, keras_trunk(straight.network))
     shutil.rmtree(straight.cache)
     for step, done in (("computing activations", 1), ("training the head", 5), ("training the tail", 5)):
-        broken = make_task(*words, name="broken", progress=stopping(step, done))
+        broken = make_task(*words, name="broken", progress=interrupt_at(step, done))
         with pytest.raises(StoppedError):
             fit_quick(broken, keras_trunk(broken.network))
     resumed = make_task(*words, name="broken")
@@ -77,7 +77,7 @@ def test_interrupted_training_gives_the_same_weights(make_task: MakeTask) -> Non
 
 def cache_all(make_task: MakeTask, *words: str, trunk: Callable[[np.ndarray], np.ndarray] | None = None) -> None:
     """Compute the activations a training needs, and go no further."""
-    task = make_task(*words, progress=stopping("pooling features", 1))
+    task = make_task(*words, progress=interrupt_at("pooling features", 1))
     with pytest.raises(StoppedError):
         fit_quick(task, trunk or keras_trunk(task.network))
 

@@ -9,7 +9,7 @@ import pytest
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
-from small_training import StoppedError, arrays_of, keras_trunk, stopping
+from small_training import StoppedError, arrays_of, keras_trunk, interrupt_at
 
 MakeTask = Callable[..., TrainingTask]
 
@@ -48,7 +48,7 @@ def test_interrupted_training_with_outlines_gives_the_same_weights(make_task: Ma
     fit_quick(whole, keras_trunk(whole.network))
     broken = outlined(make_task("model.head=pyramid", name="broken"))
     with pytest.raises(StoppedError):
-        fit_quick(replace(broken, progress=stopping("training the tail", 2)), keras_trunk(broken.network))
+        fit_quick(replace(broken, progress=interrupt_at("training the tail", 2)), keras_trunk(broken.network))
     again = outlined(make_task("model.head=pyramid", name="broken"))
     fit_quick(again, keras_trunk(again.network))
     for path, value in arrays_of(whole.network).items():
