@@ -73,9 +73,7 @@ def test_concurrent_requests_share_batches(predictor: Predictor, scans: list[Pat
     assert float(runs.split()[1]) < len(scans)
 
 
-def test_uploads_are_not_written_to_disk(
-    client: TestClient, scans: list[Path], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_uploads_stay_in_memory(client: TestClient, scans: list[Path], monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[str] = []
     real = builtins.open
 

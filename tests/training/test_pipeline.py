@@ -20,7 +20,7 @@ from brainslice.progress import Progress, silent
 from brainslice.training import bundle as bundle_module
 from brainslice.training import pipeline
 from brainslice.training.pipeline import TrainingResult, train
-from small_training import SMALL, StoppedError, arrays_of, changed, small_network, interrupt_at
+from small_training import SMALL, StoppedError, arrays_of, changed, interrupt_at, small_network
 from stand_in import SIZE, config, copy_project
 
 WORDS = (*SMALL, "train.batch_size=4")

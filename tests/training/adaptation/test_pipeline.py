@@ -16,7 +16,7 @@ from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 from brainslice.training.adaptation import pipeline as adapting
 from brainslice.training.adaptation.pipeline import AdaptationResult, adapt
-from small_training import SMALL, StoppedError, rebuilt_network, interrupt_at
+from small_training import SMALL, StoppedError, interrupt_at, rebuilt_network
 from stand_in import SIZE, config, copy_project
 
 ADAPTING = (

@@ -11,7 +11,7 @@ from brainslice.models.build import Network
 from brainslice.models.head import HEAD
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
-from small_training import StoppedError, WeightRecorder, arrays_of, changed, keras_trunk, interrupt_at
+from small_training import StoppedError, WeightRecorder, arrays_of, changed, interrupt_at, keras_trunk
 
 MakeTask = Callable[..., TrainingTask]
 

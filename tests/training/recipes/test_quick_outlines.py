@@ -9,7 +9,7 @@ import pytest
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
-from small_training import StoppedError, arrays_of, keras_trunk, interrupt_at
+from small_training import StoppedError, arrays_of, interrupt_at, keras_trunk
 
 MakeTask = Callable[..., TrainingTask]
 
