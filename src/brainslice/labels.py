@@ -47,7 +47,6 @@ class LabelSet:
     healthy: str | None = DEFAULT_HEALTHY
 
     def __post_init__(self) -> None:
-        """Check the names."""
         if len(self.names) < 2 or len(set(self.names)) != len(self.names):  # noqa: PLR2004 - two is the least choice
             msg = f"class names must be two or more different names, got {list(self.names)}"
             raise UsageError(msg)
@@ -56,7 +55,6 @@ class LabelSet:
             raise UsageError(msg)
 
     def __len__(self) -> int:
-        """Return the number of classes."""
         return len(self.names)
 
     @property

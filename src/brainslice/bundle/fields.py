@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
@@ -54,23 +55,13 @@ class StoredConformalSets(StoredModel):
     @classmethod
     def of(cls, fitted: ConformalSets) -> StoredConformalSets:
         """Convert from fitted sets."""
-        return cls(
-            method=fitted.method.value,
-            coverage=fitted.coverage,
-            quantiles=tuple(None if math.isinf(quantile) else quantile for quantile in fitted.quantiles),
-            counts=fitted.counts,
-            groups=fitted.groups,
-        )
+        quantiles = tuple(None if math.isinf(quantile) else quantile for quantile in fitted.quantiles)
+        return cls(**asdict(fitted) | {"method": fitted.method.value, "quantiles": quantiles})
 
     def conformal_sets(self) -> ConformalSets:
         """Convert to fitted sets."""
-        return ConformalSets(
-            method=SetMethod(self.method),
-            coverage=self.coverage,
-            quantiles=tuple(math.inf if quantile is None else quantile for quantile in self.quantiles),
-            counts=self.counts,
-            groups=self.groups,
-        )
+        quantiles = tuple(math.inf if quantile is None else quantile for quantile in self.quantiles)
+        return ConformalSets(**self.model_dump() | {"method": SetMethod(self.method), "quantiles": quantiles})
 
 
 class StoredOodDetector(StoredModel):

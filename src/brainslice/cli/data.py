@@ -33,15 +33,13 @@ def prepare(
     ],
     root: Root = Path(),
     val_size: Annotated[
-        float | None,
-        typer.Option("--val-size", help="Official split: share of train that validates; data.valid_split by default."),
+        float | None, typer.Option("--val-size", help="Official split: share of validation scans; or data.valid_split.")
     ] = None,
     labels: Annotated[
         Path | None, typer.Option("--labels", metavar="CSV", help="A table in place of class folders: path, label.")
     ] = None,
     copy: Annotated[
-        bool,
-        typer.Option("--copy/--use-symlinks", help="Copy the files, or link to them where the system can."),
+        bool, typer.Option("--copy/--use-symlinks", help="Copy the files, or link to them where possible.")
     ] = False,
     external: Annotated[
         bool, typer.Option("--external", help="SOURCE is a yes/no set of another site, for data/external_navoneel.")
@@ -70,7 +68,7 @@ def prepare(
 
 
 def exclude(paths: ProjectPaths, other: Path) -> None:
-    """Exclude another site's pictures from a prepared set's training and validation, until it is prepared again."""
+    """Exclude another site's scans from training and validation until the set is prepared again."""
     from brainslice.dataset.duplicates.overlap import exclude_overlap
     from brainslice.dataset.manifest import Manifest
 

@@ -51,8 +51,7 @@ def evaluate_one(paths: ProjectPaths, config: Config, overlays: int, slices: Seq
 def validate(
     data: SiteFolder = None,
     bundle: Annotated[
-        list[Path] | None,
-        typer.Option("--bundle", help="A bundle; may be given several times. By default the project's, then adapted."),
+        list[Path] | None, typer.Option("--bundle", help="A bundle, repeatable; the project's and adapted by default.")
     ] = None,
     root: Root = Path(),
     config: ConfigFile = None,
@@ -61,7 +60,7 @@ def validate(
 ) -> None:
     """Score bundles on another site's scans.
 
-    Pictures that trained a bundle are left out and counted, each picture counts once, and bundles stand side by side.
+    Training scans of a bundle and duplicates are left out and counted; bundles are compared in one table.
     """
     chosen = settings(root, config, overrides)
     validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, slices or [])

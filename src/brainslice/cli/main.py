@@ -1,4 +1,4 @@
-"""The command line ``brainslice``; each command has a module of its own."""
+"""The command line ``brainslice``."""
 
 from __future__ import annotations
 

@@ -15,69 +15,48 @@ from brainslice.config import Config
 if TYPE_CHECKING:
     from brainslice.inference.predictor import Predictor
 
+_PROJECT = "Project"
+
 Root: TypeAlias = Annotated[
-    Path,
-    typer.Option(
-        "--project-root", help="The project's folder with data, models and reports.", rich_help_panel="Project"
-    ),
+    Path, typer.Option("--project-root", help="The folder of data, models and reports.", rich_help_panel=_PROJECT)
 ]
 ConfigFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
-        "--config",
-        help="A YAML file of settings; by default configs/config.yaml if there is one.",
-        rich_help_panel="Project",
-    ),
+    typer.Option("--config", help="A YAML file; configs/config.yaml by default.", rich_help_panel=_PROJECT),
 ]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option(
-        "--set", metavar="KEY=VALUE", help="Override a setting: --set train.lr=1e-4", rich_help_panel="Project"
-    ),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: train.lr=1e-4.", rich_help_panel=_PROJECT),
 ]
 ProtocolName: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--protocol", help="clean (split by group) or official (the folders' own split)."),
+    str | None, typer.Option("--protocol", help="clean (split by group) or official (the folders' own split).")
 ]
 AcceptLeaks: TypeAlias = Annotated[
-    bool,
-    typer.Option("--accept-leaks", help="Train although groups cross the split; every output is marked leaky."),
+    bool, typer.Option("--accept-leaks", help="Train although groups cross the split; outputs are marked leaky.")
 ]
 Weights: TypeAlias = Annotated[
-    str | None,
-    typer.Option(
-        "--weights", help="Initial weights: imagenet, shipped, none, or a file, found from the current folder."
-    ),
+    str | None, typer.Option("--weights", help="Initial weights: imagenet, shipped, none, or a file.")
 ]
 SiteFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--data", help="The other site's folder, yes and no or class folders; data.external by default."),
+    Path | None, typer.Option("--data", help="Yes and no, or class folders, of another site; or data.external.")
 ]
 ExcludeOverlap: TypeAlias = Annotated[
     Path | None,
-    typer.Option(
-        "--exclude-overlap-with",
-        metavar="FOLDER",
-        help="Another site's folder: its pictures and all their relatives neither train nor validate.",
-    ),
+    typer.Option("--exclude-overlap-with", metavar="FOLDER", help="Exclude groups that contain another site's scans."),
 ]
 Slices: TypeAlias = Annotated[
     list[Path] | None,
-    typer.Option(
-        "--slices", help="A folder with slices.csv (path, patient, tumour, mask); may be given several times."
-    ),
+    typer.Option("--slices", help="Folder with slices.csv (path, patient, tumour, mask); repeatable."),
 ]
 BundleFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--bundle", help="The bundle's folder; by default models/bundle of the project, or the shipped one."),
+    Path | None, typer.Option("--bundle", help="The bundle; models/bundle or the shipped one by default.")
 ]
 Threshold: TypeAlias = Annotated[
-    float | None, typer.Option("--threshold", help="P(tumour) from which a scan is called a tumour.")
+    float | None, typer.Option("--threshold", help="P(tumour) from which a scan is predicted as a tumour.")
 ]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")]
 RecipeName: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--recipe", help="quick (a laptop, from cached activations) or full (the whole network)."),
+    str | None, typer.Option("--recipe", help="quick (from cached activations) or full (the whole network).")
 ]
 Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="The seed of the run.")]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
@@ -12,14 +12,14 @@ from brainslice.cli.options import ConfigFile, Root, settings
 from brainslice.cli.predict import predict
 from brainslice.paths import ProjectPaths
 
+Source: TypeAlias = Annotated[Path | None, typer.Option("--source", help="A folder or zip instead of the download.")]
+
 
 def download_and_prepare(
     root: Root = Path(),
     val_size: Annotated[float | None, typer.Option("--val-size")] = None,
     copy: Annotated[bool, typer.Option("--copy/--use-symlinks")] = False,
-    source: Annotated[
-        Path | None, typer.Option("--source", help="A folder or zip to use instead of downloading.")
-    ] = None,
+    source: Source = None,
 ) -> None:
     """Download the main data set and prepare it."""
     if source is None:
@@ -29,9 +29,7 @@ def download_and_prepare(
 
 def download_external(
     root: Root = Path(),
-    source: Annotated[
-        Path | None, typer.Option("--source", help="A folder or zip to use instead of downloading.")
-    ] = None,
+    source: Source = None,
 ) -> None:
     """Download the external data set and lay it out."""
     if source is None:

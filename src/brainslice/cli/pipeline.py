@@ -25,15 +25,13 @@ _SENSITIVITY = 0.95
 
 def run(
     source: Annotated[
-        Path | None,
-        typer.Option("--source", help="The main data set, a folder or zip; downloaded where not given."),
+        Path | None, typer.Option("--source", help="The main data set, a folder or zip; downloaded by default.")
     ] = None,
     external: Annotated[
-        Path | None,
-        typer.Option("--external", help="The other site's yes/no set, a folder or zip; downloaded with the main set."),
+        Path | None, typer.Option("--external", help="Another site's yes/no set; downloaded with the main set.")
     ] = None,
     keep_overlap: Annotated[
-        bool, typer.Option("--keep-overlap", help="Train also on pictures that the other site's set shows.")
+        bool, typer.Option("--keep-overlap", help="Train also on the scans of the other site's set.")
     ] = False,
     root: Root = Path(),
     config: ConfigFile = None,
@@ -143,7 +141,7 @@ def demo(
     patients: Annotated[int, typer.Option("--patients", min=10, help="Drawn patients for each class.")] = 24,
     seed: Annotated[int, typer.Option("--seed", help="The seed of the demo.")] = 42,
 ) -> None:
-    """Run the whole pipeline on drawn heads, in minutes; every output is marked phantom."""
+    """Run the whole pipeline on drawn heads in minutes; outputs are marked phantom."""
     from brainslice.phantom import FEWEST_HEADS, write_external_site, write_phantoms
 
     drawn, other = root / "phantoms", root / "phantoms_elsewhere"

@@ -27,15 +27,13 @@ if TYPE_CHECKING:
 
 Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
 PointName: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--operating-point", metavar="NAME", help="Use a threshold that brainslice threshold stored."),
+    str | None, typer.Option("--operating-point", metavar="NAME", help="Use a stored operating point's threshold.")
 ]
 Views: TypeAlias = Annotated[
     bool, typer.Option("--tta", help="Test-time augmentation: average six fixed views; six times as slow.")
 ]
 Draws: TypeAlias = Annotated[
-    int | None,
-    typer.Option("--dropout", metavar="DRAWS", help="Measure uncertainty with that many Monte Carlo dropout draws."),
+    int | None, typer.Option("--dropout", metavar="DRAWS", help="Measure uncertainty with Monte Carlo dropout.")
 ]
 Overlays: TypeAlias = Annotated[
     Path | None, typer.Option("--gradcam", metavar="DIR", help="Write each scan with its heat map to this folder.")
@@ -44,13 +42,12 @@ Frame: TypeAlias = Annotated[
     int | None, typer.Option("--frame", metavar="N", help="Which frame, page or axial slice of a file of several.")
 ]
 Listing: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--list", metavar="FILE", help="A text file with a path on each line; - reads standard input."),
+    str | None, typer.Option("--list", metavar="FILE", help="A text file of paths, a line each; - for standard input.")
 ]
 Table: TypeAlias = Annotated[
     Path | None,
     typer.Option(
-        "--output", metavar="FILE", help="Write a .jsonl, .csv or .parquet table; an interrupted one is continued."
+        "--output", metavar="FILE", help="Write a .jsonl, .csv or .parquet table; resumes an interrupted one."
     ),
 ]
 Part: TypeAlias = Annotated[
@@ -59,10 +56,8 @@ Part: TypeAlias = Annotated[
 ]
 Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the table of --output.")]
 DicomFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan."),
+    Path | None, typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan.")
 ]
-
 
 Each = Callable[[Path, Prediction], None]
 
@@ -74,7 +69,7 @@ class PredictOptions:
     """Options of the prediction.
 
     Attributes:
-        threshold: P(tumour) from which a scan is called a tumour; None leaves it to the bundle.
+        threshold: P(tumour) from which a scan is predicted as a tumour; None for the bundle's.
         point: The name of an operating point to take it from.
         views: Whether to use test-time augmentation.
         draws: How many Monte Carlo dropout draws; None for none.
@@ -86,7 +81,6 @@ class PredictOptions:
     draws: int | None = None
 
     def __post_init__(self) -> None:
-        """Refuse options that exclude each other."""
         if self.threshold is not None and self.point is not None:
             msg = f"--threshold {self.threshold:g} and --operating-point {self.point} exclude each other; give one"
             raise UsageError(msg)
@@ -102,7 +96,7 @@ class PredictOptions:
         """
         if table is not None and not overwrite and (self.views or self.draws is not None):
             option = "--tta" if self.views else "--dropout"
-            msg = f"{table}: may hold answers without {option}, which must not be mixed; add --overwrite"
+            msg = f"{table}: may hold predictions without {option}, which must not be mixed; add --overwrite"
             raise UsageError(msg)
 
     def of(self, predictor: Predictor) -> Predictor:

@@ -14,21 +14,20 @@ from brainslice.errors import UsageError
 from brainslice.lazy import require_extra
 
 TOKEN = "BRAINSLICE_TOKEN"  # noqa: S105 - the variable's name
-"""The variable that may hold the token; a file is better where others can list processes."""
+"""The environment variable of the token."""
 
 _MEBIBYTE = 1 << 20
 _LONGEST_TOKEN_FILE = 4096
-
 
 Host: TypeAlias = Annotated[
     str, typer.Option("--host", help="The address to listen on; other than loopback needs a token.")
 ]
 Port: TypeAlias = Annotated[int, typer.Option("--port", help="The port to listen on; 0 takes a free one.")]
 TokenFile: TypeAlias = Annotated[
-    Path | None, typer.Option("--token-file", help=f"A file with the token that requests must bear; or set {TOKEN}.")
+    Path | None, typer.Option("--token-file", help=f"A file with the bearer token of requests; or set {TOKEN}.")
 ]
 AllowHost: TypeAlias = Annotated[
-    list[str] | None, typer.Option("--allow-host", metavar="NAME", help="A name the service may be called by.")
+    list[str] | None, typer.Option("--allow-host", metavar="NAME", help="Another host name of the service.")
 ]
 MaxFile: TypeAlias = Annotated[int, typer.Option("--max-file-mb", min=1, help="The largest file, in MiB.")]
 MaxUpload: TypeAlias = Annotated[int, typer.Option("--max-upload-mb", min=1, help="The largest request, in MiB.")]

@@ -24,8 +24,7 @@ BundleFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--bundle", help="The bundle's folder; models/bundle of the project by default.")
 ]
 TuningFolder: TypeAlias = Annotated[
-    Path | None,
-    typer.Option("--data", help="Tune on half of this folder (yes and no, or the classes), report on the rest."),
+    Path | None, typer.Option("--data", help="Class or yes/no folders: tune on one half, report on the other.")
 ]
 TargetSensitivity: TypeAlias = Annotated[
     float | None, typer.Option("--target-sensitivity", metavar="RATE", help="Find at least this share of tumours.")
@@ -38,8 +37,7 @@ CostRatio: TypeAlias = Annotated[
     float | None, typer.Option("--cost-ratio", metavar="R", help="A missed tumour costs R times a false alarm.")
 ]
 NetBenefit: TypeAlias = Annotated[
-    float | None,
-    typer.Option("--net-benefit", metavar="P", help="Maximise the net benefit at the threshold probability P."),
+    float | None, typer.Option("--net-benefit", metavar="P", help="Maximise net benefit at this threshold probability.")
 ]
 Promised: TypeAlias = Annotated[
     bool, typer.Option("--guarantee", help="Promise the targets for new groups, with the given confidence.")
@@ -84,8 +82,8 @@ def threshold(
 ) -> None:
     """Find operating points on tuning scans.
 
-    The bundle is changed only with --save or --use, the one that ships never. By default the bundle's validation scans
-    choose, with Youden's index where no goal is given.
+    By default on the bundle's validation scans and for Youden's index. Only --save and --use change the bundle, never
+    the shipped one.
     """
     chosen = settings(root, config, overrides, protocol)
     paths = ProjectPaths.of(root, chosen)

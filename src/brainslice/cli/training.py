@@ -76,10 +76,7 @@ def train_one(paths: ProjectPaths, config: Config, accept_leaks: bool) -> None:
 
 
 def crossval(
-    folds: Annotated[
-        int | None,
-        typer.Option("--folds", help="The number of folds; by default data.folds."),
-    ] = None,
+    folds: Annotated[int | None, typer.Option("--folds", help="The number of folds; data.folds by default.")] = None,
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -144,17 +141,14 @@ def _bounded(evaluation: Evaluation, name: str) -> str:
 
 def ensemble(
     bundles: Annotated[
-        list[Path] | None,
-        typer.Argument(help="Bundles to join; without any, a network is trained for each fold but the test fold."),
+        list[Path] | None, typer.Argument(help="Bundles to join; by default one is trained for each training fold.")
     ] = None,
     output: Annotated[
         Path | None, typer.Option("--output", metavar="DIR", help="The ensemble's folder; models/ensemble by default.")
     ] = None,
     calibrate_on: Annotated[
         Path | None,
-        typer.Option(
-            "--calibrate-on", metavar="FOLDER", help="Class folders of other scans to fit the temperature on."
-        ),
+        typer.Option("--calibrate-on", metavar="FOLDER", help="Class folders to fit the temperature on."),
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Score it on the scans that no member was trained on.")] = False,
     root: Root = Path(),
@@ -236,11 +230,7 @@ def adapt(
         Path | None, typer.Option("--bundle", help="The bundle to start from; the project's by default.")
     ] = None,
     accept_forgetting: Annotated[
-        bool,
-        typer.Option(
-            "--accept-forgetting",
-            help="Write the bundle although it loses more on its source than adapt.max_forgetting.",
-        ),
+        bool, typer.Option("--accept-forgetting", help="Accept more forgetting than adapt.max_forgetting.")
     ] = False,
     root: Root = Path(),
     config: ConfigFile = None,

@@ -46,7 +46,6 @@ class ConformalSets:
     groups: tuple[int, ...]
 
     def __post_init__(self) -> None:
-        """Check coverage and quantiles."""
         _check_coverage(self.coverage)
         if not len(self.quantiles) == len(self.counts) == len(self.groups):
             numbers = (len(self.quantiles), len(self.counts), len(self.groups))

@@ -45,7 +45,6 @@ class LinearHead:
     by_position: bool = False
 
     def __post_init__(self) -> None:
-        """Check shapes, finite values and rates."""
         (features, classes), finite = self.kernel.shape, all(np.isfinite(part).all() for part in self._arrays())
         if self.bias.shape != (classes,) or self.rate.shape != (features,) or not finite:
             got = f"kernel {self.kernel.shape}, bias {self.bias.shape} and rate {self.rate.shape}"

@@ -58,7 +58,6 @@ class Target:
     value: float | None = None
 
     def __post_init__(self) -> None:
-        """Check the value."""
         if self.criterion is Criterion.YOUDEN:
             if self.value is not None:
                 msg = f"Youden's index takes no value, got {self.value!r}"
@@ -112,7 +111,6 @@ class MeasuredRate:
     method: str
 
     def __post_init__(self) -> None:
-        """Check that the value lies in its interval."""
         if not 0.0 <= self.low <= self.value <= self.high <= 1.0:
             msg = (
                 f"a rate must lie within its interval and both in 0 to 1, got {self.value} in {self.low} to {self.high}"
@@ -179,7 +177,6 @@ class OperatingPoint:
     guarantee: Guarantee | None = None
 
     def __post_init__(self) -> None:
-        """Check name and threshold."""
         if not _NAME.fullmatch(self.name):
             msg = f"an operating point's name must be small letters, digits, dots and dashes, got {self.name!r}"
             raise UsageError(msg)

@@ -43,7 +43,6 @@ class OutOfDistributionDetector:
     limit: float
 
     def __post_init__(self) -> None:
-        """Check shapes, finite values and the limit."""
         finite = np.isfinite(self.centre).all() and np.isfinite(self.components).all()
         if len(self.centre) != len(self.components) or not finite:
             got = f"centre {self.centre.shape} and components {self.components.shape}"

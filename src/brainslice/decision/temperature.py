@@ -34,7 +34,6 @@ class Temperature:
     value: float
 
     def __post_init__(self) -> None:
-        """Check that the value is finite and positive."""
         if not (math.isfinite(self.value) and self.value > 0):
             msg = f"temperature must be a finite number above 0, got {self.value!r}"
             raise CalibrationError(msg)

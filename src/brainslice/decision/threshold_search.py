@@ -41,7 +41,6 @@ class TumourScores:
     groups: Groups
 
     def __post_init__(self) -> None:
-        """Check lengths, and that both classes occur."""
         if not len(self.scores) == len(self.tumour) == len(self.groups):
             lengths = (len(self.scores), len(self.tumour), len(self.groups))
             msg = f"scores, truth and groups must be of the same scans, got {lengths}"
@@ -76,7 +75,6 @@ class Assurance:
     seed: int = 0
 
     def __post_init__(self) -> None:
-        """Check the confidence."""
         if not 0.0 < self.confidence < 1.0:
             msg = f"the confidence of a guarantee must be above 0 and below 1, got {self.confidence!r}"
             raise CalibrationError(msg)

@@ -59,7 +59,6 @@ class Prediction:
     mutual_information: float | None = None
 
     def __post_init__(self) -> None:
-        """Check that the probabilities are of the classes and sum to one."""
         total = math.fsum(self.probabilities.values())
         if tuple(self.probabilities) != self.labels.names or not abs(total - 1.0) <= _ROUNDING:
             msg = f"probabilities must be of {list(self.labels.names)} and sum to 1, got {self.probabilities}"

@@ -49,7 +49,6 @@ class Predictor:
     frame: int | None = None
 
     def __post_init__(self) -> None:
-        """Check that the threshold is a probability."""
         if not 0.0 <= self.threshold <= 1.0:
             msg = f"threshold must be a probability from 0 to 1, got {self.threshold!r}"
             raise UsageError(msg)

@@ -7,7 +7,7 @@ by group are therefore taken at an effective number of scans.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 import numpy as np
 from scipy.stats import beta, norm, t
@@ -38,7 +38,6 @@ class Interval:
     method: str
 
     def __post_init__(self) -> None:
-        """Check the ends and the level."""
         if not (math.isfinite(self.low) and math.isfinite(self.high) and self.low <= self.high):
             msg = f"an interval must have two finite ends in order, got {self.low!r} and {self.high!r}"
             raise UsageError(msg)
@@ -48,7 +47,7 @@ class Interval:
 
     def to_json(self) -> dict[str, float | str]:
         """Return the interval as plain types."""
-        return {"low": self.low, "high": self.high, "level": self.level, "method": self.method}
+        return asdict(self)
 
 
 def check_proportion(successes: int, n: int) -> None:

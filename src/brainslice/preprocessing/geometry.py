@@ -46,7 +46,6 @@ class Box:
     right: int
 
     def __post_init__(self) -> None:
-        """Check that the box is not empty."""
         if not (0 <= self.top < self.bottom and 0 <= self.left < self.right):
             msg = f"a box must hold at least one pixel, got {self}"
             raise UsageError(msg)
@@ -98,7 +97,6 @@ class Frame:
     size: int
 
     def __post_init__(self) -> None:
-        """Check that the square contains the box."""
         if self.side < max(self.box.height, self.box.width) or self.size < 1:
             msg = f"the square must hold the box, got {self}"
             raise UsageError(msg)

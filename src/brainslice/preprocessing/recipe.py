@@ -46,7 +46,6 @@ class Recipe:
     high: float = 99.5
 
     def __post_init__(self) -> None:
-        """Check the settings."""
         if not _MIN_SIZE <= self.size <= _MAX_SIZE:
             msg = f"image size must be {_MIN_SIZE} to {_MAX_SIZE} pixels, got {self.size}"
             raise ConfigError(msg)

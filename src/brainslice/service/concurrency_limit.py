@@ -24,7 +24,6 @@ class ConcurrencyLimit:
     """
 
     def __init__(self, limits: Limits) -> None:
-        """Start without requests."""
         self.draining = False
         self.requests = 0
         self.held_bytes = 0
@@ -74,7 +73,6 @@ class RequestSlot:
     """The slot of a request, until ``leave``."""
 
     def __init__(self, limit: ConcurrencyLimit, limits: Limits) -> None:
-        """Start without memory."""
         self._limit = limit
         self._limits = limits
         self._bytes = 0

@@ -35,7 +35,6 @@ class LimitedProtocol(H11Protocol):
     limits = Limits()
 
     def __init__(self, *arguments: Any, **options: Any) -> None:  # noqa: ANN401 - as uvicorn's
-        """Start in the phase of headers."""
         super().__init__(*arguments, **options)
         self.phase = Phase.HEAD
         self._timer: asyncio.TimerHandle | None = None

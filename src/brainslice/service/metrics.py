@@ -24,7 +24,6 @@ class Metrics:
     """
 
     def __init__(self, limit: ConcurrencyLimit, version: str, model: str) -> None:
-        """Register the metrics; ``model`` is the digest of the bundle."""
         self._collectors = CollectorRegistry()
         self._requests = Counter(
             "brainslice_requests", "Requests answered.", ("method", "route", "status"), registry=self._collectors

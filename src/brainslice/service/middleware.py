@@ -47,7 +47,6 @@ class LoggingMiddleware:
     """The outermost middleware: count and log each request, and turn exceptions into responses."""
 
     def __init__(self, app: ASGIApp, metrics: Metrics, page: frozenset[str]) -> None:
-        """Wrap an application; ``page`` are the URL paths of static files, counted as one route."""
         self._app = app
         self._metrics = metrics
         self._page = page
@@ -136,7 +135,6 @@ class AuthMiddleware:
     """Reject requests by size of URL and headers, by host, by origin and by token."""
 
     def __init__(self, app: ASGIApp, settings: Settings, public: frozenset[str]) -> None:
-        """Wrap an application; ``public`` are the URL paths of static files, which need no token."""
         self._app = app
         self._settings = settings
         self._public = public

@@ -93,7 +93,6 @@ class ProblemError(Exception):
     def __init__(
         self, fault: ErrorCode, detail: str, errors: Sequence[FieldError] = (), facts: Mapping[str, Any] | None = None
     ) -> None:
-        """Store the members of the response."""
         super().__init__(fault.code)
         self.phrase = _PHRASES.get(fault.status) or HTTPStatus(fault.status).phrase
         self.fault = fault

@@ -74,7 +74,6 @@ class Server(uvicorn.Server):
     """A uvicorn server with graceful shutdown and exit code 0."""
 
     def __init__(self, config: uvicorn.Config, service: ServiceContext, started: Callable[[], None]) -> None:
-        """Make a server; ``started`` is called once it accepts requests and handles signals."""
         super().__init__(config)
         self._service = service
         self._started = started
@@ -144,7 +143,6 @@ class RateLimit(logging.Filter):
     """Log each message at most once in ten seconds, without traceback."""
 
     def __init__(self) -> None:
-        """Start without messages."""
         super().__init__()
         self._logged: dict[str, float] = {}
 

@@ -61,7 +61,6 @@ class Limits:
     study_seconds: float = 900.0
 
     def __post_init__(self) -> None:
-        """Check that the limits allow requests."""
         for name in ("files", "file_bytes", "request_bytes", "memory_bytes", "requests", "connections"):
             if getattr(self, name) < 1:
                 msg = f"{name.replace('_', ' ')} must be at least 1, got {getattr(self, name)}"
@@ -87,7 +86,6 @@ class Batching:
     threads: int = 2
 
     def __post_init__(self) -> None:
-        """Check the values."""
         if self.size < 1 or self.threads < 1 or not 0.0 <= self.wait_seconds <= 1.0:
             got = f"{self.size}, {self.threads} and {self.wait_seconds}"
             msg = f"batch size and threads must be at least 1 and the wait 0 to 1 seconds, got {got}"
@@ -119,7 +117,6 @@ class Settings:
     linger_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        """Check the port, and that other machines need a token of sufficient length."""
         if not 0 <= self.port <= _LARGEST_PORT:
             msg = f"port must be 0 to {_LARGEST_PORT}, got {self.port}"
             raise UsageError(msg)

@@ -45,7 +45,6 @@ class StudyCache:
     """A least-recently-used cache of studies with expiry, under random ids."""
 
     def __init__(self, limits: Limits, clock: Callable[[], float] = time.monotonic) -> None:
-        """Start empty."""
         self._limits = limits
         self._clock = clock
         self._kept: dict[str, tuple[float, Study]] = {}

@@ -36,7 +36,6 @@ class Threads:
     """A thread pool whose jobs have the deadline of their request."""
 
     def __init__(self, count: int, name: str) -> None:
-        """Make a pool."""
         self._count = count
         self._executor = ThreadPoolExecutor(count, thread_name_prefix=name)
         self._ends: dict[object, float] = {}
@@ -89,7 +88,6 @@ class Batcher:
     """Collect scans for a few milliseconds and run them as a batch, in the thread of the network."""
 
     def __init__(self, predict: Predict, batching: Batching, observe: Callable[[int], None]) -> None:
-        """Make a batcher; ``observe`` is called with each batch size."""
         self.threads = Threads(1, "network")
         self._predict = predict
         self._batching = batching
@@ -194,7 +192,6 @@ class InferenceWorker:
     """
 
     def __init__(self, predictor: Predictor, batching: Batching, metrics: Metrics) -> None:
-        """Make a worker."""
         self.predictor = predictor
         self.scan_threads = Threads(batching.threads, "decode")
         self.study_threads = Threads(1, "study")

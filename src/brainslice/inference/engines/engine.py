@@ -33,7 +33,6 @@ class EngineOutput:
     feature_maps: Float[np.ndarray, "n mh mw f"] | None = None
 
     def __post_init__(self) -> None:
-        """Check that all values are finite."""
         arrays = (self.logits, self.class_maps, self.features, self.member_logits)
         if not all(np.isfinite(array).all() for array in arrays if array is not None):
             msg = "the model's outputs must be finite numbers, got NaN or infinity; use another bundle"

@@ -18,7 +18,6 @@ class McDropoutEngine:
     """An engine that returns dropout draws as ``member_logits``; logits are those without dropout."""
 
     def __init__(self, engine: Engine, head: LinearHead, draws: int) -> None:
-        """Wrap an engine, with its network's head and the number of draws."""
         self._engine = engine
         self._head = head
         self._draws = draws

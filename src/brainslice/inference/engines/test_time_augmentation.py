@@ -66,7 +66,6 @@ class MultiViewEngine:
     """An engine that averages the outputs over views."""
 
     def __init__(self, engine: Engine, views: tuple[View, ...] = VIEWS) -> None:
-        """Wrap an engine."""
         self._engine = engine
         self._views = views
 
