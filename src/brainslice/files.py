@@ -123,13 +123,7 @@ def write_text(path: Path, text: str) -> None:
 
 
 def write_json(path: Path, value: Any, schema: str | None = None) -> None:  # noqa: ANN401 - any JSON value
-    """Write a value as JSON atomically; NaN raises ``ValueError``.
-
-    Args:
-        path: The file.
-        value: What to write; a mapping where a schema is given.
-        schema: What the file describes; its version is written as the first key.
-    """
+    """Write a value as JSON atomically, with the version of a schema as first key; NaN raises ``ValueError``."""
     content = value if schema is None else {"schema": SCHEMA.format(schema), **value}
     write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 

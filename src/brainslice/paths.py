@@ -49,13 +49,7 @@ class ProjectPaths:
 
     @classmethod
     def of(cls, root: Path, config: Config, protocol: str | None = None) -> ProjectPaths:
-        """Return the paths of a project.
-
-        Args:
-            root: The project's folder, the base of relative paths in the configuration.
-            config: The configuration.
-            protocol: ``clean`` or ``official``; None for the configuration's.
-        """
+        """Return the paths of a project, under the configuration's protocol by default."""
         subfolder = "official" if (protocol or config.data.protocol) == "official" else ""
         return cls(
             root=root,

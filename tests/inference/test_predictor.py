@@ -169,7 +169,7 @@ def test_preprocessing_of_another_version_is_a_fault_of_the_bundle(
     draft: BundleDraft, graph: Path, tmp_path: Path
 ) -> None:
     folder = bundle_with(draft, graph, tmp_path, recipe=draft.recipe | {"sharpen": True})
-    with pytest.raises(BundleError, match=r"its preprocessing cannot be followed .*sharpen"):
+    with pytest.raises(BundleError, match=r"its preprocessing is invalid .*sharpen"):
         Predictor.open(folder)
 
 

@@ -34,15 +34,12 @@ _UNSIGNED: Final = "0" * 64
 
 
 def rename_keys(tree: Mapping[str, Any], renamed: Mapping[str, str], parent: str = "") -> dict[str, Any]:
-    """Rename keys of nested mappings.
+    """Return a copy of nested mappings with renamed keys.
 
     Args:
-        tree: The mapping, not modified.
+        tree: The mapping.
         renamed: Dotted path of an old key, such as ``outliers.refused``, to the key's new name.
         parent: The dotted path of ``tree``, with a dot at its end.
-
-    Returns:
-        A copy with new keys, in the same order.
     """
     result = {}
     for key, value in tree.items():

@@ -24,15 +24,12 @@ _MEASURED: Final = frozenset({"Test scans", "Another site"})
 
 
 def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapted: Sequence[str] = ()) -> str:
-    """Return a bundle's model card.
+    """Return a model card as Markdown with YAML front matter, as on model hubs.
 
     Args:
         info: The bundle's description.
         evaluation: Results on test scans, a line each, if any.
         adapted: Results of an adaptation, a line each, if any.
-
-    Returns:
-        Markdown with YAML front matter, as on model hubs.
 
     Reference:
         Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
@@ -54,11 +51,7 @@ def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapt
 
 
 def updated_card(card: str, before: BundleDraft, info: BundleDraft) -> str:
-    """Update a card after a change of its bundle, keeping the measured results.
-
-    Returns:
-        The card of ``info`` with the older results, and a note if these were measured at another threshold.
-    """
+    """Update a card after a change of its bundle; older results are kept, with a note on another threshold."""
     fresh = _sections(model_card(info))
     kept = {title: text for title, text in _sections(card).items() if title in _MEASURED}
     if info.threshold != before.threshold:

@@ -189,7 +189,7 @@ def _check_file_list(folder: Path, expected: set[str]) -> None:
 
 
 def _raise_link(path: Path) -> None:
-    msg = f"{path}: must be a file of its own, got a link; put the file it points to in its place"
+    msg = f"{path}: must be a regular file, got a link; replace it by its target"
     raise BundleError(msg)
 
 

@@ -133,7 +133,7 @@ def _check_coverage(coverage: float) -> None:
 
 
 def _quantile(scores: Scores, members: Groups, coverage: float) -> float:
-    """Find the smallest score with enough cumulative weight, where one group's weight lies at infinity."""
+    """Return the weighted quantile of the scores, with the weight of a new group at infinity."""
     _, members, sizes = np.unique(members, return_inverse=True, return_counts=True)
     weights = 1.0 / ((len(sizes) + 1) * sizes[members]) if len(sizes) else np.zeros(0)
     order = np.argsort(scores, kind="stable")

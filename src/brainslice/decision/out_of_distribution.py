@@ -93,14 +93,12 @@ class OutOfDistributionDetector:
 def fit_ood_detector(
     training: Features, held_out: Float[np.ndarray, "m f"], refused: float
 ) -> OutOfDistributionDetector:
-    """Fit principal components on training features, and the limit on held-out features.
-
-    Features of each scan are scaled to length 1.
+    """Fit principal components on training features, and the limit on held-out features, all scaled to length 1.
 
     Args:
         training: Features of the training scans ``(n, f)``.
         held_out: Features of held-out scans ``(m, f)``.
-        refused: The share of held-out scans that may exceed the limit, from 0 to below 1.
+        refused: The share of held-out scans above the limit, from 0 to below 1.
 
     Raises:
         CalibrationError: There are no scans or no features, or the share is not from 0 to below 1.

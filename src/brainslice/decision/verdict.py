@@ -65,7 +65,7 @@ class VerdictInputs:
         tumour: Whether P(tumour) reaches the threshold.
         input_faults: Faults of the image and out-of-distribution detection.
         prediction_set: Class names in the prediction set; None if the bundle has no sets.
-        near_threshold: Whether the probability lies too close to the threshold.
+        near_threshold: Whether the probability is in the grey zone.
         disagreement: Whether an ensemble's members differ on tumour or no tumour.
     """
 

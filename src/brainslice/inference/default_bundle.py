@@ -14,10 +14,7 @@ DEFAULT_BUNDLE: Final = Path(__file__).resolve().parent.parent / "default_bundle
 
 
 def open_bundle_or_default(project: Path | None = None) -> Path:
-    """Choose the bundle of a project, or else the shipped one.
-
-    Returns:
-        The bundle's folder, not yet checked; the backup of a killed run if the bundle itself is missing.
+    """Return the bundle of a project, its backup after a killed run, or the shipped bundle; not yet verified.
 
     Raises:
         BundleError: A trained project lacks its bundle, or there is no shipped bundle.

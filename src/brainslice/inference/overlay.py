@@ -96,10 +96,10 @@ def draw_page(
     opacity: float = OPACITY,
     lines: tuple[str, str, str] | None = None,
 ) -> Image.Image:
-    """Draw the network input beside its overlay, with a caption.
+    """Draw the network input beside its overlay, with a caption without the file name.
 
     Args:
-        prediction: The name of its file is not drawn: it may name a patient.
+        prediction: The prediction.
         name: The class of the heat map; None for the predicted one.
         opacity: The opacity of the heat map's maximum, 0 to 1.
         lines: The three lines of the caption; None for those of ``caption``.

@@ -24,23 +24,23 @@ _ROUNDING = 1e-6
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """The result for one scan. Of the file it holds the name and the pixels, and nothing else.
+    """The prediction for a scan; of its file only the name and the pixels are kept.
 
     Attributes:
-        source: The file's name as it was given, without its folder.
+        source: The file name without folder.
         labels: The classes.
         probabilities: Class name to calibrated probability, in the order of ``labels``.
-        threshold: The probability of any tumour from which the scan is called one.
-        warnings: Limits of the model to show with the result, such as ``phantom`` or ``leaky``.
+        threshold: P(tumour) from which the scan is predicted as a tumour.
+        warnings: Warnings on the model: ``phantom``, ``leaky``.
         bundle: The digest of the bundle.
-        network_input: The preprocessed picture ``(h, w)``.
+        network_input: The preprocessed image ``(h, w)``.
         class_maps: The contribution of each position to each class's logit ``(mh, mw, k)``, at least 0.
-        verdict: Tumour, no tumour, or referred to a person.
-        reasons: Why the scan is referred; empty where it is not.
-        prediction_set: The classes that remain possible at ``coverage``; empty too where the bundle has no sets.
-        coverage: How often sets like this hold the true class, for scans of every class; None where there are no sets.
-        ood_score: How unlike the training scans this one is, in units of the limit; None where nothing measures it.
-        mutual_information: How much the members of an ensemble differ, in nats; None for one network alone.
+        verdict: Tumour, no tumour, or refer.
+        reasons: The reasons of a referral.
+        prediction_set: The classes in the conformal prediction set; empty without sets.
+        coverage: The nominal coverage of the sets for each class; None without sets.
+        ood_score: The out-of-distribution score in units of its limit; None without a detector.
+        mutual_information: The disagreement of ensemble members or dropout draws in nats; None for a single network.
     """
 
     source: str
@@ -81,17 +81,17 @@ class Prediction:
 
     @property
     def rejected(self) -> bool:
-        """Whether the picture is unfit for the model, so that no class is given."""
+        """Whether the image is unfit for the model, so that no class is given."""
         return any(reason.rejects_input for reason in self.reasons)
 
     @property
     def most_probable_class(self) -> str:
-        """The class with the highest probability, also of a rejected picture."""
+        """The class with the highest probability, also of a rejected image."""
         return max(self.probabilities, key=self.probabilities.__getitem__)
 
     @property
     def predicted_class(self) -> str | None:
-        """The most probable class; None where the picture was rejected."""
+        """The most probable class; None if the image was rejected."""
         return None if self.rejected else self.most_probable_class
 
     @property
@@ -101,7 +101,7 @@ class Prediction:
 
     @property
     def tumour(self) -> bool | None:
-        """Whether the probability of a tumour reaches the threshold; None where the picture was rejected."""
+        """Whether the probability of a tumour reaches the threshold; None if the image was rejected."""
         return None if self.rejected else self.tumour_probability >= self.threshold
 
     @property
@@ -110,13 +110,9 @@ class Prediction:
         return math.fsum(-share * math.log(share) for share in self.probabilities.values() if share > 0)
 
     def heat_map(self, name: str | None = None) -> Heat:
-        """Compute the Grad-CAM heat map of one class.
+        """Compute the Grad-CAM heat map ``(h, w)`` of a class, by default the most probable one.
 
-        Args:
-            name: The class; the most probable one where None.
-
-        Returns:
-            The heat ``(h, w)`` at the size of ``network_input``, at least 0, in units of the class's logit.
+        Values are at least 0, in units of the logit.
 
         Raises:
             DatasetError: There is no such class.
@@ -125,25 +121,22 @@ class Prediction:
         return upsample(self.class_maps[..., self.labels.index(name or self.most_probable_class)], height, width)
 
     def overlay(self, name: str | None = None, opacity: float = 0.65) -> Image.Image:
-        """Draw the heat map of one class over the network input.
+        """Draw the heat map of a class over the network input, as an RGB image of its size.
 
         Args:
-            name: The class; the most probable one where None.
-            opacity: The share of the scan that the strongest heat hides, 0 to 1.
-
-        Returns:
-            An RGB image of the size of ``network_input``.
+            name: The class; None for the most probable one.
+            opacity: The opacity of the heat map's maximum, 0 to 1.
 
         Raises:
             DatasetError: There is no such class.
-            UsageError: The opacity is not a share.
+            UsageError: The opacity is not from 0 to 1.
         """
         from brainslice.inference.overlay import draw_overlay  # noqa: PLC0415 - it draws predictions
 
         return Image.fromarray(draw_overlay(self.network_input, self.heat_map(name), opacity))
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain types, without any picture; class and tumour are None where the picture was rejected."""
+        """Convert to plain types, without images."""
         return {
             "source": self.source,
             "class": self.predicted_class,
@@ -165,11 +158,11 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The reason why there is no prediction for one scan.
+    """The refusal of a scan.
 
     Attributes:
-        source: The file's name as it was given, without its folder.
-        reason: One line: file, fault, remedy.
+        source: The file name without folder.
+        reason: File, fault and remedy in one line.
     """
 
     source: str
@@ -181,8 +174,8 @@ class Refusal:
 
 
 def format_percent(probability: float) -> str:
-    """Write a probability in two digits, never as 100 % or 0 %."""
+    """Format a probability with two digits, never as 100 % or 0 %."""
     whole = round(100 * probability)
-    if whole > 99:  # noqa: PLR2004 - the most that two digits can say
+    if whole > 99:  # noqa: PLR2004 - two digits
         return "> 99 %"
     return f"{whole} %" if whole > 0 else "< 1 %"

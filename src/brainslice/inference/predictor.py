@@ -35,9 +35,9 @@ class Predictor:
         recipe: The preprocessing, the same as in training.
         engine: The engine that runs the network.
         temperature: The temperature of the probabilities.
-        threshold: The probability of any tumour from which a scan is called one.
+        threshold: P(tumour) from which a scan is predicted as a tumour.
         verdict_rules: The rules that refer a scan to a person.
-        frame: Which frame, page or axial slice to take from files that hold several, from 1; None refuses those.
+        frame: The frame, page or axial slice of files of several, from 1; None refuses such files.
     """
 
     bundle: ModelBundle
@@ -65,9 +65,9 @@ class Predictor:
         """Open a bundle and check the hash of every file.
 
         Args:
-            bundle: The bundle's folder; the one that ships with the package where None.
-            threshold: A threshold to use instead of the bundle's own.
-            threads: How many threads may share one scan; 0 takes as many as there are cores.
+            bundle: The bundle's folder; None for the shipped one.
+            threshold: A threshold instead of the bundle's.
+            threads: The number of threads of the engine; 0 for one each core.
 
         Raises:
             BundleError: The bundle is incomplete or altered.
@@ -78,7 +78,7 @@ class Predictor:
         try:
             recipe = Recipe.from_json(checked.info.recipe)
         except ConfigError as error:
-            msg = f"{bundle}: its preprocessing cannot be followed ({error}); train a new bundle"
+            msg = f"{bundle}: its preprocessing is invalid ({error}); train a new bundle"
             raise BundleError(msg) from error
         return cls(
             bundle=checked,
@@ -110,9 +110,9 @@ class Predictor:
         """Predict many scans; one that cannot be read does not stop the rest.
 
         Args:
-            sources: The scans, each as of ``predict``; read a few batches ahead, so that memory stays bounded.
+            sources: The scans, each as of ``predict``; read a few batches ahead.
             progress: Called with step, done and total; the total of an iterator grows.
-            workers: How many threads decode scans while the network runs; 0 takes as many as there are cores.
+            workers: The number of decoding threads; 0 for one each core.
 
         Yields:
             A prediction or a refusal for each scan, in their order.

@@ -241,13 +241,7 @@ class Answers:
 
 
 def measure_abstention(answers: Answers, inputs: AbstentionInputs, resampling: Resampling) -> Abstention:
-    """Measure referral, accuracy on the answered scans, and prediction sets.
-
-    Args:
-        answers: Probabilities and truth of at least one scan.
-        inputs: Uncertainty, reasons and prediction sets of the same scans.
-        resampling: The draws of the groups.
-    """
+    """Measure referral, accuracy on the answered scans, and prediction sets."""
     labels, groups, level = answers.labels, answers.groups, resampling.level
     correct = answers.probabilities.argmax(axis=1) == labels
     healthy = answers.label_set.healthy_index

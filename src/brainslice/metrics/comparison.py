@@ -112,13 +112,7 @@ class BaselineComparison:
 
 
 def compare_with_baseline(model: ScoringInputs, baseline: ScoringInputs, threshold: float) -> BaselineComparison:
-    """Score the baseline like the model on the same scans, and test whether the two differ.
-
-    Args:
-        model: The model's probabilities.
-        baseline: The baseline's probabilities.
-        threshold: P(tumour) from which a scan is predicted as a tumour.
-    """
+    """Score the baseline like the model on the same scans, and test whether the two differ."""
     return BaselineComparison(
         predictions=baseline.predictions,
         scores=(*decision_scores(baseline), *tumour_scores(baseline, threshold)),

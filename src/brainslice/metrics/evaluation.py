@@ -176,11 +176,6 @@ class Evaluation:
 def evaluate(scored: ScoredSet, settings: EvaluationSettings, abstention: AbstentionInputs | None = None) -> Evaluation:
     """Compute all metrics of a model on a test set, with intervals.
 
-    Args:
-        scored: Truth and probabilities of each scan.
-        settings: The settings of the evaluation.
-        abstention: Uncertainty, referral reasons and prediction sets, if available.
-
     Raises:
         UsageError: There is no scan, a class is unknown, or the rows are no probabilities.
     """

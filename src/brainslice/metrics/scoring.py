@@ -159,12 +159,7 @@ def decision_scores(inputs: ScoringInputs) -> tuple[Score, ...]:
 
 
 def tumour_scores(inputs: ScoringInputs, threshold: float) -> tuple[Score, ...]:
-    """Score tumour against healthy: area under the ROC curve, sensitivity and specificity.
-
-    Args:
-        inputs: The probabilities and true classes.
-        threshold: P(tumour) from which a scan is predicted as a tumour.
-    """
+    """Score tumour against healthy: area under the ROC curve, sensitivity and specificity at a threshold."""
     healthy, level = inputs.label_set.healthy_index, inputs.resampling.level
     scores = 1 - inputs.probabilities[:, healthy]
     tumour = inputs.labels != healthy

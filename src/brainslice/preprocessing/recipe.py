@@ -97,11 +97,12 @@ class Recipe:
         if value["version"] != VERSION:
             msg = f"recipe version must be {VERSION}, got {value['version']!r}; use the release that wrote it"
             raise ConfigError(msg)
-        for key, kinds, expected_type in (
-            ("size", {int}, "a whole number"),
-            ("crop", {bool}, "true or false"),
-            *((key, {int, float}, "a number") for key in _FLOATS),
-        ):
+        types: dict[str, tuple[set[type], str]] = {
+            "size": ({int}, "a whole number"),
+            "crop": ({bool}, "true or false"),
+            **{key: ({int, float}, "a number") for key in _FLOATS},
+        }
+        for key, (kinds, expected_type) in types.items():
             if type(value[key]) not in kinds:
                 msg = f"{key} of a recipe must be {expected_type}, got {value[key]!r}"
                 raise ConfigError(msg)

@@ -72,7 +72,7 @@ def worklist(
     marked = for_review(scores, budget)
     first = (WorklistRow(row, None, review=True) for row in refused)
     order = most_uncertain_first(scores).tolist()
-    return (*first, *(WorklistRow(*predicted[index], review=bool(marked[index])) for index in order))
+    return (*first, *(WorklistRow(*predicted[index], bool(marked[index])) for index in order))
 
 
 def _uncertainty(answer: Prediction) -> float:

@@ -55,7 +55,7 @@ class OnnxSession:
         """Open a graph.
 
         Args:
-            path: The ``.onnx`` file. Open trusted files only, or after checking their bytes.
+            path: The ``.onnx`` file.
             threads: The number of threads; 0 for one each core.
 
         Raises:
@@ -96,7 +96,7 @@ class OnnxEngine:
         """Open a graph.
 
         Args:
-            path: The ``.onnx`` file; its bytes must have been checked before.
+            path: The ``.onnx`` file, whose hash was verified.
             threads: The number of threads; 0 for one each core.
 
         Raises:

@@ -60,13 +60,7 @@ class DecisionCurve:
 
 
 def net_benefit(sensitivity: float, specificity: float, prevalence: float, threshold: float) -> float:
-    """Compute ``π·sensitivity - (1 - π)·(1 - specificity)·p/(1 - p)``.
-
-    Args:
-        sensitivity: The share of tumours predicted as tumours.
-        specificity: The share of healthy scans predicted as healthy.
-        prevalence: The share of tumours ``π``.
-        threshold: The threshold probability ``p``, below 1.
+    """Compute ``π·sensitivity - (1 - π)·(1 - specificity)·p/(1 - p)`` at prevalence ``π`` and threshold ``p < 1``.
 
     Reference:
         Vickers and Elkin, Decision Curve Analysis, Medical Decision Making 2006.
