@@ -47,12 +47,12 @@ def bundle(tmp_path: Path) -> ModelBundle:
     return write_bundle_for(places, config())
 
 
-def test_what_was_written_is_read_again_and_a_bundle_without_it_was_not_adapted(bundle: ModelBundle) -> None:
+def test_adaptation_round_trip(bundle: ModelBundle) -> None:
     assert read_adaptation(open_bundle(bundle.folder)) is None
     assert read_adaptation(with_file(bundle, ADAPTATION.to_text())) == ADAPTATION
 
 
-def test_a_file_of_another_kind_is_refused(bundle: ModelBundle) -> None:
+def test_invalid_adaptation_file_raises(bundle: ModelBundle) -> None:
     with pytest.raises(BundleError, match="adapt the base bundle again"):
         read_adaptation(with_file(bundle, json.dumps({"format": 9})))
 

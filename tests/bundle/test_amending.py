@@ -14,7 +14,7 @@ def contents(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_only_what_was_changed_is_changed(bundle: ModelBundle) -> None:
+def test_update_changes_given_fields_only(bundle: ModelBundle) -> None:
     before = contents(bundle.folder)
     amended = update_bundle(bundle.folder, threshold=0.3)
     assert amended == open_bundle(bundle.folder)
@@ -28,7 +28,7 @@ def test_only_what_was_changed_is_changed(bundle: ModelBundle) -> None:
     assert {name for name in before if before[name] != after[name]} == {"bundle.json", "README.md"}
 
 
-def test_the_card_repeats_the_change(bundle: ModelBundle) -> None:
+def test_update_changes_the_card(bundle: ModelBundle) -> None:
     amended = update_bundle(bundle.folder, threshold=0.123, operating_points=(operating_point("ward-3"),))
     card = amended.path("README.md").read_text(encoding="utf-8")
     assert "= 0.123 on" in card
@@ -42,7 +42,7 @@ def test_a_bundle_without_a_card_gets_none(bundle: ModelBundle, parts: dict[str,
     assert set(update_bundle(plain.folder, threshold=0.2).info.files) == {"model.onnx"}
 
 
-def test_what_is_amended_twice_is_what_was_said_last(bundle: ModelBundle) -> None:
+def test_later_updates_take_precedence(bundle: ModelBundle) -> None:
     update_bundle(bundle.folder, threshold=0.2)
     amended = update_bundle(bundle.folder, operating_points=(operating_point(),))
     assert amended.info.threshold == 0.2
@@ -59,14 +59,14 @@ def test_a_file_may_be_added_or_replaced(bundle: ModelBundle, tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("change", [{"threshold": 1.5}, {"treshold": 0.5}, {"operating_points": ("x",)}])
-def test_what_no_bundle_can_say_leaves_it_as_it_was(bundle: ModelBundle, change: dict[str, object]) -> None:
+def test_invalid_update_keeps_the_bundle(bundle: ModelBundle, change: dict[str, object]) -> None:
     before = contents(bundle.folder)
     with pytest.raises(BundleError, match="the bundle stays as it was"):
         update_bundle(bundle.folder, **change)
     assert contents(bundle.folder) == before
 
 
-def test_an_altered_bundle_is_not_sealed_as_if_it_were_whole(bundle: ModelBundle) -> None:
+def test_altered_bundle_cannot_be_updated(bundle: ModelBundle) -> None:
     bundle.path("model.onnx").write_bytes(b"another")
     with pytest.raises(BundleError, match="sha256 must be"):
         update_bundle(bundle.folder, threshold=0.3)

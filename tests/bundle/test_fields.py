@@ -31,7 +31,7 @@ class Part(StoredModel):
     ("kind", "value"),
     [(Fraction, 1.0), (NotNegative, 3.5), (Count, 0), (Sha256, "ab" * 32), (PlainName, "model.onnx"), (Line, "a scan")],
 )
-def test_what_can_be_meant_is_kept_as_it_is(kind: object, value: object) -> None:
+def test_valid_values_are_kept(kind: object, value: object) -> None:
     assert TypeAdapter(kind).validate_python(value) == value
 
 
@@ -54,13 +54,13 @@ def test_invalid_settings_raise(kind: object, value: object) -> None:
 
 
 @pytest.mark.parametrize("text", ['{"share": "0.5"}', '{"share": NaN}', '{"share": 0.5, "other": 1}', "{}"])
-def test_a_part_is_read_strictly(text: str) -> None:
+def test_parsing_is_strict(text: str) -> None:
     with pytest.raises(ValidationError):
         Part.model_validate_json(text)
 
 
 @pytest.mark.parametrize("method", list(SetMethod))
-def test_sets_survive_being_stored_also_where_a_class_is_in_all_of_them(method: SetMethod) -> None:
+def test_conformal_sets_round_trip(method: SetMethod) -> None:
     fitted = ConformalSets(method, 0.9, (0.25, math.inf, 1.0, 0.0), (50, 3, 70, 80), (9, 1, 8, 7))
     stored = StoredConformalSets.of(fitted)
     assert stored.quantiles == (0.25, None, 1.0, 0.0)
@@ -72,14 +72,14 @@ def test_sets_survive_being_stored_also_where_a_class_is_in_all_of_them(method: 
     ("field", "value"),
     [("coverage", 1.0), ("coverage", 0.0), ("method", "raps"), ("quantiles", [1.5]), ("quantiles", ["inf"])],
 )
-def test_sets_that_cannot_be_meant_are_refused(field: str, value: object) -> None:
+def test_invalid_conformal_sets_raise(field: str, value: object) -> None:
     whole = {"method": "lac", "coverage": 0.9, "quantiles": (0.5,), "counts": (9,), "groups": (3,)}
     with pytest.raises(ValidationError, match=field):
         StoredConformalSets.model_validate(whole | {field: value})
 
 
 @pytest.mark.parametrize(("field", "value"), [("limit", 0.0), ("rejection_rate", 1.5), ("components", -1)])
-def test_a_gate_that_cannot_be_meant_is_refused(field: str, value: object) -> None:
+def test_invalid_detector_raises(field: str, value: object) -> None:
     whole = {"limit": 0.02, "components": 128, "training_scans": 2000, "validation_scans": 500, "rejection_rate": 0.02}
     with pytest.raises(ValidationError, match=field):
         StoredOodDetector.model_validate(whole | {field: value})
@@ -96,7 +96,7 @@ def member(**changes: object) -> Member:
     return Member.model_validate(fields | changes)
 
 
-def test_members_are_stored_and_read_again(draft: BundleDraft) -> None:
+def test_ensemble_round_trip(draft: BundleDraft) -> None:
     ensemble = Ensemble(members=(member(), member(backbone="efficientnet-b1")), members_per_scan=1)
     info = BundleInfo.sign(draft.model_copy(update={"ensemble": ensemble}), {GRAPH_FILE: "4" * 64})
     again = BundleInfo.model_validate_json(info.to_text())
@@ -105,7 +105,7 @@ def test_members_are_stored_and_read_again(draft: BundleDraft) -> None:
     assert again.digest == again.sealed_digest()
 
 
-def test_a_network_alone_says_nothing_of_members(draft: BundleDraft) -> None:
+def test_single_network_has_no_members(draft: BundleDraft) -> None:
     info = BundleInfo.sign(draft, {GRAPH_FILE: "4" * 64})
     assert "ensemble" not in info.to_text()
 
@@ -118,12 +118,12 @@ def test_a_network_alone_says_nothing_of_members(draft: BundleDraft) -> None:
         {"members": (member(), member()), "members_per_scan": 3},
     ],
 )
-def test_what_is_no_ensemble_is_refused(fields: dict[str, object]) -> None:
+def test_invalid_ensembles_raise(fields: dict[str, object]) -> None:
     with pytest.raises(ValidationError):
         Ensemble.model_validate(fields)
 
 
-def test_the_card_names_the_members_and_owns_up_to_an_approximate_temperature(draft: BundleDraft) -> None:
+def test_card_of_an_ensemble(draft: BundleDraft) -> None:
     pair = (member(), member(digest="5" * 64))
     exact = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=2)}))
     rough = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=1)}))

@@ -42,14 +42,14 @@ def sealed(said: dict[str, object]) -> str:
     return spelled(hashlib.sha256(spelled("0" * 64).encode()).hexdigest())
 
 
-def test_a_description_of_format_1_is_known_by_its_own_digest() -> None:
+def test_is_sealed_verifies_format_1() -> None:
     text = FORMAT_1.read_text(encoding="utf-8")
     assert is_sealed(text)
     assert not is_sealed(text.replace('"threshold": 0.5', '"threshold": 0.1', 1))
     assert not is_sealed(text + "\n")
 
 
-def test_a_bundle_of_format_1_opens_under_todays_names_and_keeps_its_digest(older: Path) -> None:
+def test_format_1_opens_and_keeps_its_digest(older: Path) -> None:
     before = json.loads((older / "bundle.json").read_text(encoding="utf-8"))
     info = open_bundle(older).info
     assert (info.format, info.digest) == (2, before["digest"])
@@ -61,7 +61,7 @@ def test_a_bundle_of_format_1_opens_under_todays_names_and_keeps_its_digest(olde
     assert info.half_precision.same_class == before["halved"]["same_class"]
 
 
-def test_a_bundle_of_format_1_is_written_in_the_new_format_when_it_is_changed(older: Path) -> None:
+def test_updated_format_1_is_written_as_format_2(older: Path) -> None:
     update_bundle(older, threshold=0.3)
     said = json.loads((older / "bundle.json").read_text(encoding="utf-8"))
     assert said["format"] == 2
@@ -79,7 +79,7 @@ def test_an_altered_bundle_of_format_1_is_refused(older: Path, change: Callable[
         open_bundle(older)
 
 
-def test_every_renamed_key_is_given_its_new_name() -> None:
+def test_every_renamed_key() -> None:
     text = json.dumps({"ensemble": {"heard": 2}, **json.loads(FORMAT_1.read_text(encoding="utf-8"))})
     said = json.loads(migrate_description(text, 2))
     for path, new in RENAMED_IN_FORMAT_2.items():
@@ -92,13 +92,13 @@ def test_every_renamed_key_is_given_its_new_name() -> None:
         assert old not in inner
 
 
-def test_keys_are_renamed_at_their_own_place_only() -> None:
+def test_keys_are_renamed_by_path() -> None:
     tree = {"a": {"b": 1}, "b": 2}
     assert rename_keys(tree, {"a.b": "c"}) == {"a": {"c": 1}, "b": 2}
     assert tree == {"a": {"b": 1}, "b": 2}
 
 
-def test_an_adaptation_of_format_1_is_read_and_a_newer_one_stays_as_it_is() -> None:
+def test_adaptation_of_format_1_is_migrated() -> None:
     older = {"format": 1, "table": [], "curve": [], "out_of_fold": [{"called_tumour": True}]}
     newer = {"format": 2, "comparison": [], "learning_curve": [], "out_of_fold": [{"predicted_tumour": True}]}
     assert json.loads(migrate_adaptation(json.dumps(older))) == newer

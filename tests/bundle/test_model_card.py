@@ -19,7 +19,7 @@ def marked(draft: BundleDraft, **marks: bool) -> BundleDraft:
     return draft.model_copy(update={"provenance": draft.provenance.model_copy(update=marks)})
 
 
-def test_the_front_matter_is_yaml_that_hubs_can_read(draft: BundleDraft) -> None:
+def test_front_matter_is_yaml(draft: BundleDraft) -> None:
     read = front_matter(model_card(draft))
     assert read["license"] == "mit"
     assert read["pipeline_tag"] == "image-classification"
@@ -27,16 +27,16 @@ def test_the_front_matter_is_yaml_that_hubs_can_read(draft: BundleDraft) -> None
 
 
 @pytest.mark.parametrize("name", ["a: b", "- x", "yes", '"quoted" #1', "---", "Kopf № 7 😀", "{curly} [square]"])
-def test_no_name_can_break_the_front_matter(draft: BundleDraft, name: str) -> None:
+def test_names_are_escaped_in_the_front_matter(draft: BundleDraft, name: str) -> None:
     assert front_matter(model_card(draft.model_copy(update={"name": name})))["model_name"] == name
 
 
-def test_research_use_only_is_said_of_every_model(draft: BundleDraft) -> None:
+def test_every_card_states_research_use_only(draft: BundleDraft) -> None:
     assert "**Research use only**: not a medical device" in model_card(draft)
 
 
 @pytest.mark.parametrize("mark", ["leaky", "phantom"])
-def test_a_mark_is_said_in_words_and_as_a_tag(draft: BundleDraft, mark: str) -> None:
+def test_warnings_are_text_and_tags(draft: BundleDraft, mark: str) -> None:
     with_mark, without = model_card(marked(draft, **{mark: True})), model_card(draft)
     assert f"**{mark.capitalize()}.**" in with_mark
     assert f"**{mark.capitalize()}.**" not in without
@@ -45,7 +45,7 @@ def test_a_mark_is_said_in_words_and_as_a_tag(draft: BundleDraft, mark: str) -> 
     assert mark in tags
 
 
-def test_the_card_tells_where_the_model_comes_from(draft: BundleDraft) -> None:
+def test_card_states_the_provenance(draft: BundleDraft) -> None:
     card = model_card(draft)
     told = (
         "drawn",
@@ -60,23 +60,23 @@ def test_the_card_tells_where_the_model_comes_from(draft: BundleDraft) -> None:
     assert [word for word in told if word not in card] == []
 
 
-def test_an_untested_model_says_so(draft: BundleDraft) -> None:
+def test_card_of_an_untested_model(draft: BundleDraft) -> None:
     assert "Not tested" in model_card(draft)
     assert "Not tested" in model_card(draft, [])
 
 
-def test_findings_on_test_scans_stand_one_a_line_and_cannot_become_headings(draft: BundleDraft) -> None:
+def test_results_are_escaped_lines(draft: BundleDraft) -> None:
     card = model_card(draft, ["accuracy 91.2 % (89.0 to 93.1), n = 1,404", "first\n## second"])
     assert "- accuracy 91.2 % (89.0 to 93.1), n = 1,404\n- first \\#\\# second\n" in card
     assert "Not tested" not in card
     assert "## second" not in card.replace("\\#", "")
 
 
-def test_a_card_says_the_same_twice(draft: BundleDraft) -> None:
+def test_card_is_deterministic(draft: BundleDraft) -> None:
     assert model_card(draft, ["x"]) == model_card(draft, ["x"])
 
 
-def test_an_amended_card_keeps_what_was_measured_and_says_at_which_threshold(draft: BundleDraft) -> None:
+def test_updated_card_keeps_results_and_names_their_threshold(draft: BundleDraft) -> None:
     found = ("accuracy: 0.9 [0.8, 0.95]",)
     card = model_card(draft, found)
     later = draft.model_copy(update={"threshold": 0.3})
@@ -89,11 +89,11 @@ def test_an_amended_card_keeps_what_was_measured_and_says_at_which_threshold(dra
     assert updated_card(model_card(draft), draft, draft) == model_card(draft)
 
 
-def test_a_card_that_is_none_of_ours_is_written_anew(draft: BundleDraft) -> None:
+def test_other_cards_are_replaced(draft: BundleDraft) -> None:
     assert updated_card("no card", draft, draft) == model_card(draft)
 
 
-def test_what_may_refer_a_scan_to_a_person_is_told_and_nothing_where_there_is_nothing(draft: BundleDraft) -> None:
+def test_card_lists_referral_rules(draft: BundleDraft) -> None:
     sets = StoredConformalSets(
         method="lac", coverage=0.9, quantiles=(0.2, 0.9, None, 0.1), counts=(9, 12, 4, 20), groups=(3, 12, 2, 7)
     )

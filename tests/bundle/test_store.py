@@ -46,7 +46,7 @@ def rewrite(bundle: ModelBundle, change: Callable[[dict[str, Any]], None]) -> No
     path.write_text(json.dumps(whole), encoding="utf-8")
 
 
-def test_opening_gives_back_what_was_written(bundle: ModelBundle, draft: BundleDraft, parts: dict[str, Path]) -> None:
+def test_bundle_round_trip(bundle: ModelBundle, draft: BundleDraft, parts: dict[str, Path]) -> None:
     opened = open_bundle(bundle.folder)
     assert opened == bundle
     assert {name: getattr(opened.info, name) for name in BundleDraft.model_fields} == dict(draft)
@@ -55,22 +55,22 @@ def test_opening_gives_back_what_was_written(bundle: ModelBundle, draft: BundleD
     assert opened.labels.names == draft.labels.names
 
 
-def test_files_that_the_bundle_has_not_are_not_found(bundle: ModelBundle) -> None:
+def test_path_of_an_unknown_file_raises(bundle: ModelBundle) -> None:
     with pytest.raises(BundleError, match=r"holds no weights\.h5, only README\.md, model\.keras, model\.onnx"):
         bundle.path("weights.h5")
 
 
-def test_a_folder_that_is_not_there_is_refused(tmp_path: Path) -> None:
+def test_missing_folder_raises(tmp_path: Path) -> None:
     assert "no such bundle" in fault_of(tmp_path / "nowhere")
 
 
-def test_a_file_is_no_bundle(tmp_path: Path) -> None:
+def test_file_instead_of_folder_raises(tmp_path: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(b"graph")
     assert "must be a folder" in fault_of(path)
 
 
-def test_an_empty_folder_is_no_bundle(tmp_path: Path) -> None:
+def test_empty_folder_raises(tmp_path: Path) -> None:
     assert fault_of(tmp_path).startswith(f"{tmp_path / 'bundle.json'}: is missing")
 
 
@@ -91,13 +91,13 @@ def test_a_folder_inside_is_refused(bundle: ModelBundle) -> None:
     assert "'variables'" in fault_of(bundle.folder)
 
 
-def test_a_folder_in_a_files_place_is_refused(bundle: ModelBundle) -> None:
+def test_folder_instead_of_a_file_raises(bundle: ModelBundle) -> None:
     (bundle.folder / "model.keras").unlink()
     (bundle.folder / "model.keras").mkdir()
     assert "model.keras" in fault_of(bundle.folder)
 
 
-def test_what_file_browsers_leave_behind_is_no_fault(bundle: ModelBundle) -> None:
+def test_files_of_file_browsers_are_ignored(bundle: ModelBundle) -> None:
     for name in (".DS_Store", "Thumbs.db", "desktop.ini"):
         (bundle.folder / name).write_bytes(b"icons")
     assert open_bundle(bundle.folder) == bundle
@@ -105,7 +105,7 @@ def test_what_file_browsers_leave_behind_is_no_fault(bundle: ModelBundle) -> Non
 
 @here_and_now
 @given(data=st.data())
-def test_an_altered_byte_is_refused_wherever_it_is(bundle: ModelBundle, data: st.DataObject) -> None:
+def test_altered_bytes_are_refused(bundle: ModelBundle, data: st.DataObject) -> None:
     path = bundle.folder / data.draw(st.sampled_from(sorted(contents(bundle.folder))))
     before = path.read_bytes()
     place = data.draw(st.integers(0, len(before) - 1))
@@ -121,7 +121,7 @@ def test_an_altered_byte_is_refused_wherever_it_is(bundle: ModelBundle, data: st
 
 @here_and_now
 @given(data=st.data())
-def test_a_truncated_file_is_refused_wherever_it_ends(bundle: ModelBundle, data: st.DataObject) -> None:
+def test_truncated_files_are_refused(bundle: ModelBundle, data: st.DataObject) -> None:
     path = bundle.folder / data.draw(st.sampled_from(["bundle.json", "model.onnx"]))
     before = path.read_bytes()
     path.write_bytes(before[: data.draw(st.integers(0, len(before) - 1))])
@@ -131,7 +131,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends(bundle: ModelBundle, data:
         path.write_bytes(before)
 
 
-def test_another_spelling_of_a_time_counts_as_altered(bundle: ModelBundle) -> None:
+def test_another_time_format_counts_as_altered(bundle: ModelBundle) -> None:
     path = bundle.folder / "bundle.json"
     path.write_bytes(path.read_bytes().replace(b"12:30:00Z", b"12:30:00z"))
     assert "was altered" in fault_of(bundle.folder)
@@ -143,13 +143,13 @@ def test_a_changed_temperature_counts_as_altered(bundle: ModelBundle) -> None:
     assert "was altered" in fault_of(bundle.folder)
 
 
-def test_line_ends_of_another_system_are_no_fault(bundle: ModelBundle) -> None:
+def test_crlf_line_ends_are_accepted(bundle: ModelBundle) -> None:
     path = bundle.folder / "bundle.json"
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert open_bundle(bundle.folder) == bundle
 
 
-def test_a_newer_format_says_to_update_even_with_fields_unknown_today(bundle: ModelBundle) -> None:
+def test_newer_format_asks_for_an_update(bundle: ModelBundle) -> None:
     rewrite(bundle, lambda whole: whole.update(format=3, quantiles=[0.9]))
     assert "format must be at most 2, got 3; a newer brainslice wrote it" in fault_of(bundle.folder)
 
@@ -175,16 +175,14 @@ def test_a_wrong_type_is_named_with_its_field(bundle: ModelBundle) -> None:
     ],
     ids=["empty", "null", "list", "bare", "no format", "huge", "utf-16", "deep list", "deep recipe", "long"],
 )
-def test_a_description_that_is_none_is_one_clear_line(bundle: ModelBundle, data: bytes) -> None:
+def test_invalid_description_raises(bundle: ModelBundle, data: bytes) -> None:
     (bundle.folder / "bundle.json").write_bytes(data)
     assert "bundle.json" in fault_of(bundle.folder)
 
 
 @needs_links
 @pytest.mark.parametrize("name", ["bundle.json", "model.onnx"])
-def test_a_link_out_of_the_folder_is_refused_although_the_bytes_are_right(
-    bundle: ModelBundle, tmp_path: Path, name: str
-) -> None:
+def test_links_out_of_the_folder_are_refused(bundle: ModelBundle, tmp_path: Path, name: str) -> None:
     outside = tmp_path / "outside"
     (bundle.folder / name).rename(outside)
     (bundle.folder / name).symlink_to(outside)
@@ -198,7 +196,7 @@ def test_a_dangling_link_is_refused(bundle: ModelBundle) -> None:
 
 
 @needs_links
-def test_a_link_to_the_whole_bundle_opens_and_is_kept_when_written_through(
+def test_link_to_a_bundle_is_kept(
     bundle: ModelBundle, tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]
 ) -> None:
     link = tmp_path / "latest"
@@ -210,12 +208,12 @@ def test_a_link_to_the_whole_bundle_opens_and_is_kept_when_written_through(
 
 
 @pytest.mark.skipif(os.name == "nt" or os.geteuid() == 0, reason="needs a user that a permission can stop")
-def test_a_file_that_may_not_be_read_is_one_clear_line(bundle: ModelBundle) -> None:
+def test_unreadable_file_raises(bundle: ModelBundle) -> None:
     (bundle.folder / "model.onnx").chmod(0)
     assert "cannot be read" in fault_of(bundle.folder)
 
 
-def test_a_newer_bundle_takes_the_older_ones_place_and_leaves_nothing_beside_it(
+def test_newer_bundle_replaces_the_older_one(
     bundle: ModelBundle, tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]
 ) -> None:
     beside = set(tmp_path.iterdir())
@@ -226,9 +224,7 @@ def test_a_newer_bundle_takes_the_older_ones_place_and_leaves_nothing_beside_it(
     assert set(tmp_path.iterdir()) == beside
 
 
-def test_a_folder_of_something_else_is_never_replaced(
-    tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]
-) -> None:
+def test_other_folders_are_never_replaced(tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]) -> None:
     thesis = tmp_path / "thesis"
     thesis.mkdir()
     (thesis / "chapter.txt").write_text("years of work", encoding="utf-8")
@@ -239,7 +235,7 @@ def test_a_folder_of_something_else_is_never_replaced(
         write_bundle(thesis / "chapter.txt", draft, parts)
 
 
-def test_an_empty_folder_may_be_filled(tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]) -> None:
+def test_empty_folder_is_replaced(tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]) -> None:
     (tmp_path / "new").mkdir()
     assert write_bundle(tmp_path / "new", draft, parts) == open_bundle(tmp_path / "new")
 
@@ -261,12 +257,12 @@ def test_no_file_is_written_outside_the_folder(
     assert sorted(tmp_path.rglob("*")) == before
 
 
-def test_a_part_that_is_missing_is_named(tmp_path: Path, draft: BundleDraft) -> None:
+def test_missing_source_file_raises(tmp_path: Path, draft: BundleDraft) -> None:
     with pytest.raises(BundleError, match=r"gone\.onnx: is missing"):
         write_bundle(tmp_path / "bundle", draft, {"model.onnx": tmp_path / "gone.onnx"})
 
 
-def test_a_copy_that_went_wrong_is_noticed_before_the_older_bundle_goes(
+def test_copy_errors_keep_the_older_bundle(
     bundle: ModelBundle, draft: BundleDraft, parts: dict[str, Path], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     before = contents(bundle.folder)
@@ -336,7 +332,7 @@ def test_a_full_disk_leaves_the_older_bundle(bundle: ModelBundle, parts: dict[st
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the script asks for POSIX")
-def test_a_process_that_dies_while_writing_leaves_the_older_bundle(bundle: ModelBundle, parts: dict[str, Path]) -> None:
+def test_killed_write_keeps_the_older_bundle(bundle: ModelBundle, parts: dict[str, Path]) -> None:
     before = contents(bundle.folder)
     status = rewrite_elsewhere(
         bundle,
@@ -358,9 +354,7 @@ def test_a_process_that_dies_while_writing_leaves_the_older_bundle(bundle: Model
 
 
 @pytest.mark.skipif(os.name == "nt", reason="the script asks for POSIX")
-def test_a_process_that_dies_between_the_two_renames_leaves_a_line_that_finds_the_older_bundle(
-    bundle: ModelBundle, parts: dict[str, Path]
-) -> None:
+def test_error_names_the_backup_of_a_killed_write(bundle: ModelBundle, parts: dict[str, Path]) -> None:
     status = rewrite_elsewhere(
         bundle,
         parts,
@@ -385,7 +379,7 @@ def test_a_process_that_dies_between_the_two_renames_leaves_a_line_that_finds_th
     ("number", "outcome"),
     [(errno.ENOSPC, ResourceError), (errno.EDQUOT, ResourceError), (errno.EROFS, OSError)],
 )
-def test_only_a_full_disk_is_called_full(
+def test_other_disk_errors_are_not_called_full(
     bundle: ModelBundle,
     draft: BundleDraft,
     parts: dict[str, Path],
@@ -403,7 +397,7 @@ def test_only_a_full_disk_is_called_full(
     assert open_bundle(bundle.folder) == bundle
 
 
-def test_equal_trainings_give_bundles_of_one_digest(
+def test_equal_contents_have_equal_digests(
     bundle: ModelBundle, tmp_path: Path, draft: BundleDraft, parts: dict[str, Path]
 ) -> None:
     backwards = dict(reversed(parts.items()))

@@ -41,7 +41,7 @@ def altered(info: BundleInfo, *path: str, value: object) -> str:
     name=st.text("aé漢 -_'\"\\", min_size=1),
     size=st.integers(16, 2048),
 )
-def test_reading_a_description_gives_back_what_was_written(
+def test_description_round_trip(
     draft: BundleDraft, temperature: float, threshold: float, bias: list[float], name: str, size: int
 ) -> None:
     changed = draft.model_copy(
@@ -102,19 +102,19 @@ def test_reading_a_description_gives_back_what_was_written(
         (("stray",), 1),
     ],
 )
-def test_a_field_that_cannot_be_meant_is_refused(info: BundleInfo, path: tuple[str, ...], value: object) -> None:
+def test_invalid_fields_raise(info: BundleInfo, path: tuple[str, ...], value: object) -> None:
     with pytest.raises(ValidationError) as refusal:
         BundleInfo.model_validate_json(altered(info, *path, value=value))
     assert refusal.value.error_count() >= 1
 
 
 @pytest.mark.parametrize("number", ["NaN", "Infinity", "-Infinity", "1e999"])
-def test_no_number_may_be_endless(info: BundleInfo, number: str) -> None:
+def test_infinite_fields_raise(info: BundleInfo, number: str) -> None:
     with pytest.raises(ValidationError):
         BundleInfo.model_validate_json(info.to_text().replace("1.25", number))
 
 
-def test_every_field_of_the_description_is_needed_or_has_a_meaning_when_absent(info: BundleInfo) -> None:
+def test_required_and_optional_fields(info: BundleInfo) -> None:
     for name in BundleDraft.model_fields.keys() - {"threshold", *OPTIONAL}:
         whole = json.loads(info.to_text())
         del whole[name]
@@ -122,7 +122,7 @@ def test_every_field_of_the_description_is_needed_or_has_a_meaning_when_absent(i
             BundleInfo.model_validate_json(json.dumps(whole))
 
 
-def test_a_bundle_without_the_optional_parts_is_spelt_as_before_there_were_any(info: BundleInfo) -> None:
+def test_empty_optional_fields_are_left_out(info: BundleInfo) -> None:
     assert not OPTIONAL & json.loads(info.to_text()).keys()
 
 
@@ -133,7 +133,7 @@ def test_prediction_sets_need_a_quantile_for_each_class(draft: BundleDraft, coun
         BundleInfo.sign(draft.model_copy(update={"conformal": sets}), HASHES)
 
 
-def test_sets_in_which_a_class_always_is_survive_being_stored(draft: BundleDraft) -> None:
+def test_infinite_quantiles_round_trip(draft: BundleDraft) -> None:
     sets = StoredConformalSets(
         method="aps", coverage=0.9, quantiles=(0.5, None, 1.0, 0.0), counts=(40, 2, 50, 60), groups=(4, 2, 5, 6)
     )
@@ -141,7 +141,7 @@ def test_sets_in_which_a_class_always_is_survive_being_stored(draft: BundleDraft
     assert BundleInfo.model_validate_json(info.to_text()).conformal == sets
 
 
-def test_the_digest_changes_with_anything_that_is_said(info: BundleInfo) -> None:
+def test_digest_depends_on_every_field(info: BundleInfo) -> None:
     changes = {"temperature": 1.26, "name": "other", "threshold": 0.4, "files": {"model.onnx": "2" * 64}}
     digests = {info.model_copy(update={name: value}).sealed_digest() for name, value in changes.items()}
     assert len(digests | {info.digest}) == len(changes) + 1
@@ -152,38 +152,38 @@ def test_the_digest_does_not_depend_on_the_order_of_the_files(draft: BundleDraft
     assert BundleInfo.sign(draft, backwards).digest == BundleInfo.sign(draft, HASHES).digest
 
 
-def test_nothing_can_be_changed_afterwards(info: BundleInfo) -> None:
+def test_descriptions_are_immutable(info: BundleInfo) -> None:
     with pytest.raises(ValidationError, match="frozen"):
         setattr(info, "temperature", 2.0)  # noqa: B010 - the type forbids it in plain words
 
 
 @pytest.mark.parametrize("leaky", [False, True])
 @pytest.mark.parametrize("phantom", [False, True])
-def test_marks_say_what_must_be_said(draft: BundleDraft, *, leaky: bool, phantom: bool) -> None:
+def test_warnings_of_the_provenance(draft: BundleDraft, *, leaky: bool, phantom: bool) -> None:
     provenance = draft.provenance.model_copy(update={"leaky": leaky, "phantom": phantom})
     marks = draft.model_copy(update={"provenance": provenance}).warnings
     assert ("leaky" in marks, "phantom" in marks) == (leaky, phantom)
     assert len(marks) == leaky + phantom
 
 
-def test_a_label_set_survives_being_stored() -> None:
+def test_label_set_round_trip() -> None:
     labels = LabelSet(names=("b", "a"), healthy="a")
     assert Classes.of(labels).label_set() == labels
 
 
-def test_protocols_are_spelt_as_the_splits_spell_them(draft: BundleDraft) -> None:
+def test_protocol_names_equal_those_of_splits(draft: BundleDraft) -> None:
     for protocol in Protocol:
         fields = draft.provenance.model_dump() | {"protocol": protocol.value}
         assert type(draft.provenance)(**fields).protocol == protocol
 
 
-def test_operating_points_survive_being_stored(draft: BundleDraft) -> None:
+def test_operating_points_round_trip(draft: BundleDraft) -> None:
     point = operating_point()
     info = BundleInfo.sign(draft.model_copy(update={"operating_points": (point,)}), HASHES)
     assert BundleInfo.model_validate_json(info.to_text()).operating_points == (point,)
 
 
-def test_two_operating_points_cannot_share_a_name(draft: BundleDraft) -> None:
+def test_operating_point_names_are_unique(draft: BundleDraft) -> None:
     pair = (operating_point(), operating_point())
     with pytest.raises(ValidationError, match="must differ in their names"):
         BundleInfo.sign(draft.model_copy(update={"operating_points": pair}), HASHES)

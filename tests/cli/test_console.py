@@ -12,14 +12,14 @@ from brainslice.cli.console import print_fields, print_json, print_line, print_n
 Capture = pytest.CaptureFixture[str]
 
 
-def test_results_and_remarks_go_separate_ways(capsys: Capture) -> None:
+def test_results_and_notes_use_separate_streams(capsys: Capture) -> None:
     print_line("a result")
     print_note("a remark")
     said = capsys.readouterr()
     assert (said.out, said.err) == ("a result\n", "a remark\n")
 
 
-def test_square_brackets_mean_themselves_and_long_lines_stay_whole(capsys: Capture) -> None:
+def test_lines_have_no_markup_and_no_wrapping(capsys: Capture) -> None:
     line = "bundle [phantom, leaky]: " + "x" * 300
     print_line(line)
     print_note(line)
@@ -34,14 +34,14 @@ def test_a_table_shows_every_cell(capsys: Capture) -> None:
         assert cell in said
 
 
-def test_brackets_in_a_table_mean_themselves(capsys: Capture) -> None:
+def test_table_cells_have_no_markup(capsys: Capture) -> None:
     print_table("title [phantom]", ("", "[a]"), [("[b]", "0.9 [0.8, 1.0]")])
     said = capsys.readouterr().out
     for cell in ("title [phantom]", "[a]", "[b]", "0.9 [0.8, 1.0]"):
         assert cell in said
 
 
-def test_elsewhere_than_on_a_terminal_progress_is_lines_and_not_too_many(capsys: Capture) -> None:
+def test_progress_lines_without_a_terminal(capsys: Capture) -> None:
     with progress_bars() as progress:
         for done in range(1001):
             progress("reading", done, 1000)
@@ -56,7 +56,7 @@ def test_elsewhere_than_on_a_terminal_progress_is_lines_and_not_too_many(capsys:
     assert "\x1b" not in said.err
 
 
-def test_steps_that_take_turns_are_told_each_for_itself(capsys: Capture) -> None:
+def test_alternating_steps_have_separate_progress(capsys: Capture) -> None:
     with progress_bars() as progress:
         for done in (1, 2):
             progress("folds", done, 2)
@@ -64,7 +64,7 @@ def test_steps_that_take_turns_are_told_each_for_itself(capsys: Capture) -> None
     assert capsys.readouterr().err.splitlines() == ["folds: 1/2", "training: 1/1", "folds: 2/2"]
 
 
-def test_on_a_terminal_progress_is_bars(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_progress_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = io.StringIO()
     monkeypatch.setattr(console, "ERR", Console(file=screen, force_terminal=True, width=100))
     with progress_bars() as progress:
@@ -83,9 +83,7 @@ def terminal(monkeypatch: pytest.MonkeyPatch, name: str, width: int = 100) -> io
     return screen
 
 
-def test_results_in_a_file_never_go_to_the_terminal_of_the_bars(
-    monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+def test_redirected_results_stay_out_of_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     screen = terminal(monkeypatch, "ERR")
     with progress_bars() as progress:
         progress("reading", 1, 2)
@@ -108,13 +106,13 @@ def test_on_a_terminal_results_are_printed_above_the_bars(monkeypatch: pytest.Mo
     assert "a result" not in results.getvalue()
 
 
-def test_below_100_columns_a_table_is_a_block_for_each_row(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_narrow_tables_are_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
     screen = terminal(monkeypatch, "OUT", width=60)
     print_table("scores", ("", "clean", "official"), [("accuracy", "0.912", "0.987")])
     lines = screen.getvalue().splitlines()
     assert lines[2:] == ["  clean     0.912", "  official  0.987"]
 
 
-def test_values_are_aligned_and_names_of_emoji_stay_text(capsys: Capture) -> None:
+def test_fields_are_aligned_without_emoji(capsys: Capture) -> None:
     print_fields("tumour", [("scan", ":smile:.png"), ("P(tumour)", "0.9")])
     assert capsys.readouterr().out.splitlines() == ["tumour", "  scan       :smile:.png", "  P(tumour)  0.9"]

@@ -13,9 +13,7 @@ from command import call
 Capture = pytest.CaptureFixture[str]
 
 
-def test_without_a_network_one_line_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
-) -> None:
+def test_failed_download_raises(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture) -> None:
     def offline(_: str) -> str:
         msg = "Failed to resolve 'www.kaggle.com'"
         raise ConnectionError(msg)
@@ -28,7 +26,7 @@ def test_without_a_network_one_line_says_what_to_do(
 
 
 @pytest.mark.parametrize(("name", "verb"), [("nickparvar", "prepare "), ("navoneel", "prepare --external ")])
-def test_what_was_fetched_is_shown_with_the_next_step(
+def test_download_prints_the_next_command(
     name: str, verb: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
 ) -> None:
     (tmp_path / "fetched").mkdir()
@@ -37,7 +35,7 @@ def test_what_was_fetched_is_shown_with_the_next_step(
     assert f"next: brainslice {verb}{tmp_path / 'downloads' / name}" in capsys.readouterr().out
 
 
-def test_a_set_nobody_knows_is_refused_with_those_there_are(tmp_path: Path, capsys: Capture) -> None:
+def test_unknown_data_set_is_refused(tmp_path: Path, capsys: Capture) -> None:
     assert call("download", "mnist", "--project-root", tmp_path) == 2
     assert "nickparvar" in capsys.readouterr().err
 
@@ -47,7 +45,7 @@ def source(prepared: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(prepared / "source", tmp_path / "source"))
 
 
-def test_a_folder_becomes_a_set_to_train_on(source: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_prepare_a_folder(source: Path, tmp_path: Path, capsys: Capture) -> None:
     assert call("prepare", source, "--project-root", tmp_path, "--set", "data.folds=3", "--copy") == 0
     manifest = Manifest.read(tmp_path / "data")
     assert 1 + max(record.fold for record in manifest.records) == 3
@@ -55,9 +53,7 @@ def test_a_folder_becomes_a_set_to_train_on(source: Path, tmp_path: Path, capsys
     assert f"phantom: {len(manifest.records)} scans" in capsys.readouterr().out
 
 
-def test_unreadable_files_are_named_and_counted_after_the_rest_was_done(
-    source: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_prepare_lists_unreadable_files(source: Path, tmp_path: Path, capsys: Capture) -> None:
     (source / "Training" / "glioma" / "broken.png").write_bytes(b"no picture")
     assert call("prepare", source, "--project-root", tmp_path, "--set", "data.folds=3") == 3
     assert Manifest.read(tmp_path / "data").records
@@ -66,7 +62,7 @@ def test_unreadable_files_are_named_and_counted_after_the_rest_was_done(
     assert said.endswith("brainslice: 1 files could not be read and were left out; everything else is prepared\n")
 
 
-def test_the_share_that_validates_can_be_given(source: Path, tmp_path: Path) -> None:
+def test_prepare_with_val_size(source: Path, tmp_path: Path) -> None:
     words = ("prepare", source, "--project-root", tmp_path, "--set", "data.folds=3")
     counts = []
     for share in ("0.1", "0.5"):
@@ -75,7 +71,7 @@ def test_the_share_that_validates_can_be_given(source: Path, tmp_path: Path) -> 
     assert counts[0] < counts[1]
 
 
-def test_an_external_set_is_laid_out_beside_it(source: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_prepare_an_external_set(source: Path, tmp_path: Path, capsys: Capture) -> None:
     other = tmp_path / "other"
     shutil.copytree(source / "Training" / "glioma", other / "yes")
     shutil.copytree(source / "Training" / "notumor", other / "no")
@@ -85,7 +81,7 @@ def test_an_external_set_is_laid_out_beside_it(source: Path, tmp_path: Path, cap
     assert str(place) in capsys.readouterr().out
 
 
-def test_unreadable_external_files_are_named_and_counted_too(source: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_external_set_lists_unreadable_files(source: Path, tmp_path: Path, capsys: Capture) -> None:
     other = tmp_path / "other"
     shutil.copytree(source / "Training" / "glioma", other / "yes")
     shutil.copytree(source / "Training" / "notumor", other / "no")
@@ -94,15 +90,13 @@ def test_unreadable_external_files_are_named_and_counted_too(source: Path, tmp_p
     assert "broken.png" in capsys.readouterr().err
 
 
-def test_a_source_that_is_not_there_leaves_nothing(tmp_path: Path, capsys: Capture) -> None:
+def test_missing_source_creates_nothing(tmp_path: Path, capsys: Capture) -> None:
     assert call("prepare", tmp_path / "absent", "--project-root", tmp_path / "project") == 3
     assert capsys.readouterr().err.count("\n") == 1
     assert not (tmp_path / "project" / "data").exists()
 
 
-def test_another_site_s_pictures_can_be_kept_out_of_training_from_the_start(
-    source: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_prepare_excludes_overlap(source: Path, tmp_path: Path, capsys: Capture) -> None:
     other = tmp_path / "other"
     for kind, label in (("glioma", "yes"), ("notumor", "no")):
         (other / label).mkdir(parents=True)
@@ -120,28 +114,28 @@ def folder(prepared: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(prepared / "source", tmp_path / "folder"))
 
 
-def test_tells_what_it_found_in_lines(folder: Path, capsys: Capture) -> None:
+def test_audit_prints_findings(folder: Path, capsys: Capture) -> None:
     assert call("audit", folder) == 0
     assert len(capsys.readouterr().out.splitlines()) > 3
 
 
-def test_json_is_all_there_is_on_the_output(folder: Path, capsys: Capture) -> None:
+def test_audit_json(folder: Path, capsys: Capture) -> None:
     assert call("audit", folder, "--json") == 0
     assert isinstance(json.loads(capsys.readouterr().out), dict)
 
 
-def test_pairs_can_be_drawn(folder: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_audit_gallery(folder: Path, tmp_path: Path, capsys: Capture) -> None:
     assert call("audit", folder, "--gallery", tmp_path / "pairs.png") == 0
     assert (tmp_path / "pairs.png").stat().st_size > 0
     assert "pairs.png" in capsys.readouterr().err
 
 
-def test_another_folder_can_be_compared(folder: Path, tmp_path: Path) -> None:
+def test_audit_against_another_folder(folder: Path, tmp_path: Path) -> None:
     other = Path(shutil.copytree(folder / "Testing", tmp_path / "other"))
     assert call("audit", folder, "--against", other) == 0
 
 
-def test_unreadable_files_are_counted_after_the_rest_was_audited(folder: Path, capsys: Capture) -> None:
+def test_audit_counts_unreadable_files(folder: Path, capsys: Capture) -> None:
     (folder / "Training" / "glioma" / "broken.png").write_bytes(b"no picture")
     assert call("audit", folder) == 3
     said = capsys.readouterr()
@@ -149,6 +143,6 @@ def test_unreadable_files_are_counted_after_the_rest_was_audited(folder: Path, c
     assert said.err.endswith("1 files could not be read; all others were audited\n")
 
 
-def test_a_folder_that_is_not_there_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+def test_audit_of_a_missing_folder(tmp_path: Path, capsys: Capture) -> None:
     assert call("audit", tmp_path / "absent") == 3
     assert capsys.readouterr().err.splitlines()[-1].startswith("brainslice: ")

@@ -25,7 +25,7 @@ def trained(project: Path) -> Path:
     return project
 
 
-def test_tells_the_headlines_and_writes_the_reports(trained: Path, capsys: Capture) -> None:
+def test_evaluate_prints_scores_and_writes_reports(trained: Path, capsys: Capture) -> None:
     assert call("evaluate", "--project-root", trained, *WORDS, "--gradcam", "3") == 0
     said = capsys.readouterr().out
     assert "phantom, clean protocol, test [phantom]" in said
@@ -37,7 +37,7 @@ def test_tells_the_headlines_and_writes_the_reports(trained: Path, capsys: Captu
     assert "test scans misclassified; the most confident first in errors.png" in said
 
 
-def test_the_official_protocol_is_reported_apart_and_marked(trained: Path, capsys: Capture) -> None:
+def test_official_protocol_has_its_own_marked_reports(trained: Path, capsys: Capture) -> None:
     words = ("--project-root", trained, *WORDS, "--protocol", "official", "--gradcam", "0")
     assert call("evaluate", *words) == 0
     assert "[phantom, leaky]" in capsys.readouterr().out
@@ -45,12 +45,12 @@ def test_the_official_protocol_is_reported_apart_and_marked(trained: Path, capsy
     assert not (trained / "reports" / "report.json").exists()
 
 
-def test_without_a_bundle_it_ends_as_the_error_tree_says(project: Path, capsys: Capture) -> None:
+def test_missing_bundle_has_its_exit_code(project: Path, capsys: Capture) -> None:
     assert call("evaluate", "--project-root", project, *WORDS) == 4
     assert capsys.readouterr().err.splitlines()[-1].startswith("brainslice: ")
 
 
-def test_a_negative_number_of_overlays_is_a_usage_error(project: Path) -> None:
+def test_negative_gradcam_is_a_usage_error(project: Path) -> None:
     assert call("evaluate", "--project-root", project, "--gradcam", "-1") == 2
 
 
@@ -79,21 +79,21 @@ def test_a_folder_and_several_bundles_can_be_named(places: ProjectPaths, tmp_pat
     assert (places.reports / "external" / "clinic.md").is_file()
 
 
-def test_without_a_set_it_says_what_is_missing(project: Path, capsys: Capture) -> None:
+def test_validate_without_a_set(project: Path, capsys: Capture) -> None:
     places = ProjectPaths.of(project, config())
     write_bundle_for(places, config())
     assert call("validate", "--project-root", project, *WORDS) == 3
     assert "external_navoneel" in capsys.readouterr().err
 
 
-def test_an_adapted_bundle_is_set_beside_the_base_by_itself(places: ProjectPaths) -> None:
+def test_validate_compares_base_and_adapted_bundle(places: ProjectPaths) -> None:
     data = places.root / "data" / "external_navoneel"
     assert find_bundles(places, data) == [places.bundle]
     (places.models / "adapted_navoneel").mkdir()
     assert find_bundles(places, data) == [places.bundle, places.models / "adapted_navoneel"]
 
 
-def test_prints_the_scores_and_writes_them(tmp_path: Path, capsys: Capture) -> None:
+def test_lesion_test_prints_and_writes_scores(tmp_path: Path, capsys: Capture) -> None:
     Image.fromarray(symmetric_head(0)).save(tmp_path / "a.png")
     Image.fromarray(with_lesion(symmetric_head(0))[0]).save(tmp_path / "b.png")
     (tmp_path / "slices.csv").write_text("path,patient,tumour,visit\na.png,p,0,1\nb.png,p,1,1\n")
@@ -103,7 +103,7 @@ def test_prints_the_scores_and_writes_them(tmp_path: Path, capsys: Capture) -> N
     assert told["source_controlled"][0]["scores"]["auc"]["n"] == 2
 
 
-def test_a_folder_without_table_ends_in_one_line(tmp_path: Path, capsys: Capture) -> None:
+def test_lesion_test_without_slices_csv(tmp_path: Path, capsys: Capture) -> None:
     assert call("lesion-test", tmp_path) == 3
     assert "slices.csv: cannot be read" in capsys.readouterr().err
 
@@ -125,32 +125,32 @@ def reports(evaluated: Path, tmp_path: Path) -> Path:
 
 
 @pytest.mark.usefixtures("reports")
-def test_both_protocols_stand_side_by_side(tmp_path: Path, capsys: Capture) -> None:
+def test_summary_of_both_protocols(tmp_path: Path, capsys: Capture) -> None:
     assert call("summary", "--project-root", tmp_path) == 0
     said = capsys.readouterr().out
     for word in ("clean", "official", "phantom", "leaky"):
         assert word in said
 
 
-def test_one_missing_protocol_is_said_to_be_missing(reports: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_summary_with_a_missing_protocol(reports: Path, tmp_path: Path, capsys: Capture) -> None:
     shutil.rmtree(reports / "official")
     assert call("summary", "--project-root", tmp_path) == 0
     assert "not run" in capsys.readouterr().out
 
 
-def test_without_any_report_it_says_what_to_run(tmp_path: Path, capsys: Capture) -> None:
+def test_summary_without_reports(tmp_path: Path, capsys: Capture) -> None:
     assert call("summary", "--project-root", tmp_path) == 3
     assert "run brainslice train and brainslice evaluate" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("text", ["{", "[1]", "{}", '"text"'])
-def test_a_report_that_is_none_of_ours_is_one_line(text: str, reports: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_summary_of_an_invalid_report(text: str, reports: Path, tmp_path: Path, capsys: Capture) -> None:
     (reports / "report.json").write_text(text)
     assert call("summary", "--project-root", tmp_path) == 3
     assert capsys.readouterr().err.count("\n") == 1
 
 
-def test_what_was_found_at_another_site_stands_below(reports: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_summary_includes_external_sites(reports: Path, tmp_path: Path, capsys: Capture) -> None:
     score = {"value": 0.8, "interval": {"low": 0.7, "high": 0.9}}
     entry = {
         "name": "adapted_elsewhere",

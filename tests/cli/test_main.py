@@ -25,22 +25,22 @@ def raise_in_prepare(monkeypatch: pytest.MonkeyPatch, fault: BaseException) -> N
     monkeypatch.setattr(preparation, "prepare_dataset", prepare)
 
 
-def test_tells_its_version(capsys: Capture) -> None:
+def test_version_option(capsys: Capture) -> None:
     assert call("--version") == 0
     assert capsys.readouterr().out == f"brainslice {brainslice.__version__}\n"
 
 
-def test_an_unknown_verb_is_a_usage_error(capsys: Capture) -> None:
+def test_unknown_command_is_a_usage_error(capsys: Capture) -> None:
     assert call("trane") == 2
     assert "trane" in capsys.readouterr().err
 
 
-def test_the_original_commands_are_not_shown(capsys: Capture) -> None:
+def test_original_commands_are_hidden(capsys: Capture) -> None:
     assert call("--help") == 0
     assert "original-" not in capsys.readouterr().out
 
 
-def test_an_interrupted_verb_says_how_to_go_on(
+def test_interrupted_command_says_how_to_resume(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
 ) -> None:
     raise_in_prepare(monkeypatch, KeyboardInterrupt())
@@ -50,7 +50,7 @@ def test_an_interrupted_verb_says_how_to_go_on(
     assert said.count("\n") == 1
 
 
-def test_debug_shows_the_fault_itself(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv(DEBUG, "")
     raise_in_prepare(monkeypatch, DatasetError("a fault"))
     assert call("prepare", tmp_path, "--project-root", tmp_path) == 3
@@ -58,7 +58,7 @@ def test_debug_shows_the_fault_itself(monkeypatch: pytest.MonkeyPatch, tmp_path:
         main("--debug", "prepare", str(tmp_path), "--project-root", str(tmp_path))
 
 
-def test_a_damaged_setting_on_the_command_line_is_one_line(tmp_path: Path, capsys: Capture) -> None:
+def test_invalid_setting_is_one_line(tmp_path: Path, capsys: Capture) -> None:
     assert call("train", "--project-root", tmp_path, "--set", "train.lrr=1") == 2
     said = capsys.readouterr().err
     assert "did you mean 'lr'" in said
@@ -90,7 +90,7 @@ NEEDS = {
 }
 
 
-def test_a_light_install_names_the_missing_extra_before_any_work(tmp_path: Path) -> None:
+def test_missing_extra_is_named_first(tmp_path: Path) -> None:
     command = [sys.executable, "-c", BLOCKED, *NEEDS]
     environment = {**os.environ, "PYTHONPATH": str(Path(brainslice.__file__).parents[1])}
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=tmp_path, env=environment)
@@ -103,7 +103,7 @@ def test_a_light_install_names_the_missing_extra_before_any_work(tmp_path: Path)
 
 
 @pytest.mark.parametrize("words", [("predict", "--help"), ("--help",), ("audit", "SOURCE"), ("predict", "SOURCE")])
-def test_no_command_fails_of_a_character(prepared: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
+def test_unprintable_characters_are_replaced(prepared: Path, tmp_path: Path, words: tuple[str, ...]) -> None:
     folder = tmp_path / "скан"
     folder.mkdir()
     source = next((prepared / "source" / "Testing" / "glioma").iterdir())
@@ -132,7 +132,7 @@ def test_no_command_fails_of_a_character(prepared: Path, tmp_path: Path, words: 
         (KeyboardInterrupt(), 130),
     ],
 )
-def test_every_fault_is_one_line_and_its_exit_code(
+def test_errors_are_one_line_with_exit_code(
     fault: BaseException, code: int, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with pytest.raises(SystemExit) as caught, one_line_errors():
@@ -143,13 +143,13 @@ def test_every_fault_is_one_line_and_its_exit_code(
     assert said.count("\n") == 1
 
 
-def test_debug_shows_the_fault_itself_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_debug_shows_the_traceback_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("BRAINSLICE_DEBUG", "1")
     with pytest.raises(errors.ConfigError), one_line_errors():
         raise errors.ConfigError
 
 
-def test_quiet_may_follow_the_command_and_leaves_results_and_errors(prepared: Path, capsys: Capture) -> None:
+def test_quiet_after_the_command(prepared: Path, capsys: Capture) -> None:
     scan = next((prepared / "source" / "Testing" / "glioma").iterdir())
     assert call("predict", scan, prepared / "absent.png", "-q") == 3
     printed = capsys.readouterr()

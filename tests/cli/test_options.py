@@ -18,29 +18,29 @@ def file(tmp_path: Path) -> Path:
     return path
 
 
-def test_without_a_file_the_defaults_hold(tmp_path: Path) -> None:
+def test_settings_without_a_file_are_the_defaults(tmp_path: Path) -> None:
     assert settings(tmp_path, None, None) == Config()
 
 
-def test_the_project_s_own_file_is_found(tmp_path: Path) -> None:
+def test_project_file_is_found(tmp_path: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "config.yaml").write_text("seed: 3\n")
     assert settings(tmp_path, None, None).seed == 3
 
 
-def test_a_file_that_was_named_beats_the_project_s_own(tmp_path: Path, file: Path) -> None:
+def test_config_option_takes_precedence(tmp_path: Path, file: Path) -> None:
     (tmp_path / "configs").mkdir()
     (tmp_path / "configs" / "config.yaml").write_text("seed: 3\n")
     assert settings(tmp_path, file, None).seed == 1
 
 
-def test_what_stands_on_the_command_line_beats_the_file(tmp_path: Path, file: Path) -> None:
+def test_set_takes_precedence_over_the_file(tmp_path: Path, file: Path) -> None:
     chosen = settings(tmp_path, file, ["train.lr=0.5"], "official", "quick", "imagenet", 9)
     assert (chosen.seed, chosen.train.recipe, chosen.model.weights) == (9, "quick", "imagenet")
     assert (chosen.data.protocol, chosen.train.lr) == ("official", 0.5)
 
 
-def test_an_option_of_its_own_beats_a_setting(tmp_path: Path) -> None:
+def test_options_take_precedence_over_set(tmp_path: Path) -> None:
     assert settings(tmp_path, None, ["seed=4"], seed=5).seed == 5
 
 
@@ -50,15 +50,15 @@ def test_a_weights_file_may_have_any_name(name: str) -> None:
 
 
 @pytest.mark.parametrize("name", ["my weights #1.h5", r"C:\new\weights.h5", "a: b", "null", "1e5", "[x]"])
-def test_a_weights_file_s_name_is_never_taken_for_yaml(name: str) -> None:
+def test_weights_file_name_is_not_parsed_as_yaml(name: str) -> None:
     assert settings(Path("nowhere"), None, None, weights=name).model.weights == name
 
 
-def test_an_absent_file_is_not_passed_over(tmp_path: Path) -> None:
+def test_missing_config_file_raises(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"absent\.yaml"):
         settings(tmp_path, tmp_path / "absent.yaml", None)
 
 
-def test_a_protocol_there_is_not_is_refused_with_those_there_are(tmp_path: Path) -> None:
+def test_unknown_protocol_raises(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match=r"clean.*official"):
         settings(tmp_path, None, None, protocol="fair")

@@ -14,7 +14,7 @@ from stand_in import config, write_bundle_for
 Capture = pytest.CaptureFixture[str]
 
 
-def test_download_and_prepare_does_both(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_original_download_and_prepare(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(kagglehub, "dataset_download", lambda _: str(project / "source"))
     root = tmp_path / "other"
     assert call("original-download-and-prepare", "--project-root", root, "--val-size", "0.3", "--use-symlinks") == 0
@@ -23,9 +23,7 @@ def test_download_and_prepare_does_both(project: Path, tmp_path: Path, monkeypat
     assert {record.split for record in manifest.records} == {"train", "val", "test"}
 
 
-def test_a_source_that_is_there_is_not_downloaded(
-    project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_original_prepare_with_a_source(project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delattr(kagglehub, "dataset_download")
     root = tmp_path / "other"
     words = ("--project-root", root, "--source", project / "source", "--copy")
@@ -33,7 +31,7 @@ def test_a_source_that_is_there_is_not_downloaded(
     assert not any(path.is_symlink() for path in Manifest.read(root / "data").paths)
 
 
-def test_the_external_set_is_laid_out(project: Path, tmp_path: Path) -> None:
+def test_original_external_download(project: Path, tmp_path: Path) -> None:
     other = tmp_path / "sites"
     shutil.copytree(project / "source" / "Training" / "glioma", other / "yes")
     shutil.copytree(project / "source" / "Training" / "notumor", other / "no")
@@ -41,7 +39,7 @@ def test_the_external_set_is_laid_out(project: Path, tmp_path: Path) -> None:
     assert (tmp_path / "data" / "external_navoneel" / "no").is_dir()
 
 
-def test_infer_answers_several_scans_and_draws_them(project: Path, capsys: Capture) -> None:
+def test_original_infer(project: Path, capsys: Capture) -> None:
     write_bundle_for(ProjectPaths.of(project, config()), config())
     scans = sorted((project / "source" / "Testing" / "pituitary").iterdir())[:2]
     words = [word for scan in scans for word in ("--image", scan)]

@@ -53,9 +53,7 @@ def source(prepared: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(prepared / "source", tmp_path / "source"))
 
 
-def test_prepares_trains_evaluates_under_both_protocols_and_sums_up(
-    source: Path, steps: list[tuple[object, ...]], tmp_path: Path, capsys: Capture
-) -> None:
+def test_run_both_protocols(source: Path, steps: list[tuple[object, ...]], tmp_path: Path, capsys: Capture) -> None:
     assert call("run", "--source", source, "--project-root", tmp_path, *WORDS) == 0
     assert steps == [
         ("train", "clean", "models", False),
@@ -70,16 +68,14 @@ def test_prepares_trains_evaluates_under_both_protocols_and_sums_up(
     assert "no --external set was given" in capsys.readouterr().err
 
 
-def test_a_set_without_a_test_folder_has_no_official_protocol(
-    source: Path, steps: list[tuple[object, ...]], tmp_path: Path
-) -> None:
+def test_run_without_an_official_split(source: Path, steps: list[tuple[object, ...]], tmp_path: Path) -> None:
     shutil.rmtree(source / "Testing")
     (source / "Training").rename(tmp_path / "flat")
     assert call("run", "--source", tmp_path / "flat", "--project-root", tmp_path, *WORDS) == 0
     assert [step[1] for step in steps[:-1]] == ["clean", "clean", "clean"]
 
 
-def test_unreadable_files_are_told_and_do_not_stop_it(
+def test_run_with_unreadable_files(
     source: Path, steps: list[tuple[object, ...]], tmp_path: Path, capsys: Capture
 ) -> None:
     (source / "Training" / "glioma" / "broken.png").write_bytes(b"no picture")
@@ -90,9 +86,7 @@ def test_unreadable_files_are_told_and_do_not_stop_it(
     assert len(steps) == 7
 
 
-def test_another_site_is_scored_adapted_to_and_scored_again(
-    source: Path, steps: list[tuple[object, ...]], tmp_path: Path
-) -> None:
+def test_run_with_an_external_set(source: Path, steps: list[tuple[object, ...]], tmp_path: Path) -> None:
     elsewhere = tmp_path / "elsewhere"
     write_external_site(elsewhere, heads_per_kind=6, slices=1, seed=3)
     words = ("--source", source, "--external", elsewhere, "--project-root", tmp_path, *WORDS)
@@ -107,9 +101,7 @@ def test_another_site_is_scored_adapted_to_and_scored_again(
     assert manifest.exclusion.paths == ()
 
 
-def test_copies_of_the_other_site_s_pictures_leave_training_unless_they_are_to_stay(
-    source: Path, steps: list[tuple[object, ...]], tmp_path: Path
-) -> None:
+def test_run_excludes_overlap_by_default(source: Path, steps: list[tuple[object, ...]], tmp_path: Path) -> None:
     other = tmp_path / "other"
     for kind, label in (("glioma", "yes"), ("notumor", "no")):
         (other / label).mkdir(parents=True)
@@ -125,7 +117,7 @@ def test_copies_of_the_other_site_s_pictures_leave_training_unless_they_are_to_s
     assert steps
 
 
-def test_an_adaptation_that_forgets_is_told_and_the_rest_goes_on(
+def test_run_continues_after_forgetting(
     source: Path, steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     def refuse(*_: object, **__: object) -> None:
@@ -139,7 +131,7 @@ def test_an_adaptation_that_forgets_is_told_and_the_rest_goes_on(
     assert [step[0] for step in steps[-3:]] == ["evaluate", "external", "summary"]
 
 
-def test_where_no_source_is_given_and_no_network_is_there_nothing_is_trained(
+def test_run_without_source_and_network(
     steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def offline(_: str) -> str:
@@ -150,7 +142,7 @@ def test_where_no_source_is_given_and_no_network_is_there_nothing_is_trained(
     assert steps == []
 
 
-def test_without_the_other_site_s_set_the_rest_is_done_all_the_same(
+def test_run_without_the_external_set(
     source: Path, steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     def half_offline(name: str) -> str:
@@ -164,7 +156,7 @@ def test_without_the_other_site_s_set_the_rest_is_done_all_the_same(
     assert [step[0] for step in steps] == [*["train", "threshold", "evaluate"] * 2, "summary"]
 
 
-def test_where_no_threshold_is_found_it_is_told_and_the_rest_goes_on(
+def test_run_continues_without_a_threshold(
     source: Path, steps: list[tuple[object, ...]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     def refuse(*_: object) -> None:
@@ -184,9 +176,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     return found
 
 
-def test_draws_heads_marked_phantom_and_runs_everything_on_them(
-    asked: dict[str, Any], tmp_path: Path, capsys: Capture
-) -> None:
+def test_demo_runs_on_phantoms(asked: dict[str, Any], tmp_path: Path, capsys: Capture) -> None:
     assert call("demo", "--project-root", tmp_path, "--patients", "10", "--seed", "5") == 0
     assert json.loads((asked["source"] / "dataset.json").read_text()) == {"name": "phantom"}
     assert (asked["root"], asked["seed"]) == (tmp_path, 5)

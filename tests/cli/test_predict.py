@@ -44,7 +44,7 @@ def scans(trained: Path, tmp_path: Path) -> Path:
     return tmp_path / "scans"
 
 
-def test_one_scan_is_printed_with_its_verdict_first(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_single_prediction_starts_with_the_verdict(trained: Path, scans: Path, capsys: Capture) -> None:
     (scan,) = (scans / "0").iterdir()
     assert call("predict", scan, "--project-root", trained) == 0
     said = capsys.readouterr()
@@ -56,7 +56,7 @@ def test_one_scan_is_printed_with_its_verdict_first(trained: Path, scans: Path, 
     assert "research only" in said.err
 
 
-def test_the_longest_name_a_file_may_have_leaves_room_for_its_overlay(trained: Path, scans: Path) -> None:
+def test_overlay_of_a_file_with_a_long_name(trained: Path, scans: Path) -> None:
     (scan,) = (scans / "0").iterdir()
     long = scan.rename(scan.with_name("ü" * 120 + scan.suffix))
     folder = scans / "overlays"
@@ -66,7 +66,7 @@ def test_the_longest_name_a_file_may_have_leaves_room_for_its_overlay(trained: P
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
-def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_file_names_are_printed_as_one_line_of_utf_8(trained: Path, scans: Path, capsys: Capture) -> None:
     odd = next((scans / "0").iterdir()).rename(scans / "line\nfeed \udce9.png")
     assert call("predict", odd, "--project-root", trained) == 0
     line = capsys.readouterr().out.splitlines()[1]
@@ -74,7 +74,7 @@ def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(trained: Path, scans: 
     assert r"line\nfeed \udce9.png" in line
 
 
-def test_json_is_an_object_a_line_and_nothing_else(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_json_is_an_object_on_each_line(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("predict", scans, "--project-root", trained, "--json") == 0
     said = capsys.readouterr()
     answers = [json.loads(line) for line in said.out.splitlines()]
@@ -82,14 +82,14 @@ def test_json_is_an_object_a_line_and_nothing_else(trained: Path, scans: Path, c
     assert "research only" not in said.err
 
 
-def test_the_threshold_decides_what_is_called_a_tumour(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_threshold_option(trained: Path, scans: Path, capsys: Capture) -> None:
     for threshold, expected in (("0", True), ("1", False)):
         words = ("--bundle", trained / "models" / "bundle", "--threshold", threshold, "--json")
         assert call("predict", scans, *words) == 0
         assert [json.loads(line)["tumour"] for line in capsys.readouterr().out.splitlines()] == [expected] * 2
 
 
-def test_a_file_that_cannot_be_read_does_not_stop_the_rest(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_unreadable_file_does_not_stop_the_rest(trained: Path, scans: Path, capsys: Capture) -> None:
     (scans / "broken.png").write_bytes(b"no picture")
     assert call("predict", scans, "--project-root", trained) == 3
     said = capsys.readouterr()
@@ -98,7 +98,7 @@ def test_a_file_that_cannot_be_read_does_not_stop_the_rest(trained: Path, scans:
     assert said.err.endswith("1 of 3 files could not be read; 2 were predicted\n")
 
 
-def test_scans_of_one_name_in_two_folders_keep_an_overlay_each(trained: Path, scans: Path, tmp_path: Path) -> None:
+def test_overlays_of_equal_file_names(trained: Path, scans: Path, tmp_path: Path) -> None:
     assert call("predict", scans, "--project-root", trained, "--gradcam", tmp_path / "overlays") == 0
     assert len(list((tmp_path / "overlays").iterdir())) == 2
 
@@ -109,18 +109,16 @@ def test_folder_without_scans_names_the_suffixes(trained: Path, tmp_path: Path, 
     assert ".png" in capsys.readouterr().err
 
 
-def test_a_threshold_that_is_no_probability_is_refused(trained: Path, scans: Path) -> None:
+def test_invalid_threshold_is_refused(trained: Path, scans: Path) -> None:
     assert call("predict", scans, "--project-root", trained, "--threshold", "1.5") == 2
 
 
-def test_without_any_bundle_it_ends_as_the_error_tree_says(
-    scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_predict_without_a_bundle(scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", tmp_path / "none")
     assert call("predict", scans, "--project-root", tmp_path) == 4
 
 
-def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
+def test_shipped_bundle_is_used_outside_a_project(
     trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", trained / "models" / "bundle")
@@ -130,7 +128,7 @@ def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
     assert "model: the bundle that ships with brainslice: mean grey value (" in said.err
 
 
-def test_a_table_is_written_and_gone_on_with(trained: Path, scans: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_table_is_written_and_resumed(trained: Path, scans: Path, tmp_path: Path, capsys: Capture) -> None:
     (scans / "broken.png").write_bytes(b"no picture")
     table = tmp_path / "rows.csv"
     words = ("predict", scans, "--project-root", trained, "--output", table)
@@ -180,7 +178,7 @@ def test_a_part_without_scans_is_an_empty_parquet_table(trained: Path, scans: Pa
     assert 0 in rows
 
 
-def test_a_list_names_the_scans(
+def test_list_option(
     trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     text = "".join(f"{path}\n" for path in sorted(scans.rglob("*.png"), reverse=True))
@@ -194,15 +192,13 @@ def test_a_list_names_the_scans(
     assert "".join(f"{row['path']}\n" for row in said[0]) == text
 
 
-def test_scans_come_from_words_or_from_a_list(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_scans_and_list_exclude_each_other(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("predict", "--project-root", trained) == 2
     assert call("predict", scans, "--list", "-", "--project-root", trained) == 2
     assert "needs scans, folders, or a --list of them, and not both" in capsys.readouterr().err
 
 
-def test_overlays_of_a_table_are_the_same_whether_or_not_it_was_interrupted(
-    trained: Path, scans: Path, tmp_path: Path
-) -> None:
+def test_resumed_table_has_the_same_overlays(trained: Path, scans: Path, tmp_path: Path) -> None:
     words = ("--project-root", trained, "--gradcam", tmp_path / "overlays", "--output", tmp_path / "rows.jsonl")
     assert call("predict", scans / "1", *words) == 0
     assert call("predict", scans, *words) == 0
@@ -213,7 +209,7 @@ def test_overlays_of_a_table_are_the_same_whether_or_not_it_was_interrupted(
     assert sorted(path.name for path in (tmp_path / "overlays").iterdir()) == overlays
 
 
-def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_command_line_equals_python(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("predict", scans, "--project-root", trained, "--json") == 0
     predictor = brainslice.Predictor.open(trained / "models" / "bundle")
     for line in capsys.readouterr().out.splitlines():
@@ -223,7 +219,7 @@ def test_the_command_line_and_python_give_the_same_numbers(trained: Path, scans:
         assert row.keys() == {"schema", "path", "frame", *alone.to_json()}
 
 
-def test_a_run_of_the_verb_loads_no_library_of_the_training_side(trained: Path, scans: Path, tmp_path: Path) -> None:
+def test_predict_loads_no_training_library(trained: Path, scans: Path, tmp_path: Path) -> None:
     program = (
         "import sys\n"
         "from brainslice.cli.main import main\n"
@@ -238,9 +234,7 @@ def test_a_run_of_the_verb_loads_no_library_of_the_training_side(trained: Path, 
     assert not {"tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "pyarrow", "highdicom"} & loaded
 
 
-def test_dicom_objects_are_written_for_dicom_files_and_others_are_told(
-    trained: Path, scans: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_dicom_output_for_dicom_files_only(trained: Path, scans: Path, tmp_path: Path, capsys: Capture) -> None:
     pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
     assert call("predict", scans, "--project-root", trained, "--dicom-out", tmp_path / "out") == 0
     assert capsys.readouterr().err.count("no DICOM file, so no DICOM report was written") == 2
@@ -256,7 +250,7 @@ def test_a_real_dicom_file_gets_its_report_and_map(trained: Path, real_scans: Pa
     assert names == ["map.dcm", "report.dcm"]
 
 
-def test_the_report_names_the_frame_that_was_asked_for(trained: Path, tmp_path: Path) -> None:
+def test_dicom_report_names_the_frame(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("highdicom", reason="needs the extra brainslice[dicom-out]")
     pydicom = pytest.importorskip("pydicom")
     scan = tmp_path / "frames.dcm"
@@ -271,9 +265,7 @@ def test_the_report_names_the_frame_that_was_asked_for(trained: Path, tmp_path: 
     assert set(named) == {3}
 
 
-def test_a_table_about_one_frame_is_not_gone_on_with_about_another(
-    trained: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_table_of_another_frame_is_refused(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     scan = tmp_path / "frames.dcm"
     scan.write_bytes(written(image(head(6))))
     words = ("predict", scan, "--project-root", trained, "--output", tmp_path / "rows.jsonl")
@@ -285,7 +277,7 @@ def test_a_table_about_one_frame_is_not_gone_on_with_about_another(
         assert "frame 2" in capsys.readouterr().err
 
 
-def test_dicom_output_without_its_library_is_refused_in_a_line(
+def test_dicom_output_without_highdicom(
     trained: Path, scans: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(importlib.util, "find_spec", lambda _: None)
@@ -294,7 +286,7 @@ def test_dicom_output_without_its_library_is_refused_in_a_line(
 
 
 @pytest.mark.real
-def test_every_hostile_file_is_answered_or_refused_in_one_line(
+def test_malicious_files_are_predicted_or_refused_in_one_line(
     trained: Path, real_scans: Path, tmp_path: Path, capsys: Capture
 ) -> None:
     files = sorted(path for path in (real_scans / "hostile").rglob("*") if path.is_file())
@@ -325,7 +317,7 @@ def headed(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Pa
     return write_bundle(root / "headed", draft, files).folder, scan
 
 
-def test_dropout_tells_how_far_thinned_networks_disagree(headed: tuple[Path, Path], capsys: Capture) -> None:
+def test_dropout_option(headed: tuple[Path, Path], capsys: Capture) -> None:
     bundle, scan = headed
     assert call("predict", scan, "--bundle", bundle) == 0
     plain = capsys.readouterr().out
@@ -337,7 +329,7 @@ def test_dropout_tells_how_far_thinned_networks_disagree(headed: tuple[Path, Pat
     assert all(line.split() in lines for line in plain.splitlines())
 
 
-def test_views_are_averaged_the_same_way_every_time_and_owned_up_to(headed: tuple[Path, Path], capsys: Capture) -> None:
+def test_tta_option_is_deterministic_and_noted(headed: tuple[Path, Path], capsys: Capture) -> None:
     bundle, scan = headed
     answers = []
     for words in ((), ("--tta",), ("--tta",)):
@@ -349,7 +341,7 @@ def test_views_are_averaged_the_same_way_every_time_and_owned_up_to(headed: tupl
 
 
 @pytest.mark.parametrize("option", [("--tta",), ("--dropout", "10")])
-def test_a_table_never_mixes_two_ways_of_asking(
+def test_tables_never_mix_options(
     headed: tuple[Path, Path], tmp_path: Path, option: tuple[str, ...], capsys: Capture
 ) -> None:
     bundle, scan = headed
@@ -361,7 +353,7 @@ def test_a_table_never_mixes_two_ways_of_asking(
     assert (tmp_path / "table.csv").is_file()
 
 
-def test_what_cannot_be_meant_together_is_refused() -> None:
+def test_exclusive_options_are_refused() -> None:
     with pytest.raises(UsageError, match="exclude each other"):
         PredictOptions(threshold=0.5, point="screening")
     with pytest.raises(UsageError, match="--tta and --dropout"):

@@ -30,7 +30,7 @@ def series(tmp_path: Path) -> Path:
     return write_series(tmp_path / "series", head(24))
 
 
-def test_a_volume_is_told_with_its_curve_and_what_it_is_worth(trained: Path, series: Path, capsys: Capture) -> None:
+def test_volume_is_printed_with_curve_and_notes(trained: Path, series: Path, capsys: Capture) -> None:
     assert call("predict-volume", series, "--project-root", trained) == 0
     said = capsys.readouterr()
     assert said.out.startswith(("tumour: ", "no tumour: "))
@@ -48,7 +48,7 @@ def test_a_volume_is_told_with_its_curve_and_what_it_is_worth(trained: Path, ser
     assert not any(secret in said.out + said.err for secret in (PATIENT, SERIES, "4711"))
 
 
-def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
+def test_shipped_bundle_is_used_outside_a_project(
     trained: Path, series: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
 ) -> None:
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", trained / "models" / "bundle")
@@ -56,7 +56,7 @@ def test_outside_a_project_the_bundle_that_ships_answers_and_says_so(
     assert "model: the bundle that ships with brainslice: mean grey value (" in capsys.readouterr().err
 
 
-def test_json_is_one_object_and_nothing_else(trained: Path, series: Path, capsys: Capture) -> None:
+def test_volume_json(trained: Path, series: Path, capsys: Capture) -> None:
     assert call("predict-volume", series, "--project-root", trained, "--json") == 0
     said = capsys.readouterr()
     answer = json.loads(said.out)
@@ -64,7 +64,7 @@ def test_json_is_one_object_and_nothing_else(trained: Path, series: Path, capsys
     assert not said.err
 
 
-def test_the_carrying_slices_are_drawn_and_so_is_the_curve(trained: Path, series: Path, tmp_path: Path) -> None:
+def test_gradcam_draws_decisive_slices_and_curve(trained: Path, series: Path, tmp_path: Path) -> None:
     assert call("predict-volume", series, "--project-root", trained, "--gradcam", tmp_path / "maps", "--json") == 0
     drawn = sorted(path.name for path in (tmp_path / "maps").iterdir())
     assert [name for name in drawn if name.startswith("curve")] == ["curve.png", "curve.svg"]
@@ -84,7 +84,7 @@ def test_a_series_becomes_dicom_objects_when_asked(trained: Path, tmp_path: Path
     assert "no DICOM file, so no DICOM report was written" in capsys.readouterr().err
 
 
-def test_the_first_of_several_volumes_is_taken_when_asked(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_first_volume_option(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "several.nii"
     path.write_bytes(nifti(np.stack([head(24).T, head(24).T], axis=3).astype(np.int16)))
     assert call("predict-volume", path, "--project-root", trained) == 3
@@ -92,7 +92,7 @@ def test_the_first_of_several_volumes_is_taken_when_asked(trained: Path, tmp_pat
     assert call("predict-volume", path, "--project-root", trained, "--first-volume") == 0
 
 
-def test_a_volume_given_as_a_scan_is_sent_to_the_right_verb(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+def test_predict_refers_volumes_to_predict_volume(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "frames.dcm"
     path.write_bytes(written(image(head(6))))
     assert call("predict", path, "--project-root", trained) == 3
@@ -103,9 +103,7 @@ def test_a_volume_given_as_a_scan_is_sent_to_the_right_verb(trained: Path, tmp_p
     assert "P(tumour)" in capsys.readouterr().out
 
 
-def test_a_nifti_volume_given_as_a_scan_is_sent_to_the_right_command(
-    trained: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_predict_refers_nifti_volumes_to_predict_volume(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     path = tmp_path / "head.nii.gz"
     path.write_bytes(gzip.compress(nifti(head(24).T.astype(np.int16))))
     assert call("predict", path, "--project-root", trained) == 3
@@ -117,9 +115,7 @@ def test_a_nifti_volume_given_as_a_scan_is_sent_to_the_right_command(
     assert str(path) in capsys.readouterr().out
 
 
-def test_dicom_files_are_found_in_folders_whatever_they_are_called(
-    trained: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_dicom_files_without_suffix_are_found(trained: Path, tmp_path: Path, capsys: Capture) -> None:
     for name in ("slice.dcm", "IM0001"):
         (tmp_path / "study" / name).parent.mkdir(exist_ok=True)
         (tmp_path / "study" / name).write_bytes(written(image(head(24)[12])))
@@ -141,7 +137,7 @@ print(sorted({name.split(".")[0] for name in sys.modules} & heavy))
 """
 
 
-def test_a_picture_is_predicted_without_the_libraries_of_hospital_formats(trained: Path) -> None:
+def test_images_need_no_dicom_library(trained: Path) -> None:
     scan = next((trained / "source" / "Testing" / "glioma").iterdir())
     command = [sys.executable, "-c", _WHAT_IS_LOADED, "predict", str(scan), "--project-root", str(trained)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)

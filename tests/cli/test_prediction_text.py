@@ -29,7 +29,7 @@ def prediction(verdict: Verdict, *reasons: Reason) -> Prediction:
     )
 
 
-def test_the_verdict_comes_first_and_the_most_probable_class_next(capsys: Capture) -> None:
+def test_verdict_is_printed_first(capsys: Capture) -> None:
     print_prediction(Path("a.png"), prediction(Verdict.TUMOUR))
     assert capsys.readouterr().out.splitlines() == [
         "tumour: glioma",
@@ -43,7 +43,7 @@ def test_the_verdict_comes_first_and_the_most_probable_class_next(capsys: Captur
     ]
 
 
-def test_a_rejected_picture_gets_no_class_and_no_probability(capsys: Capture) -> None:
+def test_rejected_images_have_no_class(capsys: Capture) -> None:
     rejected = prediction(Verdict.REFER, Reason.NO_HEAD)
     print_prediction(Path("a.png"), rejected)
     print_row(Path("a.png"), rejected)

@@ -32,7 +32,7 @@ def started(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Predictor, Settings]]
     return found
 
 
-def test_the_projects_bundle_is_served_on_loopback(
+def test_serve_the_project_bundle_on_loopback(
     project_with_bundle: Path, started: list[tuple[Predictor, Settings]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("serve", "--project-root", project_with_bundle, "--threshold", "0.7") == 0
@@ -43,7 +43,7 @@ def test_the_projects_bundle_is_served_on_loopback(
     assert "research only" in capsys.readouterr().err
 
 
-def test_options_become_settings(project_with_bundle: Path, started: list[tuple[Predictor, Settings]]) -> None:
+def test_serve_options(project_with_bundle: Path, started: list[tuple[Predictor, Settings]]) -> None:
     words = ("--port", 9000, "--max-file-mb", 3, "--max-upload-mb", 5, "--max-requests", 7, "--answer-seconds", 9)
     assert call("serve", "--project-root", project_with_bundle, *words, "--allow-host", "Scans.example.org") == 0
     ((_, settings),) = started
@@ -53,7 +53,7 @@ def test_options_become_settings(project_with_bundle: Path, started: list[tuple[
     assert (limits.requests, limits.answer_seconds) == (7, 9.0)
 
 
-def test_another_address_needs_a_token(
+def test_serve_on_other_hosts_needs_a_token(
     project_with_bundle: Path, started: list[tuple[Predictor, Settings]], capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert call("serve", "--project-root", project_with_bundle, "--host", "0.0.0.0") == 2  # noqa: S104
@@ -61,7 +61,7 @@ def test_another_address_needs_a_token(
     assert not started
 
 
-def test_the_token_comes_from_a_file_or_the_environment(
+def test_token_file_and_environment(
     project_with_bundle: Path,
     started: list[tuple[Predictor, Settings]],
     tmp_path: Path,
@@ -79,7 +79,7 @@ def test_the_token_comes_from_a_file_or_the_environment(
 
 
 @pytest.mark.parametrize("content", [None, b"", b"short", b"\xff\xfe" * 20])
-def test_a_file_without_a_fit_token_is_one_line(
+def test_invalid_token_file(
     project_with_bundle: Path,
     started: list[tuple[Predictor, Settings]],
     tmp_path: Path,
@@ -94,7 +94,7 @@ def test_a_file_without_a_fit_token_is_one_line(
     assert not started
 
 
-def test_what_is_not_installed_is_named_with_its_remedy(
+def test_serve_without_the_extra(
     project_with_bundle: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     real = importlib.util.find_spec

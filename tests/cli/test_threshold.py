@@ -27,7 +27,7 @@ def points(root: Path) -> dict[str, float]:
     return {point.name: point.threshold for point in open_bundle(root / "models" / "bundle").info.operating_points}
 
 
-def test_every_goal_is_stored_and_told_with_what_it_promises(trained: Path, capsys: Capture) -> None:
+def test_every_target_is_stored_and_printed(trained: Path, capsys: Capture) -> None:
     goals = ("--target-sensitivity", "0.8", "--target-specificity", "0.7", "--youden", "--cost-ratio", "5",
              "--net-benefit", "0.2", "--prevalence", "0.1")  # fmt: skip
     assert call("threshold", "--project-root", trained, *WORDS, *goals, "--save") == 0
@@ -44,7 +44,7 @@ def test_every_goal_is_stored_and_told_with_what_it_promises(trained: Path, caps
     assert written == {f"{name}.json" for name in names} | {f"decision_curve.{end}" for end in ("json", "png", "svg")}
 
 
-def test_the_bundle_s_threshold_changes_only_where_that_is_asked_for(trained: Path, capsys: Capture) -> None:
+def test_bundle_threshold_changes_with_use_only(trained: Path, capsys: Capture) -> None:
     before = open_bundle(trained / "models" / "bundle").info.digest
     assert call("threshold", "--project-root", trained, *WORDS) == 0
     assert open_bundle(trained / "models" / "bundle").info.digest == before
@@ -64,7 +64,7 @@ def test_a_later_search_keeps_the_points_of_an_earlier_one(trained: Path) -> Non
     assert points(trained).keys() == {"youden", "ward-3"}
 
 
-def test_the_configuration_and_the_ledger_are_never_touched(trained: Path) -> None:
+def test_threshold_reads_no_test_scans(trained: Path) -> None:
     path = trained / "configs" / "config.yaml"
     path.parent.mkdir(exist_ok=True)
     path.write_text("inference: {threshold: 0.5}\ndata: {image_size: 64, folds: 3}\n")
@@ -74,7 +74,7 @@ def test_the_configuration_and_the_ledger_are_never_touched(trained: Path) -> No
     assert not (trained / "reports" / "test_ledger.jsonl").exists()
 
 
-def test_a_promise_that_too_few_tumours_allow_changes_nothing(trained: Path, capsys: Capture) -> None:
+def test_unreachable_guarantee_changes_nothing(trained: Path, capsys: Capture) -> None:
     goals = ("--youden", "--target-sensitivity", "0.95", "--guarantee")
     assert call("threshold", "--project-root", trained, *WORDS, *goals) == 6
     assert "needs at least 45 groups of tumour scans" in capsys.readouterr().err
@@ -82,7 +82,7 @@ def test_a_promise_that_too_few_tumours_allow_changes_nothing(trained: Path, cap
     assert not (trained / "reports" / "operating_points").exists()
 
 
-def test_a_modest_promise_is_kept_with_its_guarantee(trained: Path) -> None:
+def test_guarantee_is_stored(trained: Path) -> None:
     goals = ("--target-sensitivity", "0.2", "--guarantee", "--guarantee-unit", "group", "--confidence", "0.8")
     assert call("threshold", "--project-root", trained, *WORDS, *goals, "--save") == 0
     (point,) = open_bundle(trained / "models" / "bundle").info.operating_points
@@ -116,9 +116,7 @@ def test_invalid_settings_raise(trained: Path, words: tuple[str, ...], fault: st
     assert fault in capsys.readouterr().err
 
 
-def test_the_original_command_tunes_on_half_of_the_folder_and_reports_on_the_rest(
-    trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture
-) -> None:
+def test_tuning_on_half_of_a_folder(trained: Path, monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
     write_site(trained / "data" / "external_navoneel")
     (trained / "configs").mkdir(exist_ok=True)
     (trained / "configs" / "config.yaml").write_text("data: {image_size: 64, folds: 3}\n")

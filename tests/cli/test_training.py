@@ -53,9 +53,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Config, bool]]:
     return found
 
 
-def test_tells_where_the_bundle_is_and_how_it_did(
-    project: Path, asked: list[tuple[Config, bool]], capsys: Capture
-) -> None:
+def test_train_prints_bundle_and_scores(project: Path, asked: list[tuple[Config, bool]], capsys: Capture) -> None:
     assert call("train", "--project-root", project, *WORDS) == 0
     said = capsys.readouterr()
     assert f"bundle [phantom]: {project / 'models' / 'bundle'}" in said.out
@@ -65,7 +63,7 @@ def test_tells_where_the_bundle_is_and_how_it_did(
     assert asked[0][1] is False
 
 
-def test_the_bundle_before_is_kept(project: Path, asked: list[tuple[Config, bool]]) -> None:
+def test_train_keeps_the_previous_bundle(project: Path, asked: list[tuple[Config, bool]]) -> None:
     digests = []
     for seed in ("1", "2"):
         assert call("train", "--project-root", project, *WORDS, "--seed", seed) == 0
@@ -74,7 +72,7 @@ def test_the_bundle_before_is_kept(project: Path, asked: list[tuple[Config, bool
     assert len(asked) == 2
 
 
-def test_what_was_asked_for_reaches_the_training(project: Path, asked: list[tuple[Config, bool]]) -> None:
+def test_train_options(project: Path, asked: list[tuple[Config, bool]]) -> None:
     words = ("--protocol", "official", "--recipe", "full", "--weights", "own.h5", "--seed", "5", "--accept-leaks")
     assert call("train", "--project-root", project, *WORDS, *words) == 0
     ((config, accepted),) = asked
@@ -83,17 +81,17 @@ def test_what_was_asked_for_reaches_the_training(project: Path, asked: list[tupl
     assert (project / "models" / "official" / "bundle").is_dir()
 
 
-def test_without_a_prepared_set_it_says_what_to_run(tmp_path: Path, capsys: Capture) -> None:
+def test_train_without_a_prepared_set(tmp_path: Path, capsys: Capture) -> None:
     assert call("train", "--project-root", tmp_path) == 3
     assert "run brainslice prepare" in capsys.readouterr().err
 
 
-def test_a_leaky_split_is_a_usage_error(project: Path, capsys: Capture) -> None:
+def test_leaky_split_is_refused(project: Path, capsys: Capture) -> None:
     assert call("train", "--project-root", project, *WORDS, "--protocol", "official") == 2
     assert "--accept-leaks" in capsys.readouterr().err
 
 
-def test_another_site_s_pictures_leave_training_before_it_starts(
+def test_train_excludes_overlap(
     project: Path, asked: list[tuple[Config, bool]], tmp_path: Path, capsys: Capture
 ) -> None:
     for label in ("yes", "no"):
@@ -116,7 +114,7 @@ def _drawn_bundles(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(cross_validation, "train", train)
 
 
-def test_shows_every_fold_their_spread_and_all_together(project: Path, capsys: Capture) -> None:
+def test_crossval_prints_folds_and_pooled_scores(project: Path, capsys: Capture) -> None:
     assert call("crossval", "--project-root", project, *WORDS, "--folds", "3") == 0
     said = capsys.readouterr()
     for part in (
@@ -134,7 +132,7 @@ def test_shows_every_fold_their_spread_and_all_together(project: Path, capsys: C
     assert "crossval.json" in said.err
 
 
-def test_another_number_of_folds_than_prepared_is_dealt_anew(project: Path, capsys: Capture) -> None:
+def test_crossval_with_another_number_of_folds(project: Path, capsys: Capture) -> None:
     assert call("crossval", "--project-root", project, *WORDS, "--folds", "4") == 0
     said = capsys.readouterr()
     assert "4-fold cross-validation by group" in said.out
@@ -142,7 +140,7 @@ def test_another_number_of_folds_than_prepared_is_dealt_anew(project: Path, caps
 
 
 @pytest.mark.parametrize("folds", ["2", "21"])
-def test_a_number_of_folds_that_cannot_be_is_refused(project: Path, capsys: Capture, folds: str) -> None:
+def test_invalid_number_of_folds_is_refused(project: Path, capsys: Capture, folds: str) -> None:
     assert call("crossval", "--project-root", project, *WORDS, "--folds", folds) == 2
     assert "folds" in capsys.readouterr().err
     assert not (project / "models").exists()
@@ -162,7 +160,7 @@ def trained(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     return chosen
 
 
-def test_trains_its_members_joins_and_tests_them_once(project: Path, trained: list[int], capsys: Capture) -> None:
+def test_ensemble_trains_and_tests_members(project: Path, trained: list[int], capsys: Capture) -> None:
     words = ("ensemble", "--project-root", project, *WORDS, "--test")
     assert call(*words) == 0
     said = capsys.readouterr()
@@ -181,7 +179,7 @@ def test_trains_its_members_joins_and_tests_them_once(project: Path, trained: li
     assert trained == [1, 2]
 
 
-def test_joins_the_bundles_it_is_given(project: Path, capsys: Capture) -> None:
+def test_ensemble_of_given_bundles(project: Path, capsys: Capture) -> None:
     places = ProjectPaths.of(project, config())
     bundles = []
     for number in (1, 2):
@@ -193,7 +191,7 @@ def test_joins_the_bundles_it_is_given(project: Path, capsys: Capture) -> None:
     assert "mutual information" in capsys.readouterr().out
 
 
-def test_one_bundle_is_no_ensemble(project: Path, capsys: Capture) -> None:
+def test_ensemble_needs_two_bundles(project: Path, capsys: Capture) -> None:
     bundle = write_bundle_for(ProjectPaths.of(project, config()), config())
     assert call("ensemble", bundle.folder, "--project-root", project, *WORDS) == 2
     assert "at least two bundles, got 1" in capsys.readouterr().err
@@ -228,7 +226,7 @@ def asked_of_adapt(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, 
     return found
 
 
-def test_the_table_the_curve_and_the_price_are_told_and_written(
+def test_adapt_prints_and_writes_the_comparison(
     project: Path, asked_of_adapt: dict[str, Any], tmp_path: Path, capsys: Capture
 ) -> None:
     site = tmp_path / "elsewhere"
@@ -248,9 +246,7 @@ def test_the_table_the_curve_and_the_price_are_told_and_written(
     }
 
 
-def test_forgetting_ends_in_one_line_and_can_be_accepted(
-    project: Path, asked_of_adapt: dict[str, Any], capsys: Capture
-) -> None:
+def test_accept_forgetting(project: Path, asked_of_adapt: dict[str, Any], capsys: Capture) -> None:
     asked_of_adapt["error"] = ForgettingError("the adapted network forgets")
     assert call("adapt", "--project-root", project, *WORDS) == 2
     assert "forgets" in capsys.readouterr().err

@@ -26,7 +26,7 @@ def scans(trained: Path) -> Path:
     return trained / "source" / "Testing"
 
 
-def test_a_worklist_is_a_line_a_scan_with_its_verdict(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_worklist_prints_a_line_for_each_scan(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("worklist", scans, "--project-root", trained, "--review-budget", "0.5") == 0
     said = capsys.readouterr()
     lines = said.out.splitlines()
@@ -37,7 +37,7 @@ def test_a_worklist_is_a_line_a_scan_with_its_verdict(trained: Path, scans: Path
     assert all("tumour" in line or "refer" in line for line in lines)
 
 
-def test_json_is_an_object_a_line_in_the_order_of_doubt(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_worklist_json_is_sorted(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("worklist", scans, "--project-root", trained, "--json") == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert [case["doubt"] for case in told] == sorted((case["doubt"] for case in told), reverse=True)
@@ -45,7 +45,7 @@ def test_json_is_an_object_a_line_in_the_order_of_doubt(trained: Path, scans: Pa
     assert told[0].keys() >= {"path", "verdict", "reasons", "prediction_set", "ood_score"}
 
 
-def test_a_table_holds_the_same_cases_with_a_name_for_each_column(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_worklist_csv(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("worklist", scans, "--project-root", trained, "--json") == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert call("worklist", scans, "--project-root", trained, "--csv") == 0
@@ -55,9 +55,7 @@ def test_a_table_holds_the_same_cases_with_a_name_for_each_column(trained: Path,
     assert [row["verdict"] for row in rows] == [case["verdict"] for case in told]
 
 
-def test_a_file_that_cannot_be_read_heads_the_list_and_ends_with_its_code(
-    trained: Path, scans: Path, tmp_path: Path, capsys: Capture
-) -> None:
+def test_worklist_lists_unreadable_files_first(trained: Path, scans: Path, tmp_path: Path, capsys: Capture) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
     assert call("worklist", scans / "glioma", tmp_path / "broken.png", "--project-root", trained) == 3
     said = capsys.readouterr()
@@ -65,7 +63,7 @@ def test_a_file_that_cannot_be_read_heads_the_list_and_ends_with_its_code(
     assert "1 of" in said.err
 
 
-def test_what_is_referred_beyond_the_budget_is_said(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_worklist_counts_referrals_beyond_the_budget(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("worklist", scans, "--project-root", trained, "--review-budget", "0") == 0
     said = capsys.readouterr()
     referred = sum("  refer  " in line for line in said.out.splitlines())
@@ -73,6 +71,6 @@ def test_what_is_referred_beyond_the_budget_is_said(trained: Path, scans: Path, 
     assert f"{referred} more are referred" in said.err
 
 
-def test_two_forms_at_once_are_refused(trained: Path, scans: Path, capsys: Capture) -> None:
+def test_worklist_json_and_csv_exclude_each_other(trained: Path, scans: Path, capsys: Capture) -> None:
     assert call("worklist", scans, "--project-root", trained, "--json", "--csv") == 2
     assert "give one of them" in capsys.readouterr().err

@@ -119,7 +119,7 @@ def test_a_view_into_a_larger_array_is_taken_as_it_is(engine: Engine) -> None:
     np.testing.assert_array_equal(engine.run(view).logits, engine.run(view.copy()).logits)
 
 
-def test_scans_of_another_size_are_refused_in_one_line(engine: Engine) -> None:
+def test_inputs_of_another_size_raise(engine: Engine) -> None:
     with pytest.raises(BundleError) as refusal:
         engine.run(np.zeros((1, SIDE // 2, SIDE), dtype=np.uint8))
     assert "\n" not in str(refusal.value)

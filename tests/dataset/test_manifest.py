@@ -101,7 +101,7 @@ def test_a_record_that_belongs_nowhere_is_refused(change: dict[str, object]) -> 
         record(1, **change)
 
 
-def test_sets_that_cannot_be_meant_are_refused(tmp_path: Path) -> None:
+def test_invalid_conformal_sets_raise(tmp_path: Path) -> None:
     with pytest.raises(DatasetError, match="at least one scan"):
         manifest(tmp_path)
     with pytest.raises(DatasetError, match="each file once"):

@@ -13,14 +13,14 @@ from brainslice.inference.decoding import decode_batches
 
 
 @given(st.lists(st.integers(), max_size=40), st.integers(1, 4), st.integers(1, 9))
-def test_everything_is_decoded_once_in_its_order(items: list[int], workers: int, batch: int) -> None:
+def test_items_are_decoded_once_in_order(items: list[int], workers: int, batch: int) -> None:
     batches = list(decode_batches(items, str, workers, batch))
     assert [decoded for each in batches for decoded in each] == [str(item) for item in items]
     assert all(len(each) == batch for each in batches[:-1])
     assert all(1 <= len(each) <= batch for each in batches)
 
 
-def test_an_endless_list_is_taken_a_few_batches_ahead() -> None:
+def test_items_are_consumed_a_few_batches_ahead() -> None:
     endless = count()
     assert [len(each) for each in islice(decode_batches(endless, str, 2, batch=4), 5)] == [4] * 5
     assert next(endless) <= 4 * (5 + 3)
@@ -52,7 +52,7 @@ def test_several_items_are_decoded_at_the_same_time() -> None:
     assert list(decode_batches(range(3), decode, workers=3)) == [[0, 1, 2]]
 
 
-def test_whoever_stops_taking_stops_the_decoding() -> None:
+def test_closing_the_iterator_stops_decoding() -> None:
     decoded: list[int] = []
 
     def decode(item: int) -> int:
@@ -67,7 +67,7 @@ def test_whoever_stops_taking_stops_the_decoding() -> None:
     assert not [thread for thread in threading.enumerate() if thread.name.startswith("decode")]
 
 
-def test_what_goes_wrong_in_a_worker_is_not_lost() -> None:
+def test_errors_of_workers_are_raised() -> None:
     def decode(item: int) -> float:
         return 1 / item
 
@@ -75,6 +75,6 @@ def test_what_goes_wrong_in_a_worker_is_not_lost() -> None:
         list(decode_batches([2, 1, 0, 3], decode))
 
 
-def test_fewer_than_no_workers_are_refused() -> None:
+def test_negative_number_of_workers_raises() -> None:
     with pytest.raises(UsageError, match="workers must be at least 0, got -1"):
         next(decode_batches([1], str, -1))

@@ -19,25 +19,25 @@ def shipped(bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return folder
 
 
-def test_a_projects_own_bundle_answers_before_the_one_that_ships(shipped: Path, tmp_path: Path) -> None:
+def test_project_bundle_takes_precedence(shipped: Path, tmp_path: Path) -> None:
     project = tmp_path / "project"
     assert open_bundle_or_default(project) == open_bundle_or_default() == shipped
     (project / "models" / "bundle").mkdir(parents=True)
     assert open_bundle_or_default(project) == project / "models" / "bundle"
 
 
-def test_a_predictor_without_a_bundle_is_the_one_that_ships(shipped: Path) -> None:
+def test_default_predictor_is_the_shipped_bundle(shipped: Path) -> None:
     assert Predictor.open().bundle.folder == shipped
 
 
-def test_the_bundle_that_ships_is_checked_as_any_other(shipped: Path) -> None:
+def test_shipped_bundle_is_verified(shipped: Path) -> None:
     graph = shipped / "model.onnx"
     graph.write_bytes(graph.read_bytes() + b"\0")
     with pytest.raises(BundleError, match="sha256 must be"):
         Predictor.open()
 
 
-def test_an_installation_without_a_bundle_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_missing_shipped_bundle_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(default_bundle, "DEFAULT_BUNDLE", tmp_path / "none")
     with pytest.raises(BundleError, match=r"^no bundle ships with this installation; train one, or give one"):
         open_bundle_or_default()
@@ -45,7 +45,7 @@ def test_an_installation_without_a_bundle_says_what_to_do(tmp_path: Path, monkey
         open_bundle_or_default(tmp_path / "project")
 
 
-def test_it_is_looked_for_inside_the_package() -> None:
+def test_shipped_bundle_is_inside_the_package() -> None:
     import brainslice
 
     assert Path(brainslice.__file__).parent / "default_bundle" == default_bundle.DEFAULT_BUNDLE

@@ -16,7 +16,7 @@ positive = arrays(np.float32, st.tuples(st.integers(1, 9), st.integers(1, 9)), e
 
 @settings(max_examples=25)
 @given(class_maps, st.lists(numbers, min_size=5, max_size=5))
-def test_evidence_less_what_speaks_against_is_the_logit_less_its_bias(maps: np.ndarray, biases: list[float]) -> None:
+def test_positive_minus_negative_maps_is_logit_minus_bias(maps: np.ndarray, biases: list[float]) -> None:
     bias = biases[: maps.shape[-1]]
     support = positive_class_maps(maps, bias)
     against = positive_class_maps(-maps, [-number for number in bias])
@@ -26,7 +26,7 @@ def test_evidence_less_what_speaks_against_is_the_logit_less_its_bias(maps: np.n
     assert not (support * against).any(), "a position cannot speak for and against a class"
 
 
-def test_evidence_is_the_gradient_weighted_map_of_a_dense_layer_on_pooled_features() -> None:
+def test_positive_class_maps_equal_gradcam() -> None:
     rng = np.random.default_rng(0)
     features, weights, bias = rng.normal(size=(5, 6, 8)), rng.normal(size=(8, 3)), rng.normal(size=3)
     # The logit is mean(features) @ weights + bias, so its slope in every feature is weights / positions.
@@ -36,14 +36,14 @@ def test_evidence_is_the_gradient_weighted_map_of_a_dense_layer_on_pooled_featur
 
 
 @given(positive, st.integers(1, 60), st.integers(1, 60))
-def test_a_spread_map_stays_within_the_values_it_came_from(coarse: np.ndarray, height: int, width: int) -> None:
+def test_upsampling_stays_within_the_value_range(coarse: np.ndarray, height: int, width: int) -> None:
     fine = upsample(coarse, height, width)
     assert fine.shape == (height, width)
     assert coarse.min() - 1e-4 <= fine.min() <= fine.max() <= coarse.max() + 1e-4
 
 
 @pytest.mark.parametrize("shape", [(7, 7), (3, 5), (1, 4)])
-def test_a_map_is_spread_bilinearly_with_each_value_at_the_centre_of_its_cell(shape: tuple[int, int]) -> None:
+def test_upsampling_is_bilinear(shape: tuple[int, int]) -> None:
     coarse = np.random.default_rng(0).random(shape).astype(np.float32)
     height, width = 56, 80
     rows = (np.arange(height) + 0.5) * shape[0] / height - 0.5
@@ -53,7 +53,7 @@ def test_a_map_is_spread_bilinearly_with_each_value_at_the_centre_of_its_cell(sh
     np.testing.assert_allclose(upsample(coarse, height, width), expected, atol=1e-5)
 
 
-def test_the_peak_lands_in_the_middle_of_the_cell_it_came_from() -> None:
+def test_upsampling_keeps_the_position_of_the_peak() -> None:
     coarse = np.zeros((7, 7), dtype=np.float32)
     coarse[2, 5] = 1.0
     peak = np.unravel_index(upsample(coarse, 224, 224).argmax(), (224, 224))
@@ -68,6 +68,6 @@ def test_the_shares_on_a_mask_and_on_the_rest_are_the_whole(heat: np.ndarray, se
     assert on + off == (pytest.approx(1.0) if heat.any() else 0.0)
 
 
-def test_the_share_counts_heat_and_not_pixels() -> None:
+def test_share_on_mask_is_weighted_by_heat() -> None:
     heat = np.array([[3.0, 1.0], [0.0, 0.0]], dtype=np.float32)
     assert share_on_mask(heat, np.array([[True, False], [True, True]])) == pytest.approx(0.75)

@@ -41,17 +41,17 @@ def grey(picture: np.ndarray) -> np.ndarray:
     return np.repeat(picture[..., np.newaxis], 3, axis=-1)
 
 
-def test_where_there_is_no_heat_the_scan_shows_through_unchanged() -> None:
+def test_overlay_without_heat_is_the_scan() -> None:
     np.testing.assert_array_equal(draw_overlay(SEEN, np.zeros_like(HEAT), 1.0), grey(SEEN))
     half = np.where(np.arange(48) < 24, HEAT, np.float32(0))
     np.testing.assert_array_equal(draw_overlay(SEEN, half, 1.0)[:, 24:], grey(SEEN)[:, 24:])
 
 
-def test_an_opacity_of_none_shows_the_scan_alone() -> None:
+def test_opacity_zero_is_the_scan() -> None:
     np.testing.assert_array_equal(draw_overlay(SEEN, HEAT, 0.0), grey(SEEN))
 
 
-def test_at_full_opacity_the_strongest_point_hides_the_scan() -> None:
+def test_opacity_one_hides_the_scan_at_the_maximum() -> None:
     strongest = np.unravel_index(HEAT.argmax(), HEAT.shape)
     lightest = apply_colormap(np.ones((1, 1), dtype=np.float32))[0, 0]
     np.testing.assert_array_equal(draw_overlay(SEEN, HEAT, 1.0)[strongest], lightest)
@@ -59,40 +59,40 @@ def test_at_full_opacity_the_strongest_point_hides_the_scan() -> None:
 
 @settings(max_examples=15)
 @given(st.floats(1e-3, 1e3), st.floats(0, 1))
-def test_colours_tell_the_heat_relative_to_its_strongest_point(factor: float, opacity: float) -> None:
+def test_colours_are_relative_to_the_maximum(factor: float, opacity: float) -> None:
     scaled = draw_overlay(SEEN, HEAT * np.float32(factor), opacity).astype(int)
     assert np.abs(scaled - draw_overlay(SEEN, HEAT, opacity)).max() <= 1
 
 
 @pytest.mark.parametrize("opacity", [-0.01, 1.01, np.nan])
-def test_an_opacity_that_is_no_share_is_refused(opacity: float) -> None:
+def test_invalid_opacity_raises(opacity: float) -> None:
     with pytest.raises(UsageError, match="opacity must be a share from 0 to 1"):
         draw_overlay(SEEN, HEAT, opacity)
 
 
 @pytest.mark.parametrize("number", [-1e-3, np.nan, np.inf])
-def test_heat_that_is_no_heat_is_refused(number: float) -> None:
+def test_invalid_heat_raises(number: float) -> None:
     heat = HEAT.copy()
     heat[3, 4] = number
     with pytest.raises(UsageError, match="heat map must be finite and at least 0"):
         draw_overlay(SEEN, heat)
 
 
-def test_the_caption_says_the_class_an_honest_percentage_and_every_warning(prediction: Prediction) -> None:
+def test_caption_has_class_percentage_and_warnings(prediction: Prediction) -> None:
     answer, meaning, warnings = caption(prediction, "glioma")
     assert answer == "glioma, > 99 %  (any tumour > 99 %)"
     assert meaning == "evidence for glioma, relative to its maximum"
     assert warnings == "research use only, not for diagnosis · phantom · leaky"
 
 
-def test_a_class_that_was_asked_for_is_named_and_drawn(prediction: Prediction) -> None:
+def test_page_of_another_class(prediction: Prediction) -> None:
     assert "evidence for pituitary" in caption(prediction, "pituitary")[1]
     assert draw_page(prediction, "pituitary").tobytes() != draw_page(prediction).tobytes()
     with pytest.raises(DatasetError, match="got 'wart'"):
         draw_page(prediction, "wart")
 
 
-def test_the_page_holds_the_scan_its_overlay_and_all_lines(prediction: Prediction) -> None:
+def test_page_has_scan_overlay_and_caption(prediction: Prediction) -> None:
     page = np.asarray(draw_page(prediction)).astype(int)
     scan, overlay = page[12:460, 12:460], page[12:460, 472:920]
     assert (scan.max(axis=2) == scan.min(axis=2)).all(), "the scan is grey"
@@ -101,12 +101,12 @@ def test_the_page_holds_the_scan_its_overlay_and_all_lines(prediction: Predictio
         assert page[top : top + 24, 12:300].max() > 200, f"no line of the caption at row {top}"
 
 
-def test_marks_are_drawn(prediction: Prediction) -> None:
+def test_warnings_are_drawn(prediction: Prediction) -> None:
     unmarked = draw_page(replace(prediction, warnings=()))
     assert unmarked.tobytes() != draw_page(prediction).tobytes()
 
 
-def test_names_of_any_length_stay_on_the_page(prediction: Prediction) -> None:
+def test_long_names_are_shortened(prediction: Prediction) -> None:
     labels = LabelSet(names=("w" * 300, "healthy"), healthy="healthy")
     long = replace(
         prediction, labels=labels, probabilities={"w" * 300: 0.6, "healthy": 0.4}, class_maps=np.ones((2, 2, 2))
@@ -116,7 +116,7 @@ def test_names_of_any_length_stay_on_the_page(prediction: Prediction) -> None:
     assert page[498:524, 790:800].max() == 0, "the text runs into the colour bar"
 
 
-def test_the_file_is_a_png_that_tells_nothing_but_the_picture(prediction: Prediction, tmp_path: Path) -> None:
+def test_file_is_a_png_without_metadata(prediction: Prediction, tmp_path: Path) -> None:
     path = tmp_path / "overlays" / "first.png"
     save_overlay(prediction, path)
     with Image.open(path) as picture:
@@ -127,7 +127,7 @@ def test_the_file_is_a_png_that_tells_nothing_but_the_picture(prediction: Predic
     assert [found.name for found in path.parent.iterdir()] == ["first.png"]
 
 
-def test_a_full_disk_leaves_the_older_picture(
+def test_full_disk_keeps_the_older_image(
     prediction: Prediction, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = tmp_path / "overlay.png"
@@ -190,30 +190,30 @@ def oklab(colours: np.ndarray, missing: str = "none") -> np.ndarray:
 
 
 @pytest.mark.parametrize("missing", sorted(MISSING_CONES))
-def test_more_is_lighter_for_all_eyes(missing: str) -> None:
+def test_colormap_lightness_increases_with_colour_blindness(missing: str) -> None:
     lightness = oklab(table(64), missing)[:, 0]
     assert (np.diff(lightness) > 0).all()
 
 
-def test_equal_steps_look_equally_large() -> None:
+def test_colormap_is_perceptually_uniform() -> None:
     steps = np.linalg.norm(np.diff(oklab(table(33)), axis=0), axis=1)
     assert steps.max() / steps.min() < 1.25
 
 
 @pytest.mark.parametrize("missing", sorted(MISSING_CONES))
-def test_no_two_of_nine_levels_look_alike_to_anyone(missing: str) -> None:
+def test_nine_levels_are_distinguishable_with_colour_blindness(missing: str) -> None:
     levels = oklab(table(9), missing)
     apart = np.linalg.norm(levels[:, np.newaxis] - levels[np.newaxis], axis=-1)[~np.eye(9, dtype=bool)]
     assert apart.min() > 0.05
 
 
-def test_the_strong_half_is_no_grey_that_anatomy_could_be_taken_for() -> None:
+def test_upper_half_of_the_colormap_is_not_grey() -> None:
     colours = table()[64:230].astype(int)
     assert (colours.max(axis=1) - colours.min(axis=1)).min() > 90
 
 
 @given(st.floats(-1e6, 1e6, width=32))
-def test_levels_beyond_the_ends_take_the_colours_of_the_ends(level: float) -> None:
+def test_levels_are_clipped(level: float) -> None:
     shown = apply_colormap(np.array([[level]], dtype=np.float32))
     expected = apply_colormap(np.clip(np.array([[level]], dtype=np.float32), 0, 1))
     np.testing.assert_array_equal(shown, expected)

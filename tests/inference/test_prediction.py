@@ -41,20 +41,20 @@ def test_the_most_probable_class_is_predicted() -> None:
     assert prediction(0.1, 0.6, 0.2, 0.1).predicted_class == "meningioma"
 
 
-def test_a_scan_may_be_a_tumour_although_healthy_is_the_likeliest_single_class() -> None:
+def test_tumour_while_healthy_is_the_most_probable_class() -> None:
     answer = prediction(0.3, 0.2, 0.4, 0.1)
     assert answer.predicted_class == "no_tumor"
     assert answer.tumour_probability == pytest.approx(0.6)
     assert answer.tumour
 
 
-def test_the_threshold_itself_counts_as_reached() -> None:
+def test_threshold_is_inclusive() -> None:
     assert prediction(0.25, 0.25, 0.5, 0.0, threshold=0.5).tumour
     assert not prediction(0.25, 0.25, 0.5, 0.0, threshold=math.nextafter(0.5, 1)).tumour
 
 
 @pytest.mark.parametrize("probabilities", [(0.5, 0.5, 0.5, 0.5), (0.2, 0.2, 0.2, 0.2), (math.nan, 0.0, 0.0, 1.0)])
-def test_numbers_that_are_no_probabilities_are_refused(probabilities: tuple[float, ...]) -> None:
+def test_invalid_probabilities_raise(probabilities: tuple[float, ...]) -> None:
     with pytest.raises(UsageError, match="sum to 1"):
         prediction(*probabilities)
 
@@ -74,7 +74,7 @@ def test_classes_in_another_order_are_refused() -> None:
         )
 
 
-def test_the_heat_is_that_of_the_predicted_class_unless_another_is_asked_for() -> None:
+def test_heat_map_of_predicted_and_other_classes() -> None:
     answer = prediction(0.1, 0.6, 0.2, 0.1)
     np.testing.assert_array_equal(answer.heat_map(), answer.heat_map("meningioma"))
     quarters = {"glioma": (0, 0), "meningioma": (0, 7), "no_tumor": (7, 0), "pituitary": (7, 7)}
@@ -84,12 +84,12 @@ def test_the_heat_is_that_of_the_predicted_class_unless_another_is_asked_for() -
         assert heat[corner] == heat.max() == 1.0
 
 
-def test_heat_of_a_class_that_is_none_of_ours_is_refused() -> None:
+def test_heat_map_of_an_unknown_class_raises() -> None:
     with pytest.raises(DatasetError, match="got 'schwannoma'"):
         prediction(1.0, 0.0, 0.0, 0.0).heat_map("schwannoma")
 
 
-def test_an_answer_survives_being_told_as_json() -> None:
+def test_prediction_to_json() -> None:
     told = json.loads(json.dumps(prediction(0.1, 0.6, 0.2, 0.1).to_json(), allow_nan=False))
     assert told == {
         "source": "scan.png",
@@ -111,12 +111,12 @@ def test_an_answer_survives_being_told_as_json() -> None:
     assert list(told["probabilities"]) == list(LABELS.names)
 
 
-def test_a_refusal_tells_its_reason() -> None:
+def test_refusal_to_json() -> None:
     assert Refusal("x.png", "x.png: empty").to_json() == {"source": "x.png", "refused": "x.png: empty"}
 
 
 @given(st.floats(0, 1))
-def test_a_percentage_has_two_digits_and_is_never_certain(probability: float) -> None:
+def test_percentages_have_two_digits_and_are_never_0_or_100(probability: float) -> None:
     text = format_percent(probability)
     assert text not in {"100 %", "0 %"}
     number = int(text.removesuffix(" %").lstrip("<> "))

@@ -48,9 +48,7 @@ def bundle_with(draft: BundleDraft, graph: Path, folder: Path, **changes: object
     return write_bundle(folder / "bundle", draft.model_copy(update=changes), {"model.onnx": graph}).folder
 
 
-def test_an_answer_is_the_softmax_of_the_networks_logits_over_the_temperature(
-    predictor: Predictor, draw_scan: DrawScan
-) -> None:
+def test_probabilities_are_the_softmax_of_scaled_logits(predictor: Predictor, draw_scan: DrawScan) -> None:
     path = draw_scan(0)
     answer = predictor.predict(path)
     grey = Recipe(size=64)(read_scan(path)).astype(np.float64)
@@ -63,14 +61,14 @@ def test_an_answer_is_the_softmax_of_the_networks_logits_over_the_temperature(
     np.testing.assert_array_equal(answer.network_input, grey)
 
 
-def test_the_heat_of_a_class_is_what_its_cells_add_above_its_bias(predictor: Predictor, draw_scan: DrawScan) -> None:
+def test_heat_map_is_the_positive_class_map(predictor: Predictor, draw_scan: DrawScan) -> None:
     answer = predictor.predict(draw_scan(1))
     cells = answer.network_input.astype(np.float64).reshape(4, 16, 4, 16).mean(axis=(1, 3))
     np.testing.assert_allclose(answer.class_maps[..., 0], cells * 0.03 / 16, atol=1e-5)
     assert not answer.class_maps[..., 1].any(), "grey values speak against this class everywhere"
 
 
-def test_a_scan_gets_the_same_answer_alone_and_among_many(predictor: Predictor, draw_scan: DrawScan) -> None:
+def test_batched_predictions_equal_single_predictions(predictor: Predictor, draw_scan: DrawScan) -> None:
     paths = [draw_scan(seed) for seed in range(35)]
     for path, among_many in zip(paths, answers(predictor, paths), strict=True):
         alone = predictor.predict(path)
@@ -79,7 +77,7 @@ def test_a_scan_gets_the_same_answer_alone_and_among_many(predictor: Predictor, 
         np.testing.assert_allclose(alone.class_maps, among_many.class_maps, atol=1e-6)
 
 
-def test_one_bad_file_does_not_stop_the_rest(predictor: Predictor, draw_scan: DrawScan, tmp_path: Path) -> None:
+def test_predict_many_refuses_unreadable_files(predictor: Predictor, draw_scan: DrawScan, tmp_path: Path) -> None:
     text = tmp_path / "report.png"
     text.write_text("no picture", encoding="utf-8")
     paths = [text, draw_scan(0), tmp_path / "gone.png", *(draw_scan(seed) for seed in range(1, 33)), text]
@@ -93,31 +91,31 @@ def test_one_bad_file_does_not_stop_the_rest(predictor: Predictor, draw_scan: Dr
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="other systems take no such names")
-def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(predictor: Predictor, draw_scan: DrawScan) -> None:
+def test_file_names_are_printed_as_one_line_of_utf_8(predictor: Predictor, draw_scan: DrawScan) -> None:
     odd = draw_scan(0).rename(os.fsdecode(os.fsencode(draw_scan(0).parent) + b"/a\n\xff.png"))
     for answer in (predictor.predict(odd), *predictor.predict_many([odd, odd.with_name("\udcfe.png")])):
         assert answer.source.isprintable()
         assert json.dumps(answer.to_json(), ensure_ascii=False).encode("utf-8")
 
 
-def test_nothing_but_bad_files_is_answered_by_refusals_alone(predictor: Predictor, tmp_path: Path) -> None:
+def test_predict_many_with_unreadable_files_only(predictor: Predictor, tmp_path: Path) -> None:
     found = list(predictor.predict_many([tmp_path / "a.png", tmp_path / "b.png"]))
     assert [type(answer) for answer in found] == [Refusal, Refusal]
     assert list(predictor.predict_many([])) == []
 
 
-def test_a_single_bad_file_is_an_error(predictor: Predictor, tmp_path: Path) -> None:
+def test_predict_raises_for_an_unreadable_file(predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(UnreadableScanError, match=r"gone\.png"):
         predictor.predict(tmp_path / "gone.png")
 
 
-def test_progress_hears_of_every_scan(predictor: Predictor, draw_scan: DrawScan) -> None:
+def test_progress_counts_every_scan(predictor: Predictor, draw_scan: DrawScan) -> None:
     heard: list[tuple[int, int]] = []
     list(predictor.predict_many([draw_scan(0)] * 40, lambda _, done, total: heard.append((done, total))))
     assert heard == [(32, 40), (40, 40)]
 
 
-def test_scores_are_those_of_the_engine_whatever_the_batches(predictor: Predictor, tmp_path: Path) -> None:
+def test_score_does_not_depend_on_batches(predictor: Predictor, tmp_path: Path) -> None:
     inputs = np.random.default_rng(0).integers(0, 256, size=(70, 64, 64), dtype=np.uint8)
     stored = np.memmap(tmp_path / "decoded", dtype=np.uint8, mode="w+", shape=inputs.shape)
     stored[:] = inputs
@@ -129,12 +127,12 @@ def test_scores_are_those_of_the_engine_whatever_the_batches(predictor: Predicto
     assert heard == [(32, 70), (64, 70), (70, 70)]
 
 
-def test_scoring_nothing_gives_nothing(predictor: Predictor) -> None:
+def test_score_of_no_inputs(predictor: Predictor) -> None:
     output = predictor.score(np.zeros((0, 64, 64), dtype=np.uint8))
     assert (output.logits.shape, output.class_maps.shape) == ((0, 4), (0, 4, 4, 4))
 
 
-def test_the_threshold_is_the_bundles_own_unless_another_is_given(bundle: Path, draw_scan: DrawScan) -> None:
+def test_threshold_of_bundle_and_argument(bundle: Path, draw_scan: DrawScan) -> None:
     path = draw_scan(0)
     own = Predictor.open(bundle).predict(path)
     assert own.threshold == 0.5
@@ -145,18 +143,18 @@ def test_the_threshold_is_the_bundles_own_unless_another_is_given(bundle: Path, 
 
 
 @pytest.mark.parametrize("threshold", [-0.1, 65.0, float("nan")])
-def test_a_threshold_that_is_no_probability_is_refused(bundle: Path, threshold: float) -> None:
+def test_invalid_threshold_is_refused(bundle: Path, threshold: float) -> None:
     with pytest.raises(UsageError, match="threshold must be a probability from 0 to 1"):
         Predictor.open(bundle, threshold=threshold)
 
 
-def test_an_answer_carries_the_bundles_marks_and_digest(predictor: Predictor, draw_scan: DrawScan) -> None:
+def test_prediction_has_warnings_and_digest_of_the_bundle(predictor: Predictor, draw_scan: DrawScan) -> None:
     told = predictor.predict(draw_scan(0)).to_json()
     assert told["warnings"] == ["phantom", "leaky"]
     assert told["bundle"] == predictor.bundle.info.digest
 
 
-def test_an_altered_graph_is_refused_before_it_is_run(draft: BundleDraft, graph: Path, tmp_path: Path) -> None:
+def test_altered_graph_is_refused(draft: BundleDraft, graph: Path, tmp_path: Path) -> None:
     folder = bundle_with(draft, graph, tmp_path)
     data = bytearray((folder / "model.onnx").read_bytes())
     data[len(data) // 2] ^= 1
@@ -165,15 +163,13 @@ def test_an_altered_graph_is_refused_before_it_is_run(draft: BundleDraft, graph:
         Predictor.open(folder)
 
 
-def test_preprocessing_of_another_version_is_a_fault_of_the_bundle(
-    draft: BundleDraft, graph: Path, tmp_path: Path
-) -> None:
+def test_recipe_of_another_version_raises(draft: BundleDraft, graph: Path, tmp_path: Path) -> None:
     folder = bundle_with(draft, graph, tmp_path, recipe=draft.recipe | {"sharpen": True})
     with pytest.raises(BundleError, match=r"its preprocessing is invalid .*sharpen"):
         Predictor.open(folder)
 
 
-def test_a_graph_for_another_size_than_the_preprocessings_is_refused(
+def test_graph_of_another_input_size_is_refused(
     draft: BundleDraft, graph: Path, tmp_path: Path, draw_scan: DrawScan
 ) -> None:
     folder = bundle_with(draft, graph, tmp_path, recipe=dict(Recipe(size=96).to_json()))
@@ -181,7 +177,7 @@ def test_a_graph_for_another_size_than_the_preprocessings_is_refused(
         Predictor.open(folder).predict(draw_scan(0))
 
 
-def test_a_graph_with_other_maps_than_its_bundle_promises_is_refused(
+def test_graph_with_other_map_shape_is_refused(
     draft: BundleDraft, graph: Path, tmp_path: Path, draw_scan: DrawScan
 ) -> None:
     folder = bundle_with(draft, graph, tmp_path, class_map_shape=(7, 7))
@@ -189,13 +185,13 @@ def test_a_graph_with_other_maps_than_its_bundle_promises_is_refused(
         Predictor.open(folder).predict(draw_scan(0))
 
 
-def test_a_bundle_around_a_foreign_graph_is_refused(draft: BundleDraft, tmp_path: Path) -> None:
+def test_bundle_of_another_graph_is_refused(draft: BundleDraft, tmp_path: Path) -> None:
     foreign = write_graph(tmp_path / "foreign.onnx", name="image")
     with pytest.raises(BundleError, match="only graphs that brainslice exported"):
         Predictor.open(bundle_with(draft, foreign, tmp_path))
 
 
-def test_nothing_that_names_a_patient_leaves_the_file(predictor: Predictor, tmp_path: Path) -> None:
+def test_predictions_hold_no_patient_data(predictor: Predictor, tmp_path: Path) -> None:
     folder = tmp_path / "Doe^Jane"
     folder.mkdir()
     notes, exif = PngImagePlugin.PngInfo(), Image.Exif()
@@ -210,7 +206,7 @@ def test_nothing_that_names_a_patient_leaves_the_file(predictor: Predictor, tmp_
     assert b"Doe" not in (tmp_path / "overlay.png").read_bytes()
 
 
-def test_predicting_in_a_fresh_process_loads_no_training_library_and_gives_the_same_answer(
+def test_fresh_process_predicts_the_same_without_training_libraries(
     bundle: Path, predictor: Predictor, draw_scan: DrawScan
 ) -> None:
     path = draw_scan(4)
@@ -227,7 +223,7 @@ def test_predicting_in_a_fresh_process_loads_no_training_library_and_gives_the_s
     assert told["answer"]["probabilities"] == pytest.approx(predictor.predict(path).probabilities, abs=1e-6)
 
 
-def test_another_temperature_never_changes_which_class_is_predicted(predictor: Predictor, draw_scan: DrawScan) -> None:
+def test_temperature_keeps_the_predicted_class(predictor: Predictor, draw_scan: DrawScan) -> None:
     cold = replace(predictor, temperature=replace(predictor.temperature, value=0.05))
     path = draw_scan(2)
     sure, unsure = cold.predict(path), predictor.predict(path)
@@ -236,7 +232,7 @@ def test_another_temperature_never_changes_which_class_is_predicted(predictor: P
 
 
 @pytest.mark.real
-def test_real_scans_of_every_mode_and_ending_are_answered(predictor: Predictor, real_scans: Path) -> None:
+def test_real_scans_are_predicted(predictor: Predictor, real_scans: Path) -> None:
     paths = [path for kind in ("yes", "no") for path in sorted((real_scans / "navoneel" / kind).iterdir())[::12]]
     endings = {path.suffix for path in paths}
     assert len(endings) > 1
@@ -245,7 +241,7 @@ def test_real_scans_of_every_mode_and_ending_are_answered(predictor: Predictor, 
 
 
 @pytest.mark.real
-def test_damaged_files_are_answered_or_refused_in_one_line(predictor: Predictor, real_scans: Path) -> None:
+def test_damaged_files_are_predicted_or_refused_in_one_line(predictor: Predictor, real_scans: Path) -> None:
     files = sorted(path for path in (real_scans / "hostile").rglob("*") if path.is_file())[::9]
     found = list(predictor.predict_many(files))
     assert len(found) == len(files) > 20

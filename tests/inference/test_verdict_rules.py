@@ -51,33 +51,33 @@ def point(criterion: Criterion, threshold: float) -> OperatingPoint:
     )
 
 
-def test_without_any_safeguard_the_threshold_decides_alone() -> None:
+def test_verdict_without_rules() -> None:
     for chance, verdict in ((0.6, Verdict.TUMOUR), (0.4, Verdict.NO_TUMOUR)):
         found = judged(VerdictRules(LABELS), output_of((chance, 0.0001, 1 - chance, 0.0001)), np.zeros_like(HEAD))
         assert found == Decision(verdict, (), (), None, None, None)
 
 
-def test_sure_scans_of_the_usual_kind_get_a_verdict_and_a_set_of_one_class() -> None:
+def test_confident_scans_get_a_verdict() -> None:
     found = judged(VerdictRules(LABELS, SETS, GATE), output_of((0.9, 0.04, 0.03, 0.03)))
     assert (found.verdict, found.reasons) == (Verdict.TUMOUR, ())
     assert (found.prediction_set, found.coverage) == (("glioma",), 0.9)
     assert found.ood_score == pytest.approx(0)
 
 
-def test_a_set_with_and_without_a_tumour_refers() -> None:
+def test_ambiguous_prediction_set_refers() -> None:
     sets = ConformalSets(SetMethod.LAC, 0.9, (0.7,) * 4, (50,) * 4, (50,) * 4)
     found = judged(VerdictRules(LABELS, sets), output_of((0.5, 0.05, 0.4, 0.05)))
     assert found.prediction_set == ("glioma", "no_tumor")
     assert (found.verdict, found.reasons) == (Verdict.REFER, (Reason.UNDECIDED,))
 
 
-def test_features_off_the_usual_directions_refer_however_sure_the_network_is() -> None:
+def test_out_of_distribution_features_refer() -> None:
     found = judged(VerdictRules(LABELS, SETS, GATE), output_of((0.97, 0.01, 0.01, 0.01), features=(0.6, 0.8)))
     assert found.ood_score == pytest.approx(0.64 / 0.25)
     assert (found.verdict, found.reasons) == (Verdict.REFER, (Reason.OUT_OF_DISTRIBUTION,))
 
 
-def test_a_picture_without_a_head_refers_where_there_is_a_gate() -> None:
+def test_image_faults_refer_with_a_detector() -> None:
     found = judged(VerdictRules(LABELS, ood_detector=GATE), output_of((0.97, 0.01, 0.01, 0.01)), np.zeros_like(HEAD))
     assert found.verdict is Verdict.REFER
     assert found.reasons[0] is Reason.FLAT
@@ -87,7 +87,7 @@ def test_a_picture_without_a_head_refers_where_there_is_a_gate() -> None:
     ("members", "refers"),
     [((0.9, 0.9, 0.9, 0.9, 0.1), False), ((0.9, 0.9, 0.9, 0.1, 0.1), True), ((0.9, 0.1), True), ((0.9, 0.8), False)],
 )
-def test_members_refer_where_a_third_of_them_is_outvoted(members: tuple[float, ...], *, refers: bool) -> None:
+def test_disagreement_of_a_third_refers(members: tuple[float, ...], *, refers: bool) -> None:
     rows = np.log(np.array([[each - 0.002, 0.001, 1 - each, 0.001] for each in members]))
     output = replace(output_of((0.9, 0.04, 0.03, 0.03)), logits=rows.mean(axis=0)[None], member_logits=rows[None])
     found = judged(VerdictRules(LABELS), output)
@@ -107,7 +107,7 @@ def test_members_refer_where_a_third_of_them_is_outvoted(members: tuple[float, .
         (0.8, (0.3, 0.8)),
     ],
 )
-def test_between_the_points_for_either_promise_lies_a_grey_zone(threshold: float, zone: tuple[float, float]) -> None:
+def test_grey_zone_between_operating_points(threshold: float, zone: tuple[float, float]) -> None:
     points = [point(Criterion.SENSITIVITY, 0.3), point(Criterion.SENSITIVITY, 0.2), point(Criterion.YOUDEN, 0.4)]
     points += [point(Criterion.SPECIFICITY, 0.8), point(Criterion.SPECIFICITY, 0.95)]
     assert grey_zone(points, threshold) == zone
@@ -122,7 +122,7 @@ def test_probabilities_in_the_grey_zone_refer(chance: float, *, refers: bool) ->
     assert (Reason.NEAR_THRESHOLD in found.reasons) == refers
 
 
-def test_each_scan_of_a_batch_is_judged_by_itself() -> None:
+def test_decisions_do_not_depend_on_the_batch() -> None:
     rows = [(0.97, 0.01, 0.01, 0.01), (0.01, 0.01, 0.97, 0.01), (0.3, 0.2, 0.3, 0.2)]
     together = VerdictRules(LABELS, SETS, GATE).decide(output_of(*rows), [HEAD] * 3, Temperature(1.0), 0.5)
     assert together == [judged(VerdictRules(LABELS, SETS, GATE), output_of(row)) for row in rows]

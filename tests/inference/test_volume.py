@@ -35,7 +35,7 @@ def answer(predictor: Predictor) -> VolumePrediction:
     return predict_volume(predictor, VOLUME, "head")
 
 
-def test_each_slice_is_judged_as_if_it_came_alone(predictor: Predictor, answer: VolumePrediction) -> None:
+def test_slices_are_predicted_like_single_scans(predictor: Predictor, answer: VolumePrediction) -> None:
     cuts = list(VOLUME.axial_slices())
     for each in answer.slices[::5]:
         (alone,) = predictor.predict_inputs(["alone"], [predictor.recipe(cuts[each.number - 1])])
@@ -52,7 +52,7 @@ def test_the_curve_has_a_row_for_each_slice_that_shows_a_head(answer: VolumePred
     assert numbers == sorted(numbers)
 
 
-def test_the_answer_is_the_mean_of_neighbours(answer: VolumePrediction) -> None:
+def test_volume_probability_is_the_mean_of_neighbours(answer: VolumePrediction) -> None:
     numbers = [each.number for each in answer.decisive_slices]
     assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))
     tumour = [each.prediction.tumour_probability for each in answer.decisive_slices]
@@ -74,7 +74,7 @@ def with_verdicts(answer: VolumePrediction, verdicts: list[Verdict], share: floa
     return replace(answer, slices=tuple(slices), decisive=(start, start + len(verdicts)))
 
 
-def test_the_threshold_decides_unless_most_carrying_slices_are_referred(answer: VolumePrediction) -> None:
+def test_volume_verdict(answer: VolumePrediction) -> None:
     refer, sure = Verdict.REFER, Verdict.TUMOUR
     assert with_verdicts(answer, [sure, sure, sure], 0.9).verdict is Verdict.TUMOUR
     assert with_verdicts(answer, [sure, sure, sure], 0.1).verdict is Verdict.NO_TUMOUR
@@ -83,7 +83,7 @@ def test_the_threshold_decides_unless_most_carrying_slices_are_referred(answer: 
     assert (referred.verdict, referred.reasons) == (Verdict.REFER, (Reason.OUT_OF_DISTRIBUTION,))
 
 
-def test_the_answer_in_plain_types_says_what_it_is_worth(answer: VolumePrediction) -> None:
+def test_volume_to_json_states_the_calibration(answer: VolumePrediction) -> None:
     said = json.loads(json.dumps(answer.to_json()))
     assert said["calibration"] == NOT_CALIBRATED
     assert SINGLE_SLICES in said["notes"]
@@ -92,13 +92,13 @@ def test_the_answer_in_plain_types_says_what_it_is_worth(answer: VolumePredictio
     assert said["tumour_probability"] == pytest.approx(1 - said["probabilities"]["no_tumor"])
 
 
-def test_a_name_of_any_bytes_is_told_on_one_line_of_utf_8(predictor: Predictor) -> None:
+def test_file_names_are_printed_as_one_line_of_utf_8(predictor: Predictor) -> None:
     odd = predict_volume(predictor, VOLUME, "a\n\udcff").to_json()["source"]
     assert odd.isprintable()
     assert odd.encode("utf-8")
 
 
-def test_what_is_odd_about_the_slices_is_said(predictor: Predictor) -> None:
+def test_notes_on_plane_tilt_and_spacing(predictor: Predictor) -> None:
     odd = replace(VOLUME, spacing=(1.0, 1.0, 1.1), acquisition_plane=Plane.SAGITTAL, tilt=15.0)
     notes = {note.code: (note.message, note.value) for note in predict_volume(predictor, odd).notes}
     words, value = notes[NoteCode.PLANE]
@@ -109,7 +109,7 @@ def test_what_is_odd_about_the_slices_is_said(predictor: Predictor) -> None:
     assert (uneven.code, "missing" in uneven.message) == (NoteCode.UNEVEN, True)
 
 
-def test_everything_to_be_said_beside_an_answer_has_a_code(answer: VolumePrediction) -> None:
+def test_every_note_has_a_code(answer: VolumePrediction) -> None:
     said = answer.to_json()
     assert [each["message"] for each in said["remarks"]] == [said["calibration"], *said["notes"]]
     assert [each["code"] for each in said["remarks"]] == ["uncalibrated", "single_slices"]
@@ -122,12 +122,12 @@ def test_everything_to_be_said_beside_an_answer_has_a_code(answer: VolumePredict
         (replace(VOLUME, spacing=(1.0, 1.0, 6.0), acquisition_plane=Plane.SAGITTAL), "sagittal"),
     ],
 )
-def test_a_volume_that_cannot_be_judged_is_refused_by_name(predictor: Predictor, unfit: Volume, fault: str) -> None:
+def test_unsuitable_volume_is_refused(predictor: Predictor, unfit: Volume, fault: str) -> None:
     with pytest.raises(UnreadableScanError, match=f"^head: .*{fault}"):
         predict_volume(predictor, unfit, "head")
 
 
-def test_a_series_is_judged_like_its_voxels(predictor: Predictor, answer: VolumePrediction, tmp_path: Path) -> None:
+def test_series_equals_its_voxels(predictor: Predictor, answer: VolumePrediction, tmp_path: Path) -> None:
     read = read_volume(write_series(tmp_path / "series", head(24)))
     np.testing.assert_allclose(predict_volume(predictor, read).curve, answer.curve, atol=1e-6)
 
@@ -146,7 +146,7 @@ def test_no_other_run_has_a_higher_mean(scores: np.ndarray) -> None:
     assert scores[start:stop].mean() == pytest.approx(max(means))
 
 
-def test_one_loud_slice_does_not_carry_what_three_neighbours_do() -> None:
+def test_three_neighbours_outweigh_one_slice() -> None:
     scores = np.full(30, 0.05)
     scores[4] = 1.0
     assert scores[slice(*strongest_run(scores))].mean() < 0.5
@@ -154,13 +154,13 @@ def test_one_loud_slice_does_not_carry_what_three_neighbours_do() -> None:
     assert strongest_run(scores) == (20, 23)
 
 
-def test_many_small_doubts_do_not_add_up() -> None:
+def test_low_probabilities_do_not_accumulate() -> None:
     doubts = np.full(150, 0.05)
     assert 1 - np.prod(1 - doubts) > 0.99
     assert doubts[slice(*strongest_run(doubts))].mean() == pytest.approx(0.05)
 
 
-def test_of_no_slices_nothing_can_be_said() -> None:
+def test_pooling_of_no_slices_raises() -> None:
     with pytest.raises(UsageError, match="at least one slice"):
         strongest_run(np.zeros(0))
 
@@ -175,7 +175,7 @@ def test_empty_slices_and_the_ends_of_the_head_are_left_out() -> None:
 
 
 @given(st.floats(-1000, 1000), st.floats(0.1, 50))
-def test_the_scanner_s_unit_of_brightness_does_not_matter(offset: float, scale: float) -> None:
+def test_head_detection_does_not_depend_on_intensity_units(offset: float, scale: float) -> None:
     voxels = head(24).astype(np.float32)
     assert slices_with_head(voxels * np.float32(scale) + np.float32(offset)) == slices_with_head(voxels)
 

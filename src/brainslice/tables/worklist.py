@@ -72,7 +72,8 @@ def worklist(
     marked = for_review(scores, budget)
     first = (WorklistRow(row, None, review=True) for row in refused)
     order = most_uncertain_first(scores).tolist()
-    return (*first, *(WorklistRow(*predicted[index], bool(marked[index])) for index in order))
+    rest = (WorklistRow(row, doubt, bool(marked[at])) for at in order for row, doubt in [predicted[at]])
+    return (*first, *rest)
 
 
 def _uncertainty(answer: Prediction) -> float:

@@ -19,7 +19,7 @@ def output_of(rng: np.random.Generator, scans: int, members: int = 0) -> EngineO
 
 @pytest.mark.parametrize("number", [np.nan, np.inf, -np.inf])
 @pytest.mark.parametrize("where", ["logits", "class_maps", "features", "member_logits"])
-def test_an_answer_that_is_no_number_is_refused(number: float, where: str) -> None:
+def test_nan_outputs_raise(number: float, where: str) -> None:
     arrays = {
         "logits": np.zeros((1, 4)),
         "class_maps": np.zeros((1, 2, 2, 4)),
@@ -31,13 +31,13 @@ def test_an_answer_that_is_no_number_is_refused(number: float, where: str) -> No
         EngineOutput(**arrays)
 
 
-def test_an_answer_about_nothing_is_an_answer() -> None:
+def test_empty_output() -> None:
     output = EngineOutput(logits=np.zeros((0, 4)), class_maps=np.zeros((0, 2, 2, 4)), features=np.zeros((0, 6)))
     assert len(output.logits) == 0
 
 
 @pytest.mark.parametrize("members", [0, 3])
-def test_joined_answers_are_the_answers_in_order(members: int) -> None:
+def test_join_concatenates_in_order(members: int) -> None:
     rng = np.random.default_rng(0)
     parts = [output_of(rng, scans, members) for scans in (2, 1, 4)]
     joined = EngineOutput.join(parts)

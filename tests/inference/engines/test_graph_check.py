@@ -31,14 +31,14 @@ def test_the_shipped_graph_is_accepted() -> None:
     check_graph(DEFAULT_BUNDLE / "model.onnx")
 
 
-def test_a_constant_of_terabytes_is_refused_before_it_is_computed(tmp_path: Path) -> None:
+def test_large_constants_are_refused(tmp_path: Path) -> None:
     shape = numpy_helper.from_array(np.array([1 << 20, 1 << 20], np.int64), "shape")
     path = write(tmp_path / "m.onnx", helper.make_node("ConstantOfShape", ["shape"], ["logits"]), arrays=(shape,))
     with pytest.raises(BundleError, match=r"m\.onnx: a graph must not use the operators ConstantOfShape"):
         OnnxSession(path)
 
 
-def test_branches_and_operators_of_others_are_refused(tmp_path: Path) -> None:
+def test_control_flow_and_custom_operators_are_refused(tmp_path: Path) -> None:
     condition = numpy_helper.from_array(np.ones((), np.bool_), "condition")
     choice = helper.make_node("If", ["condition"], ["a"], then_branch=branch("t"), else_branch=branch("e"))
     hidden = helper.make_node("Relu", ["a"], ["b"], body=branch("h"))
@@ -49,14 +49,14 @@ def test_branches_and_operators_of_others_are_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("cut", [1, 100, 4000, -1])
-def test_cut_graphs_are_refused(tmp_path: Path, cut: int) -> None:
+def test_truncated_graphs_are_refused(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes((DEFAULT_BUNDLE / "model.onnx").read_bytes()[:cut])
     with pytest.raises(BundleError, match="must be an ONNX graph"):
         check_graph(path)
 
 
-def test_noise_is_refused_or_has_no_operators(tmp_path: Path) -> None:
+def test_random_bytes_are_refused_or_have_no_operators(tmp_path: Path) -> None:
     generator, path = np.random.default_rng(3), tmp_path / "m.onnx"
     for _ in range(200):
         path.write_bytes(generator.bytes(int(generator.integers(1, 300))))

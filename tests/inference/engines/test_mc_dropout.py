@@ -27,7 +27,7 @@ def headed(tmp_path: Path, draft: BundleDraft) -> Path:
     return write_bundle(tmp_path / "bundle", draft, files).folder
 
 
-def test_the_answer_stays_and_its_doubt_is_told(headed: Path) -> None:
+def test_dropout_keeps_probabilities_and_adds_mutual_information(headed: Path) -> None:
     plain = Predictor.open(headed)
     thinned = with_mc_dropout(plain, 50)
     (before,), (after,) = plain.predict_inputs(["scan.png"], [SCAN]), thinned.predict_inputs(["scan.png"], [SCAN])
@@ -37,7 +37,7 @@ def test_the_answer_stays_and_its_doubt_is_told(headed: Path) -> None:
     assert 0 < after.mutual_information < after.entropy + 1
 
 
-def test_the_draws_are_the_head_s_on_what_the_graph_tells(headed: Path) -> None:
+def test_draws_use_the_features_of_the_graph(headed: Path) -> None:
     output = with_mc_dropout(Predictor.open(headed), 50).score(SCAN[np.newaxis])
     head = LinearHead.read(headed / HEAD_FILE)
     assert output.member_logits is not None
@@ -45,7 +45,7 @@ def test_the_draws_are_the_head_s_on_what_the_graph_tells(headed: Path) -> None:
     assert head.logits(output.features) == pytest.approx(output.logits, abs=1e-4)
 
 
-def test_the_same_scan_gets_the_same_doubt_every_time(headed: Path) -> None:
+def test_dropout_is_deterministic(headed: Path) -> None:
     answers = [with_mc_dropout(Predictor.open(headed), 30).predict_inputs(["scan.png"], [SCAN])[0] for _ in range(2)]
     assert answers[0].mutual_information == answers[1].mutual_information
 
@@ -55,12 +55,12 @@ def test_a_single_draw_raises(headed: Path) -> None:
         with_mc_dropout(Predictor.open(headed), 1)
 
 
-def test_a_bundle_without_its_head_is_one_line(predictor: Predictor) -> None:
+def test_bundle_without_head_file_raises(predictor: Predictor) -> None:
     with pytest.raises(UsageError, match=r"holds no head\.npz, so dropout cannot be drawn"):
         with_mc_dropout(predictor, 10)
 
 
-def test_an_ensemble_needs_no_dropout(headed: Path, draft: BundleDraft) -> None:
+def test_ensembles_are_refused(headed: Path, draft: BundleDraft) -> None:
     one = Member(digest="1" * 64, backbone="none", weights_digest="2" * 64, split_digest="3" * 64, temperature=1.0)
     bundle = open_bundle(headed)
     several = draft.model_copy(update={"ensemble": Ensemble(members=(one, one), members_per_scan=2)})

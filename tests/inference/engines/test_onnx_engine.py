@@ -26,45 +26,43 @@ def refusal_of(action: Callable[[], Any]) -> str:
     return str(refusal.value)
 
 
-def test_a_missing_graph_is_named(tmp_path: Path) -> None:
+def test_missing_graph_raises(tmp_path: Path) -> None:
     assert "there is none" in refusal_of(lambda: OnnxEngine(tmp_path / "model.onnx"))
 
 
 @pytest.mark.parametrize("data", [b"", b"no graph", bytes(1000), b"\x08\x07" + bytes(50)])
-def test_a_file_that_is_no_graph_is_one_clear_line(
-    tmp_path: Path, data: bytes, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_other_files_raise(tmp_path: Path, data: bytes, capfd: pytest.CaptureFixture[str]) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(data)
     assert refusal_of(lambda: OnnxEngine(path)).startswith(f"{path}: must be an ONNX graph")
     assert capfd.readouterr() == ("", "")
 
 
-def test_a_truncated_graph_is_one_clear_line(tmp_path: Path, graph: Path) -> None:
+def test_truncated_graph_raises(tmp_path: Path, graph: Path) -> None:
     path = tmp_path / "model.onnx"
     path.write_bytes(graph.read_bytes()[:-40])
     assert str(path) in refusal_of(lambda: OnnxEngine(path))
 
 
-def test_a_graph_with_another_input_is_not_ours(tmp_path: Path) -> None:
+def test_graph_with_another_input_raises(tmp_path: Path) -> None:
     path = write_graph(tmp_path / "model.onnx", name="keras_tensor")
     assert "input must be 'scan' with 4 axes" in refusal_of(lambda: OnnxEngine(path))
 
 
-def test_a_graph_without_class_maps_is_not_ours(tmp_path: Path) -> None:
+def test_graph_without_class_maps_raises(tmp_path: Path) -> None:
     path = write_graph(tmp_path / "model.onnx", maps="features")
     assert "must have the outputs logits, class_maps, got ['logits', 'features']" in refusal_of(
         lambda: OnnxEngine(path)
     )
 
 
-def test_a_graph_that_tells_no_features_gives_none_of_them(graph: Path) -> None:
+def test_graph_without_features(graph: Path) -> None:
     output = OnnxEngine(graph).run(np.zeros((3, 64, 64), dtype=np.uint8))
     assert output.features.shape == (3, 0)
     assert output.member_logits is None
 
 
-def test_scans_of_another_size_are_refused_in_one_line(graph: Path, capfd: pytest.CaptureFixture[str]) -> None:
+def test_inputs_of_another_size_raise(graph: Path, capfd: pytest.CaptureFixture[str]) -> None:
     engine = OnnxEngine(graph)
     assert "(1, 32, 48, 1)" in refusal_of(lambda: engine.run(np.zeros((1, 32, 48), dtype=np.uint8)))
     assert capfd.readouterr() == ("", "")
@@ -81,7 +79,7 @@ def write_odd_graph(path: Path, *nodes: onnx.NodeProto) -> OnnxEngine:
     return OnnxEngine(path)
 
 
-def test_answers_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
+def test_outputs_of_nan_raise(tmp_path: Path) -> None:
     engine = write_odd_graph(
         tmp_path / "model.onnx",
         helper.make_node("Div", ["scan", "scan"], ["class_maps"]),
@@ -95,7 +93,7 @@ def test_answers_that_are_no_numbers_are_refused(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("maps", "logits"), [("Identity", "Flatten"), ("Flatten", "Flatten"), ("Identity", "Identity")]
 )
-def test_answers_of_other_shapes_are_refused(tmp_path: Path, maps: str, logits: str) -> None:
+def test_outputs_of_other_shapes_raise(tmp_path: Path, maps: str, logits: str) -> None:
     engine = write_odd_graph(
         tmp_path / "model.onnx",
         helper.make_node(maps, ["scan"], ["class_maps"]),
@@ -106,7 +104,7 @@ def test_answers_of_other_shapes_are_refused(tmp_path: Path, maps: str, logits: 
 
 
 @pytest.mark.parametrize("threads", [1, 2])
-def test_the_number_of_threads_changes_nothing(graph: Path, threads: int) -> None:
+def test_threads_do_not_change_outputs(graph: Path, threads: int) -> None:
     batch = np.random.default_rng(0).integers(0, 256, size=(3, 64, 64), dtype=np.uint8)
     some, one = OnnxEngine(graph, threads=threads).run(batch), OnnxEngine(graph, threads=1).run(batch)
     np.testing.assert_allclose(some.logits, one.logits, atol=1e-6)
@@ -134,7 +132,7 @@ def doubling(tmp_path: Path) -> OnnxSession:
     return OnnxSession(write(tmp_path / "graph.onnx", TensorProto.FLOAT))
 
 
-def test_all_outputs_come_in_the_graphs_order_unless_some_are_named(doubling: OnnxSession) -> None:
+def test_outputs_by_order_and_by_name(doubling: OnnxSession) -> None:
     batch = np.array([[1, 2, 3]], dtype=np.float32)
     double, square = doubling.run(batch)
     np.testing.assert_array_equal(double, 2 * batch)
@@ -143,20 +141,20 @@ def test_all_outputs_come_in_the_graphs_order_unless_some_are_named(doubling: On
     np.testing.assert_array_equal(alone, square)
 
 
-def test_a_graph_tells_its_ports(doubling: OnnxSession) -> None:
+def test_input_and_output_names(doubling: OnnxSession) -> None:
     assert (doubling.input_name, doubling.input_axes) == ("x0", 2)
     assert doubling.output_names == ("double", "square")
 
 
 @pytest.mark.parametrize("kinds", [(TensorProto.DOUBLE,), (TensorProto.FLOAT, TensorProto.FLOAT)])
-def test_a_graph_with_other_inputs_is_refused(tmp_path: Path, kinds: tuple[int, ...]) -> None:
+def test_graph_with_several_inputs_raises(tmp_path: Path, kinds: tuple[int, ...]) -> None:
     path = write(tmp_path / "graph.onnx", *kinds)
     with pytest.raises(BundleError, match="must have one input of 32-bit floats"):
         OnnxSession(path)
 
 
 @pytest.mark.parametrize("shape", [(1, 4), (3,), (0, 0)])
-def test_an_input_of_another_shape_is_one_clear_line(doubling: OnnxSession, shape: tuple[int, ...]) -> None:
+def test_input_of_another_shape_raises(doubling: OnnxSession, shape: tuple[int, ...]) -> None:
     with pytest.raises(BundleError) as refusal:
         doubling.run(np.zeros(shape, dtype=np.float32))
     assert "\n" not in str(refusal.value)
@@ -176,7 +174,7 @@ time.sleep(0.5)
 """
 
 
-def test_running_a_graph_reports_to_nobody_and_leaves_nothing_below_the_home_folder(tmp_path: Path) -> None:
+def test_onnx_runtime_telemetry_is_disabled(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     variables = {name: value for name, value in os.environ.items() if not name.startswith(("ORT_", "XDG_"))}

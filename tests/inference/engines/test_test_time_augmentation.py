@@ -57,7 +57,7 @@ views = st.builds(
 
 
 @given(views)
-def test_a_view_shows_what_scipy_shows(view: View) -> None:
+def test_views_equal_scipy_transforms(view: View) -> None:
     scan = np.random.default_rng(1).integers(0, 256, (1, 24, 30), dtype=np.uint8)
     rows, columns = np.mgrid[:24, :30].astype(float)
     if view.mirrored:
@@ -72,14 +72,14 @@ def test_a_view_shows_what_scipy_shows(view: View) -> None:
 
 
 @given(views)
-def test_the_spatial_mean_of_a_restored_map_is_the_logit(view: View) -> None:
+def test_mean_of_inverted_maps_is_the_logit(view: View) -> None:
     scan = np.random.default_rng(2).integers(0, 256, (2, SIZE, SIZE), dtype=np.uint8)
     output = MeanGrey().run(view.apply(scan))
     assert view.invert(output).mean(axis=(1, 2)) == pytest.approx(output.logits, abs=1e-2)
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-def test_what_is_said_about_a_view_comes_back_to_its_place(view: View, scans: np.ndarray) -> None:
+def test_inverted_maps_are_aligned(view: View, scans: np.ndarray) -> None:
     plain = MeanGrey().run(scans)
     restored = view.invert(MeanGrey().run(view.apply(scans)))
     wrong_way = replace(view, mirrored=not view.mirrored).invert(MeanGrey().run(view.apply(scans)))
@@ -90,13 +90,13 @@ def test_what_is_said_about_a_view_comes_back_to_its_place(view: View, scans: np
         assert other < same
 
 
-def test_mirroring_there_and_back_is_exact(scans: np.ndarray) -> None:
+def test_mirroring_is_exactly_invertible(scans: np.ndarray) -> None:
     view = View("mirrored", mirrored=True)
     assert np.array_equal(view.apply(view.apply(scans)), scans)
     assert view.invert(MeanGrey().run(view.apply(scans))) == pytest.approx(MeanGrey().run(scans).class_maps, abs=1e-3)
 
 
-def test_the_answer_is_the_mean_over_the_views(scans: np.ndarray) -> None:
+def test_output_is_the_mean_over_views(scans: np.ndarray) -> None:
     output = MultiViewEngine(MeanGrey(members=True)).run(scans)
     each = [MeanGrey(members=True).run(view.apply(scans)) for view in VIEWS]
     assert output.logits == pytest.approx(np.mean([one.logits for one in each], axis=0), abs=1e-3)
@@ -110,19 +110,19 @@ def test_the_first_view_is_the_scan_itself(scans: np.ndarray) -> None:
     assert np.array_equal(VIEWS[0].apply(scans), scans)
 
 
-def test_the_same_scan_gets_the_same_answer_whenever_and_beside_whatever(scans: np.ndarray) -> None:
+def test_views_are_deterministic_and_independent_of_the_batch(scans: np.ndarray) -> None:
     engine: Engine = MultiViewEngine(MeanGrey())
     assert isinstance(engine, Engine)
     assert np.array_equal(engine.run(scans).logits, engine.run(scans).logits)
     assert engine.run(scans[1:2]).logits == pytest.approx(engine.run(scans).logits[1:2], rel=1e-6)
 
 
-def test_a_mirrored_scan_gets_nearly_the_same_answer(scans: np.ndarray) -> None:
+def test_mirrored_scans_have_similar_outputs(scans: np.ndarray) -> None:
     engine = MultiViewEngine(MeanGrey(), (VIEWS[0], View("mirrored", mirrored=True)))
     assert engine.run(scans[..., ::-1].copy()).logits == pytest.approx(engine.run(scans).logits, rel=1e-5)
 
 
-def test_a_predictor_with_views_makes_no_sets_that_nobody_measured(predictor: Predictor) -> None:
+def test_predictor_with_views_has_no_prediction_sets(predictor: Predictor) -> None:
     rng = np.random.default_rng(0)
     sets: ConformalSets = fit_conformal(rng.dirichlet(np.ones(4), 200), rng.integers(0, 4, 200))
     before = replace(predictor, verdict_rules=replace(predictor.verdict_rules, conformal_sets=sets))
