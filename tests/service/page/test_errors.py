@@ -40,8 +40,8 @@ def answer_with(visit: Visit, *answers: dict[str, Any] | None, pattern: str = "*
 def test_a_service_that_is_gone_is_said_in_one_sentence_and_can_be_tried_again(visit: Visit, tumour: Path) -> None:
     visit.page.route("**/explain*", lambda route: route.abort("connectionrefused"))
     visit.choose(tumour)
-    assert visit.rows() == ["first.png no answer"]
-    said = "No answer The service cannot be reached. Check that it is running, then try again."
+    assert visit.rows() == ["first.png no response"]
+    said = "No prediction The service cannot be reached. Check that it is running, then try again."
     assert visit.words("#verdict").startswith(said)
     assert "The service cannot be reached." in visit.words("#announcements")
     visit.page.unroute("**/explain*")
@@ -128,7 +128,7 @@ def test_a_slow_service_is_said_to_be_slow_and_can_be_cancelled(visit: Visit, tu
 def test_one_failure_does_not_stop_the_files_after_it(visit: Visit, tumour: Path, healthy: Path) -> None:
     answer_with(visit, problem(500, "broken"))
     visit.choose(tumour, healthy)
-    assert visit.rows() == ["first.png no answer", "second.png No tumour"]
+    assert visit.rows() == ["first.png no response", "second.png No tumour"]
 
 
 def test_what_was_answered_stays_when_the_service_goes(visit: Visit, tumour: Path, healthy: Path) -> None:
@@ -155,7 +155,7 @@ def test_the_page_asks_for_a_token_where_the_service_needs_one(
 ) -> None:
     with serving(served_bundle, token=WORD) as guarded:
         visit = visiting(guarded, fresh=True).open()
-        assert "This service asks for its token." in visit.words("#token")
+        assert "This service requires a token." in visit.words("#token")
         visit.page.set_input_files("#files", str(tumour))
         visit.page.fill("#token-field", "not-the-right-token")
         visit.page.keyboard.press("Enter")

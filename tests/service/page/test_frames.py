@@ -63,7 +63,7 @@ def test_a_file_whose_frames_are_one_stack_is_judged_as_a_volume(visit: Visit, t
 
 def test_of_frames_that_are_no_volume_one_is_chosen_by_its_number(visit: Visit, placeless: Path) -> None:
     visit.choose(placeless)
-    assert visit.rows() == ["frames.dcm waits for your choice"]
+    assert visit.rows() == ["frames.dcm needs your choice"]
     assert "This file holds 10 pictures that are not one volume." in visit.words("#verdict")
     assert visit.words("#frame-label") == "Frame, 1 to 10"
     judge_frame(visit, 3)
@@ -118,9 +118,9 @@ def test_of_several_pictures_of_each_place_the_first_may_be_judged(visit: Visit,
     visit.choose(frames_file(tmp_path / "echoes.dcm", [*range(0, 10, 2)] * 2))
     assert "several pictures of each place" in visit.words("#verdict")
     assert visit.shown("#frames")
-    visit.page.click("#verdict button:has-text('Judge the first of each place')")
+    visit.page.click("#verdict button:has-text('Take the first at each position')")
     visit.page.wait_for_selector("#scroller", state="visible")
-    assert visit.words("#result-title") == "echoes.dcm · first picture of each place"
+    assert visit.words("#result-title") == "echoes.dcm · first image at each position"
     assert visit.page.get_attribute("#slice", "max") == "5"
 
 
@@ -173,11 +173,11 @@ def test_real_multi_frame_files_are_judged_or_offer_a_choice(visit: Visit, real_
     visit.choose(dicom / "enhanced" / "XA10_6_1.dcm", dicom / "single" / "emri_small.dcm")
     axial, placeless = visit.rows()
     assert axial.split(" ", 1)[1] in {"Tumour", "No tumour", "Refer to a person"}
-    assert placeless == "emri_small.dcm waits for your choice"
+    assert placeless == "emri_small.dcm needs your choice"
     assert visit.page.get_attribute("#slice", "max") == "6"
     visit.choose(dicom / "enhanced" / "Philips_IM_0027_fMAP.dcm", rows=3)
     visit.select(3)
     assert visit.words("#frame-label") == "Frame, 1 to 64"
-    visit.page.click("#verdict button:has-text('Judge the first of each place')")
+    visit.page.click("#verdict button:has-text('Take the first at each position')")
     visit.page.wait_for_selector("#scroller", state="visible")
     assert visit.page.get_attribute("#slice", "max") == "32"

@@ -77,8 +77,8 @@ def test_a_file_that_is_no_scan_gets_a_sentence_in_place_and_no_dialog(
     text = tmp_path / "notes.txt"
     text.write_text("no scan at all", encoding="utf-8")
     visit.choose(text, tumour)
-    assert visit.rows() == ["notes.txt not a scan that can be judged", "first.png Tumour"]
-    assert visit.words("#verdict").startswith("No answer notes.txt: ")
+    assert visit.rows() == ["notes.txt cannot be predicted", "first.png Tumour"]
+    assert visit.words("#verdict").startswith("No prediction notes.txt: ")
     assert not visit.shown("#bars")
 
 

@@ -139,7 +139,7 @@ def test_level_and_window_spread_the_grey_levels_chosen(visit: Visit, tumour: Pa
 
 def test_the_colours_have_a_labelled_scale(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
-    assert visit.words("#map .scale") == "0 % influence 100 %, the strongest point"
+    assert visit.words("#map .scale") == "0 % influence 100 %, the maximum"
     box = visit.page.locator(".ramp").bounding_box()
     assert box["width"] >= 80
 

@@ -123,5 +123,5 @@ def test_a_model_without_measured_thresholds_says_so(visiting: Callable[..., Vis
     visit = visiting()
     visit.change_answers("**/model", without_curve)
     visit.open().choose(tumour)
-    assert visit.words("#threshold-words") == "This model carries no measured thresholds."
+    assert visit.words("#threshold-words") == "This model has no measured thresholds."
     assert not visit.shown("#threshold")

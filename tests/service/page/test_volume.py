@@ -236,7 +236,7 @@ def test_dicom_files_of_one_folder_are_one_volume(visit: Visit, tmp_path: Path) 
         (folder / f"{number}.dcm").write_bytes(b"\0" * 128 + b"DICM" + b"\0" * 300)
     visit.drop(folder)
     visit.settle(1)
-    assert visit.rows() == ["series not a scan that can be judged · 3 files"]
+    assert visit.rows() == ["series cannot be predicted · 3 files"]
     visit.page.click("#verdict button")
     visit.settle(3)
     assert [row.split()[0] for row in visit.rows()] == ["0.dcm", "1.dcm", "2.dcm"]
@@ -260,8 +260,8 @@ def test_a_real_dicom_series_too_coarse_to_be_cut_is_one_row_that_says_so(visit:
     # Beside its 32 slices the folder holds its licence, which is no scan, and stands alone.
     visit.settle(2)
     assert visit.rows() == [
-        "series_head not a scan that can be judged · 32 files",
-        "LICENSE not a scan that can be judged",
+        "series_head cannot be predicted · 32 files",
+        "LICENSE cannot be predicted",
     ]
     visit.select(1)
     assert "The slices are sagittal." in visit.words("#verdict")

@@ -1,4 +1,4 @@
-// The page: what is chosen, what is shown, and who is told of what.
+// The page: state, events and rendering.
 
 import { showModel } from "./card.js";
 import { element, the, write } from "./element.js";
@@ -6,7 +6,7 @@ import { asJson, asPage, asPicture, save } from "./exports.js";
 import { entriesOf, watchIntake } from "./intake.js";
 import { askedWords, isOpen, reasonOf, showList, stateWords, waysOn, watchList } from "./list.js";
 import { Queue, SETTLED } from "./queue.js";
-import { askModel, example, forget, judge, useToken } from "./service.js";
+import { askModel, example, forget, predict, useToken } from "./service.js";
 import { Threshold } from "./threshold.js";
 import { doubtWords, isOutside, setWords, showBars, showVerdict, showWarnings, verdictOf, verdictWords, warningWords } from "./verdict.js";
 import { Viewer } from "./viewer.js";
@@ -19,14 +19,14 @@ await loadWords();
 const viewer = new Viewer();
 const threshold = new Threshold();
 const scroller = new Scroller(showSlice);
-const queue = new Queue((entry, signal) => judge(entry, model, signal), changed, askToken);
+const queue = new Queue((entry, signal) => predict(entry, model, signal), changed, askToken);
 bindChoices({ language: the("language"), theme: the("theme") }, sayAgain);
 watchIntake({ zone: the("drop"), files: the("files"), folder: the("folder"), pickFiles: the("pick"), pickFolder: the("pick-folder") }, take);
 for (const [id, act] of Object.entries({ cancel, clear, "export-json": saveJson, "export-png": () => saveShown(asPicture, "png"), "export-html": () => saveShown(asPage, "html") })) {
   the(id).addEventListener("click", act);
 }
 the("token").addEventListener("submit", giveToken);
-the("frames").addEventListener("submit", judgeFrame);
+the("frames").addEventListener("submit", predictFrame);
 watchList({ sort: the("sort"), filter: the("filter") }, showProgress);
 for (const button of document.querySelectorAll("[data-example]")) {
   button.addEventListener("click", async () => take([{ file: await example(button.dataset.example), folder: "" }]));
@@ -84,7 +84,7 @@ function select(entry, deliberately) {
   if (deliberately) reveal();
 }
 
-/** Bring the result into sight where it begins far down, as under the list on a narrow screen; the focus goes with it. */
+/** Scroll to the result and focus it where it is far down, as on a narrow screen. */
 function reveal() {
   awaited = false;
   if (the("result").getBoundingClientRect().top < innerHeight / 2) return;
@@ -110,7 +110,7 @@ function statusWords() {
   return say(queue.slow ? "status.slow" : said, { done: queue.done, all: queue.entries.length });
 }
 
-/** Say something where the progress stands, aloud as well. */
+/** Show and announce a status message. */
 function tell(key) {
   said = key;
   showProgress();
@@ -139,20 +139,20 @@ function showSelected() {
   else showWait(selected);
 }
 
-/** A file of several frames bears the choice of one, with its answer or without. */
+/** Show the choice of a frame for files of several. */
 function showFrames(entry) {
   the("frames").hidden = typeof entry.frames !== "number" || (entry.kind === "volume" && entry.state === "done");
   if (the("frames").hidden) return;
   write(the("frame-label"), say("frame.label", { frames: entry.frames }));
   the("frame").max = entry.frames;
-  // Whoever is typing a number is not interrupted.
+  // Do not change the number while it is being typed.
   if (document.activeElement !== the("frame")) the("frame").value = entry.asked.slice ?? Math.ceil(entry.frames / 2);
 }
 
-function judgeFrame(event) {
+function predictFrame(event) {
   event.preventDefault();
   if (!SETTLED.has(selected.state)) return;
-  judgeAgain(selected, { kind: "scan", asked: { slice: the("frame").valueAsNumber } });
+  predictAgain(selected, { kind: "scan", asked: { slice: the("frame").valueAsNumber } });
 }
 
 function showWait(entry) {
@@ -172,21 +172,21 @@ function showWait(entry) {
 }
 
 function buttonFor(entry, { words, kind, asked, each }) {
-  const act = each ? () => judgeEach(entry) : () => judgeAgain(entry, { kind, asked });
+  const act = each ? () => predictEach(entry) : () => predictAgain(entry, { kind, asked });
   return element("button", { type: "button", onclick: act }, words);
 }
 
-/** Judge an entry once more, or in another way. */
-function judgeAgain(entry, otherwise = {}) {
-  // Slices that were fetched belong to the older answer.
+/** Predict an entry again, optionally with another choice. */
+function predictAgain(entry, otherwise = {}) {
+  // Fetched slices belong to the older prediction.
   Object.assign(entry, otherwise, { seen: null });
-  // The button that was pressed goes, and would take the focus with it; the choice of a frame stays.
+  // The pressed button is removed, so move the focus; the choice of a frame stays.
   if (!the("frames").contains(document.activeElement)) the("result-title").focus({ preventScroll: true });
   awaited = true;
   return queue.again(entry);
 }
 
-function judgeEach(entry) {
+function predictEach(entry) {
   queue.entries = queue.entries.filter((one) => one !== entry);
   const each = entry.files.map((file) => ({ name: file.name, files: [file], kind: "scan" }));
   [selected] = each;
@@ -200,12 +200,12 @@ function showAnswer(entry) {
   showWarnings(the("warnings"), prediction);
   showVerdict(the("verdict"), prediction, entry.kind === "volume");
   the("probabilities").hidden = outside;
-  // The figures of thresholds were measured on single slices, and say nothing of volumes.
+  // Thresholds were measured on single slices and do not apply to volumes.
   the("threshold-part").hidden = outside || model === null || entry.kind === "volume";
   threshold.show(prediction.tumour_probability);
   showNumbers(prediction, entry.kind === "volume");
   scroller.open(entry.kind === "volume" ? entry : null);
-  // Only volumes say which side is which; a plain picture may lie any way round.
+  // Only volumes have a known orientation.
   the("pictures").classList.toggle("oriented", entry.kind === "volume");
   if (entry.kind === "scan") viewer.show(entry.answer.pictures, prediction.class, !outside);
 }
@@ -218,7 +218,7 @@ function showNumbers(prediction, isVolume) {
   the("doubts").replaceChildren(...doubtWords(prediction).map((words) => element("li", {}, words)));
 }
 
-/** Show a slice of a volume, or why it cannot be shown; a slice that was not judged, or is no brain, has no map. */
+/** Show a slice of a volume, or an error; slices without prediction or with rejected input have no map. */
 function showSlice(found) {
   const missing = found.pictures === undefined;
   the("slice-problem").hidden = !missing;
@@ -227,14 +227,14 @@ function showSlice(found) {
     const entry = selected;
     const words = found.code === "unknown_volume" ? [say("problem.forgotten")] : reasonOf(found);
     the("slice-problem").replaceChildren(...words, " ",
-      element("button", { type: "button", onclick: () => judgeAgain(entry) }, say("action.again")));
+      element("button", { type: "button", onclick: () => predictAgain(entry) }, say("action.again")));
     return;
   }
   if (!selected.picture) {
     selected.picture = found.pictures.original;
     showProgress();
   }
-  const mapped = found.judged && !isOutside(found.prediction) && !isOutside(selected.answer.prediction);
+  const mapped = found.predicted && !isOutside(found.prediction) && !isOutside(selected.answer.prediction);
   viewer.show(found.pictures, found.prediction.class, mapped);
 }
 
@@ -297,10 +297,10 @@ function saveJson() {
   hand(asJson(selected, model), "json");
 }
 
-/** Save what shows pictures once they are there, unless another entry was chosen while they came. */
+/** Export once the images are loaded, unless another entry was selected meanwhile. */
 async function saveShown(make, ending) {
   const entry = selected;
-  // Who scrolls on gets the slice last gone to.
+  // After scrolling, export the current slice.
   for (let coming; coming !== scroller.coming;) {
     coming = scroller.coming;
     await coming;

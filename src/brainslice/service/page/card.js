@@ -1,9 +1,9 @@
-// What the model is, as the service tells it.
+// Information about the model.
 
 import { element, the, write } from "./element.js";
 import { className, day, number, say, share } from "./words.js";
 
-/** The line at the head of the page. */
+/** The model line at the top of the page. */
 export function modelLine(model) {
   return `${model.name} · ${model.digest.slice(0, 12)} · brainslice ${model.version}`;
 }

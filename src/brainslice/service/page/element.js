@@ -1,16 +1,16 @@
-// Making elements from code; text is always text, so that no file name is ever read as markup.
+// Creation of DOM elements; text is never parsed as markup.
 
-/** The element of this id. */
+/** Return the element with an id. */
 export function the(id) {
   return document.getElementById(id);
 }
 
-/** Make an element: attributes by name, handlers by "on…", children as nodes or text. */
+/** Create an element with attributes, "on…" handlers and children (nodes or text). */
 export function element(name, attributes = {}, ...children) {
   return furnish(document.createElement(name), attributes, children);
 }
 
-/** Make an element of a drawing. */
+/** Create an SVG element. */
 export function shape(name, attributes = {}, ...children) {
   return furnish(document.createElementNS("http://www.w3.org/2000/svg", name), attributes, children);
 }
@@ -25,7 +25,7 @@ function furnish(made, attributes, children) {
   return made;
 }
 
-/** Set text only where it differs, so that what is read aloud or focused stays in place. */
+/** Set text only if it differs, so that screen readers do not repeat it. */
 export function write(node, text) {
   if (node.textContent !== text) node.textContent = text;
 }
@@ -38,7 +38,7 @@ const SHAPES = {
   waiting: ["path", { d: "M4 8h.01M8 8h.01M12 8h.01", stroke: "currentColor", "stroke-width": 2.4, "stroke-linecap": "round" }],
 };
 
-/** The shape that stands for a verdict or a state, for eyes alone. */
+/** The icon of a verdict or state, hidden from screen readers. */
 export function sign(kind) {
   const [name, attributes] = SHAPES[kind] ?? SHAPES.none;
   return shape("svg", { viewBox: "0 0 16 16", class: "sign", "aria-hidden": "true" }, shape(name, attributes));

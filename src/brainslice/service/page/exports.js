@@ -1,4 +1,4 @@
-// A result leaves the page as JSON, as a picture or as one page of HTML; each says what it is for and which model answered.
+// Export of a result as JSON, PNG or HTML, with the research-use line and the model.
 
 import { element, the } from "./element.js";
 import { modelLine } from "./card.js";
@@ -16,7 +16,7 @@ function researchLine() {
   return `${say("research.short")} ${say("research.long")}`;
 }
 
-/** The service's own answer, without its pictures and without the handle of its volume. */
+/** The response of the service, without images and volume id. */
 export function asJson(entry, model) {
   const result = entry.kind === "volume" ? entry.answer.whole : entry.answer.prediction;
   const about = { name: model?.name ?? null, digest: entry.answer.model, version: model?.version ?? null };
@@ -25,13 +25,13 @@ export function asJson(entry, model) {
   return new Blob([`${JSON.stringify(told, null, 2)}\n`], { type: "application/json" });
 }
 
-/** Both pictures as they are shown now, with the words that belong to them; the file's name is left out, it may name a patient. */
+/** Draw both images as shown, with text; without the file name, which may name a patient. */
 export function asPicture(entry, model) {
   const canvas = element("canvas", { width: 2 * PANEL + 3 * MARGIN });
   const pen = canvas.getContext("2d");
   pen.font = FONT;
   const words = linesOf(entry, model).flatMap((line) => wrapped(pen, line, canvas.width - 2 * MARGIN));
-  // A canvas forgets its font with its size.
+  // Resizing a canvas resets its font.
   canvas.height = PANEL + 2 * MARGIN + LINE * (words.length + 0.5);
   pen.fillStyle = "#000";
   pen.fillRect(0, 0, canvas.width, canvas.height);
@@ -42,7 +42,7 @@ export function asPicture(entry, model) {
   return new Promise((done) => { canvas.toBlob(done, "image/png"); });
 }
 
-/** Break a line where it would grow wider than this; what has no space to break at is broken anywhere. */
+/** Wrap text to a width, also within words. */
 function wrapped(pen, line, width) {
   const fits = (text) => pen.measureText(text).width <= width;
   const lines = [""];
@@ -81,7 +81,7 @@ function linesOf(entry, model) {
   return lines.filter((line) => line !== "");
 }
 
-/** One page that needs nothing beside it. */
+/** Return a self-contained HTML page. */
 export function asPage(entry, model) {
   const { prediction } = entry.answer;
   const page = document.implementation.createHTMLDocument(say("export.report"));
@@ -128,11 +128,11 @@ function modelIn(entry, model) {
   ];
 }
 
-/** Hand a file to the browser's downloads. */
+/** Download a file. */
 export function save(blob, name) {
   const address = URL.createObjectURL(blob);
   const link = element("a", { href: address, download: name });
   link.click();
-  // The download has begun by then; keeping the address would keep the picture.
+  // The download has started; free the memory.
   setTimeout(() => URL.revokeObjectURL(address), 10_000);
 }

@@ -1,9 +1,9 @@
-// Files come in by drop, paste or choice, and become entries: single scans, or volumes of many files.
+// Input of files by drop, paste or choice, grouped into scans and volumes.
 
 const HEADER = 1 << 16, FEWEST_SLICES = 3;
 const JUNK = /^(\.|thumbs\.db$|desktop\.ini$|dicomdir$)/i;
 
-/** Watch the page for files; each lot is handed on as [{file, folder}]. */
+/** Listen for files; call back with [{file, folder}]. */
 export function watchIntake({ zone, files, folder, pickFiles, pickFolder }, take) {
   pickFiles.addEventListener("click", () => files.click());
   pickFolder.addEventListener("click", () => folder.click());
@@ -40,7 +40,7 @@ function watchDrops(zone, take) {
   });
 }
 
-/** What was dropped, folders opened; the list must be read before the event ends, hence the two steps. */
+/** List dropped files and folders; the items must be read before the event ends. */
 async function dropped(transfer) {
   const roots = [...transfer.items].filter((item) => item.kind === "file").map((item) => item.webkitGetAsEntry?.() ?? null);
   if (roots.length === 0 || roots.includes(null)) return [...transfer.files].map((file) => ({ file, folder: "" }));
@@ -55,7 +55,7 @@ async function open(entry, folder) {
   const reader = entry.createReader();
   const inside = [];
   for (;;) {
-    // A reader gives a hundred entries at a time, and none when it is done.
+    // A reader returns up to a hundred entries per call, and none at the end.
     const some = await new Promise((done, fail) => reader.readEntries(done, fail));
     if (some.length === 0) break;
     inside.push(...some);
@@ -64,7 +64,7 @@ async function open(entry, folder) {
   return (await Promise.all(inside.map((one) => open(one, `${folder}${entry.name}/`)))).flat();
 }
 
-/** Folders come in no order; people count 2 before 10. */
+/** Sort in natural order: 2 before 10. */
 function byName(one, other) {
   return one.localeCompare(other, undefined, { numeric: true });
 }
@@ -74,8 +74,8 @@ function folderOf(path = "") {
 }
 
 /**
- * Sort a lot into entries {name, files, kind}: DICOM files of one folder are a volume, and so are those of one series
- * that come without a folder; all else is a scan of its own.
+ * Group files into entries {name, files, kind}: DICOM files of a folder, or of a series without folder, are a volume;
+ * other files are single scans.
  */
 export async function entriesOf(lot) {
   const wanted = lot.filter(({ file }) => !JUNK.test(file.name));
@@ -96,7 +96,7 @@ export async function entriesOf(lot) {
   return entries.flatMap(named);
 }
 
-/** Name a study; too few files to be a volume become scans again. */
+/** Name a study; too few files for a volume become single scans. */
 function named({ name, files, kind }) {
   const loose = name === "" && files.length < FEWEST_SLICES;
   const sole = files.length === 1 && !/\.(nii|gz|zip)$/i.test(files[0].name);
@@ -106,7 +106,7 @@ function named({ name, files, kind }) {
   return [{ name: `${files[0].name} – ${files.at(-1).name}`, files, kind }];
 }
 
-/** What a file is by its first bytes: {kind: "dicom", series}, {kind: "volume"} (NIfTI, or an archive) or {kind: "scan"}. */
+/** Detect the kind of a file by its first bytes: {kind: "dicom", series}, {kind: "volume"} (NIfTI, or an archive) or {kind: "scan"}. */
 async function kindOf(file) {
   const head = new Uint8Array(await file.slice(0, HEADER).arrayBuffer().catch(() => new ArrayBuffer(0)));
   const at = (place, length) => String.fromCharCode(...head.subarray(place, place + length));

@@ -1,4 +1,4 @@
-// The list of scans: one button each, with what was found in words and as a shape.
+// The list of scans, a button each with result text and icon.
 
 import { element, sign, write } from "./element.js";
 import { thumbnail } from "./picture.js";
@@ -13,7 +13,7 @@ const SORTS = {
   probability: (one, other) => probabilityOf(other) - probabilityOf(one),
 };
 
-/** Call `changed` when another order or filter of the list is chosen. */
+/** Call `changed` when sort order or filter change. */
 export function watchList({ sort, filter }, changed) {
   for (const [name, field] of Object.entries({ sort, filter })) {
     field.addEventListener("input", () => { order[name] = field.value; changed(); });
@@ -24,14 +24,14 @@ function probabilityOf({ state, answer }) {
   return state === "done" ? answer.prediction.tumour_probability : -1;
 }
 
-/** The entries that pass the filter, in the order chosen. */
+/** Return the filtered and sorted entries. */
 function arranged(entries) {
   return entries.filter((entry) => order.filter === "all" || signOf(entry) === order.filter).sort(SORTS[order.sort]);
 }
 
 /**
- * Show the entries in `list`, keeping buttons that are there already, and with them the focus.
- * @param select Told of an entry that is chosen, and whether by a click or key of its own, not by walking the list.
+ * Render the entries in `list`, reusing buttons to keep the focus.
+ * @param select Called with the selected entry, and whether by click or key rather than by arrow keys.
  */
 export function showList(list, entries, selected, select) {
   const shown = arranged(entries);
@@ -77,13 +77,13 @@ function signOf(entry) {
   return (entry.state === "refused" && !isOpen(entry)) || entry.state === "failed" ? "none" : "waiting";
 }
 
-/** The most probable class of an entry that is called a tumour. */
+/** The class of an entry predicted as a tumour. */
 function classWords({ state, answer }) {
   if (state !== "done" || answer.prediction.verdict !== "tumour") return "";
   return `${className(answer.prediction.class)} · ${percent(answer.prediction.tumour_probability)}`;
 }
 
-/** What an entry has come to, in words. */
+/** The state of an entry as text. */
 export function stateWords(entry) {
   const state = isOpen(entry) ? "open" : entry.state;
   const found = state === "done" ? say(`verdict.${verdictOf(entry)}`) : say(`state.${state}`, { seconds: entry.seconds });
@@ -106,12 +106,12 @@ function moveFocus(event) {
 
 const CHOICES = new Set(["several_series", "several_volumes"]);
 
-/** Whether a refused entry only waits for somebody to choose. */
+/** Whether a refused entry needs a choice. */
 export function isOpen({ state, frames, failure }) {
   return state === "refused" && (frames !== null || CHOICES.has(failure.inputProblem?.code));
 }
 
-/** Why there is no answer, as text or elements; the service's own words are English, and say so among others. */
+/** The reason of a refusal as text or elements; messages of the service are marked as English. */
 export function reasonOf({ key, status, detail, inputProblem }) {
   if (inputProblem !== null) return [say(`input_problem.${inputProblem.code}`, valuesOf(inputProblem))];
   const own = (key === "state.refused" || status === 413) && detail !== null;
@@ -126,7 +126,7 @@ function valuesOf({ frames, plane, row, column }) {
   return { frames, plane: plane === undefined ? "" : planeName(plane), row: tall, column: wide };
 }
 
-/** The ways on from an entry without an answer, each a button: {words, kind, asked}, or {words, each} to part its files. */
+/** The choices for a refused entry, a button each: {words, kind, asked}, or {words, each} to split its files. */
 export function waysOn({ state, kind, files, asked, failure }) {
   const inputProblem = state === "refused" ? failure.inputProblem : null;
   const ways = (inputProblem?.series ?? []).map(({ name, slices, rows, columns, plane }) =>
@@ -137,7 +137,7 @@ export function waysOn({ state, kind, files, asked, failure }) {
   return ways;
 }
 
-/** What was chosen of a file, in words. */
+/** The choice for a file as text. */
 export function askedWords({ asked, frames }) {
   return [
     ...(asked.slice === undefined ? [] : [say("asked.slice", { frame: asked.slice, frames })]),

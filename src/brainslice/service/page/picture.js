@@ -1,11 +1,11 @@
-// Pictures and class maps, drawn with the arithmetic of brainslice.inference (heat.upsample, colours.colour, overlay.draw_overlay).
+// Images and class maps, computed like brainslice.inference (heat_map.upsample, overlay.apply_colormap, draw_overlay).
 
 const STOPS = [
   [20, 14, 54], [38, 13, 80], [61, 8, 102], [87, 3, 116], [115, 1, 121], [142, 1, 118], [169, 1, 111], [195, 11, 101], [218, 34, 89],
   [237, 63, 78], [251, 92, 70], [255, 123, 76], [255, 150, 92], [255, 175, 108], [255, 199, 127], [255, 224, 149], [254, 248, 168],
 ];
 
-/** Read a picture from a data URI without asking the network for it. */
+/** Decode an image from a data URL without a network request. */
 export async function decode(address) {
   const bytes = Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
   const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
@@ -16,14 +16,14 @@ export async function decode(address) {
   return pen.getImageData(0, 0, canvas.width, canvas.height);
 }
 
-/** The colour of a level from 0 (dark) to 1 (light). */
+/** The colour of a level, 0 to 1. */
 export function colour(level) {
   const place = Math.min(Math.max(level, 0), 1) * (STOPS.length - 1);
   const below = Math.min(Math.floor(place), STOPS.length - 2);
   return STOPS[below].map((from, channel) => from + (place - below) * (STOPS[below + 1][channel] - from));
 }
 
-/** Spread a coarse map, a list of rows, bilinearly; each value stands at the centre of its cell. */
+/** Upsample a map (list of rows) bilinearly, with values at cell centres. */
 export function upsample(grid, width, height) {
   const rows = grid.length, columns = grid[0].length;
   const across = weights(columns, width), down = weights(rows, height);
@@ -48,7 +48,7 @@ function weights(cells, pixels) {
   });
 }
 
-/** Lay a class map over what the model saw; at opacity 0 the picture is left as it is, to the last bit. */
+/** Blend a class map over the network input; opacity 0 leaves it unchanged. */
 export function overlay(seen, grid, opacity) {
   const laid = new ImageData(new Uint8ClampedArray(seen.data), seen.width, seen.height);
   const levels = upsample(grid, seen.width, seen.height);
@@ -64,20 +64,20 @@ export function overlay(seen, grid, opacity) {
   return laid;
 }
 
-/** Put a picture on a canvas, pixel for pixel. */
+/** Draw an image on a canvas of its size. */
 export function put(canvas, picture) {
   canvas.width = picture.width;
   canvas.height = picture.height;
   canvas.getContext("2d").putImageData(picture, 0, 0);
 }
 
-/** Decode the pictures of an answer of /explain, or of one slice. */
+/** Decode the images of a response of /explain or of a slice. */
 export async function picturesOf(answer) {
   const [original, seen] = await Promise.all([decode(answer.original), decode(answer.network_input)]);
   return { original, seen, maps: answer.maps };
 }
 
-/** Draw a picture small, whole and in the middle of a canvas. */
+/** Draw a centred thumbnail. */
 export function thumbnail(canvas, picture) {
   const whole = new OffscreenCanvas(picture.width, picture.height);
   whole.getContext("2d").putImageData(picture, 0, 0);
@@ -86,7 +86,7 @@ export function thumbnail(canvas, picture) {
   canvas.getContext("2d").drawImage(whole, (canvas.width - width) / 2, (canvas.height - height) / 2, width, height);
 }
 
-/** Show the grey levels from `level - width / 2` to `level + width / 2` (shares of 255) from black to white. */
+/** Apply window and level (shares of 255). */
 export function windowed(picture, level, width) {
   if (level === 0.5 && width === 1) return picture;
   const shown = new ImageData(new Uint8ClampedArray(picture.data), picture.width, picture.height);

@@ -1,21 +1,21 @@
-// Entries wait, are judged one after the other, and can be called off; a busy service is asked again when it says.
+// The queue: entries are predicted in order and can be cancelled; a busy service is retried after Retry-After.
 
 import { Failure } from "./service.js";
 
 const TRIES = 6;
 const SLOW = 4000;
 
-/** States an entry ends in, and from which it may be tried again. */
+/** Final states, from which an entry can be retried. */
 export const SETTLED = new Set(["done", "refused", "failed", "cancelled"]);
 
 export class Queue {
   /**
-   * @param judge Takes an entry and an AbortSignal, and gives its answer or throws a Failure.
-   * @param changed Told of an entry whenever it or the queue changed.
-   * @param tokenNeeded Told that the service wants a token; the queue rests until resume().
+   * @param predict Called with an entry and an AbortSignal; returns its prediction or throws a Failure.
+   * @param changed Called with an entry when it or the queue changes.
+   * @param tokenNeeded Called when a token is required; the queue pauses until resume().
    */
-  constructor(judge, changed, tokenNeeded) {
-    Object.assign(this, { judge, changed, tokenNeeded });
+  constructor(predict, changed, tokenNeeded) {
+    Object.assign(this, { predict, changed, tokenNeeded });
     this.entries = [];
     this.abort = null;
     this.slow = false;
@@ -106,7 +106,7 @@ export class Queue {
       entry.state = "running";
       this.changed(entry);
       try {
-        return await this.judge(entry, signal);
+        return await this.predict(entry, signal);
       } catch (problem) {
         if (problem.wait === null || problem.wait === undefined || attempt === TRIES) throw problem;
         await this.pause(entry, problem.wait, signal);

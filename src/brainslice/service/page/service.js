@@ -1,4 +1,4 @@
-// All requests to the service, and the one kind of failure they can end in.
+// Requests to the service, and their failures.
 
 import { picturesOf } from "./picture.js";
 
@@ -6,12 +6,12 @@ const PATIENCE = 180_000;
 
 let token = null;
 
-/** Keep the token in memory, for as long as the page is open. */
+/** Keep the token in memory. */
 export function useToken(word) {
   token = word;
 }
 
-/** Why there is no answer: a key of the catalogue, and what the service said: its sentence, how long to wait, another way on. */
+/** A failed request: catalogue key, message of the service, seconds to wait, input problem. */
 export class Failure extends Error {
   constructor(key, { detail = null, status = 0, code = null, wait = null, inputProblem = null } = {}) {
     super(detail ?? key);
@@ -24,32 +24,32 @@ export function askModel() {
   return ask("model", { method: "GET" });
 }
 
-/** Fetch one of the drawn examples as a file. */
+/** Fetch an example scan. */
 export async function example(name) {
   const answer = await fetch(`examples/${name}.png`);
   return new File([await answer.blob()], `${name}.png`, { type: "image/png" });
 }
 
-/** Have one picture judged, and get what the model saw of it; `asked` may hold its `slice` in the file, from 1. */
+/** Predict a scan with images; `asked` may hold the `slice` in the file, from 1. */
 function explain(file, asked, signal) {
   const form = new FormData();
   form.append("file", file, file.name);
   return ask(`explain?${new URLSearchParams({ format: "json", ...asked })}`, { method: "POST", body: form, signal });
 }
 
-/** Have the files of one volume judged together; `asked` may hold which `series`, and whether the `first` of each place will do. */
-function judgeVolume(files, asked, signal) {
+/** Predict the files of a volume; `asked` may hold the `series`, or `first`. */
+function requestVolume(files, asked, signal) {
   const form = new FormData();
   for (const file of files) form.append("files", file, file.name);
   return ask(`volume?${new URLSearchParams(asked)}`, { method: "POST", body: form, signal });
 }
 
-/** One slice of a volume with its pictures, by its number from 1, inferior to superior. */
+/** A slice of a volume with images, by its number from 1, inferior to superior. */
 export function slice(volume, number, signal) {
   return ask(`volume/${encodeURIComponent(volume)}/slices/${number}`, { method: "GET", signal });
 }
 
-/** Have the service forget a volume; whether it hears that does not matter, for it forgets by itself. */
+/** Delete a volume from the service; failures are ignored, since it expires. */
 export function forget(volume) {
   return ask(`volume/${encodeURIComponent(volume)}`, { method: "DELETE", keepalive: true }).catch(() => null);
 }
@@ -86,7 +86,7 @@ function keyOf(status) {
   return status === 503 ? "problem.stopped" : "problem.other";
 }
 
-// AbortSignal.any is younger than some browsers still in use.
+// Not all supported browsers have AbortSignal.any.
 function anyOf(...signals) {
   const both = new AbortController();
   for (const one of signals) {
@@ -96,9 +96,9 @@ function anyOf(...signals) {
   return both.signal;
 }
 
-/** Judge a scan or a volume: {prediction, model} with `pictures`, or with `slices`, `carrying` and `viewer`. */
-export async function judge(entry, known, signal) {
-  if (entry.kind === "volume") return judgeWhole(entry, known, signal);
+/** Predict a scan or a volume: {prediction, model} with `pictures`, or with `slices`, `carrying` and `viewer`. */
+export async function predict(entry, known, signal) {
+  if (entry.kind === "volume") return predictVolume(entry, known, signal);
   try {
     const answer = await explain(entry.files[0], entry.asked, signal);
     return { prediction: answer.prediction, model: answer.model, pictures: await picturesOf(answer) };
@@ -106,14 +106,14 @@ export async function judge(entry, known, signal) {
     if (failure.inputProblem?.code !== "several_frames") throw failure;
     entry.frames = failure.inputProblem.frames;
     if (!failure.inputProblem.volume) throw failure;
-    return judgeFrames(entry, known, signal, failure);
+    return predictFrames(entry, known, signal, failure);
   }
 }
 
-/** The frames of one file together, where they are a volume; a person chooses one of them where they are none. */
-async function judgeFrames(entry, known, signal, failure) {
+/** Predict the frames of a file as a volume if possible, else ask for a frame. */
+async function predictFrames(entry, known, signal, failure) {
   try {
-    const answer = await judgeWhole(entry, known, signal);
+    const answer = await predictVolume(entry, known, signal);
     entry.kind = "volume";
     return answer;
   } catch (refusal) {
@@ -121,12 +121,12 @@ async function judgeFrames(entry, known, signal, failure) {
   }
 }
 
-async function judgeWhole(entry, known, signal) {
+async function predictVolume(entry, known, signal) {
   const { healthy } = known ?? (await askModel());
-  return volumeOf(await judgeVolume(entry.files, entry.asked, signal), healthy);
+  return volumeOf(await requestVolume(entry.files, entry.asked, signal), healthy);
 }
 
-/** Slices are counted from 0, inferior to superior; those that show no head were not judged, and are null here. */
+/** Slices by index from 0, inferior to superior; null for slices without prediction. */
 function volumeOf(answer, healthy) {
   const { viewer, model, ...whole } = answer;
   const slices = Array.from({ length: whole.total_slices }, () => null);

@@ -1,15 +1,15 @@
-// What each threshold was measured to give. Every figure comes from the service; nothing is computed here but places on a line.
+// Measured rates by threshold, from the service.
 
 import { element, the, write } from "./element.js";
 import { knows, number, percent, say, share } from "./words.js";
 
-/** The thresholds that were measured: the whole curve where there is one, else the named points, in rising order. */
+/** The measured thresholds in rising order: of the curve, or else of the operating points. */
 function measuredPoints(model) {
   const points = model.operating_curve?.points ?? model.operating_points ?? [];
   return [...points].sort((one, other) => one.threshold - other.threshold);
 }
 
-/** The measured point that holds at a threshold: the last that is not above it. */
+/** The last measured point not above a threshold. */
 function placeOf(points, threshold) {
   const above = points.findIndex((point) => point.threshold > threshold);
   return above === -1 ? points.length - 1 : Math.max(above - 1, 0);
@@ -21,7 +21,7 @@ export class Threshold {
     the("threshold").addEventListener("input", () => this.draw());
   }
 
-  /** Take the points of a model; the slider starts where the threshold in use lies. */
+  /** Show the points of a model; the slider starts at its threshold. */
   use(model) {
     this.model = model;
     this.points = measuredPoints(model);
@@ -31,7 +31,7 @@ export class Threshold {
     this.sayAgain();
   }
 
-  /** Hold a probability against the threshold chosen; null where none is to be shown. */
+  /** Compare a probability with the selected threshold; null for none. */
   show(probability) {
     this.probability = probability;
     this.draw();
@@ -88,7 +88,7 @@ export class Threshold {
     return `${say(`threshold.${name}`)} ${share(point[name].value)}, ${this.interval(point[name])}`;
   }
 
-  /** An interval, and how often ones like it hold the truth: its own level, or that of its curve. */
+  /** An interval with its confidence level, or that of its curve. */
   interval({ low, high, level = this.model.operating_curve?.level }) {
     return say("threshold.interval", { low: share(low), high: share(high), level: share(level) });
   }
@@ -100,7 +100,7 @@ const WHERE = {
   "where.groups": /^(?<name>.*), (?<groups>[\d,]+) groups of scans \((?<use>.*)\)$/,
 };
 
-/** The scans that figures were measured on; a sentence that the page does not know stays as the service wrote it. */
+/** The description of the measured scans, translated if known. */
 function whereWords(text) {
   for (const [key, pattern] of Object.entries(WHERE)) {
     const values = pattern.exec(text)?.groups ?? (pattern.test(text) ? {} : null);
@@ -110,7 +110,7 @@ function whereWords(text) {
   return text;
 }
 
-/** What an operating point was chosen for; one that the page does not know keeps its name. */
+/** The target of an operating point, or its name. */
 function pointName({ name, criterion, value = null, guarantee = null }) {
   if (!knows(`point.${criterion}`)) return name;
   const words = say(`point.${criterion}`, { value: criterion === "cost ratio" ? value : share(value) });

@@ -1,9 +1,9 @@
-// What was found, in words: warnings, the verdict with its reasons, the bars and the set of possible classes.
+// The result: warnings, verdict with reasons, probabilities and prediction set.
 
 import { element, sign } from "./element.js";
 import { className, either, knows, number, percent, planeName, say } from "./words.js";
 
-/** Reasons of the gate: with any of these the picture may be no brain MRI slice, and no class is shown. */
+/** Reasons that reject the input: no class is shown. */
 export const OUTSIDE = new Set(["flat", "no_background", "no_head", "out_of_distribution"]);
 
 export function verdictOf(entry) {
@@ -14,7 +14,7 @@ export function isOutside(prediction) {
   return prediction.reasons.some(({ code }) => OUTSIDE.has(code));
 }
 
-/** A reason in the page's language, or in the service's own words where the page has none. */
+/** A reason, translated if known. */
 export function reasonWords({ code, message }) {
   return knows(`reason.${code}`) ? say(`reason.${code}`) : message;
 }
@@ -23,12 +23,12 @@ function markWords(mark) {
   return knows(`mark.${mark}`) ? say(`mark.${mark}`) : say("mark.other", { mark });
 }
 
-/** What must be read before the answer. */
+/** The warnings above the verdict. */
 export function warningWords(prediction) {
   return [...(isOutside(prediction) ? [say("warning.outside")] : []), ...prediction.warnings.map(markWords)];
 }
 
-/** The sentences under the verdict's heading. */
+/** The sentences of the verdict. */
 export function verdictWords(prediction, isVolume = false) {
   const values = {
     probability: percent(prediction.tumour_probability),
@@ -62,7 +62,7 @@ export function showVerdict(node, prediction, isVolume) {
   node.replaceChildren(...parts);
 }
 
-/** One bar a class, and one for any tumour with the threshold on it. */
+/** Bars of the classes, and of any tumour with the threshold. */
 export function showBars(node, prediction) {
   const classes = Object.entries(prediction.probabilities);
   const rows = classes.map(([name, share]) => bar(className(name), share, { possible: prediction.prediction_set.includes(name) }));
@@ -84,7 +84,7 @@ function bar(words, share, { possible = false, threshold = null }) {
     element("dt", {}, words), element("dd", {}, track, element("span", { class: "figure" }, percent(share))));
 }
 
-/** The prediction set in a sentence, with what its coverage means. */
+/** The prediction set with its coverage. */
 export function setWords(prediction) {
   if (prediction.coverage === null || prediction.coverage === undefined) return [say("set.none")];
   const coverage = percent(prediction.coverage);
@@ -93,7 +93,7 @@ export function setWords(prediction) {
   return [first, say("set.meaning", { coverage })];
 }
 
-/** What must be said beside the answer to a volume, in the page's language where it knows the sentence. */
+/** The notes of a volume, translated if known. */
 export function volumeNotes({ remarks }) {
   return [say("volume.single"), ...remarks.map(({ code, message, value }) =>
     (knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : message))];

@@ -1,4 +1,4 @@
-// The two pictures, side by side: the scan as it came, and what the model saw of it under the class map.
+// The two images: decoded scan, and network input with class map.
 
 import { element, the, write } from "./element.js";
 import { overlay, put, windowed } from "./picture.js";
@@ -15,7 +15,7 @@ export class Viewer {
     for (const pane of this.panes) pane.addEventListener("scroll", () => this.follow(pane));
   }
 
-  /** Show pictures; the map is for `name` until another class is chosen, and absent where `mapped` is false. */
+  /** Show images with the map of class `name`, without a map if `mapped` is false. */
   show(pictures, name, mapped) {
     if (pictures !== this.pictures) this.fillClasses(pictures, name);
     Object.assign(this, { pictures, mapped });
@@ -23,21 +23,21 @@ export class Viewer {
     this.draw();
   }
 
-  /** Enlarge both pictures about the middle of what is shown. */
+  /** Zoom both images about the centre of the view. */
   zoom() {
     const zoom = Number(the("zoom").value) / 100;
     for (const pane of this.panes) {
       const x = (pane.scrollLeft + pane.clientWidth / 2) / pane.scrollWidth, y = (pane.scrollTop + pane.clientHeight / 2) / pane.scrollHeight;
       pane.style.setProperty("--zoom", zoom);
       pane.scrollTo({ left: x * pane.scrollWidth - pane.clientWidth / 2, top: y * pane.scrollHeight - pane.clientHeight / 2, behavior: "instant" });
-      // What scrolls must be reached by keyboard; what does not scroll need not.
+      // Scrollable images must be focusable.
       if (zoom > 1) pane.setAttribute("tabindex", "0");
       else pane.removeAttribute("tabindex");
     }
     the("zoom").setAttribute("aria-valuetext", `${the("zoom").value} %`);
   }
 
-  /** Scroll the other picture along. */
+  /** Synchronise scrolling. */
   follow(pane) {
     for (const other of this.panes) {
       if (other !== pane) other.scrollTo({ left: pane.scrollLeft, top: pane.scrollTop, behavior: "instant" });
@@ -52,7 +52,7 @@ export class Viewer {
     if (this.pictures !== null) this.draw();
   }
 
-  /** Show no picture at all. */
+  /** Show no image. */
   blank() {
     this.pictures = null;
     the("map").hidden = true;
@@ -70,7 +70,7 @@ export class Viewer {
     list.value = keep in pictures.maps ? keep : Object.keys(pictures.maps)[0];
   }
 
-  /** Say everything in the language of now. */
+  /** Update all texts to the current language. */
   sayAgain() {
     for (const option of the("map-class").options) write(option, className(option.value));
     if (this.pictures !== null) this.draw();

@@ -1,4 +1,4 @@
-// A volume: its curve, slice by slice, and the slices themselves, fetched when they are looked at.
+// Volumes: the curve, and slices fetched on demand.
 
 import { element, shape, the, write } from "./element.js";
 import { picturesOf } from "./picture.js";
@@ -10,7 +10,7 @@ const KEPT = 48, PATIENCE = 150;
 const WIDTH = 640, HEIGHT = 150, MARGIN = 8;
 
 export class Scroller {
-  /** @param shown Told of a slice {prediction, pictures, judged} when it is there, or of the Failure in its place. */
+  /** @param shown Called with a loaded slice {prediction, pictures, predicted}, or a Failure. */
   constructor(shown) {
     Object.assign(this, { shown, entry: null, index: 0, coming: null });
     the("slice").addEventListener("input", () => this.go(Number(the("slice").value) - 1));
@@ -20,9 +20,9 @@ export class Scroller {
     }
   }
 
-  /** Show a volume, or nothing where the entry is a single picture. */
+  /** Show a volume; hide for single images. */
   open(entry) {
-    // What is still shown belongs to another scan.
+    // The images shown belong to another scan.
     this.waiting(entry !== null && entry !== this.entry);
     this.entry = entry;
     for (const id of ["scroller", "volume-part"]) the(id).hidden = entry === null;
@@ -35,7 +35,7 @@ export class Scroller {
     this.go(entry.index);
   }
 
-  /** The slice, of those that carry the answer, that speaks most for a tumour. */
+  /** The decisive slice with the highest P(tumour). */
   strongest({ slices, carrying }) {
     let best = carrying.first;
     for (let index = carrying.first; index <= carrying.last; index += 1) {
@@ -69,7 +69,7 @@ export class Scroller {
     return Math.floor(((event.clientX - box.left) / box.width) * this.entry.answer.slices.length);
   }
 
-  /** Go to a slice; `coming` is settled when its pictures are there. */
+  /** Go to a slice; `coming` settles when its images are loaded. */
   go(wanted) {
     const { entry } = this;
     const index = Math.min(Math.max(wanted, 0), entry.answer.slices.length - 1);
@@ -79,9 +79,9 @@ export class Scroller {
     this.coming = this.show(entry, index);
   }
 
-  /** Show a slice when it is there; the neighbours are fetched as well, so that scrolling does not wait. */
+  /** Show a slice when loaded, and prefetch its neighbours. */
   async show(entry, index) {
-    // A picture must never stand under another slice's number for longer than the eye takes.
+    // Hide the old image soon, so that it is not taken for the new slice.
     const late = setTimeout(() => this.waiting(true), PATIENCE);
     const found = await this.fetch(entry, index).catch((failure) => failure);
     clearTimeout(late);
@@ -99,12 +99,12 @@ export class Scroller {
 
   fetch(entry, index) {
     if (!entry.seen.has(index)) {
-      const judged = entry.answer.slices[index] !== null;
+      const predicted = entry.answer.slices[index] !== null;
       const coming = askSlice(entry.answer.viewer.id, index + 1)
-        .then(async (answer) => ({ judged, prediction: answer.prediction, pictures: await picturesOf(answer) }));
+        .then(async (answer) => ({ predicted, prediction: answer.prediction, pictures: await picturesOf(answer) }));
       entry.seen.set(index, coming);
       coming.catch(() => entry.seen.delete(index));
-      // The oldest go first; a long volume would not fit in memory.
+      // Remove the oldest to limit the memory.
       if (entry.seen.size > KEPT) entry.seen.delete(entry.seen.keys().next().value);
     }
     return entry.seen.get(index);
@@ -136,7 +136,7 @@ function drawCurve(drawing, { slices, carrying, prediction }, here) {
   let line = "", points = 0;
   slices.forEach((slice, index) => {
     if (slice === null) return;
-    // A point with nothing on either side is drawn as a short stroke.
+    // Draw an isolated point as a short line.
     const goes = index > 0 && slices[index - 1] !== null ? "L" : `M${(x(index) - step / 4).toFixed(1)} ${y(slice.probability).toFixed(1)}L`;
     line += `${goes}${x(index).toFixed(1)} ${y(slice.probability).toFixed(1)}`;
     points += 1;

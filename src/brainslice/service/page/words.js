@@ -1,11 +1,11 @@
-// What the page says, in the language chosen, and how numbers are written in it.
+// Translations and number formats.
 
 const LANGUAGES = ["en", "es"];
 
 const catalogues = {};
 let language = "en";
 
-/** Fetch every catalogue at once, so that switching works even when the service is gone. */
+/** Fetch all catalogues, so that switching works offline. */
 export async function loadWords() {
   await Promise.all(LANGUAGES.map(async (name) => {
     const answer = await fetch(new URL(`words/${name}.json`, import.meta.url));
@@ -13,13 +13,13 @@ export async function loadWords() {
   }));
 }
 
-/** The language to start with: the one chosen before, or the first of the browser's that there is. */
+/** The initial language: the stored one, or the first supported one of the browser. */
 export function languageFor(chosen, wished) {
   const known = wished.map((tag) => tag.slice(0, 2).toLowerCase()).find((tag) => LANGUAGES.includes(tag));
   return LANGUAGES.includes(chosen) ? chosen : known ?? "en";
 }
 
-/** Speak this language from now on, and say in it what stands in the document. */
+/** Switch the language and translate the document. */
 export function speak(name, root = document) {
   language = name;
   root.documentElement.lang = name;
@@ -35,24 +35,24 @@ export function knows(key) {
   return key in (catalogues[language] ?? {});
 }
 
-/** Say the sentence of this key, with values in its {placeholders}. */
+/** Return the text of a key with values for its {placeholders}. */
 export function say(key, values = {}) {
   const sentence = catalogues[language]?.[key] ?? key;
   return sentence.replace(/\{(\w+)\}/g, (whole, name) => (name in values ? String(values[name]) : whole));
 }
 
-/** A class by the name people use; a class nobody translated keeps its own. */
+/** The translated name of a class, or its own name. */
 export function className(name) {
   const key = `class.${name}`;
   return knows(key) ? say(key) : name;
 }
 
-/** A plane of the body by the name people use. */
+/** The translated name of a plane. */
 export function planeName(name) {
   return knows(`plane.${name}`) ? say(`plane.${name}`) : name;
 }
 
-/** A list in words: "a, b or c". */
+/** Format a list: "a, b or c". */
 export function either(names) {
   return new Intl.ListFormat(language, { type: "disjunction" }).format(names);
 }
@@ -61,12 +61,12 @@ export function number(value, digits = 0) {
   return new Intl.NumberFormat(language, { minimumFractionDigits: digits, maximumFractionDigits: digits }).format(value);
 }
 
-/** A day, without the hour. */
+/** Format a date. */
 export function day(moment) {
   return new Intl.DateTimeFormat(language, { dateStyle: "long", timeZone: "UTC" }).format(new Date(moment));
 }
 
-/** A probability in two digits; no model is entitled to 100 %, nor to 0 %. Halves go to the even side, as in Python. */
+/** Format a probability with two digits, never 100 % or 0 %; rounds half to even like Python. */
 export function percent(probability) {
   const scaled = 100 * probability;
   const below = Math.floor(scaled);
@@ -76,14 +76,14 @@ export function percent(probability) {
   return whole > 0 ? `${whole}\u00a0%` : "< 1\u00a0%";
 }
 
-/** A measured share in whole percent, where all and none are possible findings. */
+/** Format a measured share in whole percent. */
 export function share(value) {
   return `${number(100 * value)}\u00a0%`;
 }
 
-// The two things this page stores: the language and the appearance that were chosen.
+// Stored settings: language and appearance.
 
-/** Bind the two lists, and speak and look as chosen before. */
+/** Bind both selects and restore the stored settings. */
 export function bindChoices({ language, theme }, spokenAnew) {
   language.value = languageFor(recall("language"), navigator.languages);
   theme.value = ["light", "dark"].includes(recall("theme")) ? recall("theme") : "system";
@@ -105,7 +105,7 @@ function look(theme) {
   else document.documentElement.dataset.theme = theme;
 }
 
-// A browser may forbid storage altogether; the page then forgets the choice, and works.
+// Storage may be blocked by the browser.
 function recall(name) {
   try {
     return localStorage.getItem(`brainslice.${name}`);
@@ -118,6 +118,6 @@ function remember(name, value) {
   try {
     localStorage.setItem(`brainslice.${name}`, value);
   } catch {
-    // Forgotten with the page, then.
+    // Not stored.
   }
 }
