@@ -81,5 +81,5 @@ def test_infinite_numbers_raise() -> None:
 
 def test_curve_thresholds_must_increase() -> None:
     OperatingCurve.model_validate_json(json.dumps(curve(0.1, 0.2, 0.3)))
-    with pytest.raises(ValidationError, match="rise"):
+    with pytest.raises(ValidationError, match="increasing"):
         OperatingCurve.model_validate_json(json.dumps(curve(0.2, 0.1)))
