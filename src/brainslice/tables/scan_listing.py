@@ -71,13 +71,13 @@ def list_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> It
 
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
-    """One of several parts of an archive: a scan belongs to a part by the hash of its path alone.
+    """A part of an archive, to which scans are assigned by the hash of their path.
 
-    So processes that know nothing of each other share an archive, and a part is the same however it grows elsewhere.
+    Independent processes can share an archive, and a part does not change when scans of other parts are added.
 
     Attributes:
-        number: Which part, from 1.
-        count: How many parts there are.
+        number: The part, from 1.
+        count: The number of parts.
     """
 
     number: int
@@ -97,27 +97,27 @@ class ArchivePart:
         return cls(int(number), int(count))
 
     def table(self, output: Path) -> Path:
-        """Name the table of the part, beside those of the others."""
+        """Return the path of the part's table."""
         return output.with_name(f"{output.stem}-{self.number:05d}-of-{self.count:05d}{output.suffix}")
 
-    def select(self, places: Iterable[Path]) -> Iterable[Path]:
-        """Select the scans of the part; what can be gone through twice still can."""
-        return self._selected(places) if isinstance(places, Iterator) else _Repeatable(self, places)
+    def select(self, paths: Iterable[Path]) -> Iterable[Path]:
+        """Select the scans of the part; the result can be iterated as often as ``paths``."""
+        return self._selected(paths) if isinstance(paths, Iterator) else _Repeatable(self, paths)
 
-    def _selected(self, places: Iterable[Path]) -> Iterator[Path]:
-        for place in places:
-            for path in _searched(place, SkippedFiles()) if is_folder(place) else (place,):
-                if int.from_bytes(fingerprint(display_path(path)), "big") % self.count == self.number - 1:
-                    yield path
+    def _selected(self, paths: Iterable[Path]) -> Iterator[Path]:
+        for path in paths:
+            for scan in _search(path, SkippedFiles()) if is_folder(path) else (path,):
+                if int.from_bytes(fingerprint(display_path(scan)), "big") % self.count == self.number - 1:
+                    yield scan
 
 
 @dataclass(frozen=True, slots=True)
 class _Repeatable:
     part: ArchivePart
-    places: Iterable[Path]
+    paths: Iterable[Path]
 
     def __iter__(self) -> Iterator[Path]:
-        return self.part._selected(self.places)  # noqa: SLF001 - of this module
+        return self.part._selected(self.paths)  # noqa: SLF001 - of this module
 
 
 def display_path(path: Path) -> str:
