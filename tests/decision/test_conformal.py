@@ -41,7 +41,7 @@ class Known(ClassifierMixin, BaseEstimator):
 
 
 @pytest.mark.parametrize("coverage", [0.8, 0.9, 0.95])
-def test_the_sets_of_lac_are_mapies_fitted_on_each_class_by_itself(coverage: float) -> None:
+def test_lac_sets_equal_mapie_by_class(coverage: float) -> None:
     rng = np.random.default_rng(7)
     (held, labels), (fresh, _) = drawn(rng, 400), drawn(rng, 300)
     ours = fit_conformal(held, labels, coverage).sets(fresh)
@@ -66,7 +66,7 @@ def slow_aps(row: np.ndarray, place: int) -> float:
     return min(total, 1.0)
 
 
-def test_the_sets_of_aps_are_those_of_the_slow_and_plain_way() -> None:
+def test_aps_sets_equal_a_plain_implementation() -> None:
     # MAPIE draws at random within a class's share; ours must answer the same twice.
     rng = np.random.default_rng(9)
     (held, labels), (fresh, _) = drawn(rng, 200), drawn(rng, 100)
@@ -78,9 +78,7 @@ def test_the_sets_of_aps_are_those_of_the_slow_and_plain_way() -> None:
 
 
 @given(st.integers(1, 60), st.floats(0.5, 0.99), st.integers(0, 2**16))
-def test_a_quantile_is_the_score_of_the_rank_that_the_finite_number_of_scans_asks_for(
-    n: int, coverage: float, seed: int
-) -> None:
+def test_quantile_has_the_finite_sample_rank(n: int, coverage: float, seed: int) -> None:
     probabilities, _ = drawn(np.random.default_rng(seed), n)
     fitted = fit_conformal(probabilities, np.zeros(n, dtype=np.int64), coverage)
     rank = math.ceil((n + 1) * coverage - 1e-9)
@@ -89,7 +87,7 @@ def test_a_quantile_is_the_score_of_the_rank_that_the_finite_number_of_scans_ask
 
 
 @METHODS
-def test_a_class_with_too_few_scans_is_in_every_set_and_is_named(method: SetMethod) -> None:
+def test_classes_with_too_few_scans_are_unbounded(method: SetMethod) -> None:
     probabilities, labels = drawn(np.random.default_rng(0), 300)
     few = np.concatenate([np.flatnonzero(labels != 2), np.flatnonzero(labels == 2)[:8]])
     fitted = fit_conformal(probabilities[few], labels[few], 0.9, method)
@@ -100,7 +98,7 @@ def test_a_class_with_too_few_scans_is_in_every_set_and_is_named(method: SetMeth
     assert fit_conformal(probabilities[nine], labels[nine], 0.9, method).unbounded == ()
 
 
-def test_a_class_nobody_held_out_is_in_every_set() -> None:
+def test_classes_without_scans_are_in_every_set() -> None:
     probabilities, labels = drawn(np.random.default_rng(1), 200)
     seen = labels != 1
     fitted = fit_conformal(probabilities[seen], labels[seen])
@@ -109,7 +107,7 @@ def test_a_class_nobody_held_out_is_in_every_set() -> None:
 
 
 @given(st.integers(0, 2**16))
-def test_more_coverage_never_takes_a_class_out_of_a_set(seed: int) -> None:
+def test_sets_grow_with_coverage(seed: int) -> None:
     probabilities, labels = drawn(np.random.default_rng(seed), 120)
     for method in SetMethod:
         less, more = (fit_conformal(probabilities, labels, share, method).sets(probabilities) for share in (0.8, 0.95))
@@ -117,7 +115,7 @@ def test_more_coverage_never_takes_a_class_out_of_a_set(seed: int) -> None:
 
 
 @given(st.integers(0, 2**16))
-def test_a_likelier_class_is_never_out_where_a_less_likely_one_of_the_same_quantile_is_in(seed: int) -> None:
+def test_sets_are_monotone_in_probability(seed: int) -> None:
     probabilities, _ = drawn(np.random.default_rng(seed), 40)
     for method in SetMethod:
         sets = ConformalSets(method, 0.9, (0.7,) * CLASSES, (50,) * CLASSES, (50,) * CLASSES).sets(probabilities)
@@ -125,19 +123,19 @@ def test_a_likelier_class_is_never_out_where_a_less_likely_one_of_the_same_quant
         assert not (ordered[:, 1:] & ~ordered[:, :-1]).any()
 
 
-def test_the_scores_of_aps_are_the_probability_of_all_classes_up_to_each() -> None:
+def test_aps_scores_are_cumulative_probabilities() -> None:
     scores = class_scores(np.array([[0.1, 0.6, 0.25, 0.05], [1.0, 0.0, 0.0, 0.0]]), SetMethod.APS)
     np.testing.assert_allclose(scores, [[0.95, 0.6, 0.85, 1.0], [1.0, 1.0, 1.0, 1.0]])
 
 
 @METHODS
-def test_scans_that_are_each_a_group_are_independent_scans(method: SetMethod) -> None:
+def test_groups_of_one_scan_equal_independent_scans(method: SetMethod) -> None:
     probabilities, labels = drawn(np.random.default_rng(3), 200)
     alone = np.random.default_rng(4).permutation(200)
     assert fit_conformal(probabilities, labels, 0.9, method, alone) == fit_conformal(probabilities, labels, 0.9, method)
 
 
-def test_copies_of_a_groups_scans_change_nothing_by_group() -> None:
+def test_copies_within_a_group_change_nothing() -> None:
     rng = np.random.default_rng(5)
     probabilities, labels = drawn(rng, 90)
     groups = rng.integers(0, 60, size=90)
@@ -148,14 +146,14 @@ def test_copies_of_a_groups_scans_change_nothing_by_group() -> None:
     assert once.groups == often.groups
 
 
-def test_one_large_group_is_too_little_by_group() -> None:
+def test_one_large_group_is_not_enough() -> None:
     probabilities, labels = drawn(np.random.default_rng(6), 400)
     fitted = fit_conformal(probabilities, labels, groups=np.zeros(400, dtype=np.int64))
     assert fitted.unbounded == tuple(range(CLASSES))
 
 
 @METHODS
-def test_the_same_scans_give_the_same_sets_in_any_order(method: SetMethod) -> None:
+def test_sets_do_not_depend_on_the_order_of_scans(method: SetMethod) -> None:
     rng = np.random.default_rng(8)
     probabilities, labels = drawn(rng, 150)
     order = rng.permutation(150)
@@ -165,13 +163,13 @@ def test_the_same_scans_give_the_same_sets_in_any_order(method: SetMethod) -> No
 
 
 @pytest.mark.parametrize("coverage", [0.0, 1.0, -0.5, math.nan])
-def test_a_coverage_that_promises_nothing_or_too_much_is_refused(coverage: float) -> None:
+def test_invalid_coverage_raises(coverage: float) -> None:
     with pytest.raises(CalibrationError, match="coverage must lie between 0 and 1"):
         fit_conformal(*drawn(np.random.default_rng(0), 10), coverage)
 
 
 @pytest.mark.parametrize("label", [-1, CLASSES])
-def test_a_label_without_a_probability_is_refused(label: int) -> None:
+def test_labels_out_of_range_raise(label: int) -> None:
     probabilities, labels = drawn(np.random.default_rng(0), 10)
     labels[3] = label
     with pytest.raises(CalibrationError, match="labels must lie in 0 to 3"):
@@ -181,6 +179,6 @@ def test_a_label_without_a_probability_is_refused(label: int) -> None:
 @pytest.mark.parametrize(
     ("quantiles", "counts"), [((0.5, 0.5), (9, 9, 9)), ((math.nan, 0.5), (9, 9)), ((-0.1, 0.5), (9, 9))]
 )
-def test_sets_that_fit_no_classes_are_refused(quantiles: tuple[float, ...], counts: tuple[int, ...]) -> None:
+def test_inconsistent_lengths_raise(quantiles: tuple[float, ...], counts: tuple[int, ...]) -> None:
     with pytest.raises(CalibrationError, match="quantiles"):
         ConformalSets(SetMethod.LAC, 0.9, quantiles, counts, counts)

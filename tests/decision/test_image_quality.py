@@ -20,7 +20,7 @@ def grey(levels: np.ndarray) -> np.ndarray:
     return np.clip(255 * levels, 0, 255).astype(np.uint8)
 
 
-def test_a_bright_head_in_the_dark_has_no_fault() -> None:
+def test_bright_head_on_black_has_no_fault() -> None:
     assert image_faults(grey(np.where(AWAY < 0.95, 0.6, 0.0))) == ()
 
 
@@ -34,7 +34,7 @@ def test_text_on_white_paper_has_no_dark_background() -> None:
     assert Reason.NO_BACKGROUND in image_faults(grey(page))
 
 
-def test_a_texture_that_fills_the_frame_holds_no_head() -> None:
+def test_texture_over_the_whole_image_has_no_head() -> None:
     texture = np.random.default_rng(0).random((SIZE, SIZE))
     assert Reason.NO_HEAD in image_faults(grey(texture))
 
@@ -45,7 +45,7 @@ def test_a_negative_of_a_head_has_neither_background_nor_head() -> None:
 
 
 @pytest.mark.parametrize("shape", [(SIZE, SIZE), (64, 64), (41, 80)])
-def test_frames_of_any_shape_are_looked_at(shape: tuple[int, int]) -> None:
+def test_images_of_any_shape(shape: tuple[int, int]) -> None:
     assert Reason.FLAT in image_faults(np.zeros(shape, dtype=np.uint8))
 
 

@@ -27,7 +27,7 @@ def some_features(scans: int = 5, features: int = 12) -> np.ndarray:
     return np.random.default_rng(9).gamma(2.0, size=(scans, features)).astype(np.float32)
 
 
-def test_mean_and_spread_of_the_draws_are_those_of_inverted_dropout() -> None:
+def test_mean_and_variance_equal_inverted_dropout() -> None:
     head, features = make_head(), some_features()
     drawn = head.draw(features, DRAWS)
     # Var(mask) = p / (1 - p) for a mask of 0 or 1 / (1 - p), independent over features.
@@ -36,7 +36,7 @@ def test_mean_and_spread_of_the_draws_are_those_of_inverted_dropout() -> None:
     assert drawn.var(axis=1) == pytest.approx(variance, rel=0.12)
 
 
-def test_one_feature_alone_is_kept_as_often_as_it_should_be() -> None:
+def test_features_are_kept_at_the_dropout_rate() -> None:
     head = LinearHead(np.ones((1, 2), np.float32), np.zeros(2, np.float32), np.full(1, 0.25, np.float32))
     drawn = head.draw(np.ones((1, 1), np.float32), DRAWS)[0, :, 0]
     assert set(np.round(np.unique(drawn), 5)) == {0.0, np.round(np.float32(1 / 0.75), 5)}
@@ -44,7 +44,7 @@ def test_one_feature_alone_is_kept_as_often_as_it_should_be() -> None:
     assert low <= (drawn > 0).sum() <= high
 
 
-def test_the_draws_are_distributed_as_masks_drawn_the_slow_way() -> None:
+def test_draws_are_distributed_like_explicit_masks() -> None:
     head, features = make_head(features=40), some_features(1, 40)
     rng = np.random.default_rng(77)
     slow = [(features[0] * (rng.random(40) >= 0.3) / 0.7) @ head.kernel[:, 0] + head.bias[0] for _ in range(DRAWS)]
@@ -52,26 +52,26 @@ def test_the_draws_are_distributed_as_masks_drawn_the_slow_way() -> None:
 
 
 @given(st.integers(0, 2**31), st.integers(1, 20))
-def test_a_scan_s_draws_depend_on_the_seed_and_on_nothing_beside_it(seed: int, draws: int) -> None:
+def test_draws_depend_on_the_seed_only(seed: int, draws: int) -> None:
     head, features = make_head(), some_features()
     together = head.draw(features, draws, seed)
     assert head.draw(features[2:3], draws, seed) == pytest.approx(together[2:3], abs=1e-4)
     assert np.array_equal(head.draw(features, draws, seed), together)
 
 
-def test_another_seed_thins_other_networks() -> None:
+def test_another_seed_gives_other_draws() -> None:
     head, features = make_head(), some_features()
     assert not np.allclose(head.draw(features, 10, 0), head.draw(features, 10, 1))
 
 
-def test_without_dropout_every_draw_is_the_whole_network() -> None:
+def test_draws_at_rate_zero_equal_the_logits() -> None:
     head, features = make_head(rate=0.0), some_features()
     drawn = head.draw(features, 7)
     assert drawn.shape == (5, 7, 3)
     assert drawn == pytest.approx(np.repeat(head.logits(features)[:, np.newaxis], 7, axis=1), abs=1e-5)
 
 
-def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
+def test_save_and_read(tmp_path: Path) -> None:
     head = make_head()
     head.save(tmp_path / HEAD_FILE)
     again = LinearHead.read(tmp_path / HEAD_FILE)
@@ -81,7 +81,7 @@ def test_what_is_saved_is_read_again(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", ["absent", "cut", "other"])
-def test_a_file_that_holds_no_head_is_one_line(tmp_path: Path, spoil: str) -> None:
+def test_invalid_head_file_raises(tmp_path: Path, spoil: str) -> None:
     path = tmp_path / HEAD_FILE
     if spoil == "cut":
         make_head().save(path)
@@ -93,7 +93,7 @@ def test_a_file_that_holds_no_head_is_one_line(tmp_path: Path, spoil: str) -> No
         LinearHead.read(path)
 
 
-def test_arrays_that_do_not_belong_together_are_refused() -> None:
+def test_inconsistent_arrays_raise() -> None:
     with pytest.raises(UsageError, match="dropout rates must be in"):
         make_head(rate=1.0)
     with pytest.raises(UsageError, match="must be finite"):
@@ -101,6 +101,6 @@ def test_arrays_that_do_not_belong_together_are_refused() -> None:
 
 
 @pytest.mark.parametrize(("draws", "features"), [(0, 12), (5, 11)])
-def test_draws_that_cannot_be_made_are_refused(draws: int, features: int) -> None:
+def test_invalid_draws_raise(draws: int, features: int) -> None:
     with pytest.raises(UsageError, match=r"at least 1 draw and features \(n, 12\)"):
         make_head().draw(np.ones((1, features), np.float32), draws)

@@ -34,7 +34,7 @@ POINT = OperatingPoint(
         (Target(Criterion.NET_BENEFIT, 0.1), "net-benefit-0.1"),
     ],
 )
-def test_a_goal_names_itself_in_a_way_that_can_be_typed(goal: Target, name: str) -> None:
+def test_names_of_targets(goal: Target, name: str) -> None:
     assert goal.name == name
     assert replace(POINT, name=name).name == name
     assert goal.description
@@ -46,7 +46,7 @@ def test_a_rate_out_of_range_is_refused(value: float | None) -> None:
         Target(Criterion.SENSITIVITY, value)
 
 
-def test_a_ratio_of_costs_may_exceed_one_but_not_everything() -> None:
+def test_cost_ratio_may_exceed_one() -> None:
     assert Target(Criterion.COST, 20.0).value == 20.0
     with pytest.raises(UsageError, match="finite"):
         Target(Criterion.COST, float("inf"))
@@ -58,7 +58,7 @@ def test_youden_takes_no_value() -> None:
 
 
 @pytest.mark.parametrize("name", ["", "Ward 3", "-x", "a/b", "x" * 61])
-def test_a_name_nobody_can_type_is_refused(name: str) -> None:
+def test_invalid_names_raise(name: str) -> None:
     with pytest.raises(UsageError, match="small letters"):
         replace(POINT, name=name)
 
@@ -74,7 +74,7 @@ def test_a_rate_lies_within_its_interval() -> None:
         replace(RATE, low=0.91)
 
 
-def test_a_point_is_found_by_name_or_the_names_are_told() -> None:
+def test_find_point() -> None:
     other = replace(POINT, name="youden")
     assert find_point((POINT, other), "youden") is other
     with pytest.raises(UsageError, match=r"got 'ward'; it holds sensitivity-0.95, youden"):
@@ -83,6 +83,6 @@ def test_a_point_is_found_by_name_or_the_names_are_told() -> None:
         find_point((), "ward")
 
 
-def test_a_point_says_on_which_scans_it_was_counted() -> None:
+def test_summary_names_the_measured_scans() -> None:
     assert "tuning scans, n = 80 of 24 groups" in POINT.summary
     assert "0.900 [0.800, 0.950]" in POINT.summary

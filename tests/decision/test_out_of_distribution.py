@@ -28,7 +28,7 @@ def gate() -> OutOfDistributionDetector:
 
 
 @pytest.mark.parametrize("refused", [0.0, 0.02, 0.1])
-def test_as_many_held_out_scans_are_strange_as_may_be(refused: float) -> None:
+def test_rejection_rate_of_held_out_scans(refused: float) -> None:
     rng = np.random.default_rng(1)
     held_out = usual(rng, 200)
     gate = fit_ood_detector(usual(rng, 300), held_out, refused)
@@ -36,7 +36,7 @@ def test_as_many_held_out_scans_are_strange_as_may_be(refused: float) -> None:
     assert refused - 1 / 200 <= strange <= refused
 
 
-def test_scans_that_vary_otherwise_are_strange_and_new_scans_of_the_usual_kind_are_not(
+def test_other_directions_are_out_of_distribution(
     gate: OutOfDistributionDetector,
 ) -> None:
     rng = np.random.default_rng(2)
@@ -47,7 +47,7 @@ def test_scans_that_vary_otherwise_are_strange_and_new_scans_of_the_usual_kind_a
     assert (gate.ood_score(other) > 1).mean() > 0.95
 
 
-def test_what_is_left_over_is_what_principal_components_do_not_reconstruct() -> None:
+def test_score_is_the_pca_reconstruction_error() -> None:
     rng = np.random.default_rng(3)
     training, fresh = usual(rng, 400), rng.normal(size=(50, FEATURES))
     gate = fit_ood_detector(training, usual(rng, 100), 0.05)
@@ -62,7 +62,7 @@ def test_what_is_left_over_is_what_principal_components_do_not_reconstruct() -> 
 
 
 @given(st.floats(0.01, 100.0))
-def test_brighter_features_are_no_stranger(scale: float) -> None:
+def test_score_does_not_depend_on_feature_scale(scale: float) -> None:
     rng = np.random.default_rng(4)
     gate = fit_ood_detector(usual(rng, 100), usual(rng, 50), 0.02)
     fresh = usual(rng, 20)
@@ -70,7 +70,7 @@ def test_brighter_features_are_no_stranger(scale: float) -> None:
 
 
 @pytest.mark.parametrize("scans", [30, 300])
-def test_more_features_than_scans_are_spanned_as_well(scans: int) -> None:
+def test_more_features_than_scans(scans: int) -> None:
     rng = np.random.default_rng(5)
     gate = fit_ood_detector(usual(rng, scans), usual(rng, 100), 0.02)
     gram = gate.components.T @ gate.components
@@ -79,19 +79,17 @@ def test_more_features_than_scans_are_spanned_as_well(scans: int) -> None:
 
 
 @pytest.mark.parametrize("features", [1, 3])
-def test_a_network_of_few_features_has_a_gate_that_lets_its_own_scans_through(features: int) -> None:
+def test_few_features_accept_their_own_scans(features: int) -> None:
     rng = np.random.default_rng(6)
     gate = fit_ood_detector(rng.random((40, features)), rng.random((20, features)), 0.0)
     assert np.isfinite(gate.ood_score(rng.random((5, features)))).all()
 
 
-def test_features_without_length_are_no_error(gate: OutOfDistributionDetector) -> None:
+def test_zero_features(gate: OutOfDistributionDetector) -> None:
     assert np.isfinite(gate.ood_score(np.zeros((1, FEATURES)))).all()
 
 
-def test_a_gate_read_again_gives_the_same_numbers_from_a_small_file(
-    gate: OutOfDistributionDetector, tmp_path: Path
-) -> None:
+def test_saved_detector_has_equal_scores_and_a_small_file(gate: OutOfDistributionDetector, tmp_path: Path) -> None:
     gate.save(tmp_path / "outliers.npz")
     again = OutOfDistributionDetector.read(tmp_path / "outliers.npz", gate.limit)
     fresh = np.random.default_rng(7).normal(size=(20, FEATURES))
@@ -100,7 +98,7 @@ def test_a_gate_read_again_gives_the_same_numbers_from_a_small_file(
 
 
 @pytest.mark.parametrize("features", [6400, 20_000])
-def test_many_features_side_by_side_still_make_a_file_below_three_megabytes(features: int, tmp_path: Path) -> None:
+def test_file_of_many_features_is_below_three_megabytes(features: int, tmp_path: Path) -> None:
     rng = np.random.default_rng(8)
     gate = fit_ood_detector(
         rng.random((60, features), dtype=np.float32), rng.random((5, features), dtype=np.float32), 0.0
@@ -110,13 +108,13 @@ def test_many_features_side_by_side_still_make_a_file_below_three_megabytes(feat
 
 
 @pytest.mark.parametrize("data", [b"", b"no arrays", b"PK\x03\x04" + bytes(60)])
-def test_a_damaged_file_is_one_clear_line(data: bytes, tmp_path: Path) -> None:
+def test_damaged_file_raises(data: bytes, tmp_path: Path) -> None:
     (tmp_path / "outliers.npz").write_bytes(data)
     with pytest.raises(BundleError, match="must hold a detector's centre and directions"):
         OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
 
 
-def test_arrays_that_do_not_belong_together_are_refused(tmp_path: Path) -> None:
+def test_inconsistent_arrays_raise(tmp_path: Path) -> None:
     np.savez(tmp_path / "outliers.npz", centre=np.zeros(4), directions=np.zeros((5, 2)))
     with pytest.raises(BundleError, match="must hold a detector's centre and directions"):
         OutOfDistributionDetector.read(tmp_path / "outliers.npz", 1.0)
@@ -134,13 +132,13 @@ def test_features_of_another_network_are_refused(gate: OutOfDistributionDetector
 
 
 @pytest.mark.parametrize("refused", [-0.1, 1.0])
-def test_a_share_that_is_none_is_refused(refused: float) -> None:
+def test_invalid_rejection_rate_raises(refused: float) -> None:
     features = usual(np.random.default_rng(0), 10)
     with pytest.raises(CalibrationError, match="share of scans to refuse"):
         fit_ood_detector(features, features, refused)
 
 
-def test_a_gate_cannot_be_made_of_nothing() -> None:
+def test_fitting_without_scans_raises() -> None:
     features = usual(np.random.default_rng(0), 10)
     for training, held_out in ((features[:0], features), (features, features[:0]), (features[:, :0], features[:, :0])):
         with pytest.raises(CalibrationError, match="got none"):

@@ -37,7 +37,7 @@ def nll(logits: np.ndarray, labels: np.ndarray, temperature: float) -> float:
 
 
 @given(LOGITS, st.floats(1e-3, 1e3))
-def test_probabilities_sum_to_one_whatever_the_logits(logits: np.ndarray, value: float) -> None:
+def test_probabilities_sum_to_one(logits: np.ndarray, value: float) -> None:
     probabilities = Temperature(value).probabilities(logits)
     assert np.isfinite(probabilities).all()
     assert probabilities.sum(axis=1) == pytest.approx(1.0, abs=1e-12)
@@ -62,7 +62,7 @@ def test_logits_too_large_for_exp_still_give_probabilities() -> None:
 
 
 @given(st.integers(0, 2**16), st.floats(0.3, 5.0))
-def test_the_fit_is_the_minimum_that_a_general_optimiser_finds(seed: int, spread: float) -> None:
+def test_fit_equals_scipy_optimize(seed: int, spread: float) -> None:
     rng = np.random.default_rng(seed)
     labels = rng.integers(4, size=200)
     logits = rng.normal(scale=spread, size=(200, 4)) + 2.0 * np.eye(4)[labels]
@@ -72,7 +72,7 @@ def test_the_fit_is_the_minimum_that_a_general_optimiser_finds(seed: int, spread
     assert fit_temperature(logits, labels).value == pytest.approx(1 / oracle.x, rel=1e-4)
 
 
-def test_no_neighbouring_temperature_is_likelier() -> None:
+def test_fit_is_a_local_minimum() -> None:
     rng = np.random.default_rng(3)
     labels = rng.integers(4, size=300)
     logits = rng.normal(size=(300, 4)) * 5 + 4 * np.eye(4)[labels]
@@ -81,7 +81,7 @@ def test_no_neighbouring_temperature_is_likelier() -> None:
 
 
 @pytest.mark.parametrize("scale", [1e-12, 1e-3, 1.0, 1e6])
-def test_the_fit_follows_the_unit_of_the_logits(scale: float) -> None:
+def test_fit_scales_with_the_logits(scale: float) -> None:
     rng = np.random.default_rng(5)
     labels = rng.integers(3, size=150)
     logits = rng.normal(size=(150, 3)) + np.eye(3)[labels]
@@ -96,24 +96,24 @@ def test_single_precision_logits_are_fitted_in_double_precision() -> None:
     assert fit_temperature(logits, labels) == fit_temperature(logits.astype(np.float64), labels)
 
 
-def test_a_model_that_is_never_wrong_cannot_be_calibrated() -> None:
+def test_fit_without_errors_raises() -> None:
     with pytest.raises(CalibrationError, match="classified correctly"):
         fit_temperature(np.eye(4) * 3, np.arange(4))
 
 
 @pytest.mark.parametrize("logits", [np.zeros((6, 3)), -np.eye(3)[[0, 1, 2, 0, 1, 2]]])
-def test_scores_that_tell_nothing_cannot_be_calibrated(logits: np.ndarray) -> None:
+def test_fit_of_chance_scores_raises(logits: np.ndarray) -> None:
     with pytest.raises(CalibrationError, match=r"classified correctly|than chance"):
         fit_temperature(logits, np.array([0, 1, 2, 0, 1, 2]))
 
 
-def test_no_scans_are_no_ground_for_a_temperature() -> None:
+def test_fit_without_scans_raises() -> None:
     with pytest.raises(CalibrationError, match="got none"):
         fit_temperature(np.zeros((0, 3)), np.zeros(0, int))
 
 
 @pytest.mark.parametrize("labels", [[0, 3], [-1, 0]])
-def test_labels_that_do_not_belong_to_the_logits_are_refused(labels: list[int]) -> None:
+def test_labels_out_of_range_are_refused(labels: list[int]) -> None:
     with pytest.raises(CalibrationError, match="label"):
         fit_temperature(np.array([[0.0, 1.0, 0.5], [1.0, 0.0, 0.5]]), np.array(labels, int))
 
@@ -157,7 +157,7 @@ def test_a_loss_is_minus_the_logarithm_of_the_probability_of_the_label(seed: int
     )
 
 
-def test_no_logit_is_too_large() -> None:
+def test_large_logits_do_not_overflow() -> None:
     logits = np.array([[900.0, -900.0, 0.0, 0.0], [-900.0, -900.0, 900.0, -900.0]])
     losses = marginal_losses(logits, allowed_of(np.array([True, True])), Temperature(0.1))
     assert np.isfinite(losses).all()
@@ -165,7 +165,7 @@ def test_no_logit_is_too_large() -> None:
 
 
 @pytest.mark.parametrize("seed", range(5))
-def test_the_temperature_is_where_an_optimiser_finds_it(seed: int) -> None:
+def test_marginal_fit_equals_scipy_optimize(seed: int) -> None:
     logits, tumours = drawn(seed, 300)
     allowed = allowed_of(tumours)
 
@@ -177,19 +177,19 @@ def test_the_temperature_is_where_an_optimiser_finds_it(seed: int) -> None:
     assert fit_marginal_temperature(logits, tumours, HEALTHY).value == pytest.approx(expected, rel=1e-3)
 
 
-def test_logits_that_were_made_too_sure_are_cooled_by_the_same_factor() -> None:
+def test_marginal_fit_recovers_the_scale_of_logits() -> None:
     logits, tumours = drawn(1)
     once = fit_marginal_temperature(logits, tumours, HEALTHY).value
     assert fit_marginal_temperature(3 * logits, tumours, HEALTHY).value == pytest.approx(3 * once, rel=1e-3)
 
 
-def test_scans_of_one_kind_fit_no_temperature() -> None:
+def test_marginal_fit_of_one_class_raises() -> None:
     logits, tumours = drawn(0, 20)
     with pytest.raises(CalibrationError, match="tumours and healthy scans"):
         fit_marginal_temperature(logits, np.ones_like(tumours), HEALTHY)
 
 
-def test_scans_without_a_mistake_fit_none_either() -> None:
+def test_marginal_fit_without_errors_raises() -> None:
     logits = np.array([[5.0, 0, 0, 0], [0.0, 0, 5, 0]])
     with pytest.raises(CalibrationError, match="keep the old one"):
         fit_marginal_temperature(logits, np.array([True, False]), HEALTHY)

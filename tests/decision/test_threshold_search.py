@@ -62,7 +62,7 @@ def test_youden_agrees_with_the_roc_curve(seed: int, digits: int) -> None:
 
 
 @given(st.integers(0, 2**16), st.sampled_from([0.2, 1.0, 10.0]), st.sampled_from([None, 0.02, 0.6]))
-def test_no_threshold_costs_less_than_the_one_that_is_found(seed: int, ratio: float, prevalence: float | None) -> None:
+def test_cost_threshold_is_optimal(seed: int, ratio: float, prevalence: float | None) -> None:
     tuning = scans(seed, digits=1)
     share = prevalence or tuning.prevalence
 
@@ -75,14 +75,14 @@ def test_no_threshold_costs_less_than_the_one_that_is_found(seed: int, ratio: fl
 
 
 @given(st.integers(0, 2**16), st.sampled_from([0.05, 0.3, 0.7]))
-def test_net_benefit_is_the_cost_ratio_of_its_odds(seed: int, chance: float) -> None:
+def test_net_benefit_equals_the_cost_ratio_of_the_odds(seed: int, chance: float) -> None:
     tuning = scans(seed)
     by_benefit = search_threshold(Target(Criterion.NET_BENEFIT, chance), tuning)
     by_cost = search_threshold(Target(Criterion.COST, (1 - chance) / chance), tuning)
     assert by_benefit == by_cost
 
 
-def test_honest_probabilities_are_cut_where_decision_theory_says() -> None:
+def test_calibrated_probabilities_have_the_theoretical_threshold() -> None:
     rng = np.random.default_rng(0)
     scores = rng.random(40_000)
     tuning = TumourScores(scores, rng.random(40_000) < scores, np.arange(40_000))
@@ -90,14 +90,14 @@ def test_honest_probabilities_are_cut_where_decision_theory_says() -> None:
     assert search_threshold(Target(Criterion.NET_BENEFIT, 0.35), tuning).threshold == pytest.approx(0.35, abs=0.03)
 
 
-def test_a_threshold_stands_half_way_between_scans() -> None:
+def test_thresholds_are_half_way_between_scores() -> None:
     tuning = TumourScores(np.array([0.2, 0.6, 0.8]), np.array([False, True, True]), np.arange(3))
     assert search_threshold(Target(Criterion.SENSITIVITY, 0.9), tuning).threshold == pytest.approx(0.4)
     assert search_threshold(Target(Criterion.SPECIFICITY, 0.9), tuning).threshold == pytest.approx(0.4)
 
 
 @given(st.integers(1, 400), TARGETS, st.sampled_from([0.8, 0.9, 0.99]))
-def test_the_rank_is_the_largest_the_binomial_allows(units: int, target: float, confidence: float) -> None:
+def test_guaranteed_rank_equals_the_binomial_quantile(units: int, target: float, confidence: float) -> None:
     rank = guaranteed_rank(units, target, confidence)
     if rank:
         assert binom.sf(rank - 1, units, 1 - target) >= confidence - 1e-9
@@ -106,7 +106,7 @@ def test_the_rank_is_the_largest_the_binomial_allows(units: int, target: float, 
 
 
 @given(st.integers(0, 2**16), st.sampled_from([Criterion.SENSITIVITY, Criterion.SPECIFICITY]), st.sampled_from(Unit))
-def test_a_guaranteed_threshold_stands_at_its_rank(seed: int, criterion: Criterion, unit: Unit) -> None:
+def test_guaranteed_threshold_is_at_its_rank(seed: int, criterion: Criterion, unit: Unit) -> None:
     tuning = scans(seed, n=240)
     cut = guaranteed_threshold(Target(criterion, 0.9), tuning, Assurance(unit=unit))
     assert cut.guarantee is not None
@@ -120,7 +120,7 @@ def test_a_guaranteed_threshold_stands_at_its_rank(seed: int, criterion: Criteri
         assert len(np.unique(tuning.groups[of_kind & wrong])) >= cut.guarantee.rank - 1
 
 
-def test_the_guarantee_over_whole_groups_is_the_more_cautious_one() -> None:
+def test_group_guarantee_is_more_conservative() -> None:
     tuning = scans(0, n=300)
     goal = Target(Criterion.SENSITIVITY, 0.9)
     by_group, by_scan = (
@@ -129,7 +129,7 @@ def test_the_guarantee_over_whole_groups_is_the_more_cautious_one() -> None:
     assert by_group < by_scan < search_threshold(goal, tuning).threshold
 
 
-def test_too_few_tumours_for_the_promise_are_refused_with_the_number_it_takes() -> None:
+def test_too_few_groups_raise_with_the_number_needed() -> None:
     tuning = scans(0, n=120)
     with pytest.raises(CalibrationError, match=r"at least 45 groups of tumour scans, got \d\d; add scans"):
         guaranteed_threshold(Target(Criterion.SENSITIVITY, 0.95), tuning.part(tuning.groups < 40), Assurance())
@@ -140,7 +140,7 @@ def test_only_a_target_can_be_guaranteed() -> None:
         guaranteed_threshold(Target(Criterion.YOUDEN), scans(0), Assurance())
 
 
-def test_healthy_scans_that_are_certainly_tumours_leave_no_specificity_to_reach() -> None:
+def test_unreachable_specificity_raises() -> None:
     tuning = TumourScores(np.array([1.0, 1.0, 0.3]), np.array([False, True, True]), np.arange(3))
     with pytest.raises(CalibrationError, match=r"P\(tumour\) = 1"):
         search_threshold(Target(Criterion.SPECIFICITY, 0.9), tuning)
@@ -148,12 +148,12 @@ def test_healthy_scans_that_are_certainly_tumours_leave_no_specificity_to_reach(
 
 
 @pytest.mark.parametrize("tumours", [0, 2])
-def test_scans_of_one_kind_choose_no_threshold(tumours: int) -> None:
+def test_scans_of_one_class_are_refused(tumours: int) -> None:
     with pytest.raises(CalibrationError, match="with and without tumours"):
         TumourScores(np.array([0.2, 0.4]), np.arange(2) < tumours, np.arange(2))
 
 
 @pytest.mark.parametrize("confidence", [0.0, 1.0])
-def test_certainty_cannot_be_asked_for(confidence: float) -> None:
+def test_confidence_of_one_raises(confidence: float) -> None:
     with pytest.raises(CalibrationError, match="confidence of a guarantee"):
         Assurance(confidence=confidence)

@@ -38,14 +38,14 @@ anything = st.fixed_dictionaries(
         (False, ("glioma",), Verdict.REFER, (Reason.CONTRADICTION,)),
     ],
 )
-def test_a_set_refers_where_it_leaves_open_whether_there_is_a_tumour(
+def test_set_with_tumour_and_healthy_refers(
     *, tumour: bool, possible: tuple[str, ...] | None, verdict: Verdict, reasons: tuple[Reason, ...]
 ) -> None:
     assert decide(VerdictInputs(tumour, prediction_set=possible), LABELS) == (verdict, reasons)
 
 
 @given(anything)
-def test_a_scan_is_referred_exactly_where_there_is_a_reason(parts: dict[str, Any]) -> None:
+def test_referral_needs_a_reason(parts: dict[str, Any]) -> None:
     found = VerdictInputs(**parts)
     verdict, reasons = decide(found, LABELS)
     assert (verdict is Verdict.REFER) == bool(reasons)
@@ -54,7 +54,7 @@ def test_a_scan_is_referred_exactly_where_there_is_a_reason(parts: dict[str, Any
 
 
 @given(anything)
-def test_every_doubt_is_told_and_what_is_wrong_with_the_picture_comes_first(parts: dict[str, Any]) -> None:
+def test_all_reasons_are_listed_with_input_faults_first(parts: dict[str, Any]) -> None:
     found = VerdictInputs(**parts)
     _, reasons = decide(found, LABELS)
     assert reasons[: len(found.input_faults)] == found.input_faults
@@ -63,7 +63,7 @@ def test_every_doubt_is_told_and_what_is_wrong_with_the_picture_comes_first(part
     assert len(set(reasons)) == len(reasons)
 
 
-def test_each_reason_has_words_of_its_own_that_fit_a_line() -> None:
+def test_messages_are_unique_and_short() -> None:
     words = [reason.message for reason in Reason]
     assert len(set(words)) == len(words)
     assert all(word and "\n" not in word and len(word) < 100 for word in words)

@@ -32,7 +32,7 @@ def caution(subject: Answers, *, sets: bool = True) -> AbstentionInputs:
     return AbstentionInputs(doubtful, reasons, held if sets else None, 0.9 if sets else None)
 
 
-def test_what_is_referred_is_counted_with_its_reasons_and_the_rest_is_judged() -> None:
+def test_referrals_are_counted_by_reason() -> None:
     subject = answers()
     cautious = caution(subject)
     found = measure_abstention(subject, cautious, resample(subject.groups, 0, 100))
@@ -45,7 +45,7 @@ def test_what_is_referred_is_counted_with_its_reasons_and_the_rest_is_judged() -
     assert found.verdicts.n == (~referred).sum()
 
 
-def test_sets_are_held_to_their_promise_class_by_class() -> None:
+def test_set_coverage_by_class() -> None:
     subject = answers()
     found = measure_abstention(subject, caution(subject), resample(subject.groups, 0, 100)).sets
     assert found is not None
@@ -62,7 +62,7 @@ def test_sets_are_held_to_their_promise_class_by_class() -> None:
     assert found.singles == pytest.approx((held.sum(axis=1) == 1).mean())
 
 
-def test_the_band_holds_honest_shares_and_not_others() -> None:
+def test_coverage_band() -> None:
     subject = answers(1200)
     rng = np.random.default_rng(1)
     for share, inside in ((0.9, True), (0.75, False)):
@@ -73,7 +73,7 @@ def test_the_band_holds_honest_shares_and_not_others() -> None:
         assert all(row.within is inside for row in found.classes)
 
 
-def test_a_class_without_scans_is_told_as_unknown() -> None:
+def test_coverage_without_scans_is_undefined() -> None:
     subject = answers()
     one = Answers(np.full(300, 2), subject.groups, subject.probabilities, LABELS, 0.5)
     found = measure_abstention(one, caution(one), resample(one.groups, 0, 50)).sets
@@ -83,7 +83,7 @@ def test_a_class_without_scans_is_told_as_unknown() -> None:
 
 
 @pytest.mark.parametrize("sets", [False, True])
-def test_what_is_told_is_plain_json_and_lines(*, sets: bool) -> None:
+def test_abstention_to_json_and_summary(*, sets: bool) -> None:
     subject = answers()
     found = measure_abstention(subject, caution(subject, sets=sets), resample(subject.groups, 0, 50))
     told = found.to_json()
@@ -92,7 +92,7 @@ def test_what_is_told_is_plain_json_and_lines(*, sets: bool) -> None:
     assert len(found.summary_lines()) == 2 + sets
 
 
-def test_where_everything_is_referred_nothing_is_said_of_the_rest() -> None:
+def test_all_scans_referred() -> None:
     subject = answers(30)
     cautious = AbstentionInputs(np.ones(30), (("out_of_distribution",),) * 30)
     found = measure_abstention(subject, cautious, resample(subject.groups, 0, 50))
@@ -110,7 +110,7 @@ def drawn(seed: int, n: int = 60) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 @given(seeds)
-def test_the_curve_is_the_share_of_errors_among_the_surest_scans(seed: int) -> None:
+def test_risk_coverage_curve(seed: int) -> None:
     doubtful, right, groups = drawn(seed)
     found = risk_coverage(doubtful, right, groups)
     order = np.argsort(doubtful)
@@ -121,7 +121,7 @@ def test_the_curve_is_the_share_of_errors_among_the_surest_scans(seed: int) -> N
 
 
 @given(seeds)
-def test_a_perfect_order_has_no_excess_and_no_order_has_less(seed: int) -> None:
+def test_perfect_ordering_has_no_excess_area(seed: int) -> None:
     doubtful, right, groups = drawn(seed)
     assert risk_coverage(1.0 * ~right, right, groups).excess == pytest.approx(0, abs=1e-12)
     assert risk_coverage(doubtful, right, groups).excess >= -1e-12
@@ -129,7 +129,7 @@ def test_a_perfect_order_has_no_excess_and_no_order_has_less(seed: int) -> None:
 
 
 @given(seeds)
-def test_scans_of_equal_doubt_may_come_in_any_order(seed: int) -> None:
+def test_risk_does_not_depend_on_the_order_of_ties(seed: int) -> None:
     doubtful, right, groups = drawn(seed)
     doubtful = doubtful.round(1)
     order = np.random.default_rng(seed).permutation(len(right))
@@ -137,14 +137,14 @@ def test_scans_of_equal_doubt_may_come_in_any_order(seed: int) -> None:
     assert one.area == pytest.approx(other.area)
 
 
-def test_where_doubt_says_nothing_the_risk_is_the_same_everywhere() -> None:
+def test_uninformative_uncertainty_has_constant_risk() -> None:
     _, right, groups = drawn(0)
     found = risk_coverage(np.zeros(len(right)), right, groups)
     np.testing.assert_allclose(found.risk, 1 - right.mean())
 
 
 @given(seeds)
-def test_the_accuracy_after_review_is_that_of_the_scans_a_worklist_leaves(seed: int) -> None:
+def test_accuracy_after_review(seed: int) -> None:
     doubtful, right, groups = drawn(seed, 87)
     found = risk_coverage(doubtful, right, groups)
     for budget in BUDGETS:
@@ -154,7 +154,7 @@ def test_the_accuracy_after_review_is_that_of_the_scans_a_worklist_leaves(seed: 
 
 
 @pytest.mark.parametrize("n", [1, 3, 60, 500])
-def test_what_is_told_is_plain_json_and_short(n: int) -> None:
+def test_risk_coverage_to_json(n: int) -> None:
     doubtful, right, _ = drawn(1, max(n, 2))
     told = risk_coverage(doubtful[:n], right[:n], np.arange(n)).to_json()
     assert json.loads(json.dumps(told, allow_nan=False)) == told
@@ -162,6 +162,6 @@ def test_what_is_told_is_plain_json_and_short(n: int) -> None:
     assert told["curve"]["coverage"][-1] == 1.0
 
 
-def test_no_scan_is_no_curve() -> None:
+def test_curve_without_scans_raises() -> None:
     with pytest.raises(UsageError, match="at least one scan"):
         risk_coverage(np.zeros(0), np.zeros(0, dtype=bool), np.zeros(0, dtype=np.int64))

@@ -14,7 +14,7 @@ def statistics(n: int = 120) -> tuple[np.ndarray, np.ndarray]:
     return (rng.normal(size=(n, 36)) + labels[:, None]).astype(np.float32), labels
 
 
-def test_two_fits_with_one_seed_give_the_same_votes_to_the_last_bit() -> None:
+def test_baseline_is_deterministic() -> None:
     values, labels = statistics()
     noisy = np.concatenate([values, values])
     doubted = np.concatenate([labels, (labels + 1) % 4])
@@ -22,13 +22,13 @@ def test_two_fits_with_one_seed_give_the_same_votes_to_the_last_bit() -> None:
     assert votes[0].tobytes() == votes[1].tobytes()
 
 
-def test_the_floor_is_scikit_learns_forest_of_300_trees() -> None:
+def test_baseline_equals_scikit_learn() -> None:
     values, labels = statistics()
     oracle = RandomForestClassifier(n_estimators=300, random_state=3).fit(values, labels)
     assert fit_baseline(values, labels, 4, 3).probabilities(values) == pytest.approx(oracle.predict_proba(values))
 
 
-def test_a_class_that_training_never_showed_gets_no_votes() -> None:
+def test_classes_without_training_scans_have_probability_zero() -> None:
     values, labels = statistics()
     kept = labels != 2
     votes = fit_baseline(values[kept], labels[kept], 4, 0).probabilities(values)
@@ -37,7 +37,7 @@ def test_a_class_that_training_never_showed_gets_no_votes() -> None:
     assert votes.sum(axis=1) == pytest.approx(1.0)
 
 
-def test_what_differs_in_brightness_alone_is_told_apart() -> None:
+def test_baseline_separates_by_brightness() -> None:
     values, labels = statistics(400)
     votes = fit_baseline(values[:200], labels[:200], 4, 0).probabilities(values[200:])
     assert (votes.argmax(axis=1) == labels[200:]).mean() > 0.9
@@ -49,7 +49,7 @@ def test_unknown_classes_are_refused(labels: np.ndarray) -> None:
         fit_baseline(statistics()[0], labels, 4, 0)
 
 
-def test_no_scans_and_statistics_that_are_no_numbers_are_refused() -> None:
+def test_invalid_statistics_raise() -> None:
     values, labels = statistics()
     with pytest.raises(UsageError, match="labelled"):
         fit_baseline(values[:0], labels[:0], 4, 0)

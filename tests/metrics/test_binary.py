@@ -10,7 +10,7 @@ from brainslice.errors import UsageError
 from brainslice.metrics.binary import binary_scores, compare_predictions
 
 
-def test_the_scores_are_those_of_scikit_learn() -> None:
+def test_binary_scores_equal_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     tumours = rng.random(80) < 0.6
     chances = np.clip(rng.normal(0.35 + 0.3 * tumours, 0.2), 0, 1)
@@ -36,12 +36,12 @@ def test_perfect_ranking_has_no_interval_and_a_note() -> None:
     assert "perfect ranking" in found.auc.note
 
 
-def test_scans_of_one_kind_cannot_be_scored() -> None:
+def test_scores_of_one_class_raise() -> None:
     with pytest.raises(UsageError, match="tumours and healthy scans"):
         binary_scores(np.ones(3, bool), np.ones(3), np.ones(3, bool), np.arange(3))
 
 
-def test_two_ways_are_compared_where_exactly_one_of_them_is_right() -> None:
+def test_compare_predictions_uses_discordant_scans() -> None:
     tumours = np.array([True] * 6 + [False] * 4)
     first, second = tumours.copy(), tumours.copy()
     first[:5] = False

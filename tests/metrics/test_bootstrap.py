@@ -30,7 +30,7 @@ def test_every_draw_holds_as_many_groups_as_there_are(seed: int, groups: int) ->
     assert (resampling.multiplicities.sum(axis=1) == groups).all()
 
 
-def test_a_seed_gives_its_draws_again_and_another_seed_gives_others() -> None:
+def test_draws_depend_on_the_seed() -> None:
     groups = np.arange(30)
     first, again, other = (resample(groups, seed).multiplicities for seed in (1, 1, 2))
     assert (first == again).all()
@@ -65,7 +65,7 @@ def test_repeating_every_scan_within_its_group_does_not_narrow_the_interval() ->
     assert (often.low, often.high) == pytest.approx((once.low, once.high))
 
 
-def test_both_ways_to_give_a_statistic_give_one_interval() -> None:
+def test_both_bootstrap_functions_agree() -> None:
     values = np.random.default_rng(5).normal(size=40)
     resampling = resample(np.arange(40), 1)
     by_draws = bootstrap_of_draws(lambda counts: counts @ values / counts.sum(axis=1), resampling)
@@ -75,7 +75,7 @@ def test_both_ways_to_give_a_statistic_give_one_interval() -> None:
     assert (by_draws.low, by_draws.high) == pytest.approx((by_sums.low, by_sums.high))
 
 
-def test_draws_that_allow_no_value_are_left_out() -> None:
+def test_draws_without_value_are_left_out() -> None:
     values = np.random.default_rng(6).normal(size=8)
     rare = np.arange(8) < 2
 
@@ -89,7 +89,7 @@ def test_draws_that_allow_no_value_are_left_out() -> None:
 
 
 @pytest.mark.parametrize("groups", [np.zeros(20, int), np.arange(20)])
-def test_values_that_no_draw_changes_have_no_interval(groups: np.ndarray) -> None:
+def test_constant_values_have_no_interval(groups: np.ndarray) -> None:
     values = np.arange(20.0) if groups.max() == 0 else np.full(20, 0.3)
     resampling = resample(groups, 0)
     assert clustered_bootstrap(mean_of, with_ones(values), resampling) is None
@@ -97,7 +97,7 @@ def test_values_that_no_draw_changes_have_no_interval(groups: np.ndarray) -> Non
     assert bootstrap_of_draws(lambda counts: np.zeros(len(counts)), resampling) is None
 
 
-def test_gaps_that_noise_explains_may_be_zero_and_gaps_that_it_does_not_may_not() -> None:
+def test_inverted_interval_includes_zero_for_noise_only() -> None:
     noise = np.random.default_rng(7).normal(size=(400, 5))
     noise -= noise.mean(axis=0)
     resampling = resample(np.arange(400), 0)
@@ -109,7 +109,7 @@ def test_gaps_that_noise_explains_may_be_zero_and_gaps_that_it_does_not_may_not(
 
 
 @given(st.integers(0, 2**10), st.floats(0.1, 3.0))
-def test_an_inverted_interval_holds_its_estimate_and_follows_the_scale(seed: int, scale: float) -> None:
+def test_inverted_interval_contains_its_estimate_and_scales(seed: int, scale: float) -> None:
     parts = np.random.default_rng(seed).normal(size=(30, 4))
     resampling = resample(np.arange(30) // 2, 0, draws=100)
     plain, scaled = inverted_bootstrap(parts, resampling), inverted_bootstrap(parts, resampling, scale)
@@ -119,7 +119,7 @@ def test_an_inverted_interval_holds_its_estimate_and_follows_the_scale(seed: int
     assert (scaled.low, scaled.high) == pytest.approx((plain.low * scale, plain.high * scale))
 
 
-def test_nothing_to_draw_from_is_refused() -> None:
+def test_resampling_without_scans_raises() -> None:
     with pytest.raises(UsageError, match="at least one scan"):
         resample(np.zeros(0, int), 0)
     with pytest.raises(UsageError, match="one draw"):

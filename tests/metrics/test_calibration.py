@@ -44,7 +44,7 @@ def plain_gaps(sure: list[float], right: list[bool], bins: int) -> list[tuple[in
 
 
 @given(st.integers(0, 2**16), st.sampled_from([1, 5, 10, 15, 30]))
-def test_both_calibration_errors_are_what_the_formula_says(seed: int, bins: int) -> None:
+def test_ece_and_mce_equal_their_formulas(seed: int, bins: int) -> None:
     probabilities, labels = chances(seed)
     right = (probabilities.argmax(axis=1) == labels).tolist()
     gaps = plain_gaps(probabilities.max(axis=1).tolist(), right, bins)
@@ -55,7 +55,7 @@ def test_both_calibration_errors_are_what_the_formula_says(seed: int, bins: int)
 
 
 @given(st.integers(0, 2**16))
-def test_the_class_wise_error_is_what_the_formula_says(seed: int) -> None:
+def test_classwise_error_equals_its_formula(seed: int) -> None:
     probabilities, labels = chances(seed)
     total = 0.0
     for place in range(4):
@@ -81,13 +81,13 @@ def test_brier_score_and_likelihood_are_scikit_learns(seed: int) -> None:
     )
 
 
-def test_the_confidence_is_that_of_the_class_that_is_called_not_of_the_true_one() -> None:
+def test_confidence_is_of_the_predicted_class() -> None:
     binned = bin_by_confidence(np.array([[0.9, 0.1]]), np.array([1]), 10)
     assert binned.counts.tolist() == [0] * 9 + [1]
     assert expected_calibration_error(binned) == pytest.approx(0.9)
 
 
-def test_full_confidence_falls_in_the_last_bin_and_each_edge_in_the_bin_above() -> None:
+def test_bin_edges() -> None:
     assert confidence_bins(np.array([0.0, 0.25, 0.49, 0.5, 0.75, 1.0]), 4).tolist() == [0, 1, 1, 2, 3, 3]
 
 
@@ -101,18 +101,18 @@ def test_the_brier_score_sums_over_classes() -> None:
     assert brier_score(np.array([[1.0, 0.0]]), np.array([1])) == 2.0
 
 
-def test_a_true_class_of_probability_zero_leaves_the_likelihood_finite() -> None:
+def test_likelihood_of_probability_zero_is_finite() -> None:
     assert 700 < negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])) < 710
 
 
 @pytest.mark.parametrize("row", [[0.5, 0.6], [-0.1, 1.1], [np.nan, 1.0], [0.0, 0.0]])
-def test_rows_that_are_no_probabilities_are_refused(row: list[float]) -> None:
+def test_invalid_probability_rows_raise(row: list[float]) -> None:
     for judge in (bin_by_confidence, brier_score, negative_log_likelihood, classwise_calibration_error):
         with pytest.raises(UsageError, match="sum to 1"):
             judge(np.array([row]), np.array([0]))
 
 
-def test_no_scan_and_no_bin_are_refused() -> None:
+def test_no_scans_or_bins_raise() -> None:
     with pytest.raises(UsageError, match="at least one scan"):
         brier_score(np.zeros((0, 2)), np.zeros(0, int))
     with pytest.raises(UsageError, match="1 or more"):
@@ -148,7 +148,7 @@ def test_the_largest_gap_lies_in_its_interval(seed: int, bins: int) -> None:
     assert found.low >= 0
 
 
-def test_the_more_sure_the_interval_the_wider_it_is() -> None:
+def test_interval_widens_with_the_level() -> None:
     narrow, wide = (maximum_gap(*chances_bins(2), 5, level) for level in (0.8, 0.99))
     assert wide.low <= narrow.low
     assert wide.high > narrow.high

@@ -30,7 +30,7 @@ def columns(calls: list[tuple[int, int]]) -> tuple[np.ndarray, np.ndarray]:
 
 
 @given(CALLS)
-def test_the_confusion_matrix_is_scikit_learns(calls: list[tuple[int, int]]) -> None:
+def test_confusion_equals_scikit_learn(calls: list[tuple[int, int]]) -> None:
     labels, predictions = columns(calls)
     assert (confusion(labels, predictions, 4) == confusion_matrix(labels, predictions, labels=range(4))).all()
 
@@ -38,7 +38,7 @@ def test_the_confusion_matrix_is_scikit_learns(calls: list[tuple[int, int]]) -> 
 @given(CALLS)
 @pytest.mark.filterwarnings("ignore:y_pred contains classes not in y_true")
 @pytest.mark.filterwarnings("ignore:A single label was found")
-def test_the_headline_scores_are_scikit_learns(calls: list[tuple[int, int]]) -> None:
+def test_scores_equal_scikit_learn(calls: list[tuple[int, int]]) -> None:
     labels, predictions = columns(calls)
     matrix = confusion(labels, predictions, 4)
     assert accuracy(matrix) == pytest.approx(accuracy_score(labels, predictions))
@@ -63,7 +63,7 @@ def test_classes_that_do_not_exist_are_refused(labels: list[int], predictions: l
 
 
 @pytest.mark.parametrize("score", [accuracy, macro_f1, balanced_accuracy])
-def test_nothing_counted_has_no_score(score: object) -> None:
+def test_empty_confusion_raises(score: object) -> None:
     assert callable(score)
     with pytest.raises(UsageError, match="at least one scan"):
         score(np.zeros((3, 3), int))

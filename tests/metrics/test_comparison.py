@@ -59,14 +59,14 @@ def test_groups_of_one_give_the_uncorrected_test() -> None:
     assert found.p_value_by_group == pytest.approx(chi2.sf(20**2 / 60, 1))
 
 
-def test_repeating_scans_within_groups_fools_only_the_test_by_scan() -> None:
+def test_repeated_scans_do_not_change_the_test_by_group() -> None:
     first, second = (np.repeat(model, 20) for model in verdicts(12, 8))
     found = mcnemar(first, second, np.repeat(np.arange(70), 20))
     assert found.p_value < 0.001
     assert found.p_value_by_group == pytest.approx(chi2.sf(4**2 / 20, 1))
 
 
-def test_equal_verdicts_are_no_difference() -> None:
+def test_equal_predictions_have_p_value_one() -> None:
     same = np.array([True, False, True])
     found = mcnemar(same, same, np.arange(3))
     assert found.p_value == 1.0
@@ -76,7 +76,7 @@ def test_equal_verdicts_are_no_difference() -> None:
 @pytest.mark.parametrize(
     ("value", "words"), [(0.0, "p < 0.001"), (0.0009, "p < 0.001"), (0.0314, "p = 0.031"), (1.0, "p = 1.000")]
 )
-def test_a_p_value_is_spelt_as_papers_do(value: float, words: str) -> None:
+def test_format_p_value(value: float, words: str) -> None:
     assert format_p_value(value) == words
 
 
@@ -91,7 +91,7 @@ def compared() -> BaselineComparison:
     return compare_with_baseline(judged(0.6, 1), judged(0.1, 2), 0.5)
 
 
-def test_the_floor_gets_the_decision_and_tumour_scores() -> None:
+def test_baseline_has_decision_and_tumour_scores() -> None:
     names = [score.name for score in compared().scores]
     assert names == ["accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "sensitivity", "specificity"]
     floor = judged(0.1, 2)
@@ -100,14 +100,14 @@ def test_the_floor_gets_the_decision_and_tumour_scores() -> None:
     assert compared().scores[0].value == pytest.approx(accuracy_score(floor.labels, called))
 
 
-def test_the_model_is_tested_against_the_floor_scan_by_scan_and_group_by_group() -> None:
+def test_baseline_comparison_by_scan_and_by_group() -> None:
     model, floor = judged(0.6, 1), judged(0.1, 2)
     right = [judgement.probabilities.argmax(axis=1) == judgement.labels for judgement in (model, floor)]
     assert compared().test == mcnemar(right[0], right[1], model.groups)
     assert compared().test.only_first > compared().test.only_second
 
 
-def test_what_is_told_names_who_was_right_alone() -> None:
+def test_baseline_comparison_summary() -> None:
     told = compared().to_json()
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert told["mcnemar"]["only_model_right"] == compared().test.only_first

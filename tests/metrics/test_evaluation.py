@@ -35,7 +35,7 @@ def test_an_evaluation_is_plain_json_without_nan() -> None:
     assert json.loads(json.dumps(told, allow_nan=False)) == told
 
 
-def test_the_terms_stand_in_what_is_told() -> None:
+def test_settings_are_in_the_json() -> None:
     told = evaluate(scored(), TERMS).to_json()
     assert told["warnings"] == ["phantom"]
     assert (told["dataset"], told["protocol"], told["split"]) == ("drawn", "clean", "test")
@@ -54,7 +54,7 @@ def test_a_temperature_changes_the_calibration_and_not_the_decisions() -> None:
     assert evaluation.score("accuracy").value == pytest.approx(right)
 
 
-def test_the_floor_is_judged_on_the_same_scans_and_draws() -> None:
+def test_baseline_is_scored_on_the_same_scans_and_draws() -> None:
     subject = scored()
     assert subject.baseline is not None
     floor = evaluate(subject, TERMS).baseline
@@ -63,13 +63,13 @@ def test_the_floor_is_judged_on_the_same_scans_and_draws() -> None:
     assert floor.scores == alone.scores[: len(floor.scores)]
 
 
-def test_without_a_floor_nothing_is_compared() -> None:
+def test_evaluation_without_baseline() -> None:
     evaluation = evaluate(replace(scored(), baseline=None), TERMS)
     assert evaluation.baseline is None
     assert evaluation.to_json()["baseline"] is None
 
 
-def test_the_summary_says_marks_n_groups_and_an_interval_beside_each_number() -> None:
+def test_summary_has_warnings_counts_and_intervals() -> None:
     lines = evaluate(scored(), TERMS).summary_lines()
     assert "[phantom]" in lines[0]
     assert "n = 300" in lines[0]
@@ -80,26 +80,26 @@ def test_the_summary_says_marks_n_groups_and_an_interval_beside_each_number() ->
     assert "McNemar" in lines[-1]
 
 
-def test_a_single_scan_can_be_judged_but_hardly_bounded() -> None:
+def test_evaluation_of_a_single_scan() -> None:
     evaluation = evaluate(scored(1), TERMS)
     assert evaluation.score("accuracy").interval is not None
     assert evaluation.score("macro_f1").interval is None
     json.dumps(evaluation.to_json(), allow_nan=False)
 
 
-def test_no_scan_cannot_be_judged() -> None:
+def test_evaluation_without_scans_raises() -> None:
     subject = scored(1)
     nothing = ScoredSet(subject.labels[:0], subject.groups[:0], subject.probabilities[:0], subject.uncalibrated[:0])
     with pytest.raises(UsageError, match="none in the test part"):
         evaluate(nothing, TERMS)
 
 
-def test_a_score_that_does_not_exist_is_refused_with_those_that_do() -> None:
+def test_unknown_score_raises() -> None:
     with pytest.raises(UsageError, match="one of \\['accuracy'"):
         evaluate(scored(20), TERMS).score("f2")
 
 
-def test_a_test_set_of_real_size_is_judged_in_seconds() -> None:
+def test_evaluation_takes_seconds() -> None:
     subject = scored(1400)
     start = time.process_time()
     evaluate(subject, replace(TERMS, draws=2000))

@@ -41,25 +41,25 @@ def test_groups_of_one_are_nearly_independent_scans() -> None:
     assert (grouped.low, grouped.high) == pytest.approx((alone.low, alone.high), abs=1e-4)
 
 
-def test_groups_that_agree_within_themselves_count_once_each() -> None:
+def test_correlated_groups_count_once() -> None:
     groups = np.repeat(np.arange(100), 10)
     successes = groups % 5 > 0
     assert effective_number(successes, groups) == pytest.approx(100, rel=0.05)
 
 
-def test_scans_without_a_single_failure_count_as_their_groups() -> None:
+def test_effective_number_without_failures_is_that_of_groups() -> None:
     groups = np.repeat(np.arange(20), 10)
     assert effective_number(np.ones(200, bool), groups) == pytest.approx(20)
     assert clustered_wilson(np.ones(200, bool), groups).low < wilson(200, 200).low
 
 
-def test_one_group_tells_as_much_as_one_scan() -> None:
+def test_one_group_counts_as_one_scan() -> None:
     successes = np.array([True, False, True, True])
     assert effective_number(successes, np.zeros(4, int)) == 1.0
 
 
 @pytest.mark.parametrize(("successes", "n"), [(-1, 3), (4, 3), (0, 0)])
-def test_counts_that_are_no_part_of_a_whole_are_refused(successes: int, n: int) -> None:
+def test_invalid_counts_raise(successes: int, n: int) -> None:
     with pytest.raises(UsageError, match="proportion"):
         wilson(successes, n)
 
@@ -102,18 +102,18 @@ def test_repeating_every_scan_within_its_group_does_not_narrow_the_interval() ->
 
 
 @pytest.mark.parametrize("scores", [[0.1, 0.2, 0.8, 0.9], [0.9, 0.8, 0.2, 0.1]])
-def test_scores_without_fault_have_an_area_but_no_interval(scores: list[float]) -> None:
+def test_perfect_scores_have_no_auc_interval(scores: list[float]) -> None:
     area, interval = delong(np.array([False, False, True, True]), np.array(scores))
     assert area in {0.0, 1.0}
     assert interval is None
 
 
-def test_one_kind_from_one_group_has_an_area_but_no_interval() -> None:
+def test_one_group_of_a_class_has_no_auc_interval() -> None:
     positive = np.array([True, True, False, False])
     assert delong(positive, np.array([0.3, 0.9, 0.5, 0.1]), np.array([0, 0, 1, 2]))[1] is None
 
 
-def test_an_interval_tells_itself_in_plain_types() -> None:
+def test_interval_to_json() -> None:
     assert wilson(1, 2).to_json() == {
         "low": pytest.approx(0.0945, abs=1e-4),
         "high": pytest.approx(0.9055, abs=1e-4),
@@ -123,7 +123,7 @@ def test_an_interval_tells_itself_in_plain_types() -> None:
 
 
 @given(st.integers(1, 300), st.data())
-def test_is_the_exact_interval_of_scipy(n: int, data: st.DataObject) -> None:
+def test_clopper_pearson_equals_scipy(n: int, data: st.DataObject) -> None:
     successes = data.draw(st.integers(0, n))
     oracle = binomtest(successes, n).proportion_ci(0.9, method="exact")
     found = clopper_pearson(successes, n, 0.9)
@@ -132,7 +132,7 @@ def test_is_the_exact_interval_of_scipy(n: int, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("n", [7, 40])
 @pytest.mark.parametrize("truth", [0.03, 0.5, 0.95])
-def test_covers_every_truth_at_least_as_often_as_it_says(n: int, truth: float) -> None:
+def test_clopper_pearson_coverage_is_at_least_nominal(n: int, truth: float) -> None:
     found = [clopper_pearson(successes, n) for successes in range(n + 1)]
     chances = binom.pmf(np.arange(n + 1), n, truth)
     assert sum(chance for chance, each in zip(chances, found, strict=True) if each.low <= truth <= each.high) >= 0.95
@@ -145,7 +145,7 @@ def test_scans_that_share_no_group_need_no_correction(seed: int) -> None:
 
 
 @given(st.integers(0, 2**16), st.sampled_from([0.0, 0.7, 1.0]))
-def test_scans_in_groups_tell_less_than_as_many_by_themselves(seed: int, share: float) -> None:
+def test_grouped_scans_have_wider_intervals(seed: int, share: float) -> None:
     right = np.repeat(np.random.default_rng(seed).random(20) < share, 5)
     grouped, alone = exact_by_group(right, np.arange(100) // 5), clopper_pearson(int(right.sum()), 100)
     assert grouped.low <= right.mean() <= grouped.high
@@ -154,6 +154,6 @@ def test_scans_in_groups_tell_less_than_as_many_by_themselves(seed: int, share: 
 
 
 @pytest.mark.parametrize(("successes", "n"), [(-1, 5), (6, 5), (0, 0)])
-def test_what_is_no_proportion_is_refused(successes: int, n: int) -> None:
+def test_invalid_proportions_raise(successes: int, n: int) -> None:
     with pytest.raises(UsageError, match="between 0 and n"):
         clopper_pearson(successes, n)

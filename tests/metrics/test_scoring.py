@@ -48,7 +48,7 @@ def test_every_score_lies_in_its_interval_and_counts_its_scans_and_groups() -> N
         assert 0 < score.groups <= min(score.n, 60)
 
 
-def test_a_model_without_fault_has_an_accuracy_below_one_within_reach() -> None:
+def test_interval_of_perfect_accuracy_extends_below_one() -> None:
     labels = np.arange(80) % 4
     groups = np.arange(80) // 4
     subject = ScoringInputs(labels, np.eye(4)[labels], groups, LabelSet(), resample(groups, 0, draws=200))
@@ -61,7 +61,7 @@ def test_a_model_without_fault_has_an_accuracy_below_one_within_reach() -> None:
     assert "perfect ranking" in scores["tumour_auc"].note
 
 
-def test_tumour_scores_ask_for_any_tumour_not_for_the_right_one() -> None:
+def test_tumour_scores_ignore_the_tumour_class() -> None:
     labels = np.array([0, 1, 3, 2, 2])
     probabilities = np.array(
         [
@@ -91,7 +91,7 @@ def test_a_scan_exactly_at_the_threshold_is_called_a_tumour() -> None:
 
 
 @pytest.mark.parametrize(("only", "missing"), [(2, "sensitivity"), (0, "specificity")])
-def test_a_set_without_one_kind_leaves_what_asks_for_it_undefined(only: int, missing: str) -> None:
+def test_scores_of_missing_classes_are_undefined(only: int, missing: str) -> None:
     scores = every_score(judged(np.full(40, only)))
     assert scores[missing].value is None
     assert "no scan" in scores[missing].note
@@ -105,7 +105,7 @@ def test_the_calibration_error_is_that_of_its_bins() -> None:
     assert named(calibration_scores(subject, 7))["ece"].value == expected
 
 
-def test_a_score_tells_itself_in_plain_types() -> None:
+def test_score_to_json() -> None:
     told = proportion("recall", np.array([True, False]), np.array([0, 1]), 0.9).to_json()
     assert told["value"] == 0.5
     assert told["interval"]["level"] == 0.9
@@ -113,7 +113,7 @@ def test_a_score_tells_itself_in_plain_types() -> None:
     assert proportion("recall", np.zeros(0, bool), np.zeros(0, int), 0.9).to_json()["interval"] is None
 
 
-def test_a_score_spells_what_it_has() -> None:
+def test_score_text() -> None:
     assert proportion("recall", np.array([True] * 9 + [False]), np.arange(10), 0.95).text.startswith("0.900 [0.")
     assert proportion("recall", np.zeros(0, bool), np.zeros(0, int), 0.95).text == "undefined"
     assert Score("macro_f1", 1.0, None, 3, 3, "why").text == "1.000 [no interval]"
@@ -128,7 +128,7 @@ def judged_per_class(labels: np.ndarray, predictions: np.ndarray) -> ScoringInpu
     return ScoringInputs(labels, np.eye(4)[predictions], groups, LabelSet(), resample(groups, 0, draws=200))
 
 
-def test_the_rows_are_scikit_learns_with_an_interval_around_each_value() -> None:
+def test_class_rows_equal_scikit_learn() -> None:
     rng = np.random.default_rng(0)
     labels, predictions = rng.integers(4, size=200), rng.integers(4, size=200)
     precision, recall, f1, support = precision_recall_fscore_support(labels, predictions)
@@ -141,13 +141,13 @@ def test_the_rows_are_scikit_learns_with_an_interval_around_each_value() -> None
         assert row.support == support[place]
 
 
-def test_a_class_that_never_occurs_and_is_never_called_is_undefined() -> None:
+def test_class_without_scans_and_predictions_is_undefined() -> None:
     row = class_rows(judged_per_class(np.array([0, 1, 0, 1]), np.array([0, 1, 1, 1])))[3]
     assert (row.precision.value, row.recall.value, row.f1.value, row.support) == (None, None, None, 0)
     assert all("undefined" in score.note for score in (row.precision, row.recall, row.f1))
 
 
-def test_a_class_without_fault_has_a_recall_interval_but_no_f1_interval() -> None:
+def test_perfect_class_has_no_f1_interval() -> None:
     row = class_rows(judged_per_class(np.arange(8) % 4, np.arange(8) % 4))[0]
     assert row.recall.interval is not None
     assert row.f1.interval is None

@@ -91,7 +91,7 @@ def test_twins_without_shams_have_no_score_of_shams() -> None:
     assert "sham_changes_answer" not in named(score_twins(bare).scores)
 
 
-def test_twins_of_several_folds_are_put_together() -> None:
+def test_twins_of_several_folds_are_joined() -> None:
     joined = score_twins(ScoredTwins.join([twins_of(), twins_of()]))
     assert joined.counts == {"pairs": 8}
     assert joined.to_json()["scores"]["lesion_twin_scores_higher"]["value"] == 0.75

@@ -19,7 +19,7 @@ def calls(seed: int, n: int = 120) -> BinaryPredictions:
 
 
 @given(st.integers(0, 2**16))
-def test_each_row_counts_its_own_scans_and_no_others(seed: int) -> None:
+def test_subgroup_rows_count_their_scans(seed: int) -> None:
     subject = calls(seed)
     values = [("new", "old")[place % 2] for place in range(120)]
     new, old = subgroup_rows("age", values, subject)
@@ -38,7 +38,7 @@ def test_groups_are_counted_within_the_part() -> None:
     assert (row.n, row.groups) == (30, 10)
 
 
-def test_a_part_without_tumours_has_no_sensitivity_and_says_so() -> None:
+def test_subgroup_without_tumours_has_no_sensitivity() -> None:
     subject = BinaryPredictions(np.ones(4, bool), np.zeros(4, bool), np.zeros(4, bool), np.arange(4))
     (row,) = subgroup_rows("class", ["healthy"] * 4, subject)
     assert row.sensitivity.value is None
@@ -46,13 +46,13 @@ def test_a_part_without_tumours_has_no_sensitivity_and_says_so() -> None:
     assert json.loads(json.dumps(row.to_json(), allow_nan=False)) == row.to_json()
 
 
-def test_what_is_not_known_of_each_scan_is_refused() -> None:
+def test_missing_values_raise() -> None:
     with pytest.raises(UsageError, match="each of 120 scans, got 3"):
         subgroup_rows("age", ["new"] * 3, calls(0))
 
 
 @given(st.lists(st.integers(1, 5000), min_size=1, max_size=80))
-def test_every_size_is_in_the_bin_that_its_name_says(sizes: list[int]) -> None:
+def test_size_bins_are_named_by_their_range(sizes: list[int]) -> None:
     named = size_bins(sizes)
     assert len(set(named)) <= 3
     for size, name in zip(sizes, named, strict=True):
@@ -67,7 +67,7 @@ def test_pictures_of_different_sizes_are_never_all_in_one_bin(sizes: list[int]) 
     assert (len(set(size_bins(sizes))) > 1) == (len(set(sizes)) > 1)
 
 
-def test_a_size_that_most_pictures_share_does_not_swallow_the_others() -> None:
+def test_common_size_does_not_absorb_others() -> None:
     named = size_bins([225, 232, 236, 268] + [288] * 16)
     assert named == ["0225-0268 px"] * 4 + ["0288-0288 px"] * 16
 

@@ -29,15 +29,13 @@ def test_net_benefit_counts_true_positives_less_false_ones_at_the_odds(seed: int
 
 
 @given(st.floats(0.01, 0.99), st.floats(0.01, 0.99))
-def test_acting_on_everybody_is_worth_nothing_where_the_chance_is_the_prevalence(
-    prevalence: float, chance: float
-) -> None:
+def test_treat_all_has_no_benefit_at_the_prevalence(prevalence: float, chance: float) -> None:
     assert net_benefit(1.0, 0.0, prevalence, prevalence) == pytest.approx(0.0, abs=1e-9)
     assert net_benefit(1.0, 1.0, prevalence, chance) == pytest.approx(prevalence)
     assert net_benefit(0.0, 1.0, prevalence, chance) == 0.0
 
 
-def test_an_honest_model_beats_acting_on_everybody_and_on_nobody() -> None:
+def test_calibrated_model_beats_treat_all_and_treat_none() -> None:
     tumour, scores = scans(0, 20_000)
     curve = decision_curve(tumour, scores, np.arange(20_000), thresholds=(0.2, 0.5, 0.8))
     assert (curve.low > np.maximum(curve.treat_all, 0.0)).all()
@@ -54,14 +52,14 @@ def test_the_interval_holds_the_estimate_and_widens_with_groups(seed: int, preva
     assert grouped.groups == 20
 
 
-def test_faultless_scans_do_not_make_the_interval_a_point() -> None:
+def test_perfect_predictions_have_an_interval() -> None:
     tumour = np.arange(20) % 2 == 0
     curve = decision_curve(tumour, np.where(tumour, 0.9, 0.1), np.arange(20), thresholds=(0.5,))
     assert curve.model[0] == 0.5
     assert curve.low[0] < 0.4
 
 
-def test_is_told_in_plain_types() -> None:
+def test_decision_curve_to_json() -> None:
     told = decision_curve(*scans(0), np.arange(200)).to_json()
     assert json.loads(json.dumps(told, allow_nan=False)) == told
     assert len(told["threshold_probability"]) == len(told["net_benefit"]) == len(told["low"]) > 20
@@ -69,7 +67,7 @@ def test_is_told_in_plain_types() -> None:
 
 
 @pytest.mark.parametrize(("chance", "prevalence"), [(0.0, 0.1), (1.0, 0.1), (0.5, 1.0)])
-def test_certainty_is_refused(chance: float, prevalence: float) -> None:
+def test_threshold_probability_of_one_raises(chance: float, prevalence: float) -> None:
     with pytest.raises(UsageError, match="above 0 and below 1"):
         decision_curve(*scans(0), np.arange(200), prevalence, (chance,))
 
@@ -87,14 +85,14 @@ def counted(successes: int, n: int) -> tuple[float, Interval]:
 
 
 @given(st.integers(1, 99), st.integers(1, 99))
-def test_at_the_prevalence_of_the_set_they_are_the_shares_that_are_counted(hits: int, cleared: int) -> None:
+def test_predictive_values_at_the_prevalence_of_the_set(hits: int, cleared: int) -> None:
     found = predictive_values(counted(hits, 100), counted(cleared, 100), 0.5)
     assert found.positive == pytest.approx(hits / (hits + 100 - cleared))
     assert found.negative == pytest.approx(cleared / (cleared + 100 - hits))
 
 
 @given(st.integers(60, 100), st.integers(60, 100), st.floats(0.001, 0.5))
-def test_a_rarer_tumour_makes_a_positive_answer_worth_less(hits: int, cleared: int, prevalence: float) -> None:
+def test_ppv_decreases_with_prevalence(hits: int, cleared: int, prevalence: float) -> None:
     rare = predictive_values(counted(hits, 100), counted(cleared, 100), prevalence / 2)
     common = predictive_values(counted(hits, 100), counted(cleared, 100), prevalence)
     assert rare.positive is not None
@@ -102,7 +100,7 @@ def test_a_rarer_tumour_makes_a_positive_answer_worth_less(hits: int, cleared: i
     assert rare.positive <= common.positive
 
 
-def test_both_intervals_hold_the_truth_as_often_as_they_say() -> None:
+def test_predictive_value_intervals_cover() -> None:
     rng = np.random.default_rng(0)
     sensitivity, specificity, prevalence = 0.9, 0.8, 0.03
     hits = prevalence * sensitivity
@@ -118,7 +116,7 @@ def test_both_intervals_hold_the_truth_as_often_as_they_say() -> None:
     assert held >= 190
 
 
-def test_what_nobody_is_told_has_no_value() -> None:
+def test_undefined_predictive_values() -> None:
     certain = clopper_pearson(10, 10, 0.975)
     never = clopper_pearson(0, 10, 0.975)
     found = predictive_values((0.0, never), (1.0, certain), 0.1)
@@ -129,6 +127,6 @@ def test_what_nobody_is_told_has_no_value() -> None:
 
 
 @pytest.mark.parametrize("prevalence", [0.0, 1.0, -0.1])
-def test_a_prevalence_that_leaves_nothing_to_ask_is_refused(prevalence: float) -> None:
+def test_invalid_prevalence_raises(prevalence: float) -> None:
     with pytest.raises(UsageError, match="prevalence must be a share"):
         predictive_values(counted(9, 10), counted(9, 10), prevalence)

@@ -55,8 +55,8 @@ def test_a_service_that_is_gone_is_said_in_one_sentence_and_can_be_tried_again(v
     [
         (413, "too_large", "x.png: said by the service"),
         (422, "unreadable_scan", "x.png: said by the service"),
-        (500, "broken", "The service could not answer (500). Try again."),
-        (403, "cross_site", "The service could not answer (403). Try again."),
+        (500, "broken", "The service failed (500). Try again."),
+        (403, "cross_site", "The service failed (403). Try again."),
         (503, "draining", "The service is not ready. Try again in a while."),
     ],
 )
@@ -71,7 +71,7 @@ def test_each_refusal_is_one_sentence_in_place(
 def test_an_answer_that_is_no_json_is_said_as_a_fault_of_the_service(visit: Visit, tumour: Path) -> None:
     answer_with(visit, {"status": 502, "body": "<html>Bad gateway</html>"})
     visit.choose(tumour)
-    assert visit.words("#verdict .problem") == "The service could not answer (502). Try again."
+    assert visit.words("#verdict .problem") == "The service failed (502). Try again."
 
 
 @pytest.mark.parametrize(("status", "code"), [(429, "busy"), (503, "no_room")])
@@ -114,7 +114,7 @@ def test_waiting_for_a_busy_service_can_be_cancelled(visit: Visit, tumour: Path,
 def test_a_slow_service_is_said_to_be_slow_and_can_be_cancelled(visit: Visit, tumour: Path, healthy: Path) -> None:
     held = visit.hold("**/explain*")
     visit.page.set_input_files("#files", [str(tumour), str(healthy)])
-    visit.page.wait_for_function("() => document.getElementById('status').textContent.includes('taking its time')")
+    visit.page.wait_for_function("() => document.getElementById('status').textContent.includes('the service is slow')")
     visit.page.click("#cancel")
     visit.settle(2)
     assert len(held) == 1
@@ -144,7 +144,7 @@ def test_a_model_that_cannot_be_learnt_is_asked_for_again(visiting: Callable[...
     visit = visiting()
     answer_with(visit, problem(503, "draining"), pattern="**/model")
     visit.open()
-    assert "What the model is could not be learnt" in visit.words("#model-problem")
+    assert "The information about the model could not be loaded" in visit.words("#model-problem")
     visit.page.click("#model-problem button")
     visit.page.wait_for_selector("#model-problem", state="hidden")
     assert "mean grey value" in visit.words("#model")

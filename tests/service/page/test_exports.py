@@ -54,7 +54,7 @@ def test_the_words_under_the_picture_hold_purpose_and_digest(visit: Visit, tumou
     drawn = " ".join(line for line, *_ in lines_drawn(visit))
     assert RESEARCH in drawn
     assert Predictor.open(served_bundle).bundle.info.digest in drawn
-    assert "They are no outline" in drawn
+    assert "They are not the outline" in drawn
     assert tumour.name not in drawn
 
 
@@ -140,7 +140,7 @@ def test_what_may_be_no_brain_is_saved_without_a_class(visit: Visit, tumour: Pat
     name, data = save(visit, "html")
     text = data.decode("utf-8")
     assert name == "brainslice-1-refer.html"
-    assert "This may be no brain MRI slice" in text
+    assert "This may not be a brain MRI slice" in text
     assert not re.search("glioma|meningioma", text)
 
 

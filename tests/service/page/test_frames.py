@@ -43,7 +43,7 @@ def placeless(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return frames_file(tmp_path_factory.mktemp("frames") / "frames.dcm", None)
 
 
-def judge_frame(visit: Visit, number: int) -> None:
+def predict_frame(visit: Visit, number: int) -> None:
     visit.page.fill("#frame", str(number))
     visit.page.click("#frames button")
     visit.page.wait_for_function(
@@ -53,7 +53,7 @@ def judge_frame(visit: Visit, number: int) -> None:
     visit.settle(1)
 
 
-def test_a_file_whose_frames_are_one_stack_is_judged_as_a_volume(visit: Visit, tmp_path: Path) -> None:
+def test_file_of_one_stack_is_predicted_as_a_volume(visit: Visit, tmp_path: Path) -> None:
     visit.choose(frames_file(tmp_path / "stack.dcm", range(0, 20, 2)))
     assert visit.words("#verdict .verdict-word") in {"Tumour", "No tumour", "Refer to a person"}
     assert visit.shown("#scroller")
@@ -64,9 +64,9 @@ def test_a_file_whose_frames_are_one_stack_is_judged_as_a_volume(visit: Visit, t
 def test_of_frames_that_are_no_volume_one_is_chosen_by_its_number(visit: Visit, placeless: Path) -> None:
     visit.choose(placeless)
     assert visit.rows() == ["frames.dcm needs your choice"]
-    assert "This file holds 10 pictures that are not one volume." in visit.words("#verdict")
+    assert "This file holds 10 frames that are not one volume." in visit.words("#verdict")
     assert visit.words("#frame-label") == "Frame, 1 to 10"
-    judge_frame(visit, 3)
+    predict_frame(visit, 3)
     assert visit.words("#result-title") == "frames.dcm · frame 3 of 10"
     assert visit.shown("#pictures")
     assert not visit.shown("#scroller")
@@ -77,7 +77,7 @@ def test_another_frame_may_be_chosen_after_the_first_and_its_picture_is_shown(vi
     visit.choose(placeless)
     shown = []
     for number in (2, 5):
-        judge_frame(visit, number)
+        predict_frame(visit, number)
         shown.append(sum(1 for level in visit.pixels("original")[::4] if level > 100))
     # The discs of the file grow towards its middle.
     expected = [np.count_nonzero(HEAD[number - 1]) for number in (2, 5)]
@@ -105,7 +105,7 @@ def test_a_number_that_no_frame_has_is_not_sent(visit: Visit, placeless: Path) -
 
 def test_what_was_chosen_is_saved_with_the_result(visit: Visit, placeless: Path) -> None:
     visit.choose(placeless)
-    judge_frame(visit, 4)
+    predict_frame(visit, 4)
     with visit.page.expect_download() as saved:
         visit.page.click("#export-json")
     assert json.loads(saved.value.path().read_text(encoding="utf-8"))["asked"] == {"slice": 4}
@@ -114,9 +114,9 @@ def test_what_was_chosen_is_saved_with_the_result(visit: Visit, placeless: Path)
     assert "frame 4 of 10" in saved.value.path().read_text(encoding="utf-8")
 
 
-def test_of_several_pictures_of_each_place_the_first_may_be_judged(visit: Visit, tmp_path: Path) -> None:
+def test_first_of_several_volumes_may_be_chosen(visit: Visit, tmp_path: Path) -> None:
     visit.choose(frames_file(tmp_path / "echoes.dcm", [*range(0, 10, 2)] * 2))
-    assert "several pictures of each place" in visit.words("#verdict")
+    assert "several images at each position" in visit.words("#verdict")
     assert visit.shown("#frames")
     visit.page.click("#verdict button:has-text('Take the first at each position')")
     visit.page.wait_for_selector("#scroller", state="visible")
@@ -130,7 +130,7 @@ def test_of_several_series_in_a_folder_one_is_chosen(visit: Visit, tmp_path: Pat
         (tmp_path / f"b{number}").write_bytes(slice_at(HEAD[number], 2.0 * number, SAGITTAL, SeriesInstanceUID="1.2"))
     visit.page.set_input_files("#folder", str(tmp_path))
     visit.settle(1)
-    assert "There are several series in this." in visit.words("#verdict")
+    assert "There are several series." in visit.words("#verdict")
     visit.page.click("#verdict button:has-text(': 9 slices of 48 × 48, axial')")
     visit.page.wait_for_selector("#scroller", state="visible")
     assert visit.page.get_attribute("#slice", "max") == "9"
@@ -144,7 +144,7 @@ def test_a_picture_of_several_pages_offers_them_too(visit: Visit, tmp_path: Path
     (tmp_path / "pages.tif").write_bytes(stream.getvalue())
     visit.choose(tmp_path / "pages.tif")
     assert visit.words("#frame-label") == "Frame, 1 to 4"
-    judge_frame(visit, 4)
+    predict_frame(visit, 4)
 
 
 def test_no_refusal_sends_anybody_to_a_command_line(visit: Visit, placeless: Path, tmp_path: Path) -> None:
@@ -168,7 +168,7 @@ def test_no_refusal_sends_anybody_to_a_command_line(visit: Visit, placeless: Pat
 
 
 @pytest.mark.real
-def test_real_multi_frame_files_are_judged_or_offer_a_choice(visit: Visit, real_scans: Path) -> None:
+def test_real_multi_frame_files_are_predicted_or_offer_a_choice(visit: Visit, real_scans: Path) -> None:
     dicom = real_scans / "dicom"
     visit.choose(dicom / "enhanced" / "XA10_6_1.dcm", dicom / "single" / "emri_small.dcm")
     axial, placeless = visit.rows()

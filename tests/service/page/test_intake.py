@@ -23,7 +23,7 @@ def test_chosen_files_are_listed_in_their_order_each_with_its_verdict(
     assert visit.words("#status") == "2 of 2 done"
 
 
-def test_files_dropped_from_the_desktop_are_judged(visit: Visit, tumour: Path, healthy: Path) -> None:
+def test_dropped_files_are_predicted(visit: Visit, tumour: Path, healthy: Path) -> None:
     visit.drop(tumour, healthy)
     visit.settle(2)
     assert visit.rows() == ["first.png Tumour", "second.png No tumour"]
@@ -51,14 +51,14 @@ def test_a_chosen_folder_is_read_like_a_dropped_one(visit: Visit, tumour: Path, 
     assert visit.rows() == ["a.png Tumour"]
 
 
-def test_a_pasted_picture_is_judged(visit: Visit, tumour: Path) -> None:
+def test_pasted_image_is_predicted(visit: Visit, tumour: Path) -> None:
     visit.paste(tumour)
     visit.settle(1)
     assert visit.rows() == ["first.png Tumour"]
 
 
 @pytest.mark.parametrize("ending", ["jpg", "tif", "bmp", "webp"])
-def test_pictures_of_other_kinds_are_judged_too(visit: Visit, tumour: Path, tmp_path: Path, ending: str) -> None:
+def test_images_of_other_formats_are_predicted(visit: Visit, tumour: Path, tmp_path: Path, ending: str) -> None:
     other = tmp_path / f"scan.{ending}"
     Image.open(tumour).convert("RGB").save(other)
     visit.choose(other)
@@ -105,7 +105,7 @@ def test_a_file_may_be_chosen_again_after_clear(visit: Visit, tumour: Path) -> N
     assert visit.rows() == ["first.png Tumour"]
 
 
-def test_many_files_are_judged_in_turn(visit: Visit, tmp_path: Path) -> None:
+def test_files_are_predicted_in_order(visit: Visit, tmp_path: Path) -> None:
     scans = [draw_tumour(tmp_path / f"{number:02}.png") for number in range(20)]
     visit.choose(*scans)
     assert visit.rows() == [f"{scan.name} Tumour" for scan in scans]

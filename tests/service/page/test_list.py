@@ -39,7 +39,7 @@ def test_the_list_is_sorted_and_filtered_as_chosen(visit: Visit, tumour: Path, h
     assert names() == ["second.png", "first.png", "another.png"]
 
 
-def test_a_drawn_example_is_judged_at_one_click(visit: Visit) -> None:
+def test_example_is_predicted_with_one_click(visit: Visit) -> None:
     loaded = "images => images.every(image => image.complete && image.naturalWidth > 100)"
     assert visit.page.eval_on_selector_all(".examples img", loaded)
     visit.page.click("[data-example=phantom-tumour]")

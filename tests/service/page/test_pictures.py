@@ -98,7 +98,7 @@ def test_the_map_is_for_the_most_probable_class_at_first(visit: Visit, tumour: P
 def test_the_caption_says_that_the_map_is_no_outline(visit: Visit, tumour: Path) -> None:
     visit.choose(tumour)
     assert "Colours show what influenced the model" in visit.words("#map .note")
-    assert "They are no outline of a tumour." in visit.words("#map .note")
+    assert "They are not the outline of a tumour." in visit.words("#map .note")
 
 
 @pytest.mark.parametrize("theme", ["light", "dark"])

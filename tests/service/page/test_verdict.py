@@ -84,7 +84,7 @@ def test_a_referral_says_why_and_keeps_the_probabilities(visit: Visit, tumour: P
 def test_no_class_is_shown_for_what_may_be_no_brain(visit: Visit, tumour: Path, reason: Reason) -> None:
     refer(visit, reason)
     visit.choose(tumour)
-    assert "This may be no brain MRI slice" in visit.words("#warnings")
+    assert "This may not be a brain MRI slice" in visit.words("#warnings")
     for hidden in ("#bars", "#map", "#threshold"):
         assert not visit.shown(hidden)
     shown = visit.words("#result").casefold()
@@ -104,7 +104,7 @@ def test_the_warning_stands_above_the_verdict_and_is_read_aloud(visit: Visit, tu
     assert visit.page.get_attribute("#announcements", "aria-live") == "polite"
     said = visit.words("#announcements")
     assert "first.png: Refer to a person." in said
-    assert "This may be no brain MRI slice" in said
+    assert "This may not be a brain MRI slice" in said
 
 
 def test_warnings_of_the_model_stand_above_every_answer(visit: Visit, tumour: Path) -> None:
@@ -112,7 +112,7 @@ def test_warnings_of_the_model_stand_above_every_answer(visit: Visit, tumour: Pa
     visit.choose(tumour)
     warnings = visit.words("#warnings")
     assert "Leaky: scans of the same patients" in warnings
-    assert "Phantom: this model learnt from drawn heads" in warnings
+    assert "Phantom: this model was trained on drawn heads" in warnings
     assert "Mark: made up." in warnings
 
 

@@ -55,12 +55,12 @@ def on_slice(visit: Visit, number: int) -> None:
     )
 
 
-def test_a_nifti_file_is_judged_as_a_whole(opened: Visit) -> None:
+def test_nifti_file_is_predicted_as_a_volume(opened: Visit) -> None:
     assert opened.rows() == ["head.nii.gz Tumour"]
     assert opened.words("#verdict").startswith("Tumour Taken together, the slices give")
 
 
-def test_the_curve_has_a_point_for_each_judged_slice(opened: Visit) -> None:
+def test_curve_has_a_point_for_each_predicted_slice(opened: Visit) -> None:
     assert opened.page.get_attribute("#curve .line", "data-points") == str(SLICES - 1)
     assert opened.page.get_attribute("#slice", "max") == str(SLICES)
     assert f"over {SLICES} slices" in opened.page.get_attribute("#curve", "aria-label")
@@ -73,7 +73,7 @@ def test_it_opens_on_a_slice_that_carries_the_answer(opened: Visit) -> None:
 
 def test_it_says_plainly_what_the_answer_is_worth(opened: Visit) -> None:
     assert "The model was trained on single slices" in opened.words("#volume-notes")
-    assert "The probability of the whole is not calibrated" in opened.words("#volume-notes")
+    assert "The probability of the volume is not calibrated" in opened.words("#volume-notes")
     assert opened.words("#probabilities-title") == "Pooled probabilities, not calibrated"
 
 
@@ -82,7 +82,7 @@ def test_figures_of_single_slices_are_not_shown_for_a_volume(opened: Visit) -> N
     assert not opened.shown("#set")
 
 
-def test_the_picture_shown_is_the_slice_that_was_judged(opened: Visit) -> None:
+def test_shown_image_is_the_predicted_slice(opened: Visit) -> None:
     # On both sides of where the slices change, so that a neighbour's picture would be found out.
     for number in (THIN[0], THIN[0] + 1, THIN[-1] + 1, THIN[-1] + 2):
         opened.slide("#slice", number)
@@ -131,11 +131,11 @@ def test_a_button_jumps_to_the_slice_that_speaks_most(opened: Visit) -> None:
     assert int(label(opened).split()[1]) - 1 in THIN
 
 
-def test_a_slice_without_a_head_is_shown_as_not_judged_and_without_a_map(opened: Visit) -> None:
+def test_slice_without_a_head_has_no_prediction_and_no_map(opened: Visit) -> None:
     with opened.page.expect_response("**/slices/1") as answered:
         opened.slide("#slice", 1)
     assert answered.value.status == 200
-    assert label(opened) == f"Slice 1 of {SLICES}: not judged, it shows too little of a head"
+    assert label(opened) == f"Slice 1 of {SLICES}: not predicted, it shows too little of a head"
     opened.page.wait_for_selector("#map", state="hidden")
     assert not opened.shown("#slice-problem")
 
@@ -190,7 +190,7 @@ def test_no_picture_of_another_scan_stands_under_a_volume_that_is_still_on_its_w
     assert not visit.shown("#seen")
 
 
-def test_a_study_that_the_service_forgot_can_be_judged_again(opened: Visit) -> None:
+def test_deleted_study_can_be_predicted_again(opened: Visit) -> None:
     study = next(found.split("/")[-3] for found in opened.requests if "/slices/" in found)
     opened.page.request.delete(f"{opened.address}volume/{study}")
     opened.slide("#slice", SLICES)
