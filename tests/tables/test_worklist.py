@@ -63,11 +63,11 @@ def test_out_of_distribution_scans_come_first(predictor: Predictor, root: Path) 
     assert {case.row["verdict"] for case in cases if case.row["ood_score"] > 1} == {"refer"}
 
 
-def test_a_case_is_told_in_plain_types(predictor: Predictor, root: Path) -> None:
+def test_row_to_json(predictor: Predictor, root: Path) -> None:
     for case in worklist(predictor, [root / "source" / "Testing" / "glioma"], 0.5):
-        told = json.loads(json.dumps(case.told))
-        assert told == case.told
-        assert told["verdict"] in {"tumour", "no tumour", "refer"}
+        row = json.loads(json.dumps(case.to_json()))
+        assert row == case.to_json()
+        assert row["verdict"] in {"tumour", "no tumour", "refer"}
 
 
 def test_a_budget_that_is_no_share_is_refused_before_anything_is_read(predictor: Predictor, tmp_path: Path) -> None:
