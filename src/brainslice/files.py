@@ -48,11 +48,7 @@ def full_disk_error(path: Path) -> Iterator[None]:
 
 @contextlib.contextmanager
 def atomic_file(path: Path) -> Iterator[Path]:
-    """Yield a temporary file beside ``path`` that replaces it if the block does not raise, else is deleted.
-
-    Raises:
-        ResourceError: The disk is full.
-    """
+    """Yield a temporary file beside ``path`` that replaces it if the block does not raise, else is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(prefix=f".{path.stem}.tmp-", suffix=path.suffix, dir=path.parent)
     os.close(handle)
@@ -69,11 +65,7 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that replaces it if the block does not raise, else is deleted.
-
-    Raises:
-        ResourceError: The disk is full.
-    """
+    """Yield a temporary folder beside ``path`` that replaces it if the block does not raise, else is deleted."""
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.tmp-", dir=path.parent))
     backup = staging.with_name(staging.name.replace(".tmp-", ".old-"))

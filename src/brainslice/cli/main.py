@@ -158,11 +158,7 @@ _command("", "original-infer", original_commands.infer)
 
 
 def main(*arguments: str) -> None:
-    """Run the command line.
-
-    Args:
-        *arguments: Words to use instead of the process's own.
-    """
+    """Run the command line, by default with the arguments of the process."""
     replace_unprintable()
     words = list(arguments or sys.argv[1:])
     # Options of verbosity are accepted after the command, too.

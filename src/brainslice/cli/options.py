@@ -70,11 +70,7 @@ def settings(
     weights: str | None = None,
     seed: int | None = None,
 ) -> Config:
-    """Read the configuration of a command; options win over ``--set``, and both over the file.
-
-    Raises:
-        ConfigError: A key or a value is invalid.
-    """
+    """Read the configuration of a command; options win over ``--set``, and both over the file."""
     given = {"data.protocol": protocol, "train.recipe": recipe, "model.weights": weights, "seed": seed}
     # Quoted as JSON, a file's name stays text whatever YAML would make of it.
     words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
@@ -82,11 +78,7 @@ def settings(
 
 
 def open_predictor(root: Path, bundle: Path | None, threshold: float | None, threads: int = 0) -> Predictor:
-    """Open the bundle of a command, and name it where it is the one that ships with the package.
-
-    Raises:
-        BundleError: There is no bundle, or it was altered.
-    """
+    """Open the bundle of a command, and name it where it is the one that ships with the package."""
     from brainslice.inference import default_bundle
     from brainslice.inference.predictor import Predictor
 

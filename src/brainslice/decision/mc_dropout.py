@@ -92,11 +92,7 @@ class LinearHead:
         return np.asarray(_log_mean_exp(drawn) if self.by_position else drawn)
 
     def save(self, path: Path) -> None:
-        """Write the arrays, whole or not at all.
-
-        Raises:
-            ResourceError: The disk is full.
-        """
+        """Write the arrays, whole or not at all."""
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, kernel=self.kernel, bias=self.bias, rate=self.rate, by_position=self.by_position)
 

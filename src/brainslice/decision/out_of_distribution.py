@@ -66,11 +66,7 @@ class OutOfDistributionDetector:
         return np.asarray(_residuals(features, self.centre, self.components) / self.limit)
 
     def save(self, path: Path) -> None:
-        """Write the arrays in half precision, whole or not at all; the bundle stores the limit.
-
-        Raises:
-            ResourceError: The disk is full.
-        """
+        """Write the arrays in half precision, whole or not at all; the bundle stores the limit."""
         with atomic_file(path) as temporary, temporary.open("wb") as stream:
             np.savez(stream, centre=self.centre.astype(np.float16), directions=self.components.astype(np.float16))
 

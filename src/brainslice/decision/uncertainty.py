@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
+from jaxtyping import Float
 
 from brainslice.arrays import Decisions, Labels, MemberProbabilities, Probabilities, Scores
 from brainslice.errors import UsageError
@@ -14,8 +15,8 @@ _SUM_TOLERANCE = 1e-6
 _ROUNDING = 1e-9
 
 
-def predictive_entropy(probabilities: Probabilities) -> Scores:
-    """Compute ``-Σ p log p`` of each row ``(n,)`` in nats: 0 for a certain class, ``log k`` for a uniform row.
+def predictive_entropy(probabilities: Float[np.ndarray, "*n k"]) -> Float[np.ndarray, "*n"]:
+    """Compute ``-Σ p log p`` of each row in nats: 0 for a certain class, ``log k`` for a uniform row.
 
     Raises:
         UsageError: A row is no distribution.
@@ -23,8 +24,15 @@ def predictive_entropy(probabilities: Probabilities) -> Scores:
     Reference:
         Shannon, A Mathematical Theory of Communication, 1948.
     """
-    _check_distributions(probabilities)
-    return _entropy(probabilities)
+    valid = bool(probabilities.size) and np.isfinite(probabilities).all() and probabilities.min() >= 0
+    if not valid or np.abs(probabilities.sum(axis=-1) - 1.0).max() > _SUM_TOLERANCE:
+        msg = "probabilities must be at least 0 and sum to 1 in every row, got others; apply a softmax first"
+        raise UsageError(msg)
+    values = probabilities.astype(np.float64)
+    terms = np.zeros_like(values)
+    np.log(values, out=terms, where=values > 0)
+    # The maximum also turns -0.0 into 0.0.
+    return np.asarray(np.maximum(-(values * terms).sum(axis=-1), 0.0))
 
 
 def mutual_information(members: MemberProbabilities) -> Scores:
@@ -42,9 +50,9 @@ def mutual_information(members: MemberProbabilities) -> Scores:
     Reference:
         Houlsby et al., Bayesian Active Learning for Classification and Preference Learning, 2011, equation 2.
     """
-    _check_distributions(members)
+    conditional = predictive_entropy(members).mean(axis=1)
     # Rounding can make the difference of two equal numbers negative.
-    return np.asarray(np.maximum(_entropy(members.mean(axis=1)) - _entropy(members).mean(axis=1), 0.0))
+    return np.asarray(np.maximum(predictive_entropy(members.mean(axis=1)) - conditional, 0.0))
 
 
 def uncertainty_scores(probabilities: Probabilities, ood_scores: Scores | None = None) -> Scores:
@@ -90,18 +98,3 @@ def for_review(uncertainty: Scores, budget: float) -> Decisions:
         raise UsageError(msg)
     count = math.ceil(budget * len(uncertainty) - _ROUNDING)
     return np.isin(np.arange(len(uncertainty)), most_uncertain_first(uncertainty)[:count])
-
-
-def _entropy(probabilities: np.ndarray) -> np.ndarray:
-    values = probabilities.astype(np.float64)
-    terms = np.zeros_like(values)
-    np.log(values, out=terms, where=values > 0)
-    # The maximum also turns -0.0 into 0.0.
-    return np.asarray(np.maximum(-(values * terms).sum(axis=-1), 0.0))
-
-
-def _check_distributions(probabilities: np.ndarray) -> None:
-    valid = bool(probabilities.size) and np.isfinite(probabilities).all() and probabilities.min() >= 0
-    if not valid or np.abs(probabilities.sum(axis=-1) - 1.0).max() > _SUM_TOLERANCE:
-        msg = "probabilities must be at least 0 and sum to 1 in every row, got others; apply a softmax first"
-        raise UsageError(msg)

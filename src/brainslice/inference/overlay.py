@@ -119,13 +119,7 @@ def draw_page(
 
 
 def save_overlay(prediction: Prediction, path: Path, name: str | None = None, opacity: float = OPACITY) -> None:
-    """Write the page of ``draw_page`` as a PNG, whole or not at all.
-
-    Raises:
-        DatasetError: There is no such class.
-        UsageError: The opacity is not from 0 to 1.
-        ResourceError: The disk is full.
-    """
+    """Write the page of ``draw_page`` as a PNG, whole or not at all."""
     page = draw_page(prediction, name, opacity)
     with atomic_file(path) as temporary:
         page.save(temporary, format="PNG")

@@ -55,11 +55,7 @@ class VerdictRules:
 
     @classmethod
     def of(cls, bundle: ModelBundle) -> VerdictRules:
-        """Read the rules of a bundle.
-
-        Raises:
-            BundleError: The detector's file is damaged.
-        """
+        """Read the rules of a bundle."""
         info = bundle.info
         return cls(
             labels=bundle.labels,
@@ -73,11 +69,7 @@ class VerdictRules:
     def decide(
         self, output: EngineOutput, inputs: Sequence[NetworkInput], temperature: Temperature, threshold: float
     ) -> list[Decision]:
-        """Decide on several scans.
-
-        Raises:
-            BundleError: The detector was fitted on another number of features.
-        """
+        """Decide on several scans."""
         probabilities = temperature.probabilities(output.logits)
         tumour = 1.0 - probabilities[:, self.labels.healthy_index]
         sets = None if self.conformal_sets is None else self.conformal_sets.sets(probabilities)

@@ -63,11 +63,7 @@ def confidence_bins(confidence: Scores, bins: int) -> Int[np.ndarray, " n"]:
 
 
 def bin_by_confidence(probabilities: Probabilities, labels: Labels, bins: int = BINS) -> Bins:
-    """Bin scans by the confidence of the predicted class.
-
-    Raises:
-        UsageError: The rows are no probabilities, there is no scan, or no bin.
-    """
+    """Bin scans by the confidence of the predicted class."""
     _check(probabilities, labels, bins)
     confidence = probabilities.max(axis=1).astype(np.float64)
     correct = probabilities.argmax(axis=1) == labels
@@ -130,11 +126,7 @@ def classwise_gaps(probabilities: Probabilities, labels: Labels, bins: int = BIN
 
 
 def brier_score(probabilities: Probabilities, labels: Labels) -> float:
-    """Average over scans the squared distance to the truth, summed over classes: 0 to 2, lower is better.
-
-    Raises:
-        UsageError: The rows are no probabilities, or there is no scan.
-    """
+    """Average over scans the squared distance to the truth, summed over classes: 0 to 2, lower is better."""
     _check(probabilities, labels)
     return float(squared_errors(probabilities, labels).mean())
 

@@ -35,29 +35,17 @@ def confusion(labels: Labels, predictions: Labels, classes: int) -> Confusion:
 
 
 def accuracy(matrix: Confusion) -> float:
-    """Compute the share of correct predictions.
-
-    Raises:
-        UsageError: The matrix counts no scan.
-    """
+    """Compute the share of correct predictions."""
     return float(accuracy_of_each(_checked(matrix)))
 
 
 def macro_f1(matrix: Confusion) -> float:
-    """Average the F1 score over the classes that occur or are predicted.
-
-    Raises:
-        UsageError: The matrix counts no scan.
-    """
+    """Average the F1 score over the classes that occur or are predicted."""
     return float(macro_f1_of_each(_checked(matrix)))
 
 
 def balanced_accuracy(matrix: Confusion) -> float:
-    """Average the recall over the classes that occur.
-
-    Raises:
-        UsageError: The matrix counts no scan.
-    """
+    """Average the recall over the classes that occur."""
     return float(balanced_accuracy_of_each(_checked(matrix)))
 
 

@@ -72,11 +72,7 @@ def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
 
 
 def clustered_wilson(successes: Decisions, groups: Groups, level: float = LEVEL) -> Interval:
-    """Compute Wilson's interval of a proportion of grouped scans, at the effective number of scans.
-
-    Raises:
-        UsageError: There is no scan.
-    """
+    """Compute Wilson's interval of a proportion of grouped scans, at the effective number of scans."""
     check_proportion(int(successes.sum()), len(successes))
     effective = effective_number(successes, groups, level)
     low, high = _wilson_ends(float(successes.mean()), effective, level)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -71,13 +71,7 @@ class Score:
 
     def to_json(self) -> dict[str, Any]:
         """Return the score as plain types."""
-        return {
-            "value": self.value,
-            "interval": None if self.interval is None else self.interval.to_json(),
-            "n": self.n,
-            "groups": self.groups,
-            "note": self.note,
-        }
+        return {name: value for name, value in asdict(self).items() if name != "name"}
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -113,12 +113,10 @@ class Frame:
     def place(self, part: Part, *, nearest: bool = False) -> Square:
         """Resize (with antialiasing) and pad an image that is already cropped to the box; see ``warp``."""
         # Resized before padding: an image of 1 x 60,000 pixels must not become a square of that side.
-        rows = max(1, round(self.box.height * self.size / self.side))
-        columns = max(1, round(self.box.width * self.size / self.side))
+        top, left, rows, columns = self._placement()
         method = Image.Resampling.NEAREST if nearest else Image.Resampling.BILINEAR
         resized = Image.fromarray(np.ascontiguousarray(part)).resize((columns, rows), method)
         square = np.zeros((self.size, self.size), dtype=np.float32)
-        top, left = (self.size - rows) // 2, (self.size - columns) // 2
         square[top : top + rows, left : left + columns] = np.asarray(resized, dtype=np.float32)
         return square
 
@@ -127,14 +125,16 @@ class Frame:
 
         Interpolation is bilinear; values outside the box are 0.
         """
-        rows = max(1, round(self.box.height * self.size / self.side))
-        columns = max(1, round(self.box.width * self.size / self.side))
-        top, left = (self.size - rows) // 2, (self.size - columns) // 2
+        top, left, rows, columns = self._placement()
         part = Image.fromarray(np.ascontiguousarray(square[top : top + rows, left : left + columns]))
         picture = np.zeros(shape, dtype=np.float32)
         inside = part.resize((self.box.width, self.box.height), Image.Resampling.BILINEAR)
         picture[self.box.top : self.box.bottom, self.box.left : self.box.right] = np.asarray(inside)
         return picture
+
+    def _placement(self) -> tuple[int, int, int, int]:
+        rows, columns = (max(1, round(side * self.size / self.side)) for side in (self.box.height, self.box.width))
+        return (self.size - rows) // 2, (self.size - columns) // 2, rows, columns
 
 
 def inside_frame(pixels: Pixels) -> Box:

@@ -31,11 +31,7 @@ _HTTP_ERRORS: Final = {
 
 
 def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAPI:
-    """Create the application, with its ``ServiceContext`` as ``app.state.service``.
-
-    Raises:
-        BundleError: An optional file of the bundle is invalid.
-    """
+    """Create the application, with its ``ServiceContext`` as ``app.state.service``."""
     settings = settings or Settings()
     service = ServiceContext.of(predictor, settings)
     app = _Application(

@@ -46,11 +46,7 @@ class ServiceContext:
 
     @classmethod
     def of(cls, predictor: Predictor, settings: Settings) -> ServiceContext:
-        """Create the components.
-
-        Raises:
-            BundleError: An optional file of the bundle is invalid.
-        """
+        """Create the components."""
         limit = ConcurrencyLimit(settings.limits)
         metrics = Metrics(limit, brainslice.__version__, predictor.bundle.info.digest)
         return cls(

@@ -79,11 +79,7 @@ class OperatingCurve(StoredModel):
 
 
 def read_model_info(predictor: Predictor, limits: Limits) -> dict[str, Any]:
-    """Collect the information about a model as plain types.
-
-    Raises:
-        BundleError: An optional file of the bundle is invalid.
-    """
+    """Collect the information about a model as plain types."""
     bundle, info = predictor.bundle, predictor.bundle.info
     fields = info.model_dump(mode="json")
     kept = ("name", "digest", "created", "backbone", "temperature", "class_map_shape", "provenance", "validation")

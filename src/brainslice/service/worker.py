@@ -41,11 +41,7 @@ class Threads:
         self._ends: dict[object, float] = {}
 
     async def run(self, function: Callable[..., Result], *arguments: Any) -> Result:  # noqa: ANN401 - any arguments
-        """Call ``function(*arguments)`` in a thread.
-
-        Raises:
-            TimeLimitError: The deadline has passed.
-        """
+        """Call ``function(*arguments)`` in a thread."""
         context = contextvars.copy_context()
         return await asyncio.get_running_loop().run_in_executor(
             self._executor, lambda: context.run(self._call, function, *arguments)
@@ -112,12 +108,7 @@ class Batcher:
         self.threads.close()
 
     async def submit(self, name: str, network_input: NetworkInput) -> Prediction:
-        """Predict a network input ``(h, w)`` in the next batch.
-
-        Raises:
-            BundleError: The output of the model is invalid.
-            TimeLimitError: The deadline passed before the batch ran.
-        """
+        """Predict a network input ``(h, w)`` in the next batch."""
         end = time.monotonic() + remaining_seconds()
         waiting = _Waiting(name, network_input, asyncio.get_running_loop().create_future(), end)
         self._queue.put_nowait(waiting)
@@ -222,20 +213,11 @@ class InferenceWorker:
             await asyncio.sleep(0.02)
 
     async def predict(self, files: Sequence[UploadedFile]) -> list[Prediction | Refusal]:
-        """Predict or refuse each scan, in order.
-
-        Raises:
-            BundleError: The output of the model is invalid.
-            TimeLimitError: The deadline has passed.
-        """
+        """Predict or refuse each scan, in order."""
         return list(await asyncio.gather(*(self._predict_or_refuse(file) for file in files)))
 
     async def explain(self, file: UploadedFile, frame: int | None) -> dict[str, Any]:
-        """Predict a scan, or one of its frames from 1, with images and class maps.
-
-        Raises:
-            UnreadableScanError: The file cannot be read.
-        """
+        """Predict a scan, or one of its frames from 1, with images and class maps."""
         scan = await self.scan_threads.run(decode_scan, file.data, file.name, frame)
         return await self.explain_slice(scan, file.name)
 
@@ -246,11 +228,7 @@ class InferenceWorker:
         return await self.scan_threads.run(explanation, prediction, scan)
 
     async def draw(self, file: UploadedFile, frame: int | None, shown: HeatMapRequest) -> bytes:
-        """Draw a scan beside its overlay as PNG.
-
-        Raises:
-            UnreadableScanError: The file cannot be read.
-        """
+        """Draw a scan beside its overlay as PNG."""
         network_input = await self.scan_threads.run(self._prepare, file, frame)
         prediction = await self._submit(file.name, network_input)
         return await self.scan_threads.run(overlay, prediction, shown.name, shown.opacity)

@@ -43,11 +43,7 @@ def rows_in(path: Path, labels: LabelSet) -> Iterator[Row]:
 
 
 def write_parquet(path: Path, journal: Path, labels: LabelSet) -> None:
-    """Append the rows of a file of JSON lines to a table atomically; the table need not exist.
-
-    Raises:
-        ResourceError: The disk is full.
-    """
+    """Append the rows of a file of JSON lines to a table atomically; the table need not exist."""
     schema = schema_of(labels)
     with atomic_file(path) as temporary, parquet.ParquetWriter(temporary, schema, compression="zstd") as writer:
         if path.exists():
