@@ -113,7 +113,7 @@ def test_warnings_of_the_model_stand_above_every_answer(visit: Visit, tumour: Pa
     warnings = visit.words("#warnings")
     assert "Leaky: scans of the same patients" in warnings
     assert "Phantom: this model was trained on drawn heads" in warnings
-    assert "Mark: made up." in warnings
+    assert "Warning: made up." in warnings
 
 
 def test_a_reason_that_the_page_does_not_know_is_said_in_the_words_of_the_service(visit: Visit, tumour: Path) -> None:
