@@ -57,7 +57,7 @@ def on_slice(visit: Visit, number: int) -> None:
 
 def test_nifti_file_is_predicted_as_a_volume(opened: Visit) -> None:
     assert opened.rows() == ["head.nii.gz Tumour"]
-    assert opened.words("#verdict").startswith("Tumour Taken together, the slices give")
+    assert opened.words("#verdict").startswith("Tumour The pooled, uncalibrated probability")
 
 
 def test_curve_has_a_point_for_each_predicted_slice(opened: Visit) -> None:
