@@ -72,6 +72,7 @@ class LesionConfig(_Section):
     weight: Annotated[float, Field(ge=0)] = 1.0
     twins: bool = True
     patches: Share = 0.4
+    contrast: Share = 0.0
 
 
 class TrainConfig(_Section):

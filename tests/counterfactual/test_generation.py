@@ -14,7 +14,7 @@ from brainslice.progress import silent
 from brainslice.scan.types import Slice
 
 SIZE, HEALTHY = 64, KINDS.index("no_tumor")
-SETTINGS = LesionConfig(patches=0.9)
+SETTINGS = LesionConfig(patches=0.9, contrast=0.9)
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +79,18 @@ def test_each_kind_can_be_switched_off(scans: OutlinedScans) -> None:
     twins = make_counterfactuals(scans, LesionConfig(patches=0), 1, silent, workers=1)
     assert all(len(each.sources) == 1 for each in twins)
     assert [each.label == HEALTHY for each in twins] == [True, False] * (len(twins) // 2)
+
+
+def test_a_lesion_of_changed_contrast_keeps_its_outline_and_class(scans: OutlinedScans) -> None:
+    settings = LesionConfig(twins=False, patches=0, contrast=0.99)
+    made = make_counterfactuals(scans, settings, 1, silent, workers=1)
+    train = scans.train
+    assert [each.sources[0] for each in made] == train[scans.outlined[train]].tolist()
+    for each in made:
+        (row,) = each.sources
+        assert np.array_equal(each.lesion, scans.lesion(row))
+        assert each.label == scans.labels[row]
+        assert not np.array_equal(each.picture, scans.inputs[row])
 
 
 def test_worker_processes_load_no_training_library() -> None:

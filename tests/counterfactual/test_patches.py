@@ -6,6 +6,7 @@ import pytest
 from brainslice.counterfactual import (
     Patch,
     Pictures,
+    change_contrast,
     feathered,
     find_lesion,
     find_tissue,
@@ -68,3 +69,20 @@ def test_pasting_changes_nothing_outside_the_feather_and_matches_the_rim() -> No
     pasted = paste(HEADS[1], Patch(0, darker, REGION, 1.0))
     assert not ((pasted != HEADS[1]) & (feathered(REGION) == 0)).any()
     assert abs(float(pasted[REGION].mean()) - float(HEADS[1][REGION].mean())) < 6
+
+
+@pytest.mark.parametrize(("factor", "sign"), [(1.0, 1), (0.4, 1), (-0.8, -1)])
+def test_contrast_of_a_lesion_is_scaled_against_its_rim(factor: float, sign: int) -> None:
+    changed = change_contrast(TARGET, REGION, factor).astype(int)
+    level, inside = TARGET[rim(REGION)].mean(), np.abs(TARGET.astype(int) - HEADS[0])[REGION].mean()
+    before, after = TARGET[REGION].mean() - level, changed[REGION].mean() - level
+    assert inside > 0
+    assert np.sign(after) == sign * np.sign(before)
+    assert abs(after) <= abs(before)
+    assert np.array_equal(changed[~widened(REGION, 12)], TARGET[~widened(REGION, 12)])
+    assert factor != 1 or np.array_equal(changed, TARGET)
+
+
+def test_a_lesion_without_a_rim_on_the_head_stays() -> None:
+    air = np.zeros_like(TARGET)
+    assert np.array_equal(change_contrast(air, REGION, -1.0), air)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from brainslice.counterfactual.patches import (
         Patch,
         Pictures,
+        change_contrast,
         find_lesion,
         find_tissue,
         lies_on_head,
@@ -48,6 +49,7 @@ __all__ = [
     "OutlinedScans",
     "Patch",
     "Pictures",
+    "change_contrast",
     "feathered",
     "find_lesion",
     "find_midline",
@@ -79,7 +81,7 @@ _HOMES = {
         "opposite",
         "widened",
     ),
-    "patches": ("Patch", "Pictures", "find_lesion", "find_tissue", "lies_on_head", "paste", "rim"),
+    "patches": ("Patch", "Pictures", "change_contrast", "find_lesion", "find_tissue", "lies_on_head", "paste", "rim"),
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

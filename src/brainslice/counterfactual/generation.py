@@ -25,7 +25,7 @@ from jaxtyping import Bool, Int, UInt8
 from brainslice.arrays import InputBatch, Labels, Mask, NetworkInput
 from brainslice.config import LesionConfig
 from brainslice.counterfactual.mirror import MirrorTwins, mirror_sham, mirror_twins
-from brainslice.counterfactual.patches import Pictures, find_lesion, find_tissue, lies_on_head, paste
+from brainslice.counterfactual.patches import Pictures, change_contrast, find_lesion, find_tissue, lies_on_head, paste
 from brainslice.progress import Progress
 
 Rows: TypeAlias = Int[np.ndarray, " _"]
@@ -40,6 +40,8 @@ _SHIFT: Final = 25
 
 _LEAST_FIT: Final = 0.5
 """Minimum correlation on the rim for a lesion to be replaced; below it the seam is visible."""
+
+_CONTRAST_FACTORS: Final = (-0.8, 0.4)
 
 _CHUNK: Final = 32
 """Jobs sent to a process at a time."""
@@ -190,16 +192,17 @@ class _Donors:
         """List kinds and rows of all pictures to make."""
         if settings.twins:
             yield from (("twins", row) for row in self.outlined.tolist())
-        if not settings.patches or len(self.outlined) <= 1:
+        if len(self.outlined) <= 1:
             return
         generator = np.random.default_rng([self.seed, 11])
-        for kind, rows in (
-            ("without_lesion", self.outlined),
-            ("sham_beside_lesion", self.outlined),
-            ("sham_on_healthy", self.healthy),
-            ("with_lesion", self.healthy),
+        for kind, share, rows in (
+            ("without_lesion", settings.patches, self.outlined),
+            ("sham_beside_lesion", settings.patches, self.outlined),
+            ("sham_on_healthy", settings.patches, self.healthy),
+            ("with_lesion", settings.patches, self.healthy),
+            ("changed_contrast", settings.contrast, self.outlined),
         ):
-            chosen = generator.permutation(rows)[: round(settings.patches * len(rows))]
+            chosen = generator.permutation(rows)[: round(share * len(rows))]
             yield from ((kind, row) for row in sorted(chosen.tolist()))
 
     def make(self, job: tuple[str, int]) -> list[Counterfactual]:
@@ -212,6 +215,7 @@ class _Donors:
             "sham_beside_lesion": self._sham_beside_lesion,
             "sham_on_healthy": self._sham_on_healthy,
             "with_lesion": self._with_lesion,
+            "changed_contrast": self._changed_contrast,
         }
         return methods[kind](row)
 
@@ -265,6 +269,12 @@ class _Donors:
             return []
         source = int(chosen[patch.source])
         return [Counterfactual(paste(target, patch), patch.region, int(self.scans.labels[source]), (row, source))]
+
+    def _changed_contrast(self, row: int) -> list[Counterfactual]:
+        """Make a lesion darker than its surroundings, or nearly as bright."""
+        factor = float(np.random.default_rng([self.seed, 17, row]).uniform(*_CONTRAST_FACTORS))
+        picture, lesion = self.scans.inputs[row], self.scans.lesion(row)
+        return [Counterfactual(change_contrast(picture, lesion, factor), lesion, int(self.scans.labels[row]), (row,))]
 
     def _sham(self, row: int, generator: np.random.Generator, donors: Rows) -> list[Counterfactual]:
         target, lesion = self.scans.inputs[row], self.scans.lesion(row)

@@ -132,6 +132,25 @@ def paste(target: NetworkInput, patch: Patch) -> NetworkInput:
     return np.asarray(np.rint(np.clip(below + (above - below) * weight, 0, 255)), np.uint8)
 
 
+def change_contrast(picture: NetworkInput, region: Mask, factor: float) -> NetworkInput:
+    """Scale the difference between a lesion and the mean of its rim on the head.
+
+    Args:
+        picture: Grey values ``(size, size)``.
+        region: Pixels of the lesion ``(size, size)``.
+        factor: 1 changes nothing, 0 removes the difference of the mean, values below 0 invert it.
+
+    Returns:
+        The new picture ``(size, size)``; the same where the lesion has no rim on the head.
+    """
+    ring = rim(region) & (picture > BACKGROUND)
+    if not ring.any():
+        return picture
+    grey = picture.astype(np.float32)
+    change = (factor - 1) * (grey - grey[ring].mean()) * feathered(region, 1, 2.0)
+    return np.asarray(np.rint(np.clip(grey + change, 0, 255)), np.uint8)
+
+
 def _best(found: Iterable[Patch]) -> Patch | None:
     return max(found, key=lambda patch: patch.fit, default=None)
 

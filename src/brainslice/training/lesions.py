@@ -66,7 +66,9 @@ def add_counterfactuals(
     scans: OutlinedScans, settings: LesionConfig, seed: int, cache: Path, progress: Progress
 ) -> TrainingImages:
     """Add mirror twins and patched images, made from training scans only, and cache them."""
-    key = hashlib.sha256(repr((_VERSION, settings.twins, settings.patches, seed, scans.healthy)).encode())
+    key = hashlib.sha256(
+        repr((_VERSION, settings.twins, settings.patches, settings.contrast, seed, scans.healthy)).encode()
+    )
     for array in (scans.train, scans.labels, scans.outlines[scans.train], scans.inputs[scans.train]):
         key.update(np.ascontiguousarray(array).tobytes())
     path = cache / f"counterfactuals-{key.hexdigest()[:20]}.npz"
