@@ -97,10 +97,6 @@ def labels_from_folders(folders: Iterable[str], healthy: str | None = DEFAULT_HE
     If one is a tumour of the default set, the default names are used, so that ``normal`` becomes ``no_tumor``;
     otherwise folders keep their names.
 
-    Args:
-        folders: Names of class folders; different spellings of a name are one class.
-        healthy: As of ``choose_healthy``.
-
     Raises:
         DatasetError: There are fewer than two classes, or the healthy one is unknown.
     """

@@ -11,12 +11,7 @@ from brainslice.errors import MissingExtraError
 
 
 def lazy_names(package: str, homes: Mapping[str, str | Sequence[str]]) -> Callable[[str], Any]:
-    """Make a package's ``__getattr__``, which imports a name's module on first access.
-
-    Args:
-        package: The package's ``__name__``.
-        homes: Submodule to its public names, as a sequence or separated by spaces.
-    """
+    """Make a package's ``__getattr__`` from its submodules' public names, which are imported on first access."""
     modules = {
         name: f"{package}.{home}"
         for home, names in homes.items()
@@ -42,11 +37,6 @@ def is_installed(module: str) -> bool:
 
 def require_extra(extra: str, purpose: str, *modules: str) -> None:
     """Check that the libraries of an optional extra are installed.
-
-    Args:
-        extra: The extra, such as ``train``.
-        purpose: What needs it, for the message.
-        *modules: The modules to check.
 
     Raises:
         MissingExtraError: One is missing.

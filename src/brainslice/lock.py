@@ -21,10 +21,6 @@ _LOCKED_BYTE = 1 << 20
 def exclusive_lock(path: Path, doing: str) -> Iterator[None]:
     """Hold a lock file during the block; the system releases it if the process is killed.
 
-    Args:
-        path: The lock file, deleted at the end.
-        doing: The activity, such as ``preparing``, for the message of a second process.
-
     Raises:
         UsageError: Another process holds the lock.
     """

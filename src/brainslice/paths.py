@@ -81,10 +81,6 @@ class ProjectPaths:
 def project_lock(root: Path, doing: str) -> Iterator[None]:
     """Lock a project for writing, and clear leftovers of killed commands; nested locks of a process are allowed.
 
-    Args:
-        root: The project's folder.
-        doing: The activity, such as ``training``, for the message of a second command.
-
     Raises:
         UsageError: Another process writes in this project.
     """

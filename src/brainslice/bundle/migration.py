@@ -34,13 +34,7 @@ _UNSIGNED: Final = "0" * 64
 
 
 def rename_keys(tree: Mapping[str, Any], renamed: Mapping[str, str], parent: str = "") -> dict[str, Any]:
-    """Return a copy of nested mappings with renamed keys.
-
-    Args:
-        tree: The mapping.
-        renamed: Dotted path of an old key, such as ``outliers.refused``, to the key's new name.
-        parent: The dotted path of ``tree``, with a dot at its end.
-    """
+    """Return a copy of nested mappings, with keys renamed by their dotted path, such as ``outliers.refused``."""
     result = {}
     for key, value in tree.items():
         path = f"{parent}{key}"

@@ -43,13 +43,6 @@ def binary_scores(
 ) -> BinaryScores:
     """Score predictions of tumour or healthy.
 
-    Args:
-        tumours: Whether each scan is a tumour ``(n,)``; both classes must occur.
-        scores: P(tumour) of each scan ``(n,)``, for the area under the curve.
-        predicted: Which scans are predicted as tumours ``(n,)``.
-        groups: The group of each scan ``(n,)``.
-        level: The confidence level.
-
     Raises:
         UsageError: One of the two classes is missing.
     """

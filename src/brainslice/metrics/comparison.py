@@ -39,11 +39,6 @@ def mcnemar(correct_first: Decisions, correct_second: Decisions, groups: Groups 
     Up to 25 such scans are tested exactly against the binomial distribution, more against
     chi-squared with continuity correction.
 
-    Args:
-        correct_first: On which scans the first model is correct ``(n,)``.
-        correct_second: The same of the second model.
-        groups: The group of each scan ``(n,)``; None for no test by group.
-
     Reference:
         McNemar, Psychometrika 1947; Edwards, Psychometrika 1948, for the correction; Yang et al.,
         A Note on the Tests for Clustered Matched-Pair Binary Data, Biometrical Journal 2010, for groups.

@@ -66,12 +66,6 @@ def subgroup_rows(
 
     Nothing is corrected for the number of rows: of twenty intervals at 95 %, one misses the truth by chance.
 
-    Args:
-        attribute: The name of the attribute.
-        values: The value of each scan ``(n,)``; rows are sorted by it.
-        predictions: Predictions and truth.
-        level: The confidence level.
-
     Raises:
         UsageError: There are not as many values as scans.
     """

@@ -79,15 +79,7 @@ def decision_curve(
     """Compute net benefit at threshold probabilities, which are also the thresholds on P(tumour).
 
     Net benefit increases with sensitivity and specificity, so the ends of their exact intervals, each at
-    ``(1 + level)/2``, bound it.
-
-    Args:
-        tumour: Which scans show a tumour ``(n,)``; both classes must occur.
-        scores: Calibrated P(tumour) ``(n,)``.
-        groups: The group of each scan ``(n,)``.
-        prevalence: The assumed share of tumours; None for that of the scans.
-        thresholds: The threshold probabilities, each above 0 and below 1.
-        level: The confidence level.
+    ``(1 + level)/2``, bound it. The prevalence is by default that of the scans.
 
     Raises:
         UsageError: One of the two classes is missing, or a threshold or the prevalence is not above 0 and below 1.

@@ -81,13 +81,7 @@ def area_under_roc(positive: Decisions, scores: Scores) -> float:
 def delong(
     positive: Decisions, scores: Scores, groups: Groups | None = None, level: float = LEVEL
 ) -> tuple[float, Interval | None]:
-    """Compute the area under the ROC curve with DeLong's interval on the logit scale.
-
-    Args:
-        positive: Which scans are positive ``(n,)``.
-        scores: Higher for likelier ones ``(n,)``.
-        groups: The group of each scan ``(n,)``, over which the variance is summed; None for independent scans.
-        level: The confidence level.
+    """Compute the area under the ROC curve with DeLong's interval on the logit scale, by group if groups are given.
 
     Returns:
         The area, and its interval; None for a perfect (or perfectly wrong) ranking, or if one class has one group.
