@@ -1,4 +1,4 @@
-"""What is wrong with a folder of scans, before anything is trained on it."""
+"""Audit of a folder of scans before training."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _BLOCK: Final = 128
 
 
 def audit_folder(folder: Path, against: Path | None = None, progress: Progress = silent) -> AuditReport:
-    """Look for copies, leaks, unreadable files and giveaways in a folder of scans.
+    """Find duplicates, leaks, unreadable files and shortcuts in a folder of scans.
 
     Any layout will do: class folders, with or without split folders (``Training`` and ``Testing``; ``train``,
     ``val`` and ``test``) above them, or files side by side. Where there are split folders, what lies outside
@@ -70,7 +70,7 @@ def audit_folder(folder: Path, against: Path | None = None, progress: Progress =
 
 @dataclass(frozen=True, slots=True, eq=False)
 class _Seen:
-    """A folder's files once all of them have been read."""
+    """The files of a folder after reading."""
 
     folder: Path
     files: tuple[AuditedFile, ...]

@@ -1,4 +1,4 @@
-"""What one part of a data set, or another data set, already knows of a part."""
+"""Leaks between splits, and overlap with other data sets."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ class AuditedFile:
 
 @dataclass(frozen=True, slots=True)
 class Leak:
-    """How much of one split is known from an earlier one; each file counts once, under its closest relation.
+    """Leak between two splits; each file counts once, under its closest relation.
 
     Attributes:
         split: The later split, as ``Testing``.
@@ -68,13 +68,13 @@ class Leak:
 
     @property
     def known(self) -> int:
-        """Files of the later split that are not new."""
+        """The number of files of the later split that are known."""
         return self.identical + self.same_pixels + self.copies + self.near_copies + self.related
 
 
 @dataclass(frozen=True, slots=True)
 class SharedScan:
-    """A file that shows a picture of another set.
+    """A file with a duplicate in another set.
 
     Attributes:
         first: Its place among the audited files.
@@ -91,7 +91,7 @@ class SharedScan:
 
 @dataclass(frozen=True, slots=True)
 class Overlap:
-    """What the audited folder shares with another one.
+    """The overlap of two folders.
 
     Attributes:
         folder: The other folder.
@@ -110,12 +110,12 @@ class Overlap:
 
 
 def split_rank(name: str) -> int:
-    """Tell when a split is used: 0 for training, 1 for validation, 2 for test."""
+    """Return the rank of a split: 0 for training, 1 for validation, 2 for test."""
     return SPLIT_NAMES[name.casefold()]
 
 
 def find_leaks(files: Sequence[AuditedFile], twins: Iterable[DuplicatePair], groups: Groups) -> tuple[Leak, ...]:
-    """Measure for each two splits how much of the later one is known from the earlier one.
+    """Measure the leak between each two splits.
 
     Args:
         files: All files; those without a split do not matter.
@@ -132,7 +132,7 @@ def find_leaks(files: Sequence[AuditedFile], twins: Iterable[DuplicatePair], gro
 def find_overlap(
     files: Sequence[AuditedFile], others: Sequence[AuditedFile], twins: Iterable[DuplicatePair]
 ) -> tuple[SharedScan, ...]:
-    """Find for each file the file of another set that is most like it.
+    """Find the closest file of another set for each file.
 
     Args:
         files: The audited files.
@@ -162,14 +162,14 @@ def find_overlap(
 
 
 def count_by_label(files: Sequence[AuditedFile], shared: Iterable[SharedScan]) -> tuple[tuple[str, int, int], ...]:
-    """Count for each class its files that are shared, and all its files."""
+    """Count shared files and all files by class."""
     total = Counter(file.label for file in files)
     some = Counter(files[each.first].label for each in shared)
     return tuple((label, some[label], total[label]) for label in sorted(total))
 
 
 class _Copy(NamedTuple):
-    """A picture of which a file is a copy, known by its hash: any number of equal files may hold it."""
+    """An image, by its hash, of which a file is a copy."""
 
     pixel_hash: str
     kind: DuplicateKind
@@ -177,7 +177,7 @@ class _Copy(NamedTuple):
 
 
 def _copies(files: Sequence[AuditedFile], twins: Iterable[DuplicatePair]) -> dict[str, list[_Copy]]:
-    """For each picture all pictures it is a copy of; equal pixels are no copies here but one picture."""
+    """Return the copies of each image, by hash."""
     copies: dict[str, list[_Copy]] = {}
     for twin in twins:
         one, other = files[twin.first].pixel_hash, files[twin.second].pixel_hash

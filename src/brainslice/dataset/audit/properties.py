@@ -1,4 +1,4 @@
-"""What a file gives away about its class before anyone looks at the picture."""
+"""Properties of files that predict the class without the image: shortcuts."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from brainslice.scan.raster import RASTER_FORMATS
 
 @dataclass(frozen=True, slots=True)
 class FileProperties:
-    """How a file stores its picture; nothing of this says anything about a head.
+    """The storage properties of an image file.
 
     Attributes:
         mode: The colour mode, as Pillow names it: ``L`` is grey, ``RGB`` coloured.
@@ -36,7 +36,7 @@ class FileProperties:
 
 @dataclass(frozen=True, slots=True)
 class Shortcut:
-    """How far one property of files gives their class away.
+    """The association of a file property with the class.
 
     Attributes:
         name: The property's name, a field of ``FileProperties``.
@@ -54,12 +54,12 @@ class Shortcut:
 
     @property
     def predictive(self) -> bool:
-        """Whether guessing from it is better by a twentieth of all files or more."""
+        """Whether it improves the accuracy by at least 5 percentage points."""
         return self.accuracy >= self.majority + 0.05
 
 
 def file_properties(path: Path) -> FileProperties:
-    """Read a file's properties from its header; what is no picture for Pillow has the mode and size ``other``."""
+    """Read the properties from a file's header; mode and size are ``other`` if Pillow cannot read it."""
     ending = path.suffix.casefold()
     try:
         with warnings.catch_warnings():
@@ -74,7 +74,7 @@ def file_properties(path: Path) -> FileProperties:
 
 
 def find_shortcuts(properties: Sequence[FileProperties], labels: Sequence[str]) -> tuple[Shortcut, ...]:
-    """Measure how far each property gives the class away.
+    """Measure the association of each property with the class.
 
     Args:
         properties: One for each file.
@@ -97,7 +97,7 @@ def find_shortcuts(properties: Sequence[FileProperties], labels: Sequence[str]) 
 
 
 def cramers_v(table: Int[np.ndarray, "values classes"]) -> float:
-    """Measure how strongly two properties hang together, from how often each pair of values occurs.
+    """Compute Cramér's V from a contingency table.
 
     Plain V is above 0 for independent properties, the more so the more values they have; here that excess
     is taken away.
@@ -124,7 +124,7 @@ def cramers_v(table: Int[np.ndarray, "values classes"]) -> float:
 
 
 def guessing_accuracy(table: Int[np.ndarray, "values classes"]) -> float:
-    """Guess each file's class from the other files with its value, or from all others where it is the only one.
+    """Compute the leave-one-out accuracy of predicting the class from a property.
 
     Args:
         table: How often each value occurs in each class ``(values, classes)``.

@@ -1,4 +1,4 @@
-"""What an audit found, for programs and for people."""
+"""Audit reports as JSON and text."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PLURALS: Final = {
 
 @dataclass(frozen=True, slots=True, eq=False)
 class AuditReport:
-    """All that an audit found.
+    """The results of an audit.
 
     Attributes:
         folder: What was audited.
@@ -55,12 +55,12 @@ class AuditReport:
 
     @property
     def conflicts(self) -> tuple[DuplicatePair, ...]:
-        """Twins that lie in different classes."""
+        """Duplicates in different classes."""
         return tuple(twin for twin in self.duplicates if self.files[twin.first].label != self.files[twin.second].label)
 
     @property
     def duplicate_groups(self) -> tuple[tuple[int, ...], ...]:
-        """The groups of two files or more, as places in ``files``, the largest first."""
+        """The groups of duplicates, as indices into ``files``, the largest first."""
         members: dict[int, list[int]] = {}
         for place, group in enumerate(self.groups.tolist()):
             members.setdefault(group, []).append(place)
@@ -68,7 +68,7 @@ class AuditReport:
         return tuple(sorted(several, key=lambda places: (-len(places), places)))
 
     def to_json(self) -> dict[str, object]:
-        """Say everything in plain types: what ``json`` can write."""
+        """Return the report as plain types."""
         return {
             "folder": str(self.folder),
             "files": len(self.files),
@@ -86,7 +86,7 @@ class AuditReport:
         }
 
     def summary_lines(self) -> tuple[str, ...]:
-        """Say the most important in sentences, one a line."""
+        """Describe the main findings, a line each."""
         return (
             *self._reading_lines(),
             *self._copy_lines(),

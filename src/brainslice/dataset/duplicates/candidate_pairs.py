@@ -1,4 +1,4 @@
-"""Which pairs among thousands of pictures are worth a closer look: all against all, coarsely, by matrix products."""
+"""Candidate pairs of duplicates among thousands of images, from coarse correlations by matrix products."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ _Pairs: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], Float32[
 
 @dataclass(frozen=True, slots=True, eq=False)
 class CandidatePairs:
-    """Pairs that may be copies, each with the way in which they looked most alike.
+    """Candidate pairs, each with the transform of highest correlation.
 
     Attributes:
         first: Place of the one picture ``(m,)``.
@@ -77,7 +77,7 @@ class CandidatePairs:
 def find_candidate_pairs(
     heads: InputBatch, frames: InputBatch, ours: int, progress: Progress = silent
 ) -> CandidatePairs:
-    """Compare all pictures with all others, in eight turns, and cropped pictures with parts of others.
+    """Compare all pairs of images under eight flips and rotations, and with crops.
 
     Args:
         heads: The heads' squares ``(n, s, s)``.
@@ -118,13 +118,13 @@ def _cropped(heads: InputBatch, ours: int) -> Iterator[CandidatePairs]:
 
 
 def _opposite(window: int) -> int:
-    """What is cut off on the left of a picture is cut off on the right of its mirror image."""
+    """Return the margins of the mirrored image, with left and right swapped."""
     left, right = window >> 1 & 1, window & 1
     return window & 0b1100 | right << 1 | left
 
 
 def _basis(reliefs: Reliefs) -> _Basis | None:
-    """The directions in which the pictures differ most, by which fewer numbers say nearly as much.
+    """Compute the principal components of the images.
 
     None for few pictures: all their numbers are kept, for comparing them is cheap.
     """
@@ -141,7 +141,7 @@ def _vectors(reliefs: Reliefs, basis: _Basis | None) -> _Vectors:
 
 
 def _alike(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:
-    """All pairs above the threshold, each once: a picture of ours and one that comes after it."""
+    """Return all pairs above the threshold, each once."""
     found: list[_Pairs] = []
     for start in range(0, ours, _BLOCK):
         stop = min(start + _BLOCK, ours)
@@ -154,7 +154,7 @@ def _alike(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:
 
 
 def _most_alike(plain: _Vectors, parts: _Vectors, ours: int) -> _Pairs:
-    """For each picture the part that shows it best, and for each part the picture it shows best."""
+    """Return the best crop of each image, and the best image of each crop."""
     found: list[_Pairs] = []
     best = np.full(len(plain), -1, dtype=np.float32)
     best_part = np.zeros(len(plain), dtype=np.int64)
@@ -188,7 +188,7 @@ def _described(pairs: _Pairs, square: int, turn: int, window: int) -> CandidateP
 
 
 def _best_of_each(found: list[CandidatePairs]) -> CandidatePairs:
-    """Keep of each pair in each turn the way in which it looked most alike."""
+    """Keep the best transform of each pair and turn."""
     everything = CandidatePairs(
         *(
             np.concatenate([getattr(part, name) for part in found])

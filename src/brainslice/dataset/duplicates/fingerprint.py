@@ -1,4 +1,4 @@
-"""What is kept of a picture to find its copies: two hashes and two small grey squares."""
+"""Fingerprints of images for duplicate detection: two hashes and two small grey squares."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ WHOLE: Final = Window()
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Fingerprint:
-    """One picture, as far as looking for its copies goes.
+    """The fingerprint of an image.
 
     Both squares are stretched to fill their side, whatever the shape of the picture: copies that were
     squeezed or padded look alike again.
@@ -70,7 +70,7 @@ class Fingerprint:
 
 
 def compute_fingerprint(scan: Slice) -> Fingerprint:
-    """Make the sketch of a slice."""
+    """Compute the fingerprint of a slice."""
     rows, columns = scan.pixels.shape
     return Fingerprint(
         sha256=scan.digest,
@@ -81,7 +81,7 @@ def compute_fingerprint(scan: Slice) -> Fingerprint:
 
 
 def pixel_hash(pixels: Pixels) -> str:
-    """Hash a decoded picture: equal for files that differ only in how they store it.
+    """Hash the decoded pixels, independent of the file format.
 
     Args:
         pixels: Grey values ``(h, w)``.
@@ -95,7 +95,7 @@ def pixel_hash(pixels: Pixels) -> str:
 
 
 def rotated(squares: Squares, turn: int) -> Squares:
-    """Lay squares ``(n, side, side)`` down in one of the eight ways; ``turn`` is a sum of the bits of ``TURNS``.
+    """Flip and rotate squares ``(n, side, side)``; ``turn`` is a sum of the bits of ``TURNS``.
 
     The relief of turned squares is the turned relief.
     """
@@ -105,7 +105,7 @@ def rotated(squares: Squares, turn: int) -> Squares:
 
 
 def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
-    """Keep the structure of squares and drop their shading.
+    """Remove the shading of squares by a high-pass filter.
 
     Two heads resemble each other in outline and shading, whoever they belong to; what makes a picture that
     picture is finer. So the mean of each point's 5 x 5 neighbourhood is taken away, and what is left is
@@ -129,7 +129,7 @@ def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
 
 
 def _head_box(pixels: Pixels) -> Box:
-    """Find the head in what is left of a picture once its dark margins are gone.
+    """Find the head after removing dark margins.
 
     How much black lies around a head moves the border between dark and bright, and copies differ in that.
     """
@@ -154,7 +154,7 @@ def _square(pixels: Pixels, box: Box) -> UInt8[np.ndarray, "side side"]:
 
 @functools.lru_cache(maxsize=64)
 def _averaging(old: int, new: int, start: float, stop: float) -> Float32[np.ndarray, "new old"]:
-    """The matrix that averages ``old`` points, between two fractions of their length, into ``new``."""
+    """Return the matrix that averages ``old`` points, between two fractions of their length, into ``new``."""
     edges = np.linspace(start * old, stop * old, new + 1)
     points = np.arange(old)
     overlap = np.minimum(edges[1:, None], points + 1) - np.maximum(edges[:-1, None], points)

@@ -1,4 +1,4 @@
-"""A picture of the pairs an audit found, side by side."""
+"""A gallery of duplicate pairs, side by side."""
 
 from __future__ import annotations
 
@@ -65,7 +65,7 @@ def draw_pairs(report: AuditReport, path: Path, limit: int = 24) -> None:
 
 
 def choose_pairs(report: AuditReport, limit: int) -> tuple[DuplicatePair, ...]:
-    """Choose the pairs worth looking at: those that cross splits or classes, of many groups and all kinds."""
+    """Choose pairs for the gallery: across splits or classes first, of many groups and all kinds."""
     seen: dict[int, int] = {}
     queues: dict[DuplicateKind, list[tuple[int, bool, DuplicatePair]]] = {kind: [] for kind in DuplicateKind}
     for twin in sorted(report.duplicates, key=lambda twin: not _crosses(report, twin)):
@@ -107,7 +107,7 @@ def _draw_pair(sheet: Image.Image, report: AuditReport, twin: DuplicatePair, cor
 
 
 def _thumbnail(path: Path) -> Image.Image:
-    """Fit a scan into a square; a grey square where the file is gone meanwhile."""
+    """Fit a scan into a square; a grey square if the file is missing."""
     square = Image.new("RGB", (_SIDE, _SIDE), "#000000")
     try:
         pixels = read_scan(path).pixels
@@ -124,7 +124,7 @@ def _thumbnail(path: Path) -> Image.Image:
 
 
 def _shortened(text: str) -> str:
-    """Keep the beginning and the end of a long name: they tell files apart."""
+    """Shorten a long name in the middle."""
     text = _shown(text)
     if len(text) <= _LONGEST:
         return text

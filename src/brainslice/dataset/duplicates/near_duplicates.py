@@ -1,4 +1,4 @@
-"""Copies among pictures: exact ones by hash, all others by laying one picture on the other."""
+"""Duplicate detection: exact copies by hash, near-duplicates by registration."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from brainslice.progress import Progress, silent
 
 
 class DuplicateKind(StrEnum):
-    """How one picture came from another; ``SIMILAR`` where it may also be the next slice of the same head."""
+    """The kind of a duplicate; ``SIMILAR`` may also be a neighbouring slice of the same head."""
 
     IDENTICAL = "identical file"
     SAME_PIXELS = "same pixels"
@@ -32,7 +32,7 @@ class DuplicateKind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class DuplicatePair:
-    """Two files that show one picture, or two that hardly anything tells apart.
+    """A pair of duplicate files.
 
     Attributes:
         first: Place of the one file in the list that was searched.
@@ -48,7 +48,7 @@ class DuplicatePair:
 
 
 class _Level(NamedTuple):
-    """One step from coarse to fine.
+    """The settings of one resolution level.
 
     Attributes:
         side: Rows and columns of the reliefs.
@@ -79,7 +79,7 @@ _BLOCK: Final = 32 * _CHUNK
 def find_duplicates(
     sketches: Sequence[Fingerprint], progress: Progress = silent, against: Sequence[Fingerprint] = ()
 ) -> tuple[DuplicatePair, ...]:
-    """Find all copies among pictures: also mirrored, turned, cropped, rescaled and re-encoded ones.
+    """Find all duplicates, including mirrored, rotated, cropped, rescaled and re-encoded ones.
 
     Files with the same pixels are twins of the first of them, not of each other, and only that first one is
     compared with other pictures; so ten equal files make nine twins.
@@ -107,7 +107,7 @@ def find_duplicates(
 
 
 def connected_groups(count: int, twins: Iterable[DuplicatePair]) -> Groups:
-    """Number the groups of files that are connected by twins.
+    """Number the connected components of duplicate pairs.
 
     Args:
         count: How many files there are.
@@ -132,7 +132,7 @@ def _root(parents: list[int], place: int) -> int:
 
 
 def _exact(sketches: Sequence[Fingerprint]) -> tuple[list[DuplicatePair], list[int]]:
-    """Pair each file with the first that has its pixels, and list those first ones."""
+    """Pair each file with the first of equal pixels, and return these first files."""
     firsts: dict[str, int] = {}
     twins = []
     for place, each in enumerate(sketches):
@@ -148,7 +148,7 @@ def _exact(sketches: Sequence[Fingerprint]) -> tuple[list[DuplicatePair], list[i
 def _confirmed(
     squares: tuple[InputBatch, InputBatch], candidates: CandidatePairs, progress: Progress
 ) -> tuple[CandidatePairs, Float32[np.ndarray, " m"]]:
-    """Lay the pairs on each other, finer and finer, and keep those that agree to the end."""
+    """Register pairs from coarse to fine, and keep those above every threshold."""
     maps = np.stack([window_transform(window) for window in WINDOWS])[candidates.window]
     correlations = candidates.similarity
     for level in _LEVELS:
@@ -187,7 +187,7 @@ def _laid_over(
 def _improved(
     first: Reliefs, second: Reliefs, maps: Transforms, steps: int
 ) -> tuple[Float32[np.ndarray, " m"], Transforms]:
-    """Lay pairs on each other, and take pains only over those that do not lie well already."""
+    """Register pairs, with more iterations for those of low correlation."""
     correlations, better = register(first, second, maps, 0)
     poor = correlations < _LIES_WELL
     if poor.any():
@@ -211,7 +211,7 @@ def _pairs(
 def _described(
     candidates: CandidatePairs, correlations: Float32[np.ndarray, " m"], places: Groups
 ) -> Iterator[DuplicatePair]:
-    """Tell of each pair the turn in which it agrees best."""
+    """Describe each pair by its best turn."""
     seen: set[tuple[int, int]] = set()
     for row in np.argsort(-correlations, kind="stable").tolist():
         pair = sorted((int(places[candidates.first[row]]), int(places[candidates.second[row]])))

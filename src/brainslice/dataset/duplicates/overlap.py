@@ -1,4 +1,4 @@
-"""Which pictures of another set a prepared set knows already, and how to take them out of training."""
+"""Overlap of a prepared set with another set, and its exclusion from training."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _BLOCK: Final = 128
 
 @dataclass(frozen=True, slots=True)
 class OverlapPair:
-    """A scan of another set whose picture is in the prepared set.
+    """A scan of another set with a duplicate in the prepared set.
 
     Attributes:
         scan: Its place among the other set's scans.
@@ -75,7 +75,7 @@ def find_site_scans(folder: Path, labels: LabelSet) -> tuple[LabelSet, tuple[Sca
 def find_overlap_pairs(
     manifest: Manifest, scans: Sequence[HashedScan], cache: Path, progress: Progress = silent
 ) -> tuple[OverlapPair, ...]:
-    """Find the pictures that two sets share, or find that this has been done before.
+    """Find the duplicates between two sets, or read them from the cache.
 
     Args:
         manifest: The prepared set.
@@ -104,7 +104,7 @@ def find_overlap_pairs(
 
 
 def exclude_overlap(manifest: Manifest, folder: Path, cache: Path, progress: Progress = silent) -> Manifest:
-    """Take the pictures of another set, and all their relatives, out of training and validation.
+    """Exclude the groups of another set's scans from training and validation.
 
     Args:
         manifest: The prepared set; nothing on the disk changes.
@@ -148,7 +148,7 @@ def _sketch(path: Path) -> Fingerprint:
 
 
 def _expanded(twins: Iterable[DuplicatePair], scans: Sequence[str], records: Sequence[str]) -> tuple[OverlapPair, ...]:
-    """Say of every file what was found out about the first file of its pixels."""
+    """Extend results of unique pixels to all files."""
     with_pixels: dict[str, list[int]] = defaultdict(list)
     for place, pixels in enumerate(records):
         with_pixels[pixels].append(place)

@@ -1,4 +1,4 @@
-"""Laying one picture on another: the shift, scale, shear and rotation under which two reliefs agree most."""
+"""Affine registration of two images by correlation."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ _RIM: Final = 0.5
 
 
 def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
-    """Map a square onto a part of another."""
+    """Return the transform of a square onto a window of another."""
     return np.array(
         [
             [window.right - window.left, 0.0, window.left + window.right - 1.0],
@@ -36,7 +36,7 @@ def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
 
 
 def register(first: Reliefs, second: Reliefs, maps: Transforms, steps: int) -> tuple[_Correlations, Transforms]:
-    """Improve maps until the second squares, seen through them, agree best with the first.
+    """Optimise affine transforms so that the second squares correlate best with the first.
 
     Gauss-Newton steps on the squared difference of the normalised squares; gradients and curvature are
     those of the first square, so they are computed once.
@@ -79,7 +79,7 @@ def _points(side: int) -> Float32[np.ndarray, "3 q"]:
 
 
 def _steepest_descent(squares: Reliefs) -> Float32[np.ndarray, "m 6 q"]:
-    """How each point's value changes with each of the six numbers of a map."""
+    """Return the derivative of each point's value by the six parameters of a transform."""
     count, side, _ = squares.shape
     down, across = np.gradient(squares, axis=(1, 2))
     slopes = np.stack([across.reshape(count, 1, -1), down.reshape(count, 1, -1)], axis=1) * np.float32(side / 2)
@@ -95,7 +95,7 @@ def _inverse_curvature(descent: Float32[np.ndarray, "m 6 q"]) -> Float32[np.ndar
 
 
 def _look(squares: Reliefs, places: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
-    """Read squares at places between their points, and tell which places lie inside."""
+    """Sample squares bilinearly, with a mask of the positions inside."""
     count, side, _ = squares.shape
     # A little beyond the edge still counts: maps of exact copies wander by less.
     inside = (np.abs(places) < 1 + _RIM / side).all(axis=1)
@@ -114,7 +114,7 @@ def _look(squares: Reliefs, places: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows
 
 
 def _compare(wanted: _Rows, seen: _Rows, inside: Bool[np.ndarray, "m q"]) -> tuple[_Correlations, _Rows]:
-    """Correlate where both are, and tell by how much the second differs once brought to the first's scale."""
+    """Correlate the overlap, and return the difference after intensity matching."""
     within = inside.astype(np.float32)
     points = np.maximum(within.sum(axis=1, keepdims=True), 1)
     seen = (seen - (seen * within).sum(axis=1, keepdims=True) / points) * within
@@ -138,7 +138,7 @@ def _plausible(maps: Transforms) -> Bool[np.ndarray, " m"]:
 
 
 def _composed(maps: Transforms, change: Transforms) -> Transforms:
-    """Put the inverse of a small map before the maps found so far."""
+    """Compose the transforms with the inverse of an update."""
     bottom = np.broadcast_to(np.array([0, 0, 1], dtype=np.float32), (len(maps), 1, 3))
     identity = np.eye(3, dtype=np.float32)
     small = np.concatenate([change + identity[:2], bottom], axis=1)

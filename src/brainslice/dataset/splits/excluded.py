@@ -1,4 +1,4 @@
-"""Scans of a prepared set that neither train nor choose, so that another set is new to the model."""
+"""Scans excluded from training and validation because of an overlap with another set."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ EXCLUDED_FILE: Final = "exclusion.json"
 
 @dataclass(frozen=True, slots=True)
 class ExcludedScans:
-    """Scans that neither train nor choose.
+    """Scans excluded from training and validation.
 
     Attributes:
         against: The other set's name.
@@ -31,7 +31,7 @@ class ExcludedScans:
 
     @property
     def summary(self) -> str:
-        """Say in a line what is left out and why."""
+        """Describe the exclusion in a line."""
         relatives = len(self.paths) - self.copies
         return (
             f"{self.copies:,} scans that show a picture of {self.against} and {relatives:,} relatives of theirs "
@@ -39,7 +39,7 @@ class ExcludedScans:
         )
 
     def write(self, folder: Path) -> None:
-        """Write the list beside the manifest, whole or not at all.
+        """Write the list beside the manifest atomically.
 
         Raises:
             ResourceError: The disk is full.
@@ -48,7 +48,7 @@ class ExcludedScans:
 
     @classmethod
     def read(cls, folder: Path) -> ExcludedScans | None:
-        """Read the list that lies beside a manifest, if there is one.
+        """Read the list beside a manifest, if there is one.
 
         Raises:
             DatasetError: It is damaged.

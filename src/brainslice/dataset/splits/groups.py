@@ -1,4 +1,4 @@
-"""Which scans are related: known from a table where there is one, found by looking for copies where not."""
+"""Groups of related scans, from a table or by duplicate detection."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ _BLOCK: Final = 128
 
 @dataclass(frozen=True, slots=True, eq=False)
 class HashedScan:
-    """A scan that could be read, and what is remembered of its picture."""
+    """A readable scan with its fingerprint."""
 
     found: ScanFile
     fingerprint: Fingerprint
@@ -41,7 +41,7 @@ class HashedScan:
 
 @dataclass(frozen=True, slots=True)
 class Grouping:
-    """Who belongs together.
+    """The groups of related scans.
 
     Attributes:
         groups: A name for each scan's group.
@@ -63,7 +63,7 @@ class Grouping:
 def hash_scan(
     scans: Sequence[ScanFile], progress: Progress
 ) -> tuple[tuple[HashedScan, ...], tuple[tuple[str, str], ...]]:
-    """Read every scan once.
+    """Read and hash every scan.
 
     Returns:
         Those that can be read, in order; and the source and the fault of those that cannot.
@@ -85,7 +85,7 @@ def hash_scan(
 def group_scans(
     table: Path | None, scans: Sequence[HashedScan], labels: Labels, folds: int, seed: int, progress: Progress
 ) -> Grouping:
-    """Find out which scans are related, and assign groups to folds.
+    """Group related scans, and assign groups to folds.
 
     The public set with known patients is recognised and taken as its own table has it. Otherwise copies are looked
     for, and scans of one patient (by the table, else by the folder inside the class) are joined.
@@ -125,7 +125,7 @@ def group_scans(
 
 
 def _conflicts(scans: Sequence[HashedScan], pairs: Sequence[DuplicatePair]) -> tuple[tuple[str, str], ...]:
-    """List the pictures that lie in two classes: equal pixels, and sure copies where these were looked for."""
+    """List duplicates with different classes."""
     first_with: dict[str, int] = {}
     equal = [(first_with.setdefault(scan.fingerprint.pixel_hash, place), place) for place, scan in enumerate(scans)]
     copies = [(pair.first, pair.second) for pair in pairs if pair.kind is not DuplicateKind.SIMILAR]
@@ -148,7 +148,7 @@ def _look(scan: ScanFile) -> HashedScan | str:
 
 
 def _joined(keys: Sequence[str | None], copies: Groups) -> list[str | None]:
-    """Join scans that share a key and scans that are copies, and name each group after its first key or scan."""
+    """Join scans with a common key and duplicates, and name each group after its first key or scan."""
     parent = {place: place for place in range(len(keys))}
 
     def root_of(place: int) -> int:
@@ -171,7 +171,7 @@ def _joined(keys: Sequence[str | None], copies: Groups) -> list[str | None]:
 
 
 def _table_folds(known: Sequence[KnownScan | None], groups: Sequence[str]) -> tuple[int, ...]:
-    """Take the table's folds; the few groups it does not know are dealt out in turn."""
+    """Use the table's folds; assign groups without fold in turn."""
     fold_of = {group: scan.fold for scan, group in zip(reversed(known), reversed(groups), strict=True) if scan}
     strangers = sorted(set(groups) - set(fold_of))
     fold_of |= {group: turn % TABLE_FOLDS for turn, group in enumerate(strangers)}

@@ -1,4 +1,4 @@
-"""The public set whose patients are known: recognised by names and pictures, with groups, folds and masks."""
+"""The known public data set: recognised by names and images, with groups, folds and masks."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ _MOST_BITS: Final = 8
 
 @dataclass(frozen=True, slots=True)
 class KnownScan:
-    """What the table knows of one scan.
+    """The table's entry of a scan.
 
     Attributes:
         name: The file's name in the set, without its ending.
@@ -56,7 +56,7 @@ class KnownScan:
 
 
 def perceptual_hash(pixels: Pixels) -> int:
-    """Sum up a picture's coarse structure in 64 bits that survive re-encoding and rescaling.
+    """Compute a 64-bit perceptual hash, robust to re-encoding and rescaling.
 
     Args:
         pixels: Grey values ``(h, w)``.
@@ -78,19 +78,19 @@ def perceptual_hash(pixels: Pixels) -> int:
 
 @lru_cache(maxsize=1)
 def known_scans() -> Mapping[str, KnownScan]:
-    """Read the table that ships with the package: each scan under its casefolded name without the ending."""
+    """Read the shipped table, by casefolded name without suffix."""
     packed = files("brainslice.dataset.splits").joinpath(_TABLE).read_bytes()
     rows = csv.DictReader(io.StringIO(gzip.decompress(packed).decode("utf-8")))
     return {_stem(row["name"]): _known(row) for row in rows}
 
 
 def known_scan(source: str) -> KnownScan | None:
-    """Find what the table knows of a scan by its path or name; None where it knows no such name."""
+    """Look up a scan by its path or name; None if it is unknown."""
     return known_scans().get(_stem(source))
 
 
 def recognise_dataset(scans: Sequence[tuple[str, int]]) -> tuple[KnownScan | None, ...] | None:
-    """Tell whether these files are the known set, or a part of it.
+    """Return whether files are the known set, or a part of it.
 
     Args:
         scans: For each file its path or name, and its picture's fingerprint.
@@ -110,7 +110,7 @@ def recognise_dataset(scans: Sequence[tuple[str, int]]) -> tuple[KnownScan | Non
 
 
 def find_masks(folder: Path, name: str, sources: Iterable[str]) -> Path | None:
-    """Look for a folder of tumour outlines in a source folder, or beside it.
+    """Find a folder of tumour outlines in a source folder, or beside it.
 
     Args:
         folder: Where the set's class folders or split folders lie.

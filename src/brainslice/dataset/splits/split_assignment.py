@@ -1,4 +1,4 @@
-"""A prepared set beside the split it is used with: dealt anew, found again by its digest, or joined from several."""
+"""Assignment of a prepared set to a split: by configuration, by digest, or joined from several."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from brainslice.errors import DatasetError, UsageError
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SplitAssignment:
-    """Scans, and who of them trains, chooses and tests.
+    """A manifest with its split.
 
     Attributes:
         manifest: The scans.
@@ -28,7 +28,7 @@ class SplitAssignment:
 
 
 def assign_split(manifest: Manifest, config: Config, validation_fold: int | None = None) -> SplitAssignment:
-    """Divide a prepared set as a configuration says.
+    """Split a prepared set as configured.
 
     Args:
         manifest: The set.
@@ -44,12 +44,12 @@ def assign_split(manifest: Manifest, config: Config, validation_fold: int | None
 
 
 def fold_count(manifest: Manifest) -> int:
-    """Tell how many folds a set was dealt into."""
+    """Return the number of folds of a set."""
     return 1 + max(record.fold for record in manifest.records)
 
 
 def reassign_split(manifest: Manifest, folds: int, seed: int) -> Manifest:
-    """Deal a prepared set into another number of folds, by group and about equal in classes.
+    """Assign a prepared set to another number of folds, by group and stratified by class.
 
     Nothing on the disk changes; a set that has this number of folds already is given back as it is.
 
@@ -64,12 +64,12 @@ def reassign_split(manifest: Manifest, folds: int, seed: int) -> Manifest:
 
 
 def find_split(manifest: Manifest, digest: str) -> Split | None:
-    """Find the split of a set that has this digest, whichever folds test and choose; None where there is none."""
+    """Find the split of a set with a digest, over all folds; None if there is none."""
     return next((split for split in _every_split(manifest) if split.digest == digest), None)
 
 
 def join_splits(manifest: Manifest, splits: Sequence[Split]) -> Split:
-    """Say what an ensemble may be trusted with, from what each of its members has seen.
+    """Join the splits of ensemble members: the scans none was trained on, and held-out scans of each.
 
     Args:
         manifest: The set that all splits are of.
