@@ -33,14 +33,14 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     def adapt_one(_: ProjectPaths, __: Config, data: Path, bundle: Path | None, *, accept_forgetting: bool) -> None:
         found.append(("adapt", data.name, bundle, accept_forgetting))
 
-    def external_one(_: ProjectPaths, __: Config, data: Path, bundles: list[Path] | None = None) -> None:
+    def validate(_: ProjectPaths, __: Config, data: Path, bundles: list[Path] | None = None) -> None:
         found.append(("external", data.name, bundles and [path.name for path in bundles]))
 
     def threshold_one(places: ProjectPaths, config: Config, sensitivity: float) -> None:
         found.append(("threshold", config.data.protocol, places.models.name, sensitivity))
 
     monkeypatch.setattr(training, "adapt_one", adapt_one)
-    monkeypatch.setattr(evaluation, "validate_one", external_one)
+    monkeypatch.setattr(evaluation, "validate_one", validate)
     monkeypatch.setattr(threshold, "threshold_one", threshold_one)
     monkeypatch.setattr(training, "train_one", train_one)
     monkeypatch.setattr(evaluation, "evaluate_one", evaluate_one)

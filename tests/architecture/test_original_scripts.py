@@ -1,4 +1,4 @@
-"""The original commands: there, tiny, and doors to the real command line."""
+"""The original scripts are short calls of the command line."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 PROJECT = Path(__file__).resolve().parents[2]
-DOORS = [
+SCRIPTS = [
     "tools/download_and_prepare_kaggle.py",
     "tools/download_navoneel.py",
     "src/train.py",
@@ -34,15 +34,15 @@ DOCUMENTED = [
 ]
 
 
-def knock(door: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(PROJECT / door), *arguments]
+def run_script(script: str, folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(PROJECT / script), *arguments]
     variables = os.environ | {"PYTHONPATH": str(PROJECT / "src"), "COLUMNS": "200"}
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=variables)
 
 
-@pytest.mark.parametrize("door", DOORS)
-def test_an_original_command_is_three_lines_that_call_the_command_line(door: str) -> None:
-    tree = ast.parse((PROJECT / door).read_text(encoding="utf-8"))
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_original_scripts_are_three_lines(script: str) -> None:
+    tree = ast.parse((PROJECT / script).read_text(encoding="utf-8"))
     assert ast.get_docstring(tree)
     code = tree.body[1:]
     assert len(code) <= 3
@@ -50,8 +50,8 @@ def test_an_original_command_is_three_lines_that_call_the_command_line(door: str
     assert "from brainslice.cli.main import main" in map(ast.unparse, code)
 
 
-@pytest.mark.parametrize(("door", "options"), DOCUMENTED)
-def test_an_original_command_knows_its_documented_options(door: str, options: tuple[str, ...], tmp_path: Path) -> None:
-    done = knock(door, tmp_path, "--help")
+@pytest.mark.parametrize(("script", "options"), DOCUMENTED)
+def test_original_scripts_have_their_documented_options(script: str, options: tuple[str, ...], tmp_path: Path) -> None:
+    done = run_script(script, tmp_path, "--help")
     assert done.returncode == 0, done.stderr
     assert not [option for option in options if option not in done.stdout]
