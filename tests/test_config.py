@@ -108,3 +108,29 @@ def test_override_of_a_former_key(tmp_path: Path) -> None:
     config = read_config(path, ("trust.refused=0.1", "trust.method=aps"))
     decision = config.decision
     assert (decision.coverage, decision.ood_rejection_rate, decision.method) == (0.8, 0.1, "aps")
+
+
+@pytest.mark.parametrize(
+    ("words", "names", "healthy"),
+    [
+        (("data.class_names=[yes, no]", "data.healthy_class=no"), ("yes", "no"), "no"),
+        (("data.class_names=[On, OFF, 01, 1.0]", "data.healthy_class=OFF"), ("On", "OFF", "01", "1.0"), "OFF"),
+        (("data={class_names: [1, 2], healthy_class: 2}",), ("1", "2"), "2"),
+        (("data.class_names=['yes', \"no\"]", "data.healthy_class=null"), ("yes", "no"), None),
+    ],
+)
+def test_class_names_are_text_as_written(words: tuple[str, ...], names: tuple[str, ...], healthy: str | None) -> None:
+    data = read_config(None, words).data
+    assert (data.class_names, data.healthy_class) == (names, healthy)
+
+
+def test_class_names_of_a_file_are_text_as_written(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("data:\n  class_names:\n  - tumor\n  - no\n  healthy_class: no\ntrain: {ema: yes}\n")
+    config = read_config(path)
+    assert (config.data.class_names, config.data.healthy_class, config.train.ema) == (("tumor", "no"), "no", True)
+
+
+def test_yaml_that_refers_to_itself_is_an_invalid_value() -> None:
+    with pytest.raises(ConfigError, match="valid string"):
+        read_config(None, ("data.class_names=&names [*names]",))

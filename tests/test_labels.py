@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+import unicodedata
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import DatasetError, UsageError
-from brainslice.labels import LabelSet
+from brainslice.labels import LabelSet, labels_from_folders
 
 
 @pytest.mark.parametrize(
@@ -48,3 +50,41 @@ def test_index_and_healthy_index() -> None:
 def test_invalid_label_sets_raise(names: tuple[str, ...]) -> None:
     with pytest.raises(UsageError):
         LabelSet(names, "a")
+
+
+@pytest.mark.parametrize(
+    ("folders", "names", "healthy"),
+    [
+        (("yes", "no"), ("no", "yes"), "no"),
+        (("Tumor", "Sin tumor"), ("Sin tumor", "Tumor"), "Sin tumor"),
+        (("glioma", "normal"), ("glioma", "no_tumor"), "no_tumor"),
+        (("LGG", "HGG", "Healthy controls"), ("HGG", "Healthy controls", "LGG"), "Healthy controls"),
+        (("glioma", "meningioma", "pituitary_tumor"), ("glioma", "meningioma", "pituitary"), None),
+        (("glioblastoma", "metastases"), ("glioblastoma", "metastases"), None),
+    ],
+)
+def test_the_healthy_class_is_known_by_its_name(
+    folders: tuple[str, ...], names: tuple[str, ...], healthy: str | None
+) -> None:
+    found = labels_from_folders(folders)
+    assert (found.names, found.healthy) == (names, healthy)
+
+
+@pytest.mark.parametrize("folders", [("1", "2"), ("A", "B", "C"), ("no", "normal", "tumor")])
+def test_names_that_do_not_tell_ask_for_the_option(folders: tuple[str, ...]) -> None:
+    with pytest.raises(DatasetError, match=r"--set data\.healthy_class=NAME, one of these names, or .*=null"):
+        labels_from_folders(folders)
+    assert labels_from_folders(folders, folders[0]).healthy == folders[0]
+    assert labels_from_folders(folders, None).healthy is None
+
+
+def test_accents_are_equal_however_they_are_encoded() -> None:
+    composed = unicodedata.normalize("NFC", "Tumor área")
+    found = labels_from_folders([unicodedata.normalize("NFD", composed), composed, "sano"])
+    assert found.names == (composed, "sano")
+    assert found.from_folder(unicodedata.normalize("NFD", composed.upper())) == composed
+
+
+def test_a_set_without_a_healthy_class_has_no_tumour_decision() -> None:
+    with pytest.raises(UsageError, match="no tumour/healthy decision"):
+        _ = LabelSet(("glioma", "meningioma"), None).healthy_index

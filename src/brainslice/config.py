@@ -13,10 +13,13 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brainslice.errors import ConfigError
+from brainslice.files import load_yaml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0)]
+
+TEXT_KEYS = frozenset({"class_names", "healthy_class"})
 
 RENAMED_KEYS = {
     "trust": "decision",
@@ -223,7 +226,7 @@ def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
 
 def _parse(path: Path) -> dict[str, Any]:
     try:
-        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+        values = load_yaml(path.read_text(encoding="utf-8"), TEXT_KEYS)
     except FileNotFoundError as error:
         msg = f"{path}: there is no such configuration file; the one that ships is configs/config.yaml"
         raise ConfigError(msg) from error
@@ -266,7 +269,7 @@ def _override(values: dict[str, Any], assignment: str) -> None:
         values = inner
     # PyYAML reads 1e-4 as text (YAML 1.1 requires a dot); pydantic converts such text to a number.
     try:
-        values[key] = yaml.safe_load(text)
+        values[key] = load_yaml(text, TEXT_KEYS, key)
     except yaml.YAMLError as error:
         msg = f"--set {assignment}: {text!r} is not valid YAML; quote it, or close its brackets"
         raise ConfigError(msg) from error

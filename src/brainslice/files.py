@@ -1,4 +1,4 @@
-"""Atomic writing of files and folders, and file hashes."""
+"""Atomic writing of files and folders, file hashes, and YAML."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -129,3 +129,34 @@ def sha256_of(path: Path) -> str:
 def _sync(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
+
+
+def load_yaml(text: str, text_keys: Collection[str] = (), key: str = "") -> Any:  # noqa: ANN401 - any YAML value
+    """Load YAML, in which the values of some keys are text as written, also ``yes``, ``no`` and numbers.
+
+    Args:
+        text: The document.
+        text_keys: Keys whose values, or lists of values, are text or null.
+        key: The key that the whole document is the value of.
+
+    Raises:
+        yaml.YAMLError: It is not valid YAML.
+    """
+    import yaml  # noqa: PLC0415 - most of this module's users need none
+
+    root = yaml.compose(text, Loader=yaml.SafeLoader)
+    if root is None:
+        return None
+    _keep_text(root, text_keys, set(), keep=key in text_keys)
+    return yaml.SafeLoader("").construct_document(root)
+
+
+def _keep_text(node: Any, text_keys: Collection[str], visited: set[tuple[int, bool]], *, keep: bool) -> None:  # noqa: ANN401 - a node of PyYAML
+    if node.id == "scalar":
+        if keep and not node.tag.endswith(":null"):
+            node.tag = "tag:yaml.org,2002:str"
+    elif (id(node), keep) not in visited:
+        visited.add((id(node), keep))
+        for item in node.value:
+            name, value = item if node.id == "mapping" else (None, item)
+            _keep_text(value, text_keys, visited, keep=keep if name is None else name.value in text_keys)

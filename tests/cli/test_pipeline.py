@@ -169,6 +169,20 @@ def test_run_continues_without_a_threshold(
     assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary"]
 
 
+def test_a_set_without_a_healthy_class_has_no_threshold_and_no_other_site(
+    source: Path, steps: list[tuple[object, ...]], tmp_path: Path, capsys: Capture
+) -> None:
+    for folder in sorted(source.glob("*/no*")):
+        shutil.rmtree(folder)
+    words = ("run", "--source", source, "--project-root", tmp_path / "project", *WORDS)
+    assert call(*words, "--external", source) == 2
+    assert "--external needs a set with a healthy class" in capsys.readouterr().err
+    assert not steps
+    assert call(*words) == 0
+    assert "no operating point was stored: no class is healthy" in capsys.readouterr().err
+    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary"]
+
+
 @pytest.fixture
 def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     found: dict[str, Any] = {}

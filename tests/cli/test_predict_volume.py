@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -148,3 +149,24 @@ def test_a_series_needs_pydicom_and_no_other_heavy_library(trained: Path, series
     command = [sys.executable, "-c", _WHAT_IS_LOADED, "volume", str(series), "--project-root", str(trained)]
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     assert done.stdout.splitlines()[-1] == "['pydicom']"
+
+
+def test_several_volumes_and_archives_are_predicted_in_one_run(
+    trained: Path, series: Path, tmp_path: Path, capsys: Capture
+) -> None:
+    (tmp_path / "cd").mkdir()
+    (tmp_path / "cd" / "README.txt").write_text("x")
+    shutil.copytree(series, tmp_path / "cd" / "SE0")
+    disc = Path(shutil.make_archive(str(tmp_path / "disc"), "zip", tmp_path / "cd"))
+    broken = tmp_path / "broken.nii"
+    broken.write_bytes(b"x" * 400)
+    volumes = (series, broken, disc)
+    assert call("predict-volume", *volumes, "--project-root", trained, "--json", "--gradcam", tmp_path / "maps") == 3
+    said = capsys.readouterr()
+    first, refused, third = (json.loads(line) for line in said.out.splitlines())
+    assert [each["source"] for each in (first, refused, third)] == ["series", "broken.nii", "disc.zip"]
+    assert "refused" in refused
+    assert first["tumour_probability"] == third["tumour_probability"]
+    assert "passed over: 1 files that are no scans (README.txt)" in third["notes"]
+    assert "1 of 3 volumes could not be predicted" in said.err
+    assert sorted(each.name for each in (tmp_path / "maps").iterdir()) == ["disc", "series"]

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from brainslice.cli.prediction_text import print_prediction, print_row
 from brainslice.decision.verdict import Reason, Verdict
 from brainslice.inference.prediction import Prediction
 from brainslice.labels import LabelSet
+from brainslice.scan.types import Remark, RemarkCode
 
 Capture = pytest.CaptureFixture[str]
 
@@ -60,3 +62,12 @@ def test_rows_of_several_scans_are_aligned(capsys: Capture) -> None:
     first, second = capsys.readouterr().out.splitlines()
     assert first.startswith("tumour     P(tumour) 0.850  glioma")
     assert first.index("a.png") == second.index("b.png")
+
+
+def test_remarks_on_the_file_are_printed(capsys: Capture) -> None:
+    remarked = replace(prediction(Verdict.TUMOUR), remarks=(Remark(RemarkCode.WINDOW, "the window was not used"),))
+    print_prediction(Path("a.png"), remarked)
+    print_row(Path("a.png"), remarked)
+    *fields, row = capsys.readouterr().out.splitlines()
+    assert "  note        the window was not used" in fields
+    assert row.endswith("; the window was not used")

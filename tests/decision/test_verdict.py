@@ -67,3 +67,21 @@ def test_messages_are_unique_and_short() -> None:
     words = [reason.message for reason in Reason]
     assert len(set(words)) == len(words)
     assert all(word and "\n" not in word and len(word) < 100 for word in words)
+
+
+@pytest.mark.parametrize(
+    ("possible", "verdict", "reasons"),
+    [
+        (None, Verdict.CLASS, ()),
+        (("glioma",), Verdict.CLASS, ()),
+        (("glioma", "meningioma"), Verdict.CLASS, ()),
+        ((), Verdict.REFER, (Reason.EMPTY_SET,)),
+    ],
+)
+def test_without_a_healthy_class_the_verdict_is_a_class(
+    possible: tuple[str, ...] | None, verdict: Verdict, reasons: tuple[Reason, ...]
+) -> None:
+    labels = LabelSet(("glioma", "meningioma"), None)
+    assert decide(VerdictInputs(None, prediction_set=possible), labels) == (verdict, reasons)
+    rejected = VerdictInputs(None, input_faults=(Reason.FLAT,), prediction_set=possible)
+    assert decide(rejected, labels)[0] is Verdict.REFER

@@ -106,6 +106,7 @@ def test_prediction_to_json() -> None:
         "entropy": pytest.approx(1.08890, abs=1e-5),
         "mutual_information": None,
         "warnings": ["phantom"],
+        "remarks": [],
         "bundle": "ab" * 32,
     }
     assert list(told["probabilities"]) == list(LABELS.names)

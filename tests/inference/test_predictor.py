@@ -22,6 +22,8 @@ from brainslice.inference.predictor import Predictor
 from brainslice.labels import LabelSet
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.scan.read import read_scan
+from brainslice.scan.types import RemarkCode
+from hospital import image, written
 
 DrawScan = Callable[[int], Path]
 write_graph: Callable[..., Path] = runpy.run_path(str(Path(__file__).with_name("conftest.py")))["write_graph"]
@@ -248,3 +250,16 @@ def test_damaged_files_are_predicted_or_refused_in_one_line(predictor: Predictor
     refusals = [answer for answer in found if isinstance(answer, Refusal)]
     assert refusals
     assert [answer.reason for answer in refusals if "\n" in answer.reason or "; " not in answer.reason] == []
+
+
+def test_remarks_on_a_file_are_in_its_prediction_alone_and_among_many(predictor: Predictor, tmp_path: Path) -> None:
+    pixels = np.random.default_rng(5).integers(0, 4096, (64, 64)).astype(np.uint16)
+    plain, windowed = tmp_path / "plain.dcm", tmp_path / "windowed.dcm"
+    plain.write_bytes(written(image(pixels)))
+    windowed.write_bytes(written(image(pixels, WindowCenter=40, WindowWidth=400)))
+    alone = predictor.predict(windowed)
+    many = list(predictor.predict_many([plain, windowed, tmp_path / "missing.png"]))
+    assert [remark.code for remark in alone.remarks] == [RemarkCode.WINDOW]
+    assert [getattr(each, "remarks", None) for each in many] == [(), alone.remarks, None]
+    assert alone.to_json()["remarks"] == [remark.to_json() for remark in alone.remarks]
+    np.testing.assert_array_equal(alone.network_input, many[0].network_input)

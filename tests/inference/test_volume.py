@@ -16,7 +16,6 @@ from brainslice.inference.predictor import Predictor
 from brainslice.inference.volume import (
     NOT_CALIBRATED,
     SINGLE_SLICES,
-    NoteCode,
     VolumePrediction,
     predict_volume,
     run_length,
@@ -24,6 +23,7 @@ from brainslice.inference.volume import (
     strongest_run,
 )
 from brainslice.scan import Plane, Volume, read_volume
+from brainslice.scan.types import Remark, RemarkCode
 from hospital import head, write_series
 
 HEAD = head(24).astype(np.float32)
@@ -101,12 +101,14 @@ def test_file_names_are_printed_as_one_line_of_utf_8(predictor: Predictor) -> No
 def test_notes_on_plane_tilt_and_spacing(predictor: Predictor) -> None:
     odd = replace(VOLUME, spacing=(1.0, 1.0, 1.1), acquisition_plane=Plane.SAGITTAL, tilt=15.0)
     notes = {note.code: (note.message, note.value) for note in predict_volume(predictor, odd).notes}
-    words, value = notes[NoteCode.PLANE]
+    words, value = notes[RemarkCode.PLANE]
     assert ("sagittal" in words, value) == (True, "sagittal")
-    words, value = notes[NoteCode.TILT]
+    words, value = notes[RemarkCode.TILT]
     assert ("15 degrees" in words, value) == (True, 15)
     *_, uneven = predict_volume(predictor, replace(VOLUME, evenly_spaced=False)).notes
-    assert (uneven.code, "missing" in uneven.message) == (NoteCode.UNEVEN, True)
+    assert (uneven.code, "missing" in uneven.message) == (RemarkCode.UNEVEN, True)
+    sheared = Remark(RemarkCode.SHEARED, "the orientation in the header is sheared")
+    assert predict_volume(predictor, replace(VOLUME, remarks=(sheared,))).notes[-1] == sheared
 
 
 def test_every_note_has_a_code(answer: VolumePrediction) -> None:

@@ -104,3 +104,17 @@ def test_evaluation_takes_seconds() -> None:
     start = time.process_time()
     evaluate(subject, replace(TERMS, draws=2000))
     assert time.process_time() - start < 10
+
+
+def test_without_a_healthy_class_the_scores_of_the_decision_are_undefined() -> None:
+    terms = replace(TERMS, label_set=LabelSet(("a", "b", "c", "d"), None))
+    evaluation = evaluate(scored(), terms)
+    names = ("tumour_auc", "sensitivity", "specificity")
+    assert [evaluation.score(name).value for name in names] == [None, None, None]
+    assert {evaluation.score(name).note for name in names} == {"undefined: no class is healthy"}
+    assert evaluation.score("accuracy") == evaluate(scored(), TERMS).score("accuracy")
+    assert "AUC of P(tumour): undefined" in evaluation.summary_lines()
+    assert evaluation.summary_lines()[1].startswith(
+        "no class is healthy: there is no decision between tumour and healthy"
+    )
+    assert evaluation.to_json()["healthy"] is None

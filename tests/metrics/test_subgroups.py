@@ -75,3 +75,9 @@ def test_common_size_does_not_absorb_others() -> None:
 def test_bins_are_about_equally_full() -> None:
     named = size_bins(list(range(100, 400)))
     assert sorted(np.unique(named, return_counts=True)[1]) == pytest.approx([100, 100, 100], abs=2)
+
+
+def test_where_no_class_is_healthy_neither_rate_is_defined() -> None:
+    none = np.zeros(4, bool)
+    (row,) = subgroup_rows("class", ["a"] * 4, BinaryPredictions(np.ones(4, bool), none, none, np.arange(4), none))
+    assert (row.sensitivity.value, row.specificity.value, row.accuracy.value) == (None, None, 1.0)

@@ -228,9 +228,16 @@ def test_a_later_page_may_be_no_larger_than_the_first() -> None:
         read_raster(data, "digest", 2)
 
 
-@pytest.mark.parametrize("opening", [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0"])
-def test_what_cannot_be_identified_is_refused_without_an_address_in_memory(opening: bytes) -> None:
-    with pytest.raises(UnreadableScanError, match=r"\(no header that is known\); export it again"):
+@pytest.mark.parametrize(
+    ("opening", "reason"),
+    [
+        (b"\x89PNG\r\n\x1a\n", "no header that is known"),
+        (b"\xff\xd8\xff\xe0", "no header that is known"),
+        (b"II*\0\x08\0\0\0", "the TIFF is damaged, or its numbers"),
+    ],
+)
+def test_what_cannot_be_identified_is_refused_without_an_address_in_memory(opening: bytes, reason: str) -> None:
+    with pytest.raises(UnreadableScanError, match=rf"{reason}[^<>]*; export it"):
         read(opening + bytes(16))
 
 
@@ -242,3 +249,31 @@ def test_a_picture_that_fills_the_memory_is_not_called_damaged(monkeypatch: pyte
     monkeypatch.setattr("PIL.ImageFile.ImageFile.load", fill)
     with pytest.raises(UnreadableScanError, match="needs more memory than there is"):
         read(data)
+
+
+def tiff(values: np.ndarray, sample_format: int) -> bytes:
+    """An uncompressed TIFF of one strip, with little-endian numbers."""
+    rows, columns = values.shape
+    body = values.tobytes()
+    entries = {
+        256: columns, 257: rows, 258: 8 * values.itemsize, 259: 1, 262: 1, 273: 8, 277: 1, 278: rows, 279: len(body),
+        339: sample_format,
+    }  # fmt: skip
+    table = b"".join(
+        struct.pack("<HHII", tag, 4 if tag in {256, 257, 273, 278, 279} else 3, 1, value)
+        for tag, value in entries.items()
+    )
+    return struct.pack("<2sHI", b"II", 42, 8 + len(body)) + body + struct.pack("<H", len(entries)) + table + bytes(4)
+
+
+@pytest.mark.parametrize(
+    ("kind", "sample_format"), [("<f8", 3), ("<f4", 3), ("i1", 2), ("u1", 1), ("<u2", 1), ("<i2", 2)]
+)
+def test_every_number_of_a_tiff_keeps_its_value(kind: str, sample_format: int) -> None:
+    values = np.arange(0 if kind[-2] == "u" else -12, 12).reshape(-1, 4).astype(kind) * 10
+    np.testing.assert_array_equal(read(tiff(values, sample_format)), values)
+
+
+def test_a_tiff_of_unknown_numbers_is_not_called_damaged_alone() -> None:
+    with pytest.raises(UnreadableScanError, match="numbers are of a kind not read here; export it with 8, 16 or 32"):
+        read(tiff(np.zeros((3, 4), "<i8"), 2))

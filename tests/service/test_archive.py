@@ -3,11 +3,14 @@ from __future__ import annotations
 import io
 import zipfile
 from collections.abc import Mapping
+from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from brainslice.scan.listing import SkippedFiles
+from brainslice.scan.volume.reader import decode_volume
 from brainslice.service.archive import extract_archives
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.problems import ErrorCode, ProblemError
@@ -96,3 +99,42 @@ def test_a_damaged_archive_gives_files_or_one_problem(place: int, value: int) ->
     else:
         outcome = None
     assert outcome in {None, ErrorCode.UNREADABLE_SCAN, ErrorCode.TOO_LARGE}
+
+
+def test_what_is_no_scan_is_counted_and_scans_are_found_behind_backslashes() -> None:
+    files = {
+        "disc\\DICOMDIR": bytes(128) + b"DICM",
+        "disc\\SE0\\IM1": bytes(128) + b"DICM" + b"one",
+        "disc\\SE0\\a.png": b"a",
+        "disc\\SE0\\a_mask.png": b"m",
+        "disc\\README.TXT": b"x",
+        "disc\\viewer.exe": bytes(150_000),
+        "disc\\masks\\1.dcm": b"x",
+        "__MACOSX\\x\\._y": b"x",
+    }
+    skipped = SkippedFiles()
+    data = packed(files).replace(b"\x14\x03\x14", b"\x14\x00\x14")
+    found = extract_archives([UploadedFile("disc.zip", data)], SMALL, ConcurrencyLimit(SMALL).enter().hold, skipped)
+    assert [file.name for file in found] == ["IM1", "a.png"]
+    assert dict(skipped.counts) == {"files that are no scans": 3, "tumour outlines": 2, "hidden or system files": 1}
+
+
+@pytest.mark.real
+@pytest.mark.parametrize(("name", "passed_over"), [("cd", 5), ("cd2", 2), ("cd3", 1)])
+def test_patient_discs_hold_one_series(name: str, passed_over: int) -> None:
+    disc = (
+        Path(__file__).resolve().parents[3]
+        / "shared"
+        / "data"
+        / "outsiders"
+        / "16-disc-zip-and-dicomdir"
+        / f"{name}.zip"
+    )
+    if not disc.is_file():
+        pytest.skip("the files of other programs are absent")
+    limits, skipped = Limits(), SkippedFiles()
+    files = extract_archives(
+        [UploadedFile("cd", disc.read_bytes())], limits, ConcurrencyLimit(limits).enter().hold, skipped
+    )
+    volume = decode_volume({file.name: file.data for file in files}, "cd", skipped=skipped)
+    assert (volume.voxels.shape[0], [remark.value for remark in volume.remarks]) == (32, [passed_over])

@@ -156,6 +156,20 @@ def test_cross_site_requests_are_refused(client: TestClient, headers: dict[str, 
     assert code(client, **headers) == "cross_site"
 
 
+def test_pages_of_an_allowed_origin_pass_with_the_token_and_get_the_headers_they_need(make_client: MakeClient) -> None:
+    viewer = {"Origin": "https://viewer.example.org", "Sec-Fetch-Site": "cross-site"}
+    client = make_client(Settings(token=TOKEN, origins=("https://viewer.example.org",)))
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "authorization"}
+    preflight = client.options("/predict", headers=viewer | asked)
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, viewer["Origin"])
+    assert client.get("/model", headers=viewer).status_code == 401
+    answer = client.get("/model", headers=viewer | {"Authorization": f"Bearer {TOKEN}"})
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (200, viewer["Origin"])
+    other = client.options("/predict", headers=asked | {"Origin": "https://evil.example"})
+    assert (other.status_code, "access-control-allow-origin" in other.headers) == (400, False)
+    assert code(client, Origin="https://evil.example", Authorization=f"Bearer {TOKEN}") == "cross_site"
+
+
 @pytest.mark.parametrize("path", ["/predict", "/explain", "/volume"])
 def test_cross_site_forms_are_refused(client: TestClient, path: str) -> None:
     answer = client.post(path, files={"files": b"x"}, headers={"Origin": "https://evil.example"})

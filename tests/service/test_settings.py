@@ -50,3 +50,12 @@ def test_invalid_limits_are_refused(name: str) -> None:
 def test_invalid_batching_is_refused(wrong: dict[str, float]) -> None:
     with pytest.raises(UsageError):
         Batching(**wrong)
+
+
+@pytest.mark.parametrize(
+    "origin", ["*", "null", "viewer.example.org", "https://viewer.example.org/", "https://a.org/x"]
+)
+def test_what_is_no_origin_is_refused(origin: str) -> None:
+    with pytest.raises(UsageError, match="https://host:8443"):
+        Settings(origins=(origin,))
+    assert Settings(origins=("https://viewer.example.org", "http://127.0.0.1:3000")).origins

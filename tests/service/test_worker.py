@@ -13,11 +13,13 @@ from brainslice.deadline import time_limit
 from brainslice.errors import BundleError, TimeLimitError, UnreadableScanError
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
+from brainslice.scan.types import RemarkCode
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.metrics import Metrics
 from brainslice.service.settings import Batching, Limits
 from brainslice.service.uploads import UploadedFile
 from brainslice.service.worker import Batcher, HeatMapRequest, InferenceWorker, Threads
+from hospital import image, written
 
 
 def with_worker(predictor: Predictor, work: Callable[[InferenceWorker], Awaitable[object]]) -> object:
@@ -187,3 +189,12 @@ def test_hanging_threads_make_the_worker_unusable(
         return before, after, busy
 
     assert asyncio.run(scene()) == (True, False, 1)
+
+
+def test_remarks_on_a_file_are_in_its_prediction(predictor: Predictor) -> None:
+    pixels = np.random.default_rng(5).integers(0, 4096, (64, 64)).astype(np.uint16)
+    upload = UploadedFile("a.dcm", written(image(pixels, WindowCenter=40, WindowWidth=400)))
+    (found,) = with_worker(predictor, lambda worker: worker.predict([upload]))
+    explained = with_worker(predictor, lambda worker: worker.explain(upload, None))
+    assert [remark.code for remark in found.remarks] == [RemarkCode.WINDOW]
+    assert explained["prediction"]["remarks"] == [remark.to_json() for remark in found.remarks]

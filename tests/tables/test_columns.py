@@ -55,9 +55,11 @@ def test_lists_are_joined_in_a_cell() -> None:
     row = {
         "warnings": ["phantom", "leaky"],
         "reasons": [{"code": "out_of_distribution"}, {"code": "flat"}],
+        "remarks": [{"code": "window"}, {"code": "sheared"}],
     }
     cells = cells_of(row, LabelSet())
     assert (cells["warnings"], cells["reasons"]) == ("phantom|leaky", "out_of_distribution|flat")
+    assert cells["remarks"] == "window|sheared"
 
 
 def test_numeric_columns() -> None:

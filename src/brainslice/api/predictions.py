@@ -114,7 +114,7 @@ def predict_volume(
     """Predict a volume slice by slice along the axial plane, and as a whole.
 
     Args:
-        path: A NIfTI file, a DICOM file of many frames, or a folder of DICOM files.
+        path: A NIfTI file, a DICOM file of many frames, a folder of DICOM files, or an archive of either.
         bundle: The bundle; the one that ships with the package where None.
         threshold: P(tumour) from which a slice is called a tumour; the bundle's own where None.
         series: Which of several DICOM series in the folder.
@@ -124,10 +124,12 @@ def predict_volume(
         UnreadableScanError: The path cannot be read as one volume.
         BundleError: The bundle is incomplete or altered.
     """
+    from brainslice.dataset.discovery.archives import unpacked
     from brainslice.inference.volume import predict_volume as predict
     from brainslice.scan.volume.reader import read_volume
 
-    volume = read_volume(Path(path), series=series, first=first)
+    with unpacked(Path(path)) as folder:
+        volume = read_volume(folder, series=series, first=first)
     return predict(_open(bundle, threshold), volume, Path(path).name)
 
 
@@ -141,7 +143,7 @@ def _row(result: Prediction | Refusal) -> dict[str, Any]:
     row: dict[str, Any] = dict(result.to_json())
     probabilities = row.pop("probabilities", {})
     row |= {f"probability_{name}": share for name, share in probabilities.items()}
-    row["reasons"] = [reason["code"] for reason in row.get("reasons", ())]
+    row |= {name: [each["code"] for each in row.get(name, ())] for name in ("reasons", "remarks")}
     return row
 
 

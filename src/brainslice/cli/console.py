@@ -31,7 +31,12 @@ RESEARCH_ONLY: Final = "for research only; a person qualified to read scans deci
 
 _UNBROKEN: Final = 240
 _NARROW: Final = 100
-_STYLES: Final = {Verdict.TUMOUR: "bold red", Verdict.NO_TUMOUR: "bold green", Verdict.REFER: "bold yellow"}
+_STYLES: Final = {
+    Verdict.TUMOUR: "bold red",
+    Verdict.NO_TUMOUR: "bold green",
+    Verdict.REFER: "bold yellow",
+    Verdict.CLASS: "bold",
+}
 _bars_shown = False
 
 

@@ -12,7 +12,7 @@ from brainslice.cli import data, evaluation, threshold, training
 from brainslice.cli.console import print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 from brainslice.config import Config
-from brainslice.errors import CalibrationError, DownloadError, ForgettingError, UnreadableScanError
+from brainslice.errors import CalibrationError, DownloadError, ForgettingError, UnreadableScanError, UsageError
 from brainslice.paths import ProjectPaths
 
 if TYPE_CHECKING:
@@ -47,6 +47,9 @@ def run(
     """
     chosen = settings(root, config, overrides, "clean", recipe, weights, seed)
     prepared = _prepare(source, root, chosen)
+    if external is not None and prepared.manifest.labels.healthy is None:
+        msg = "--external needs a set with a healthy class; leave it out, or name the class by data.healthy_class"
+        raise UsageError(msg)
     placed = _external(external, root, download=source is None)
     if placed is not None and not keep_overlap:
         data.exclude(ProjectPaths.of(root, chosen), placed.folder)
@@ -75,6 +78,11 @@ def pipeline(root: Path, config: Config, official: bool) -> None:
 
 
 def _find_threshold(paths: ProjectPaths, config: Config) -> None:
+    from brainslice.dataset.manifest import Manifest
+
+    if Manifest.read(paths.data).labels.healthy is None:
+        print_note("no operating point was stored: no class is healthy, so there is no tumour/healthy decision")
+        return
     try:
         threshold.threshold_one(paths, config, _SENSITIVITY)
     except CalibrationError as error:

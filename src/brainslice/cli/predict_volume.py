@@ -1,20 +1,30 @@
-"""``brainslice predict-volume``: predict a volume and each of its slices."""
+"""``brainslice predict-volume``: predict volumes and each of their slices."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from brainslice.cli.console import RESEARCH_ONLY, print_json, print_note
+from brainslice.cli.console import RESEARCH_ONLY, print_error, print_json, print_note
 from brainslice.cli.options import BundleFolder, Root, Threshold, open_predictor
 from brainslice.cli.prediction_text import print_volume
+from brainslice.errors import UnreadableScanError
+from brainslice.inference.prediction import Refusal
 from brainslice.lazy import require_extra
 
 if TYPE_CHECKING:
+    from brainslice.inference.predictor import Predictor
     from brainslice.inference.volume import VolumePrediction
 
+Volumes: TypeAlias = Annotated[
+    list[Path],
+    typer.Argument(
+        help="NIfTI files, DICOM files of many frames, folders of DICOM files, or archives of them.", metavar="PATH..."
+    ),
+]
 Overlays: TypeAlias = Annotated[
     Path | None, typer.Option("--gradcam", metavar="DIR", help="Write the decisive slices with their heat maps.")
 ]
@@ -24,10 +34,18 @@ DicomFolder: TypeAlias = Annotated[
 ]
 
 
+@dataclass(frozen=True, slots=True)
+class _Choices:
+    """Which of several volumes to take, the folder of overlays, and how the paths of DICOM files begin."""
+
+    series: str | None
+    first: bool
+    gradcam: Path | None
+    dicom: Path | None
+
+
 def predict_volume(
-    path: Annotated[
-        Path, typer.Argument(help="A NIfTI file, a DICOM file of many frames, or a folder of DICOM files.")
-    ],
+    paths: Volumes,
     root: Root = Path(),
     bundle: BundleFolder = None,
     threshold: Threshold = None,
@@ -39,33 +57,64 @@ def predict_volume(
     ] = False,
     gradcam: Overlays = None,
     dicom_folder: DicomFolder = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object with the whole curve.")] = False,
+    as_json: Annotated[
+        bool, typer.Option("--json", help="Print one JSON object a volume with the whole curve.")
+    ] = False,
 ) -> None:
-    """Predict a volume slice by slice along the axial plane, and as a whole.
+    """Predict volumes slice by slice along the axial plane, and as a whole.
 
     The probabilities of slices are calibrated, that of the volume is not; the model was trained on single slices.
     """
-    from brainslice.inference.volume import predict_volume
-    from brainslice.scan.volume.reader import read_volume
+    from brainslice.dataset.discovery.install import unused_name
 
     if dicom_folder is not None:
         require_extra("dicom-out", "--dicom-out", "highdicom")
-    scan = read_volume(path, series=series, first=first)
     predictor = open_predictor(root, bundle, threshold)
-    answer = predict_volume(predictor, scan, path.name)
-    if as_json:
-        print_json("volume", answer.to_json())
-    else:
-        print_volume(path, answer)
-    if gradcam is not None:
-        _draw(answer, gradcam)
-    if dicom_folder is not None:
-        from brainslice.dicom_export.writer import write_volume_dicom
-
-        if not write_volume_dicom(predictor, path, scan, answer, dicom_folder / (path.stem or "series")):
-            print_note(f"{path}: no DICOM file, so no DICOM report was written")
+    refused, names = 0, set[str]()
+    for path in paths:
+        name = unused_name(path.stem or "series", names)
+        overlays = gradcam if gradcam is None or len(paths) == 1 else gradcam / name
+        reports = None if dicom_folder is None else dicom_folder / name
+        try:
+            _predict_one(predictor, path, _Choices(series, first, overlays, reports), as_json)
+        except UnreadableScanError as error:
+            if len(paths) == 1:
+                raise
+            refused += 1
+            _print_refusal(path, error, as_json)
     if not as_json:
         print_note(RESEARCH_ONLY)
+    if refused:
+        msg = f"{refused} of {len(paths)} volumes could not be predicted"
+        raise UnreadableScanError(msg)
+
+
+def _predict_one(predictor: Predictor, path: Path, choices: _Choices, as_json: bool) -> None:
+    from brainslice.dataset.discovery.archives import unpacked
+    from brainslice.inference.volume import predict_volume
+    from brainslice.scan.volume.reader import read_volume
+
+    with unpacked(path) as folder:
+        scan = read_volume(folder, series=choices.series, first=choices.first)
+        answer = predict_volume(predictor, scan, path.name)
+        if as_json:
+            print_json("volume", answer.to_json())
+        else:
+            print_volume(path, answer)
+        if choices.gradcam is not None:
+            _draw(answer, choices.gradcam)
+        if choices.dicom is not None:
+            from brainslice.dicom_export.writer import write_volume_dicom
+
+            if not write_volume_dicom(predictor, folder, scan, answer, choices.dicom):
+                print_note(f"{path}: no DICOM file, so no DICOM report was written")
+
+
+def _print_refusal(path: Path, error: UnreadableScanError, as_json: bool) -> None:
+    if as_json:
+        print_json("volume", Refusal(path.name, str(error)).to_json())
+    else:
+        print_error(str(error))
 
 
 def _draw(answer: VolumePrediction, folder: Path) -> None:

@@ -23,6 +23,7 @@ def print_prediction(path: Path, answer: Prediction) -> None:
     if not answer.rejected:
         fields += _probability_fields(answer)
     fields += [("reason", reason.message) for reason in answer.reasons]
+    fields += [("note", remark.message) for remark in answer.remarks]
     if answer.mutual_information is not None:
         nats = f"entropy {answer.entropy:.3f}, mutual information {answer.mutual_information:.3f} nats"
         fields.append(("uncertainty", nats))
@@ -40,15 +41,18 @@ def _verdict_line(answer: Prediction | VolumePrediction) -> str:
 def _probability_fields(answer: Prediction | VolumePrediction) -> list[tuple[str, str]]:
     """List P(tumour) and the probability of each class, the most probable first."""
     shares = sorted(answer.probabilities.items(), key=lambda each: -each[1])
-    tumour = ("P(tumour)", f"{answer.tumour_probability:.3f}, threshold {answer.threshold:g}")
-    return [tumour, *((name, f"{share:.3f}") for name, share in shares)]
+    classes = [(name, f"{share:.3f}") for name, share in shares]
+    if answer.labels.healthy is None:
+        return classes
+    return [("P(tumour)", f"{answer.tumour_probability:.3f}, threshold {answer.threshold:g}"), *classes]
 
 
 def print_row(path: Path, answer: Prediction) -> None:
     """Print a prediction among many as one aligned line."""
     width = max(map(len, answer.labels.names))
-    share = "-" if answer.rejected else f"{answer.tumour_probability:.3f}"
+    share = "-" if answer.rejected or answer.labels.healthy is None else f"{answer.tumour_probability:.3f}"
     why = "".join(f"; {reason.message}" for reason in answer.reasons)
+    why += "".join(f"; {remark.message}" for remark in answer.remarks)
     if answer.mutual_information is not None:
         why += f"; mutual information {answer.mutual_information:.3f} nats"
     print_line(

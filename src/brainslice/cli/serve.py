@@ -29,6 +29,10 @@ TokenFile: TypeAlias = Annotated[
 AllowHost: TypeAlias = Annotated[
     list[str] | None, typer.Option("--allow-host", metavar="NAME", help="Another host name of the service.")
 ]
+AllowOrigin: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--allow-origin", metavar="ORIGIN", help="Another site whose pages may use the service (CORS)."),
+]
 MaxFile: TypeAlias = Annotated[int, typer.Option("--max-file-mb", min=1, help="The largest file, in MiB.")]
 MaxUpload: TypeAlias = Annotated[int, typer.Option("--max-upload-mb", min=1, help="The largest request, in MiB.")]
 MaxRequests: TypeAlias = Annotated[
@@ -50,6 +54,7 @@ def serve(
     port: Port = 8000,
     token_file: TokenFile = None,
     allow_host: AllowHost = None,
+    allow_origin: AllowOrigin = None,
     max_file_mb: MaxFile = 128,
     max_upload_mb: MaxUpload = 256,
     max_requests: MaxRequests = 32,
@@ -71,8 +76,8 @@ def serve(
         requests=max_requests,
         answer_seconds=answer_seconds,
     )
-    hosts = tuple(name.casefold() for name in allow_host or ())
-    settings = Settings(host=host, port=port, token=_token(token_file), hosts=hosts, limits=limits)
+    hosts, origins = (tuple(name.casefold() for name in names or ()) for names in (allow_host, allow_origin))
+    settings = Settings(host=host, port=port, token=_token(token_file), hosts=hosts, origins=origins, limits=limits)
     predictor = open_predictor(root, bundle, threshold, threads)
     info = predictor.bundle.info
     print_note(f"{info.name} ({info.digest[:12]}), for research only; Ctrl+C ends")

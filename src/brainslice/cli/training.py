@@ -108,11 +108,10 @@ def _show_folds(result: CrossValidation) -> None:
     header = ["", *[f"fold {number}" for number in range(len(result.folds))], "mean ± sd", "out of fold [95 %]"]
     rows = []
     for name in HEADLINES:
-        mean, spread = result.spread(name)
+        spread = result.spread(name)
+        mean = "undefined" if spread is None else f"{spread[0]:.3f} ± {spread[1]:.3f}"
         each = [fold.score(name).value for fold in result.folds]
-        rows.append(
-            [name, *[_number(value) for value in each], f"{mean:.3f} ± {spread:.3f}", _bounded(result.pooled, name)]
-        )
+        rows.append([name, *[_number(value) for value in each], mean, _bounded(result.pooled, name)])
     pooled = result.pooled
     data = f"{pooled.settings.dataset}{in_brackets(pooled.settings.warnings)}"
     print_table(f"{len(result.folds)}-fold cross-validation by group, {data}", header, rows)

@@ -1,4 +1,4 @@
-"""The verdict on a scan: tumour, no tumour, or refer for review with reasons."""
+"""The verdict on a scan: tumour, no tumour, a class alone, or refer for review with reasons."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ class Verdict(StrEnum):
 
     TUMOUR = "tumour"
     NO_TUMOUR = "no tumour"
+    CLASS = "class"
+    """The most probable class, of a model without a healthy class."""
     REFER = "refer"
 
 
@@ -62,14 +64,14 @@ class VerdictInputs:
     """The inputs of a verdict on one scan.
 
     Attributes:
-        tumour: Whether P(tumour) reaches the threshold.
+        tumour: Whether P(tumour) reaches the threshold; None where no class is healthy.
         input_faults: Faults of the image and out-of-distribution detection.
         prediction_set: Class names in the prediction set; None if the bundle has no sets.
         near_threshold: Whether the probability is in the grey zone.
         disagreement: Whether an ensemble's members differ on tumour or no tumour.
     """
 
-    tumour: bool
+    tumour: bool | None
     input_faults: tuple[Reason, ...] = ()
     prediction_set: Collection[str] | None = None
     near_threshold: bool = False
@@ -93,12 +95,16 @@ def decide(inputs: VerdictInputs, labels: LabelSet) -> tuple[Verdict, tuple[Reas
         reasons.append(Reason.DISAGREEMENT)
     if reasons:
         return Verdict.REFER, tuple(reasons)
+    if inputs.tumour is None:
+        return Verdict.CLASS, ()
     return (Verdict.TUMOUR if inputs.tumour else Verdict.NO_TUMOUR), ()
 
 
-def _set_reasons(names: Collection[str], labels: LabelSet, *, tumour: bool) -> list[Reason]:
+def _set_reasons(names: Collection[str], labels: LabelSet, *, tumour: bool | None) -> list[Reason]:
     if not names:
         return [Reason.EMPTY_SET]
+    if tumour is None:
+        return []
     healthy = labels.healthy in names
     if healthy and len(names) > 1:
         return [Reason.UNDECIDED]

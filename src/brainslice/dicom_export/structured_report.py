@@ -117,8 +117,10 @@ def _images(context: ExportContext) -> list[SourceImageForMeasurementGroup]:
 def _measurements(answer: Answer) -> list[Measurement]:
     kind = "Pooled" if isinstance(answer, VolumePrediction) else "Calibrated"
     values = {f"{kind} probability of {name}": value for name, value in answer.probabilities.items()}
-    values |= {f"{kind} probability of any tumour": answer.tumour_probability}
-    names = (*answer.probabilities, "any-tumour")
+    names = [*answer.probabilities]
+    if answer.labels.healthy is not None:
+        values[f"{kind} probability of any tumour"] = answer.tumour_probability
+        names.append("any-tumour")
     return [
         Measurement(name=make_code(f"probability-{name}", meaning), value=value, unit=codes.UCUM.NoUnits)
         for name, (meaning, value) in zip(names, values.items(), strict=True)

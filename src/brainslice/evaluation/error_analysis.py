@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from brainslice.arrays import Decisions, Scores
 from brainslice.dataset.manifest import Manifest, Record
 from brainslice.dataset.splits.known_datasets import NICKPARVAR, known_scan
 from brainslice.decision.operating_point import TARGETS, Criterion, MeasuredRate, OperatingPoint
@@ -139,11 +140,9 @@ def analyse_errors(test_set: ScoredTestSet, progress: Progress = silent) -> Erro
         UnreadableScanError: A test scan is missing.
     """
     scored = test_set.scored
-    healthy = test_set.manifest.labels.healthy_index
-    tumour = scored.labels != healthy
-    scores = 1.0 - scored.probabilities[:, healthy]
+    tumour, healthy, scores = _tumours(test_set)
     correct = scored.probabilities.argmax(axis=1) == scored.labels
-    predictions = BinaryPredictions(correct, tumour, scores >= test_set.predictor.threshold, scored.groups)
+    predictions = BinaryPredictions(correct, tumour, scores >= test_set.predictor.threshold, scored.groups, healthy)
     level = test_set.evaluation.settings.level
     subgroups = _subgroups(test_set, progress).items()
     rows = tuple(row for name, values in subgroups for row in subgroup_rows(name, values, predictions, level))
@@ -161,9 +160,8 @@ def find_mistakes(test_set: ScoredTestSet, progress: Progress = silent) -> tuple
         The mistakes, by increasing probability of the true class.
     """
     scored, threshold = test_set.scored, test_set.predictor.threshold
-    healthy = test_set.manifest.labels.healthy_index
-    tumour = scored.labels != healthy
-    predicted = 1.0 - scored.probabilities[:, healthy] >= threshold
+    tumour, _, scores = _tumours(test_set)
+    predicted = scores >= threshold
     wrong = np.flatnonzero((scored.probabilities.argmax(axis=1) != scored.labels) | (predicted != tumour))
     ordered = wrong[np.argsort(scored.probabilities[wrong, scored.labels[wrong]], kind="stable")]
     mistakes = []
@@ -176,6 +174,16 @@ def find_mistakes(test_set: ScoredTestSet, progress: Progress = silent) -> tuple
         mistakes.append(Mistake(record.path, record.source, record.group, record.label, kind, answer))
         progress("looking at mistakes", len(mistakes), len(ordered))
     return tuple(mistakes)
+
+
+def _tumours(test_set: ScoredTestSet) -> tuple[Decisions, Decisions, Scores]:
+    """Return which test scans show a tumour, which are healthy, and P(tumour); all False where no class is healthy."""
+    scored, labels = test_set.scored, test_set.manifest.labels
+    if labels.healthy is None:
+        none = np.zeros(len(scored.labels), dtype=np.bool_)
+        return none, none, np.full(len(scored.labels), -1.0)
+    tumour = scored.labels != labels.healthy_index
+    return tumour, ~tumour, np.asarray(1.0 - scored.probabilities[:, labels.healthy_index])
 
 
 def _on_test(point: OperatingPoint, test: TumourScores) -> OperatingPointOnTest:

@@ -20,7 +20,7 @@ from brainslice.dataset.splits.split import Split
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
 from brainslice.decision.temperature import Temperature
 from brainslice.decision.uncertainty import uncertainty_scores
-from brainslice.errors import DatasetError
+from brainslice.errors import DatasetError, UsageError
 from brainslice.evaluation.ensemble_gain import joint_split
 from brainslice.evaluation.source_controlled import score_mirror_twins, score_slices
 from brainslice.files import write_text
@@ -85,11 +85,12 @@ def evaluate_test_set(
         BundleError: There is no bundle, or it was altered.
         DatasetError: The bundle was trained for another split or other scans than those prepared here.
         LeakError: The bundle is an ensemble, and every scan trained or validated one of its members.
+        UsageError: Folders of slices are given, and no class is healthy.
     """
     manifest = Manifest.read(paths.data) if assignment is None else assignment.manifest
     predictor = Predictor.open(bundle or paths.bundle)
     split = _split(manifest, config, predictor.bundle) if assignment is None else assignment.split
-    _check_provenance(predictor.bundle, manifest, split)
+    _check_inputs(predictor.bundle, manifest, split, slices)
     test_accesses = record_access(paths.test_access_log, split, predictor.bundle)
     inputs = decode_scans(manifest, predictor.recipe, paths.cache, progress)
     output = predictor.score(inputs[split.test], progress)
@@ -136,7 +137,10 @@ def _split(manifest: Manifest, config: Config, bundle: ModelBundle) -> Split:
     return assign_split(manifest, config).split if bundle.info.ensemble is None else joint_split(bundle, manifest)
 
 
-def _check_provenance(bundle: ModelBundle, manifest: Manifest, split: Split) -> None:
+def _check_inputs(bundle: ModelBundle, manifest: Manifest, split: Split, slices: Sequence[Path]) -> None:
+    if slices and manifest.labels.healthy is None:
+        msg = f"--slices needs a healthy class, and none of {', '.join(manifest.labels.names)} is; leave it out"
+        raise UsageError(msg)
     provenance = bundle.info.provenance
     if provenance.manifest_digest != manifest.digest:
         fault = f"was trained on another set than the one prepared in {manifest.root}"
@@ -166,8 +170,12 @@ def _abstention_inputs(predictor: Predictor, output: EngineOutput, inputs: Input
 def _outlined_scans(
     manifest: Manifest, split: Split, recipe: Recipe, inputs: InputBatch, cache: Path, progress: Progress
 ) -> OutlinedScans | None:
-    """Return the set with the outlines of its lesions, of which the test scans are used; None where it has none."""
-    if manifest.masks is None:
+    """Return the set with the outlines of its lesions, of which the test scans are used.
+
+    Returns:
+        None where the set has no outlines, or no healthy class.
+    """
+    if manifest.masks is None or manifest.labels.healthy is None:
         return None
     outlines = decode_outlines(manifest, recipe, cache, progress)
     return OutlinedScans(inputs, outlines, manifest.label_indices, manifest.labels.healthy_index, split.test)

@@ -127,13 +127,15 @@ def save_overlay(prediction: Prediction, path: Path, name: str | None = None, op
 
 def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
     """Return the lines under the image: the prediction, the meaning of the colours, and the warnings."""
-    tumour = f"any tumour {format_percent(prediction.tumour_probability)}"
+    tumour = ""
+    if prediction.labels.healthy is not None:
+        tumour = f"  (any tumour {format_percent(prediction.tumour_probability)})"
     meaning = f"evidence for {name}, relative to its maximum"
     if prediction.predicted_class is None:
         answer = f"{prediction.verdict.value}: {prediction.reasons[0].message}"
     else:
         share = format_percent(prediction.probabilities[prediction.predicted_class])
-        answer = f"{prediction.predicted_class}, {share}  ({tumour})"
+        answer = f"{prediction.predicted_class}, {share}{tumour}"
     return answer, meaning, " · ".join((RESEARCH_ONLY, *prediction.warnings))
 
 

@@ -18,6 +18,7 @@ from brainslice.decision.verdict import Reason, Verdict
 from brainslice.errors import UsageError
 from brainslice.inference.heat_map import upsample
 from brainslice.labels import LabelSet
+from brainslice.scan.types import Remark
 
 _ROUNDING = 1e-6
 
@@ -35,12 +36,13 @@ class Prediction:
         bundle: The digest of the bundle.
         network_input: The preprocessed image ``(h, w)``.
         class_maps: The contribution of each position to each class's logit ``(mh, mw, k)``, at least 0.
-        verdict: Tumour, no tumour, or refer.
+        verdict: Tumour, no tumour, or refer; the class alone if no class is healthy.
         reasons: The reasons of a referral.
         prediction_set: The classes in the conformal prediction set; empty without sets.
         coverage: The nominal coverage of the sets for each class; None without sets.
         ood_score: The out-of-distribution score in units of its limit; None without a detector.
         mutual_information: The disagreement of ensemble members or dropout draws in nats; None for a single network.
+        remarks: Properties of the file that were assumed, replaced or not used.
     """
 
     source: str
@@ -57,6 +59,7 @@ class Prediction:
     coverage: float | None = None
     ood_score: float | None = None
     mutual_information: float | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         total = math.fsum(self.probabilities.values())
@@ -67,7 +70,8 @@ class Prediction:
     def __repr__(self) -> str:
         """Show the file, the verdict and the probability of a tumour."""
         name = "" if self.predicted_class is None else f" {self.predicted_class}"
-        return f"<Prediction {self.source}: {self.verdict.value},{name} P(tumour)={self.tumour_probability:.3f}>"
+        share = "" if self.labels.healthy is None else f" P(tumour)={self.tumour_probability:.3f}"
+        return f"<Prediction {self.source}: {self.verdict.value},{name}{share}>"
 
     def _repr_html_(self) -> str:
         """Show the overlay and the verdict in a notebook."""
@@ -96,13 +100,17 @@ class Prediction:
 
     @property
     def tumour_probability(self) -> float:
-        """The probability of any tumour: one minus that of the healthy class."""
+        """The probability of any tumour: one minus that of the healthy class.
+
+        Raises:
+            UsageError: No class is healthy.
+        """
         return 1.0 - self.probabilities[self.labels.names[self.labels.healthy_index]]
 
     @property
     def tumour(self) -> bool | None:
-        """Whether the probability of a tumour reaches the threshold; None if the image was rejected."""
-        return None if self.rejected else self.tumour_probability >= self.threshold
+        """Whether P(tumour) reaches the threshold; None if the image was rejected or no class is healthy."""
+        return None if self.rejected or self.labels.healthy is None else self.tumour_probability >= self.threshold
 
     @property
     def entropy(self) -> float:
@@ -136,12 +144,12 @@ class Prediction:
         return Image.fromarray(draw_overlay(self.network_input, self.heat_map(name), opacity))
 
     def to_json(self) -> dict[str, Any]:
-        """Convert to plain types, without images."""
+        """Convert to plain types, without images; P(tumour) is None if no class is healthy."""
         return {
             "source": self.source,
             "class": self.predicted_class,
             "probabilities": dict(self.probabilities),
-            "tumour_probability": self.tumour_probability,
+            "tumour_probability": None if self.labels.healthy is None else self.tumour_probability,
             "threshold": self.threshold,
             "tumour": self.tumour,
             "verdict": self.verdict.value,
@@ -152,6 +160,7 @@ class Prediction:
             "entropy": self.entropy,
             "mutual_information": self.mutual_information,
             "warnings": list(self.warnings),
+            "remarks": [remark.to_json() for remark in self.remarks],
             "bundle": self.bundle,
         }
 

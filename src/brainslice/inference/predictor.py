@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from os import PathLike
 from pathlib import Path
 
@@ -24,6 +24,7 @@ from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.verdict_rules import VerdictRules
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
+from brainslice.scan.types import Remark
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,7 +103,9 @@ class Predictor:
             UnreadableScanError: The source cannot be read as one slice.
             BundleError: The output of the model is invalid.
         """
-        return self.predict_inputs([source_name(source)], [self.recipe(read_source(source, self.frame))])[0]
+        scan = read_source(source, self.frame)
+        (prediction,) = self.predict_inputs([source_name(source)], [self.recipe(scan)])
+        return replace(prediction, remarks=scan.remarks)
 
     def predict_many(
         self, sources: Iterable[ScanSource], progress: Progress = silent, *, workers: int = 0
@@ -186,15 +189,16 @@ class Predictor:
         ]
 
     def _predict_readable(
-        self, prepared: Sequence[tuple[ScanSource, NetworkInput | Refusal]]
+        self, prepared: Sequence[tuple[ScanSource, NetworkInput | Refusal, tuple[Remark, ...]]]
     ) -> Iterator[Prediction | Refusal]:
-        readable = [(source_name(source), item) for source, item in prepared if not isinstance(item, Refusal)]
+        readable = [(source_name(source), item) for source, item, _ in prepared if not isinstance(item, Refusal)]
         predictions = iter(self.predict_inputs([name for name, _ in readable], [item for _, item in readable]))
-        for _, item in prepared:
-            yield item if isinstance(item, Refusal) else next(predictions)
+        for _, item, remarks in prepared:
+            yield item if isinstance(item, Refusal) else replace(next(predictions), remarks=remarks)
 
-    def _prepare_or_refuse(self, source: ScanSource) -> tuple[ScanSource, NetworkInput | Refusal]:
+    def _prepare_or_refuse(self, source: ScanSource) -> tuple[ScanSource, NetworkInput | Refusal, tuple[Remark, ...]]:
         try:
-            return source, self.recipe(read_source(source, self.frame))
+            scan = read_source(source, self.frame)
+            return source, self.recipe(scan), scan.remarks
         except UnreadableScanError as error:
-            return source, Refusal(source=source_name(source), reason=str(error))
+            return source, Refusal(source=source_name(source), reason=str(error)), ()

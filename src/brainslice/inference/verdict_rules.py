@@ -71,22 +71,23 @@ class VerdictRules:
     ) -> list[Decision]:
         """Decide on several scans."""
         probabilities = temperature.probabilities(output.logits)
-        tumour = 1.0 - probabilities[:, self.labels.healthy_index]
+        # Without a healthy class there is no P(tumour), and nothing that depends on it.
+        tumour = None if self.labels.healthy is None else 1.0 - probabilities[:, self.labels.healthy_index]
         sets = None if self.conformal_sets is None else self.conformal_sets.sets(probabilities)
         ood_scores = None if self.ood_detector is None else self.ood_detector.ood_score(output.features)
         members = _member_probabilities(output, temperature)
         low, high = grey_zone(self.points, threshold)
-        minority = np.zeros(len(tumour)) if members is None else self._minority_share(members, threshold)
+        minority = None if members is None or tumour is None else self._minority_share(members, threshold)
         information = None if members is None else mutual_information(members)
         decisions = []
         for index, image in enumerate(inputs):
             ood_score = _at(ood_scores, index)
             rules = VerdictInputs(
-                tumour=bool(tumour[index] >= threshold),
+                tumour=None if tumour is None else bool(tumour[index] >= threshold),
                 input_faults=() if ood_score is None else _input_faults(image, ood_score),
                 prediction_set=None if sets is None else self._names(sets[index]),
-                near_threshold=bool(low <= tumour[index] < high),
-                disagreement=bool(minority[index] >= _MIN_MINORITY),
+                near_threshold=tumour is not None and bool(low <= tumour[index] < high),
+                disagreement=minority is not None and bool(minority[index] >= _MIN_MINORITY),
             )
             verdict, reasons = decide(rules, self.labels)
             decisions.append(

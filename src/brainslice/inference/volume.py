@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 from collections import Counter
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
@@ -19,7 +18,7 @@ from brainslice.inference.prediction import Prediction
 from brainslice.inference.predictor import Predictor
 from brainslice.labels import LabelSet
 from brainslice.scan.files import printable
-from brainslice.scan.types import Volume
+from brainslice.scan.types import Remark, RemarkCode, Volume
 from brainslice.scan.volume.orientation import Plane
 
 NOT_CALIBRATED: Final = "not calibrated: pooled from slice probabilities that were calibrated on single slices"
@@ -38,36 +37,7 @@ _MIN_HEAD_SHARE: Final = 1 / 4
 _PERCENTILE_VOXELS: Final = 1 << 18
 
 
-class NoteCode(StrEnum):
-    """The topics of notes."""
-
-    UNCALIBRATED = "uncalibrated"
-    SINGLE_SLICES = "single_slices"
-    PLANE = "plane"
-    TILT = "tilt"
-    UNEVEN = "uneven"
-
-
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A note on a volume prediction.
-
-    Attributes:
-        code: The topic.
-        message: The text.
-        value: The plane, or the angle in whole degrees.
-    """
-
-    code: NoteCode
-    message: str
-    value: str | int | None = None
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the note as plain types."""
-        return {"code": self.code.value, "message": self.message, "value": self.value}
-
-
-_UNCALIBRATED: Final = Note(NoteCode.UNCALIBRATED, NOT_CALIBRATED)
+_UNCALIBRATED: Final = Remark(RemarkCode.UNCALIBRATED, NOT_CALIBRATED)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -105,7 +75,7 @@ class VolumePrediction:
     acquired: Plane
     slices: tuple[SlicePrediction, ...]
     decisive: tuple[int, int]
-    notes: tuple[Note, ...]
+    notes: tuple[Remark, ...]
 
     @property
     def labels(self) -> LabelSet:
@@ -200,11 +170,17 @@ def predict_volume(predictor: Predictor, volume: Volume, source: str = "volume")
     """Predict the axial slices that show a head, and pool them with ``strongest_run``.
 
     Raises:
-        UnreadableScanError: The volume cannot be resampled to axial slices, or none of them shows a head.
+        UnreadableScanError: The volume cannot be resampled to axial slices, none of them shows a head, or no class of
+            the model is healthy.
         BundleError: The model's outputs are not finite.
         TimeLimitError: The deadline of the context has passed.
     """
     source = printable(source)
+    if predictor.bundle.labels.healthy is None:
+        names = ", ".join(predictor.bundle.labels.names)
+        msg = f"{source}: volumes are pooled by P(tumour), and none of the model's classes ({names}) is healthy; "
+        msg += "predict single slices with `brainslice predict --frame N`"
+        raise UnreadableScanError(msg)
     indices = slices_with_head(volume.voxels)
     if not indices:
         msg = f"{source}: must show a head, got a volume of one grey; choose another series"
@@ -232,18 +208,18 @@ def _prepared(predictor: Predictor, volume: Volume, index: int) -> NetworkInput:
     return predictor.recipe(volume.axial_slice(index))
 
 
-def _notes(volume: Volume) -> tuple[Note, ...]:
-    notes = [Note(NoteCode.SINGLE_SLICES, SINGLE_SLICES)]
+def _notes(volume: Volume) -> tuple[Remark, ...]:
+    notes = [Remark(RemarkCode.SINGLE_SLICES, SINGLE_SLICES)]
     if volume.acquisition_plane is not Plane.AXIAL:
         plane = volume.acquisition_plane.value
-        notes.append(Note(NoteCode.PLANE, f"the slices are {plane}; axial ones were cut from them", plane))
+        notes.append(Remark(RemarkCode.PLANE, f"the slices are {plane}; axial ones were cut from them", plane))
     if volume.tilt > _MIN_NOTED_TILT:
         message = f"the slices lie {volume.tilt:.0f} degrees off the scanner's axial plane"
-        notes.append(Note(NoteCode.TILT, message, round(volume.tilt)))
+        notes.append(Remark(RemarkCode.TILT, message, round(volume.tilt)))
     if not volume.evenly_spaced:
         message = "the slices do not follow each other at one distance; some may be missing"
-        notes.append(Note(NoteCode.UNEVEN, message))
-    return tuple(notes)
+        notes.append(Remark(RemarkCode.UNEVEN, message))
+    return (*notes, *volume.remarks)
 
 
 def run_length(slices: int) -> int:

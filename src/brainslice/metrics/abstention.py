@@ -244,13 +244,16 @@ def measure_abstention(answers: Answers, inputs: AbstentionInputs, resampling: R
     """Measure referral, accuracy on the answered scans, and prediction sets."""
     labels, groups, level = answers.labels, answers.groups, resampling.level
     correct = answers.probabilities.argmax(axis=1) == labels
-    healthy = answers.label_set.healthy_index
-    predicted = 1.0 - answers.probabilities[:, healthy] >= answers.threshold
+    right = correct
+    if answers.label_set.healthy is not None:
+        healthy = answers.label_set.healthy_index
+        predicted = 1.0 - answers.probabilities[:, healthy] >= answers.threshold
+        right = predicted == (labels != healthy)
     kept = ~inputs.referred
     return Abstention(
         referred=proportion("referred", inputs.referred, groups, level),
         reasons=dict(sorted(Counter(code for codes in inputs.reasons for code in codes).items())),
-        verdicts=proportion("right_verdicts", (predicted == (labels != healthy))[kept], groups[kept], level),
+        verdicts=proportion("right_verdicts", right[kept], groups[kept], level),
         curve=risk_coverage(inputs.uncertainty, correct, groups, level),
         sets=_quality(answers, inputs, resampling),
     )

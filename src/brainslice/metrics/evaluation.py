@@ -31,6 +31,7 @@ HEADLINES = ("accuracy", "macro_f1", "balanced_accuracy", "tumour_auc", "sensiti
 """The scores that are printed first."""
 
 NO_SOURCE_CONTROL = "source-controlled test: not run, the set has no outlines; give folders of slices with --slices"
+NO_HEALTHY_CLASS = "no class is healthy: there is no decision between tumour and healthy, and no source-controlled test"
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,8 @@ class Evaluation:
         warnings = f" [{', '.join(settings.warnings)}]" if settings.warnings else ""
         counts = f"n = {self.n} scans of {self.groups} groups; intervals at {settings.level:.0%}"
         lines = [f"{settings.dataset}, {settings.protocol} protocol, {settings.split}{warnings}: {counts}"]
-        lines += [line for test in self.source_controlled for line in test.summary_lines()] or [NO_SOURCE_CONTROL]
+        controlled = [line for test in self.source_controlled for line in test.summary_lines()]
+        lines += controlled or [NO_SOURCE_CONTROL if settings.label_set.healthy else NO_HEALTHY_CLASS]
         lines += [f"{TITLES[name]}: {self.score(name).text}" for name in HEADLINES]
         before = {score.name: score for score in self.scores_before}["ece"]
         lines.append(f"ECE before the temperature of {settings.temperature:.3f}: {before.text}; {settings.bins} bins")

@@ -153,7 +153,10 @@ def decision_scores(inputs: ScoringInputs) -> tuple[Score, ...]:
 
 
 def tumour_scores(inputs: ScoringInputs, threshold: float) -> tuple[Score, ...]:
-    """Score tumour against healthy: area under the ROC curve, sensitivity and specificity at a threshold."""
+    """Score tumour against healthy: AUC, sensitivity and specificity; undefined if no class is healthy."""
+    if inputs.label_set.healthy is None:
+        names = ("tumour_auc", "sensitivity", "specificity")
+        return tuple(Score(name, None, None, 0, 0, "undefined: no class is healthy") for name in names)
     healthy, level = inputs.label_set.healthy_index, inputs.resampling.level
     scores = 1 - inputs.probabilities[:, healthy]
     tumour = inputs.labels != healthy

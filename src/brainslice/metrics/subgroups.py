@@ -51,12 +51,14 @@ class BinaryPredictions:
         tumour: Whether the scan shows a tumour ``(n,)``.
         predicted: Whether it is predicted as a tumour at the threshold ``(n,)``.
         groups: The group of each scan ``(n,)``.
+        healthy: Whether the scan shows no tumour ``(n,)``; all others where None.
     """
 
     correct: Decisions
     tumour: Decisions
     predicted: Decisions
     groups: np.ndarray
+    healthy: Decisions | None = None
 
 
 def subgroup_rows(
@@ -97,7 +99,8 @@ def size_bins(sizes: Sequence[int], bins: int = 3) -> list[str]:
 
 
 def _row(attribute: str, value: str, inside: Decisions, predictions: BinaryPredictions, level: float) -> SubgroupRow:
-    tumours, healthy = inside & predictions.tumour, inside & ~predictions.tumour
+    tumours = inside & predictions.tumour
+    healthy = inside & (~predictions.tumour if predictions.healthy is None else predictions.healthy)
     return SubgroupRow(
         attribute=attribute,
         value=value,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections import Counter
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -19,8 +19,12 @@ OUTLINES: Final = "tumour outlines"
 NO_SCAN: Final = "files that are no scans"
 
 _SYSTEM: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"})
+# Tables beside scans and files of brainslice are read by others, and not counted.
+_RECORDS: Final = frozenset(
+    {"groups.csv", "labels.csv", "slices.csv", "manifest.csv", "exclusion.json", "dataset.json", ".brainslice.lock"}
+)
 _MASK_FOLDER: Final = re.compile(r"(tumou?r)?masks?|segmentations?|outlines|groundtruth|annotations")
-_MASK_FILE: Final = re.compile(r"(.+?)[ _-](mask|seg|segmentation)([ _-]?\d+)?", re.IGNORECASE)
+_MASK_FILE: Final = re.compile(r"(.+?)[ _-](mask|seg|segmentation)([ _-]?\d+)?")
 _ENDINGS: Final = tuple(SCAN_SUFFIXES)
 _PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a")
 
@@ -68,6 +72,26 @@ def is_scan_file(path: Path) -> bool:
     return _reason_to_skip(path, ()) is None
 
 
+def reason_to_skip(parts: Sequence[str], siblings: Collection[str], opening: Callable[[], bytes]) -> str | None:
+    """Tell why a file of an archive is no scan, by the rule of ``walk_scans``.
+
+    Args:
+        parts: The folders and the name of the file.
+        siblings: Casefolded names of the files in its folder.
+        opening: Reads its first bytes; called where the name does not decide.
+
+    Returns:
+        The reason, or None for a scan.
+    """
+    *folders, name = parts
+    if any(_is_system(part) for part in parts):
+        return HIDDEN
+    if any(_is_mask_folder(folder) for folder in folders) or _is_mask_of_sibling(name, siblings):
+        return OUTLINES
+    known = name.casefold().endswith(_ENDINGS)
+    return None if name.casefold() != "dicomdir" and (known or _is_scan_content(opening())) else NO_SCAN
+
+
 def _walk(folder: Path, skipped: SkippedFiles, visited: set[str] | None) -> Iterator[Path]:
     try:
         with os.scandir(folder) as entries:
@@ -75,13 +99,14 @@ def _walk(folder: Path, skipped: SkippedFiles, visited: set[str] | None) -> Iter
     except OSError:
         yield folder
         return
+    siblings = {name.casefold() for name in names}
     for name in sorted(names):
         path = folder / name
         if not names[name]:
-            reason = _reason_to_skip(path, names.keys())
+            reason = _reason_to_skip(path, siblings)
             if reason is None:
                 yield path
-            else:
+            elif name.casefold() not in _RECORDS:
                 skipped.add(reason, name)
         elif _is_searched(path, skipped, visited):
             yield from _walk(path, skipped, visited)
@@ -91,7 +116,7 @@ def _is_searched(folder: Path, skipped: SkippedFiles, visited: set[str] | None) 
     if _is_system(folder.name):
         skipped.add(HIDDEN, f"{folder.name}/")
         return False
-    if _MASK_FOLDER.fullmatch(re.sub(r"[\s._-]", "", folder.name.casefold())):
+    if _is_mask_folder(folder.name):
         skipped.add(OUTLINES, f"{folder.name}/", sum(len(files) for _, _, files in os.walk(folder)))
         return False
     if visited is None:
@@ -103,26 +128,25 @@ def _is_searched(folder: Path, skipped: SkippedFiles, visited: set[str] | None) 
 
 
 def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
-    name = path.name.casefold()
-    if _is_system(name):
-        return HIDDEN
-    known = name.endswith(_ENDINGS)
+    known = path.name.casefold().endswith(_ENDINGS)
     # Broken links and files that must not be opened are listed by their names, for their reader to refuse.
     is_file = os.path.isfile(path) or (known and not os.path.exists(path))  # noqa: PTH110, PTH113 - these never raise
-    if name == "dicomdir" or not is_file:
+    if not is_file and not _is_system(path.name):
         return NO_SCAN
-    if _is_mask_of_sibling(path, siblings):
-        return OUTLINES
-    return None if known or _is_scan_inside(path) else NO_SCAN
+    return reason_to_skip((path.name,), siblings, lambda: opening_bytes(path, OPENING))
 
 
-def _is_mask_of_sibling(path: Path, siblings: Collection[str]) -> bool:
-    found = _MASK_FILE.fullmatch(path.stem.removesuffix(".nii"))
-    return found is not None and any(found[1] + ending in siblings for ending in (path.suffix, *_ENDINGS))
+def _is_mask_folder(name: str) -> bool:
+    return _MASK_FOLDER.fullmatch(re.sub(r"[\s._-]", "", name.casefold())) is not None
 
 
-def _is_scan_inside(path: Path) -> bool:
-    data = opening_bytes(path, OPENING)
+def _is_mask_of_sibling(name: str, siblings: Collection[str]) -> bool:
+    stem, _, suffix = name.casefold().removesuffix(".gz").partition(".")
+    found = _MASK_FILE.fullmatch(stem)
+    return found is not None and any(found[1] + ending in siblings for ending in (f".{suffix}", *_ENDINGS))
+
+
+def _is_scan_content(data: bytes) -> bool:
     try:
         kind = detect_format(data)
     except UnreadableScanError:

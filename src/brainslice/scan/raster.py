@@ -7,7 +7,7 @@ import struct
 from typing import Final
 
 import numpy as np
-from PIL import ExifTags, Image, ImageChops, ImageFile, UnidentifiedImageError
+from PIL import ExifTags, Image, ImageChops, ImageFile, TiffImagePlugin, UnidentifiedImageError
 
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
@@ -28,6 +28,8 @@ MOST_FRAMES: Final = 1_000
 _MOST_SKIPPED: Final = 64_000_000
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")
 
+_TIFF = (b"II*\0", b"MM\0*")
+
 # Pillow stores these modes with more than eight bits; their values are kept as they are.
 _DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
@@ -39,6 +41,11 @@ _DEEP_COLOURS: Final = {
 }
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _COLOURS: Final = 3
+_SAMPLE_FORMAT, _SIGNED, _MOST_SIGNED = 339, 2, 127
+
+# Pillow decodes 64-bit real numbers, and knows no TIFF that holds them.
+TiffImagePlugin.OPEN_INFO.setdefault((b"II", 1, (3,), 1, (64,), ()), ("F", "F;64F"))
+TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 1, (3,), 1, (64,), ()), ("F", "F;64BF"))
 
 _UPRIGHT: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
@@ -90,6 +97,8 @@ def _decode(data: bytes, frame: int | None) -> Pixels:
         image.load()
         shown = _grey(image) if deep is None else Image.fromarray(deep)
         values = np.array(_upright(image, shown), dtype=np.float32)
+        if _is_signed_byte(image):
+            values[values > _MOST_SIGNED] -= 256
         return invert_grey(values) if _is_dark_on_bright(image) else values
 
 
@@ -136,6 +145,12 @@ def _is_dark_on_bright(image: Image.Image) -> bool:
     # Pillow turns TIFFs of eight bits over by itself, and no others.
     tags = getattr(image, "tag_v2", {})
     return image.mode in _DEEP and tags.get(ExifTags.Base.PhotometricInterpretation) == 0
+
+
+def _is_signed_byte(image: Image.Image) -> bool:
+    # Pillow reads signed bytes as unsigned ones.
+    tags = getattr(image, "tag_v2", {})
+    return image.mode == "L" and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
 
 
 def _too_large(found: str) -> str:
@@ -198,5 +213,7 @@ def _fault(error: Exception, data: bytes) -> str:
         return "the picture needs more memory than there is; close other programs, or scale it down"
     # Of what it cannot identify, Pillow says only where in memory it lies.
     unknown = isinstance(error, UnidentifiedImageError)
+    if unknown and data[:4] in _TIFF:
+        return "the TIFF is damaged, or its numbers are of a kind not read here; export it with 8, 16 or 32 bits"
     said = "no header that is known" if unknown else " ".join(str(error).split())[:120]
     return f"the picture is damaged or cut short ({said or type(error).__name__}); export it again"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Final
+from enum import StrEnum
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float32
@@ -61,6 +62,41 @@ class Spacing:
             raise UnreadableScanError(msg)
 
 
+class RemarkCode(StrEnum):
+    """The topics of remarks."""
+
+    UNCALIBRATED = "uncalibrated"
+    SINGLE_SLICES = "single_slices"
+    PLANE = "plane"
+    TILT = "tilt"
+    UNEVEN = "uneven"
+    WINDOW = "window"
+    KINDS = "kinds"
+    NO_ORIENTATION = "no_orientation"
+    ORIENTATIONS_DISAGREE = "orientations_disagree"
+    SHEARED = "sheared"
+    PASSED_OVER = "passed_over"
+
+
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """A property of a file or a prediction that the reader of the answer should know.
+
+    Attributes:
+        code: The topic.
+        message: One line.
+        value: The plane, the kinds of pictures, the angle in whole degrees, or a number of files.
+    """
+
+    code: RemarkCode
+    message: str
+    value: str | int | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the remark as plain types."""
+        return {"code": self.code.value, "message": self.message, "value": self.value}
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
     """One grey picture of a head. There is no field for a patient, and there will be none.
@@ -69,11 +105,13 @@ class Slice:
         pixels: Grey values ``(h, w)`` as stored; finite.
         digest: sha256 of the bytes they were read from, in hexadecimal.
         spacing: The size of a pixel, where the file tells.
+        remarks: Properties of the file that were assumed, replaced or not used.
     """
 
     pixels: Pixels
     digest: str
     spacing: Spacing | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse pictures that hold nothing to look at."""
@@ -131,6 +169,7 @@ class Volume:
         evenly_spaced: Whether the scanner's slices follow each other at one distance, without any missing.
         digest: sha256 of the bytes they were read from, in hexadecimal.
         stack: The DICOM images it was made of; None for other files.
+        remarks: Properties of the files that were assumed, replaced or not used.
     """
 
     voxels: Voxels
@@ -140,6 +179,7 @@ class Volume:
     evenly_spaced: bool
     digest: str
     stack: SourceStack | None = None
+    remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse volumes that hold nothing to look at."""

@@ -9,6 +9,7 @@ from typing import Any, Final
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -52,6 +53,9 @@ def create_app(predictor: Predictor, settings: Settings | None = None) -> FastAP
         app.add_route(path, _asset_route(asset), ["GET"], include_in_schema=False)
     # The middleware added last is the outermost.
     app.add_middleware(AuthMiddleware, settings=settings, public=frozenset(assets))
+    if settings.origins:
+        methods, headers = ["GET", "POST", "DELETE"], ["Authorization"]
+        app.add_middleware(CORSMiddleware, allow_origins=settings.origins, allow_methods=methods, allow_headers=headers)
     app.add_middleware(LoggingMiddleware, metrics=service.metrics, page=frozenset(assets))
     return app
 

@@ -6,8 +6,12 @@ import io
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from pathlib import PurePosixPath
 from typing import Final
 
+from brainslice.scan.detect import OPENING
+from brainslice.scan.listing import SkippedFiles, reason_to_skip
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
 from brainslice.service.uploads import UploadedFile, plain_name
@@ -16,7 +20,6 @@ _ZIP: Final = b"PK\x03\x04"
 _EMPTY_ZIP: Final = b"PK\x05\x06"
 _BLOCK: Final = 1 << 18
 _ENCRYPTED: Final = 0x1
-_IGNORED: Final = frozenset({"__MACOSX", "DICOMDIR", "Thumbs.db", "desktop.ini"})
 _MAX_ENTRIES: Final = 10_000
 _ENTRY: Final = b"PK\x01\x02"
 # Other decompressors may allocate gigabytes before the first byte.
@@ -29,27 +32,28 @@ _DAMAGE: Final = (
 
 
 def extract_archives(
-    files: Sequence[UploadedFile], limits: Limits, reserve: Callable[[int], None]
+    files: Sequence[UploadedFile], limits: Limits, reserve: Callable[[int], None], skipped: SkippedFiles | None = None
 ) -> list[UploadedFile]:
-    """Replace each zip archive by the files in it.
+    """Replace each zip archive by the scans in it.
 
     Args:
         files: The uploaded files.
         limits: Limits of number and size.
         reserve: Called with the number of bytes before they are kept; raises if they are too many.
+        skipped: Counts what is passed over in archives, such as DICOMDIR and a viewer.
 
     Raises:
         ProblemError: An archive is damaged, encrypted or nested, or exceeds the limits.
     """
     found: list[UploadedFile] = []
     for file in files:
-        found += _members(file, limits, reserve) if _is_zip(file.data) else [file]
+        found += _members(file, limits, reserve, skipped or SkippedFiles()) if _is_zip(file.data) else [file]
         if len(found) > limits.study_files:
             raise ProblemError(
                 ErrorCode.TOO_LARGE, f"a study must be at most {limits.study_files} files; send one series"
             )
     if not found:
-        raise ProblemError(ErrorCode.UNREADABLE_SCAN, "the archive must contain files, got none; zip the study again")
+        raise ProblemError(ErrorCode.UNREADABLE_SCAN, "the archive must contain scans, got none; zip the study again")
     return found
 
 
@@ -57,27 +61,42 @@ def _is_zip(data: bytes) -> bool:
     return data.startswith((_ZIP, _EMPTY_ZIP))
 
 
-def _members(file: UploadedFile, limits: Limits, reserve: Callable[[int], None]) -> Iterator[UploadedFile]:
+def _members(
+    file: UploadedFile, limits: Limits, reserve: Callable[[int], None], skipped: SkippedFiles
+) -> Iterator[UploadedFile]:
     try:
         # Counted before zipfile makes an object of each.
         if file.data.count(_ENTRY) > _MAX_ENTRIES:
             detail = f"an archive must hold at most {_MAX_ENTRIES:,} entries, got more; zip one series alone"
             raise ProblemError(ErrorCode.TOO_LARGE, detail)
         with zipfile.ZipFile(io.BytesIO(file.data)) as archive:
-            for entry in archive.infolist():
-                if not _is_ignored(entry):
-                    yield UploadedFile(plain_name(entry.filename), _extract(archive, entry, limits, reserve))
+            entries = {entry: _path(entry) for entry in archive.infolist() if not entry.is_dir() and _path(entry).parts}
+            siblings: dict[PurePosixPath, set[str]] = {}
+            for path in entries.values():
+                siblings.setdefault(path.parent, set()).add(path.name.casefold())
+            for entry, path in entries.items():
+                opening = partial(_opening, archive, entry)
+                if reason := reason_to_skip(path.parts, siblings[path.parent], opening):
+                    skipped.add(reason, plain_name(path.name))
+                else:
+                    yield UploadedFile(plain_name(path.name), _extract(archive, entry, limits, reserve))
     except _DAMAGE as error:
         detail = f"the archive is damaged or unsupported ({type(error).__name__}); make it again as plain zip"
         raise ProblemError(ErrorCode.UNREADABLE_SCAN, detail) from None
 
 
-def _is_ignored(entry: zipfile.ZipInfo) -> bool:
-    parts = [part for part in entry.filename.replace("\\", "/").split("/") if part]
-    return entry.is_dir() or not parts or any(part.startswith(".") or part in _IGNORED for part in parts)
+def _path(entry: zipfile.ZipInfo) -> PurePosixPath:
+    # Some programs for Windows write backslashes between folders.
+    return PurePosixPath(entry.filename.replace("\\", "/").strip("/"))
 
 
-def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, reserve: Callable[[int], None]) -> bytes:
+def _opening(archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    _refuse_unreadable(entry)
+    with archive.open(entry) as stream:
+        return stream.read(OPENING)
+
+
+def _refuse_unreadable(entry: zipfile.ZipInfo) -> None:
     if entry.flag_bits & _ENCRYPTED:
         raise ProblemError(
             ErrorCode.UNREADABLE_SCAN, "the archive must not be encrypted; make it again without a password"
@@ -86,6 +105,10 @@ def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, r
         raise ProblemError(
             ErrorCode.UNREADABLE_SCAN, "the archive must be stored or deflated; make it again as plain zip"
         )
+
+
+def _extract(archive: zipfile.ZipFile, entry: zipfile.ZipInfo, limits: Limits, reserve: Callable[[int], None]) -> bytes:
+    _refuse_unreadable(entry)
     data = bytearray()
     # Extracted bytes are counted, since the size in the entry may be wrong.
     with archive.open(entry) as stream:

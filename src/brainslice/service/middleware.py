@@ -159,10 +159,9 @@ class AuthMiddleware:
             raise ProblemError(ErrorCode.FOREIGN_HOST, detail)
         if path in self._public:
             return
-        if _is_cross_site(headers):
-            raise ProblemError(
-                ErrorCode.CROSS_SITE, "pages of other sites are not allowed; open the page of this service"
-            )
+        if headers.get("origin") not in self._settings.origins and _is_cross_site(headers):
+            detail = "pages of other sites are not allowed; open the page of this service, or give --allow-origin"
+            raise ProblemError(ErrorCode.CROSS_SITE, detail)
         if not self._has_token(headers):
             raise ProblemError(ErrorCode.TOKEN_NEEDED, "a token is required; send it as Authorization: Bearer …")
 

@@ -25,6 +25,14 @@ class ReasonResponse(_Response):
     message: str
 
 
+class RemarkResponse(_Response):
+    """A property of the file that was assumed, replaced or not used."""
+
+    code: str
+    message: str
+    value: str | int | None
+
+
 class PredictionResponse(_Response):
     """The prediction of a scan."""
 
@@ -33,9 +41,9 @@ class PredictionResponse(_Response):
     source: str
     predicted: str | None = Field(alias="class", description="null if the input was rejected")
     probabilities: dict[str, Share]
-    tumour_probability: Share
+    tumour_probability: Share | None = Field(description="null where no class of the model is healthy")
     threshold: Share
-    tumour: bool | None = Field(description="null if the input was rejected")
+    tumour: bool | None = Field(description="null if the input was rejected or no class is healthy")
     verdict: str
     reasons: list[ReasonResponse]
     prediction_set: list[str]
@@ -44,6 +52,7 @@ class PredictionResponse(_Response):
     entropy: float
     mutual_information: float | None
     warnings: list[str]
+    remarks: list[RemarkResponse]
     bundle: str
 
 
@@ -116,6 +125,7 @@ class SeriesResponse(_Response):
     rows: int
     columns: int
     plane: str
+    kind: str = Field("", description="what it shows where that is not anatomy alone, such as phase")
 
 
 class InputProblemResponse(_Response):

@@ -9,6 +9,7 @@ from fastapi import APIRouter, Path, Query, Request, Response
 
 from brainslice.inference.predictor import Predictor
 from brainslice.inference.volume import VolumePrediction, predict_volume
+from brainslice.scan.listing import SkippedFiles
 from brainslice.scan.volume.reader import decode_volume
 from brainslice.service.archive import extract_archives
 from brainslice.service.concurrency_limit import RequestSlot, within
@@ -177,10 +178,11 @@ def _predict_study(
     predictor: Predictor, files: list[UploadedFile], limits: Limits, slot: RequestSlot, choice: _VolumeChoice
 ) -> tuple[Study, VolumePrediction]:
     name = files[0].name if len(files) == 1 else f"{len(files)} files"
-    members = extract_archives(files, limits, slot.hold)
+    skipped = SkippedFiles()
+    members = extract_archives(files, limits, slot.hold, skipped)
     # Files of different folders may share a name.
     data = {f"{number} {file.name}": file.data for number, file in enumerate(members, 1)}
-    decoded = decode_volume(data, name, series=choice.series, first=choice.first)
+    decoded = decode_volume(data, name, series=choice.series, first=choice.first, skipped=skipped)
     prediction = predict_volume(predictor, decoded, name)
     return Study(name, decoded, prediction.total), prediction
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -14,6 +15,7 @@ SHORTEST_TOKEN: Final = 16
 """The minimum length of a token."""
 
 _LARGEST_PORT: Final = 65_535
+_ORIGIN: Final = re.compile(r"https?://[a-z0-9._-]+(:\d+)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,6 +103,7 @@ class Settings:
         port: The port to listen on.
         token: The bearer token of requests; optional on loopback addresses.
         hosts: Host names besides those of loopback.
+        origins: Other sites whose pages may use the service, such as ``https://viewer.example.org``.
         limits: The limits.
         batching: The batching.
         drain_seconds: Seconds for running requests after SIGTERM.
@@ -111,6 +114,7 @@ class Settings:
     port: int = 8000
     token: str | None = field(default=None, repr=False)
     hosts: tuple[str, ...] = ()
+    origins: tuple[str, ...] = ()
     limits: Limits = field(default_factory=Limits)
     batching: Batching = field(default_factory=Batching)
     drain_seconds: float = 20.0
@@ -126,6 +130,10 @@ class Settings:
                 "write one to a file and give --token-file, or set BRAINSLICE_TOKEN"
             )
             raise UsageError(msg)
+        for origin in self.origins:
+            if not _ORIGIN.fullmatch(origin):
+                msg = f"an origin must be a scheme, a host and perhaps a port, like https://host:8443, got {origin!r}"
+                raise UsageError(msg)
         if self.token is not None and not _is_token(self.token):
             msg = f"a token must be {SHORTEST_TOKEN} or more ASCII characters without spaces; choose a longer one"
             raise UsageError(msg)

@@ -7,7 +7,7 @@ import contextvars
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, TypeVar
 
 from brainslice.arrays import NetworkInput
@@ -16,7 +16,7 @@ from brainslice.errors import TimeLimitError, UnreadableScanError
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.scan.read import decode_scan
-from brainslice.scan.types import Slice
+from brainslice.scan.types import Remark, Slice
 from brainslice.service.explanation import explanation, overlay
 from brainslice.service.metrics import Metrics
 from brainslice.service.problems import refusal_message
@@ -224,28 +224,29 @@ class InferenceWorker:
     async def explain_slice(self, scan: Slice, name: str) -> dict[str, Any]:
         """Predict a decoded slice, with images and class maps."""
         network_input = await self.scan_threads.run(self.predictor.recipe, scan)
-        prediction = await self._submit(name, network_input)
+        prediction = replace(await self._submit(name, network_input), remarks=scan.remarks)
         return await self.scan_threads.run(explanation, prediction, scan)
 
     async def draw(self, file: UploadedFile, frame: int | None, shown: HeatMapRequest) -> bytes:
         """Draw a scan beside its overlay as PNG."""
-        network_input = await self.scan_threads.run(self._prepare, file, frame)
+        network_input, _ = await self.scan_threads.run(self._prepare, file, frame)
         prediction = await self._submit(file.name, network_input)
         return await self.scan_threads.run(overlay, prediction, shown.name, shown.opacity)
 
     async def _predict_or_refuse(self, file: UploadedFile) -> Prediction | Refusal:
         try:
-            network_input = await self.scan_threads.run(self._prepare, file, None)
+            network_input, remarks = await self.scan_threads.run(self._prepare, file, None)
         except UnreadableScanError as error:
             self._metrics.scans.labels("refused").inc()
             return Refusal(file.name, refusal_message(error))
-        return await self._submit(file.name, network_input)
+        return replace(await self._submit(file.name, network_input), remarks=remarks)
 
     async def _submit(self, name: str, network_input: NetworkInput) -> Prediction:
         prediction = await self._batcher.submit(name, network_input)
         self._metrics.scans.labels("answered").inc()
         return prediction
 
-    def _prepare(self, file: UploadedFile, frame: int | None) -> NetworkInput:
+    def _prepare(self, file: UploadedFile, frame: int | None) -> tuple[NetworkInput, tuple[Remark, ...]]:
         # In one call, so that the decoded slice, which may be large, is freed at once.
-        return self.predictor.recipe(decode_scan(file.data, file.name, frame))
+        scan = decode_scan(file.data, file.name, frame)
+        return self.predictor.recipe(scan), scan.remarks

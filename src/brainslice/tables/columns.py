@@ -24,7 +24,7 @@ SEPARATOR: Final = "|"
 _BEFORE: Final = ("path", "frame", "source", "verdict", "class", "tumour_probability", "threshold", "tumour")
 _AFTER: Final = (
     *("prediction_set", "coverage", "ood_score", "entropy", "mutual_information"),
-    *("reasons", "warnings", "bundle", "refused"),
+    *("reasons", "warnings", "remarks", "bundle", "refused"),
 )
 _PROBABILITY: Final = "probability_"
 _NUMBERS: Final = frozenset(

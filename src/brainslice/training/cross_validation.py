@@ -69,14 +69,16 @@ class CrossValidation:
     test_accesses: tuple[int, ...]
     path: Path
 
-    def spread(self, name: str) -> tuple[float, float]:
-        """Compute a metric's mean over the folds and its standard deviation (with ``n - 1``)."""
+    def spread(self, name: str) -> tuple[float, float] | None:
+        """Compute a metric's mean over the folds and its standard deviation (with ``n - 1``); None where undefined."""
         values = [value for value in (fold.score(name).value for fold in self.folds) if value is not None]
+        if not values:
+            return None
         return float(np.mean(values)), float(np.std(values, ddof=1)) if len(values) > 1 else 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return the results as JSON types."""
-        spreads = {name: self.spread(name) for name in HEADLINES}
+        spreads = {name: self.spread(name) or (None, None) for name in HEADLINES}
         return {
             "mean_and_standard_deviation": {name: {"mean": mean, "sd": sd} for name, (mean, sd) in spreads.items()},
             "test_openings": list(self.test_accesses),

@@ -102,9 +102,9 @@ def _training_images(
 ) -> TrainingImages:
     """Decode the scans, and add masks and counterfactual images where the set has masks and they are used."""
     manifest, train = assignment.manifest, assignment.split.train
-    labels, healthy = manifest.label_indices, manifest.labels.healthy_index
-    settings = config.train.lesion
-    outlined = bool(settings.weight) and manifest.masks is not None
+    labels, settings = manifest.label_indices, config.train.lesion
+    # A class map of lesions is compared with that of the healthy class.
+    outlined = bool(settings.weight) and manifest.masks is not None and manifest.labels.healthy is not None
     if outlined and config.augment.enabled and config.augment.mixup:
         msg = "augment.mixup must be false for a set with outlines, got true; or set train.lesion.weight to 0"
         raise ConfigError(msg)
@@ -112,7 +112,7 @@ def _training_images(
     if not outlined:
         return TrainingImages.plain(inputs, labels, train)
     outlines = decode_outlines(manifest, recipe, paths.cache, progress)
-    scans = OutlinedScans(inputs, outlines, labels, healthy, train)
+    scans = OutlinedScans(inputs, outlines, labels, manifest.labels.healthy_index, train)
     return add_counterfactuals(scans, settings, config.seed, paths.cache, progress)
 
 
@@ -138,7 +138,7 @@ def _build_network(config: Config, manifest: Manifest) -> Network:
             seed=config.seed,
             multi_level=model.multi_level,
             head=model.head,
-            healthy=manifest.labels.healthy_index,
+            healthy=None if manifest.labels.healthy is None else manifest.labels.healthy_index,
             precision="mixed_float16" if half else "float32",
         )
     )

@@ -77,8 +77,18 @@ def test_folds_that_cannot_be_dealt_are_refused() -> None:
     labels = np.zeros(6, dtype=np.int64)
     with pytest.raises(UsageError, match="at least 2"):
         assign_folds(labels, np.arange(6), 1, seed=0)
-    with pytest.raises(DatasetError, match="got 2"):
+    with pytest.raises(DatasetError, match="got 2; add scans of other patients"):
         assign_folds(labels, np.array([0, 0, 0, 1, 1, 1]), 3, seed=0)
+    with pytest.raises(DatasetError, match=r"got 3; set adapt\.folds to 3 or fewer"):
+        assign_folds(labels, np.array([0, 0, 1, 1, 2, 2]), 4, seed=0, option="adapt.folds")
+
+
+def test_the_test_folds_that_work_for_a_class_of_two_patients_are_named() -> None:
+    rows = [("glioma", f"g{fold}", "train", fold) for fold in range(5)]
+    found = manifest([*rows, ("no_tumor", "a", "train", 0), ("no_tumor", "b", "train", 1)])
+    with pytest.raises(DatasetError, match=r"no training scans of no_tumor; set data\.test_fold to 1 or 2 or 3 or 4"):
+        make_split(found, Protocol.CLEAN)
+    assert all(len(make_split(found, Protocol.CLEAN, fold).train) for fold in range(1, 5))
 
 
 @given(cohorts(), st.floats(0.05, 0.5), st.integers(0, 9))

@@ -11,6 +11,7 @@ from pydicom.sequence import Sequence
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.dicom.intensity import functional_group, grey_frame
+from brainslice.scan.types import Remark
 from hospital import image
 
 RAMP = np.arange(256, dtype=np.uint16).reshape(16, 16) * 16
@@ -20,7 +21,7 @@ def grey(made: Dataset, stored: np.ndarray = RAMP, frame: int = 0, *, window: bo
     return grey_frame(stored, made, frame, window=window)
 
 
-@given(st.floats(100, 4000), st.floats(2, 4000), st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]))
+@given(st.floats(800, 3200), st.floats(1200, 4000), st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]))
 def test_windows_are_those_of_pydicom_on_a_scale_of_255(centre: float, width: float, function: str) -> None:
     made = image(RAMP, WindowCenter=f"{centre:.6g}", WindowWidth=f"{width:.6g}", VOILUTFunction=function)
     with np.errstate(over="ignore"):
@@ -36,10 +37,6 @@ def test_without_a_window_values_stay_as_they_are() -> None:
 def test_of_several_windows_the_first_counts() -> None:
     several = image(RAMP, WindowCenter=[1000, 3000], WindowWidth=[500, 100])
     np.testing.assert_array_equal(grey(several), grey(image(RAMP, WindowCenter=1000, WindowWidth=500)))
-
-
-def test_a_window_that_shows_nothing_is_left_out() -> None:
-    np.testing.assert_array_equal(grey(image(RAMP, WindowCenter=90_000, WindowWidth=10)), RAMP)
 
 
 def test_values_are_rescaled_before_they_are_windowed() -> None:
@@ -136,3 +133,34 @@ def test_padding_is_dark_in_a_picture_of_dark_on_bright_too(*, window: bool) -> 
 def test_a_window_without_a_width_is_none(width: int, function: str) -> None:
     made = image(RAMP, WindowCenter=2000, WindowWidth=width, VOILUTFunction=function)
     np.testing.assert_array_equal(grey(made), RAMP)
+
+
+NARROW = [(40, 400), (127, 255), (90_000, 10)]
+
+
+@pytest.mark.parametrize(("centre", "width"), NARROW)
+def test_a_window_that_leaves_few_grey_levels_is_ignored_with_a_remark(centre: int, width: int) -> None:
+    made, remarks = image(RAMP, WindowCenter=centre, WindowWidth=width), list[Remark]()
+    np.testing.assert_array_equal(grey_frame(RAMP, made, 0, window=True, remarks=remarks), RAMP)
+    assert [remark.code for remark in remarks] == ["window"]
+
+
+def test_a_window_that_fits_leaves_no_remark() -> None:
+    remarks: list[Remark] = []
+    made = image(RAMP, WindowCenter=2000, WindowWidth=2000)
+    assert grey_frame(RAMP, made, 0, window=True, remarks=remarks).max() == 255
+    assert not remarks
+
+
+def test_the_window_of_a_picture_of_few_grey_levels_is_applied() -> None:
+    stored = np.array([[0, 100], [200, 300]], np.uint16)
+    assert grey(image(stored, WindowCenter=100, WindowWidth=2), stored).tolist() == [[0, 255], [255, 255]]
+
+
+def test_a_group_without_the_element_leaves_it_to_the_shared_group() -> None:
+    made, own, shared = image(RAMP), Dataset(), Dataset()
+    own.PixelMeasuresSequence, shared.PixelMeasuresSequence = Sequence([Dataset()]), Sequence([Dataset()])
+    own.PixelMeasuresSequence[0].SliceThickness, shared.PixelMeasuresSequence[0].PixelSpacing = 2.0, [0.5, 0.5]
+    made.PerFrameFunctionalGroupsSequence = Sequence([own])
+    made.SharedFunctionalGroupsSequence = Sequence([shared])
+    assert functional_group(made, 0, "PixelMeasuresSequence", "PixelSpacing").PixelSpacing == [0.5, 0.5]

@@ -50,3 +50,28 @@ def test_one_of_several_frames_must_be_chosen() -> None:
     with pytest.raises(UnreadableScanError, match="holds 2 frames"):
         read_dicom(data, "0")
     np.testing.assert_array_equal(read_dicom(data, "0", frame=2).pixels, GREY + 1)
+
+
+def test_an_aspect_ratio_makes_square_pixels_of_unknown_size() -> None:
+    found = read_dicom(written(image(GREY, PixelAspectRatio=[2, 1])), "0")
+    assert (found.pixels.shape, found.spacing) == ((80, 48), None)
+    measured = read_dicom(written(image(GREY, PixelAspectRatio=[2, 1], PixelSpacing=[1.0, 1.0])), "0")
+    assert measured.pixels.shape == GREY.shape
+
+
+@pytest.mark.parametrize("kind", ["P", "PHASE MAP", "R", "IMAGINARY"])
+def test_a_phase_picture_is_refused(kind: str) -> None:
+    with pytest.raises(UnreadableScanError, match="must be a magnitude picture"):
+        read_dicom(written(image(GREY, ImageType=["ORIGINAL", "PRIMARY", kind])), "0")
+
+
+def test_a_magnitude_picture_is_read() -> None:
+    np.testing.assert_array_equal(
+        read_dicom(written(image(GREY, ImageType=["ORIGINAL", "PRIMARY", "M"])), "0").pixels, GREY
+    )
+
+
+def test_a_slice_tells_that_its_window_was_not_used() -> None:
+    found = read_dicom(written(image(GREY, WindowCenter=40, WindowWidth=400)), "0")
+    assert [remark.code for remark in found.remarks] == ["window"]
+    np.testing.assert_array_equal(found.pixels, GREY)

@@ -119,3 +119,59 @@ def test_what_only_accompanies_a_series_is_passed_over() -> None:
     np.testing.assert_array_equal(read_series(files(*series(range(6)), outline)).voxels, HEAD)
     with pytest.raises(UnreadableScanError, match=r"^must be a scan, got SEG"):
         read_series(files(outline))
+
+
+@pytest.mark.parametrize("kind", ["P", "LOCALIZER", "ADC"])
+def test_pictures_that_do_not_show_anatomy_are_left_out_with_a_remark(kind: str) -> None:
+    others = series(range(6), ImageType=["ORIGINAL", "PRIMARY", kind], InstanceNumber=0)
+    anatomy = series(range(6), ImageType=["ORIGINAL", "PRIMARY", "M"], InstanceNumber=1)
+    volume = read_series(files(*others, *anatomy))
+    np.testing.assert_array_equal(volume.voxels, HEAD)
+    assert [remark.code for remark in volume.remarks] == ["kinds"]
+
+
+def test_a_series_of_phase_pictures_is_refused() -> None:
+    with pytest.raises(UnreadableScanError, match="magnitude pictures, got phase pictures only"):
+        read_series(files(*series(range(6), ImageType=["ORIGINAL", "PRIMARY", "P"])))
+
+
+def test_a_series_of_another_kind_is_read_where_there_is_no_other() -> None:
+    volume = read_series(files(*series(range(6), ImageType=["ORIGINAL", "PRIMARY", "LOCALIZER"])))
+    assert not volume.remarks
+
+
+def test_frame_types_of_one_file_are_told_apart() -> None:
+    made = enhanced([0, 1, 2, 3, 4, 5, *range(6)])
+    for number, group in enumerate(made.PerFrameFunctionalGroupsSequence):
+        kind = Dataset()
+        kind.FrameType = ["ORIGINAL", "PRIMARY", "PHASE MAP" if number < 6 else "M", "NONE"]
+        group.MRImageFrameTypeSequence = Sequence([kind])
+    volume = read_series(files(written(made)))
+    np.testing.assert_array_equal(volume.voxels, HEAD)
+    assert [remark.message for remark in volume.remarks] == ["pictures of other kinds were left out: phase"]
+
+
+def test_frames_with_measures_of_their_own_take_the_spacing_shared_by_all() -> None:
+    made = enhanced(list(range(6)))
+    for group in made.PerFrameFunctionalGroupsSequence:
+        measures = Dataset()
+        measures.SliceThickness = 2.0
+        group.PixelMeasuresSequence = Sequence([measures])
+    assert read_series(files(written(made))).spacing == (2.0, 1.0, 1.0)
+
+
+def test_a_series_without_pixel_sizes_names_what_is_missing() -> None:
+    made = enhanced(list(range(6)))
+    del made.SharedFunctionalGroupsSequence[0].PixelMeasuresSequence
+    with pytest.raises(UnreadableScanError, match=r"\(missing: PixelSpacing\)"):
+        read_series(files(written(made)))
+
+
+def test_decimal_commas_are_read_as_points() -> None:
+    spaced = [slice_at(HEAD[n], 2.5 * n, PixelSpacing=["0.5", "0.5"], RescaleSlope="1.5") for n in range(6)]
+    commas = [data.replace(b"0.5\\0.5 ", b"0,5\\0,5 ").replace(b"1.5 ", b"1,5 ") for data in spaced]
+    commas = [data.replace(b"2.5", b"2,5").replace(b"7.5", b"7,5") for data in commas]
+    assert commas != spaced
+    volume = read_series(files(*commas))
+    assert volume.spacing == (2.5, 0.5, 0.5)
+    np.testing.assert_array_equal(volume.voxels, HEAD * 1.5)

@@ -105,3 +105,31 @@ def test_the_longest_step_tells_the_plane() -> None:
 def test_the_header_s_texts_reach_no_value() -> None:
     assert PATIENT.encode() in nifti(VOXELS)
     assert PATIENT not in repr(read_nifti(nifti(VOXELS), "0"))
+
+
+def orientation(qform: np.ndarray | None, sform: np.ndarray | None) -> list[str]:
+    made = nib.Nifti1Image(VOXELS, None)
+    made.set_qform(qform, int(qform is not None))
+    made.set_sform(sform, int(sform is not None))
+    return [remark.message for remark in read_nifti(made.to_bytes(), "0").remarks]
+
+
+SWAPPED = np.eye(4)[[0, 2, 1, 3]]
+SHEARED = np.eye(4) + 0.3 * np.eye(4, k=1) * [[1], [0], [0], [0]]
+
+
+@pytest.mark.parametrize(
+    ("qform", "sform", "words"),
+    [
+        (np.eye(4), np.diag([2.0, 1.0, 1.0, 1.0]), None),
+        (np.eye(4), None, None),
+        (None, None, "gives no orientation"),
+        (np.eye(4), SWAPPED, "qform and sform of the header disagree"),
+        (None, SHEARED, "is sheared"),
+    ],
+)
+def test_doubtful_orientations_leave_a_remark(
+    qform: np.ndarray | None, sform: np.ndarray | None, words: str | None
+) -> None:
+    found = orientation(qform, sform)
+    assert (len(found), words is None or words in found[0]) == (int(words is not None), True)

@@ -9,6 +9,7 @@ from PIL import Image
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan import decode_volume, read_volume
+from brainslice.scan.types import RemarkCode
 from hospital import PATIENT, head, nifti, slice_at, write_series
 
 HEAD = head(6)
@@ -74,3 +75,48 @@ def test_several_nifti_files_at_once_are_no_volume() -> None:
     data = nifti(HEAD.astype(np.int16))
     with pytest.raises(UnreadableScanError, match="one NIfTI file"):
         decode_volume({"a": data, "b": data}, "upload")
+
+
+def test_what_lies_on_a_disc_beside_its_series_is_counted_in_a_remark(tmp_path: Path) -> None:
+    write_series(tmp_path / "PT0" / "ST0" / "SE0", HEAD)
+    for name, data in {
+        "DICOMDIR": slice_at(HEAD[0], 0.0, SeriesInstanceUID="1.9"),
+        "README.TXT": b"x",
+        "report.pdf": b"%PDF-1.4",
+        "viewer/app.exe": b"MZ" * 100,
+        ".DS_Store": b"x",
+        "scout.png": b"\x89PNG\r\n\x1a\n",
+        "PT0/ST0/SE0/masks/m.dcm": slice_at(HEAD[0], 0.0, SeriesInstanceUID="1.8"),
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(data)
+    volume = read_volume(tmp_path)
+    np.testing.assert_array_equal(volume.voxels, HEAD)
+    (remark,) = volume.remarks
+    assert (remark.code, remark.value) == (RemarkCode.PASSED_OVER, 7)
+    for count in (
+        "4 files that are no scans",
+        "1 files beside the volume (scout.png)",
+        "1 tumour outlines",
+        "1 hidden",
+    ):
+        assert count in remark.message
+
+
+def test_a_folder_of_one_nifti_file_is_a_volume_and_of_several_is_none(tmp_path: Path) -> None:
+    data = nifti(HEAD.T.astype(np.int16))
+    (tmp_path / "a.nii").write_bytes(data)
+    (tmp_path / "a_seg.nii").write_bytes(data)
+    assert [remark.value for remark in read_volume(tmp_path).remarks] == [1]
+    (tmp_path / "b.nii").write_bytes(data)
+    with pytest.raises(UnreadableScanError, match=r"2 NIfTI files \(a.nii, b.nii\)"):
+        read_volume(tmp_path)
+
+
+def test_other_files_of_an_upload_are_passed_over() -> None:
+    series = {f"{number}": slice_at(pixels, number) for number, pixels in enumerate(HEAD)}
+    volume = decode_volume(series | {"readme.txt": b"no scan", "a.zip": b"PK\x03\x04" * 9}, "upload")
+    np.testing.assert_array_equal(volume.voxels, HEAD)
+    assert [remark.value for remark in volume.remarks] == [2]
+    with pytest.raises(UnreadableScanError, match="a zip archive"):
+        decode_volume({"a.zip": b"PK\x03\x04" * 9}, "upload")

@@ -48,19 +48,19 @@ def test_series_and_planes_of_one_folder_are_told_apart() -> None:
 
 def test_a_series_is_named_by_a_digest_only() -> None:
     placed = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": list(AXIAL), "PixelSpacing": [1, 1]}
-    ((kinship, found),) = slice_positions(image(np.zeros((8, 8), np.uint16), **placed), "file")
+    ((kinship, found),) = slice_positions(image(np.zeros((8, 8), np.uint16), **placed), "file", set())
     assert SERIES not in repr((kinship, found, SliceStack.of(kinship, [found]).name))
     assert len(kinship.series) == 64
 
 
 def test_pictures_that_tell_no_place_are_left_out() -> None:
-    assert slice_positions(image(np.zeros((8, 8), np.uint16)), "file") == []
+    assert slice_positions(image(np.zeros((8, 8), np.uint16)), "file", set()) == []
 
 
 def test_directions_that_are_no_numbers_are_refused() -> None:
     placed = {"ImagePositionPatient": [0, 0, 0], "ImageOrientationPatient": [1, 0, 0], "PixelSpacing": [1, 1]}
     with pytest.raises(UnreadableScanError, match="six finite numbers"):
-        slice_positions(image(np.zeros((8, 8), np.uint16), **placed), "file")
+        slice_positions(image(np.zeros((8, 8), np.uint16), **placed), "file", set())
 
 
 def test_digits_that_a_scanner_writes_differently_from_slice_to_slice_part_no_stack() -> None:
@@ -71,7 +71,7 @@ def test_digits_that_a_scanner_writes_differently_from_slice_to_slice_part_no_st
             "ImageOrientationPatient": [1, 0, 0, 0, 1, digit * 1e-4],
             "PixelSpacing": [1, 1 + digit * 1e-5],
         }
-        found += slice_positions(image(np.zeros((8, 8), np.uint16), **placed), f"{height}")
+        found += slice_positions(image(np.zeros((8, 8), np.uint16), **placed), f"{height}", set())
     (stack,) = group_slices(found)
     assert len(stack.positions) == 4
 

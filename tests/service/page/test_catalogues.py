@@ -11,10 +11,10 @@ import pytest
 
 from brainslice.decision.operating_point import Criterion
 from brainslice.decision.verdict import Reason, Verdict
-from brainslice.inference.volume import NoteCode
 from brainslice.labels import LabelSet
 from brainslice.scan import Plane
 from brainslice.scan.input_problem import InputProblem
+from brainslice.scan.types import RemarkCode
 
 PAGE = Path(str(files("brainslice.service").joinpath("page")))
 MOST_BYTES = 60_000
@@ -115,17 +115,17 @@ def test_every_reason_verdict_and_class_has_words(language: str) -> None:
 @pytest.mark.parametrize("language", sorted(CATALOGUES))
 def test_every_note_obstacle_and_criterion_has_words(language: str) -> None:
     catalogue = CATALOGUES[language]
-    assert {f"note.{code.value}" for code in NoteCode} <= set(catalogue)
+    assert {f"note.{code.value}" for code in RemarkCode} <= set(catalogue)
     assert {f"input_problem.{code.value}" for code in InputProblem} <= set(catalogue)
     assert {f"point.{criterion.value}" for criterion in Criterion} <= set(catalogue)
     assert {f"plane.{plane.value}" for plane in Plane} <= set(catalogue)
-    for code in NoteCode:
+    for code in RemarkCode:
         assert placeholders(catalogue[f"note.{code.value}"]) <= {"value"}
 
 
 def test_every_note_that_tells_a_value_shows_it() -> None:
-    told = {NoteCode.PLANE, NoteCode.TILT}
-    shown = {code for code in NoteCode if "{value}" in CATALOGUES["en"][f"note.{code.value}"]}
+    told = {RemarkCode.PLANE, RemarkCode.TILT, RemarkCode.KINDS, RemarkCode.PASSED_OVER}
+    shown = {code for code in RemarkCode if "{value}" in CATALOGUES["en"][f"note.{code.value}"]}
     assert shown == told
 
 

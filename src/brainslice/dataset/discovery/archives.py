@@ -10,6 +10,7 @@ import re
 import stat
 import struct
 import tarfile
+import tempfile
 import unicodedata
 import zipfile
 import zlib
@@ -90,6 +91,21 @@ def unpack(archive: Path, folder: Path) -> None:
                 _untar(archive, writer, budget)
             if not writer.files:
                 _refuse(archive, "holds no files", _AGAIN)
+
+
+@contextmanager
+def unpacked(path: Path) -> Iterator[Path]:
+    """Unpack an archive into a temporary folder while the block runs; any other path is given as it is.
+
+    Raises:
+        DatasetError: As of ``unpack``.
+    """
+    if not (path.is_file() and is_archive(path)):
+        yield path
+        return
+    with tempfile.TemporaryDirectory(prefix="brainslice-") as folder:
+        unpack(path, Path(folder) / "study")
+        yield Path(folder) / "study"
 
 
 class _Writer:

@@ -92,7 +92,8 @@ def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0, valid
     absent = sorted(set(range(len(manifest.labels))) - set(labels[train].tolist()))
     if absent:
         names = ", ".join(manifest.labels.names[index] for index in absent)
-        msg = f"{manifest.root}: the {protocol} split leaves no training scans of {names}; add some"
+        remedy = "add some" if protocol is Protocol.OFFICIAL else _other_test_folds(manifest)
+        msg = f"{manifest.root}: the {protocol} split leaves no training scans of {names}; {remedy}"
         raise DatasetError(msg)
     crossing = np.isin(groups[test], groups[np.concatenate([train, validation])])
     within = np.isin(groups[validation], groups[train])
@@ -120,7 +121,9 @@ def check_leaks(split: Split, accepted: bool) -> None:  # noqa: FBT001 - the one
     raise LeakError(msg)
 
 
-def assign_folds(labels: Labels, groups: Groups, folds: int, seed: int) -> Int[np.ndarray, " n"]:
+def assign_folds(
+    labels: Labels, groups: Groups, folds: int, seed: int, *, option: str = "data.folds"
+) -> Int[np.ndarray, " n"]:
     """Deal groups out to folds of about equal size and about equal mixture of classes.
 
     The largest groups are dealt first, each to the fold that holds fewest of its classes; every class counts
@@ -131,6 +134,7 @@ def assign_folds(labels: Labels, groups: Groups, folds: int, seed: int) -> Int[n
         groups: Groups ``(n,)``; no group is ever divided.
         folds: How many, at least two and at most the number of groups.
         seed: Decides between equals.
+        option: What sets the number of folds, for error messages.
 
     Returns:
         The fold of each scan ``(n,)``, each in ``[0, folds)`` and none empty.
@@ -144,7 +148,8 @@ def assign_folds(labels: Labels, groups: Groups, folds: int, seed: int) -> Int[n
         raise UsageError(msg)
     counts, member_of = _tally(labels, groups)
     if len(counts) < folds:
-        msg = f"{folds} folds need as many unrelated groups of scans, got {len(counts)}; take fewer folds"
+        msg = f"{folds} folds need as many unrelated groups of scans, got {len(counts)}; "
+        msg += f"set {option} to {len(counts)} or fewer" if len(counts) > 2 else "add scans of other patients"  # noqa: PLR2004
         raise DatasetError(msg)
     shares = np.column_stack([counts / counts.sum(axis=0), counts.sum(axis=1) / counts.sum()])
     order = np.random.default_rng(seed).permutation(len(counts))
@@ -195,6 +200,17 @@ def split_validation(labels: Labels, groups: Groups, share: float, seed: int) ->
             smallest = min(able, key=lambda g: float(counts[g].sum()))
             chosen[smallest], held = True, held + counts[smallest]
     return np.take(chosen, member_of)
+
+
+def _other_test_folds(manifest: Manifest) -> str:
+    """Name the test folds under which every class has training scans."""
+    labels, folds = manifest.label_indices, np.array([record.fold for record in manifest.records])
+    count = int(folds.max()) + 1
+    trains = {fold: ~np.isin(folds, (fold, (fold + 1) % count)) & ~manifest.excluded for fold in range(count)}
+    working = [str(fold) for fold, rows in trains.items() if len(set(labels[rows])) == len(manifest.labels)]
+    if not working:
+        return "add scans of other patients"
+    return f"set data.test_fold to {' or '.join(working)}, or add scans of other patients"
 
 
 def _folders(manifest: Manifest) -> np.ndarray:

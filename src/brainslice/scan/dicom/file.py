@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import io
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from pydicom import Dataset, FileDataset, dcmread
 from pydicom.dataset import FileMetaDataset
+from pydicom.multival import MultiValue
 from pydicom.uid import (
     UID,
     DeflatedExplicitVRLittleEndian,
@@ -79,6 +80,16 @@ def open_dicom(data: bytes, *, pixels: bool = True) -> Dataset:
     _check_frames(found, len(data))
     _check_palettes(found)
     return found
+
+
+def read_decimals(source: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as pydicom gives it
+    """Read decimal numbers; those with a comma for the point, which pydicom leaves as text, too."""
+    value = source.get(keyword)
+    if isinstance(value, str):
+        return value.replace(",", ".")
+    if isinstance(value, MultiValue) and any(isinstance(each, str) for each in value):
+        return [str(each).replace(",", ".") for each in value]
+    return value
 
 
 def _check_frames(found: FileDataset, length: int) -> None:

@@ -11,13 +11,20 @@ from pydicom.pixels.processing import apply_color_lut, apply_modality_lut, apply
 
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.dicom.file import read_decimals
 from brainslice.scan.raster import invert_grey
+from brainslice.scan.types import Remark, RemarkCode
 
 _BRIGHTEST: Final = 255.0
+_LEVELS: Final = 256
+# Windows that leave fewer grey levels of a picture were meant for other values.
+_FEWEST_LEVELS: Final = 32
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 
 
-def grey_frame(stored: np.ndarray, image: Dataset, frame: int, *, window: bool) -> Pixels:
+def grey_frame(
+    stored: np.ndarray, image: Dataset, frame: int, *, window: bool, remarks: list[Remark] | None = None
+) -> Pixels:
     """Turn stored values into grey ones, large where the picture is bright.
 
     Args:
@@ -25,7 +32,9 @@ def grey_frame(stored: np.ndarray, image: Dataset, frame: int, *, window: bool) 
         image: The file's elements.
         frame: The picture's number in the file, from 0.
         window: Whether to apply the window the file asks for, which gives values of 0 to 255; otherwise the
-            scanner's own values are kept, as slices of one volume need, whose windows may differ.
+            scanner's own values are kept, as slices of one volume need, whose windows may differ, and as windows
+            are ignored that leave fewer than 32 grey levels.
+        remarks: Receives a remark where a window is ignored.
 
     Returns:
         Grey values ``(h, w)``.
@@ -46,24 +55,29 @@ def grey_frame(stored: np.ndarray, image: Dataset, frame: int, *, window: bool) 
     values = _rescaled(stored, image, frame)
     _fill_padding(values, stored, image, bright=dark_on_bright)
     shown = _windowed(values, image, frame) if window else values
+    if window and shown is values and remarks is not None and _has_window(image, frame):
+        remarks.append(
+            Remark(RemarkCode.WINDOW, "the window in the file does not fit the grey values and was not used")
+        )
     if dark_on_bright:
         # Slices of one volume are turned over about one value.
         shown = invert_grey(shown) if window else -shown
     return shown.astype(np.float32, copy=False)
 
 
-def functional_group(image: Dataset, frame: int, name: str) -> Dataset:
+def functional_group(image: Dataset, frame: int, name: str, keyword: str = "") -> Dataset:
     """Find what a multi-frame file says of one picture, or of all; the file itself where it says neither.
 
     Args:
         image: The file's elements.
         frame: The picture's number in the file, from 0.
         name: The sequence's name, such as ``PlanePositionSequence``.
+        keyword: An element that the sequence must hold; any where empty.
     """
     each = image.get("PerFrameFunctionalGroupsSequence") or []
     shared = image.get("SharedFunctionalGroupsSequence") or []
     for group in (*each[frame : frame + 1], *shared[:1]):
-        if group.get(name):
+        if group.get(name) and (not keyword or read_decimals(group[name][0], keyword)):
             found: Dataset = group[name][0]
             return found
     return image
@@ -94,20 +108,31 @@ def _rescaled(stored: np.ndarray, image: Dataset, frame: int) -> Pixels:
 
 def _windowed(values: Pixels, image: Dataset, frame: int) -> Pixels:
     source = functional_group(image, frame, "FrameVOILUTSequence")
-    centre, width = (_number(source, name) for name in ("WindowCenter", "WindowWidth"))
     # The standard knows no window without a width; some files have zeros in place of one.
-    if centre is None or width is None or width <= 0:
+    if not _has_window(image, frame):
         return _looked_up(values, source)
+    shares = _window_shares(values, source)
+    lowest, highest = np.percentile(values, (0.5, 99.5))
+    ramp = np.linspace(lowest, highest, _LEVELS)
+    levels = len(np.unique(np.rint(_window_shares(ramp, source) * _BRIGHTEST)))
+    coarse = levels < _FEWEST_LEVELS < len(np.unique(values))
+    return values if coarse or np.ptp(shares) == 0 else (shares * _BRIGHTEST).astype(np.float32)
+
+
+def _has_window(image: Dataset, frame: int) -> bool:
+    source = functional_group(image, frame, "FrameVOILUTSequence")
+    return _number(source, "WindowCenter") is not None and (_number(source, "WindowWidth") or 0.0) > 0
+
+
+def _window_shares(values: np.ndarray, source: Dataset) -> np.ndarray:
+    centre, width = _number(source, "WindowCenter") or 0.0, _number(source, "WindowWidth") or 0.0
     function = str(source.get("VOILUTFunction") or "LINEAR")
     if function == "SIGMOID":
         # Beyond 80 a share is black or white to every digit, and single precision overflows from 88 on.
-        shares = 1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / max(width, 1e-6), -80.0, 80.0)))
-    elif function == "LINEAR_EXACT":
-        shares = np.clip((values - centre) / max(width, 1e-6) + 0.5, 0.0, 1.0)
-    else:
-        shares = np.clip((values - (centre - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0.0, 1.0)
-    # A window that shows nothing but black or white was meant for other values.
-    return values if np.ptp(shares) == 0 else (shares * _BRIGHTEST).astype(np.float32)
+        return np.asarray(1.0 / (1.0 + np.exp(np.clip(-4.0 * (values - centre) / max(width, 1e-6), -80.0, 80.0))))
+    if function == "LINEAR_EXACT":
+        return np.clip((values - centre) / max(width, 1e-6) + 0.5, 0.0, 1.0)
+    return np.clip((values - (centre - 0.5)) / max(width - 1.0, 1e-6) + 0.5, 0.0, 1.0)
 
 
 def _looked_up(values: Pixels, source: Dataset) -> Pixels:
@@ -118,7 +143,7 @@ def _looked_up(values: Pixels, source: Dataset) -> Pixels:
 
 def _number(source: Dataset, name: str) -> float | None:
     """Read the first of what may be several numbers, or none."""
-    value = source.get(name)
+    value = read_decimals(source, name)
     if value is None or value == "":
         return None
     first = float(value[0] if hasattr(value, "__getitem__") and not isinstance(value, str) else value)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Final
 
 from pydicom import Dataset
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.dicom.file import open_dicom
+from brainslice.scan.dicom.file import open_dicom, read_decimals
 from brainslice.scan.dicom.intensity import functional_group, grey_frame
 from brainslice.scan.dicom.pixels import check_pixels, decode_frames, frame_count
 from brainslice.scan.frames import frame_index
-from brainslice.scan.types import Slice, Spacing
+from brainslice.scan.types import Remark, Slice, Spacing
 
 NOT_MAGNETIC_RESONANCE: Final = frozenset(
     {
@@ -28,6 +29,19 @@ NO_PICTURES: Final = frozenset(
     }
 )
 """What lies beside pictures in an archive, by its codes."""
+
+
+COMPLEX_PARTS: Final = ("phase", "real part", "imaginary part")
+"""Kinds of pictures that are never predicted."""
+
+_KINDS: Final = {
+    "phase": {"P", "PHASE", "PHASE MAP", "PHASE_MAP"},
+    "real part": {"R", "REAL"},
+    "imaginary part": {"I", "IMAGINARY"},
+    "localizer": {"LOCALIZER", "SCOUT", "SURVEY"},
+    "parameter map": {"ADC", "FA", "CBF", "CBV", "MTT", "TTP", "T1 MAP", "T2 MAP", "B0 MAP", "B1 MAP", "FIELD MAP"},
+    "projection": {"MIP", "MAX_IP", "MIN_IP", "PROJECTION IMAGE"},
+}
 
 
 def read_dicom(data: bytes, digest: str, frame: int | None = None) -> Slice:
@@ -50,8 +64,31 @@ def read_dicom(data: bytes, digest: str, frame: int | None = None) -> Slice:
     check_pixels(image)
     index = frame_index(frame, frame_count(image))
     (stored,) = decode_frames(image, [index])
-    grey, spacing = grey_frame(stored, image, index, window=True), spacing_of(image, index)
-    return Slice(grey, digest) if spacing is None else Slice.of_squares(grey, digest, spacing)
+    _refuse_phase(image, index)
+    remarks: list[Remark] = []
+    grey = grey_frame(stored, image, index, window=True, remarks=remarks)
+    spacing, ratio = spacing_of(image, index), image.get("PixelAspectRatio")
+    found = Slice(grey, digest)
+    if spacing is not None:
+        found = Slice.of_squares(grey, digest, spacing)
+    elif ratio and len(ratio) == 2:  # noqa: PLR2004 - height, width
+        found = replace(Slice.of_squares(grey, digest, Spacing(float(ratio[0]), float(ratio[1]))), spacing=None)
+    return replace(found, remarks=tuple(remarks))
+
+
+def picture_kind(image: Dataset, frame: int) -> str:
+    """Name the kind of a picture that does not show anatomy alone, by ImageType and the frame type; else empty."""
+    source = functional_group(image, frame, "MRImageFrameTypeSequence")
+    types = [str(word).upper() for word in (source.get("FrameType") or image.get("ImageType") or ())]
+    words = {*types, str(source.get("ComplexImageComponent") or "").upper()}
+    return next((kind for kind, known in _KINDS.items() if words & known), "")
+
+
+def _refuse_phase(image: Dataset, frame: int) -> None:
+    kind = picture_kind(image, frame)
+    if kind in COMPLEX_PARTS:
+        msg = f"must be a magnitude picture, got a {kind} picture; choose the magnitude of the same series"
+        raise UnreadableScanError(msg)
 
 
 def check_modality(image: Dataset) -> None:
@@ -80,7 +117,7 @@ def spacing_of(image: Dataset, frame: int) -> Spacing | None:
     Raises:
         UnreadableScanError: The size is none that a scanner writes.
     """
-    told = functional_group(image, frame, "PixelMeasuresSequence").get("PixelSpacing")
+    told = read_decimals(functional_group(image, frame, "PixelMeasuresSequence", "PixelSpacing"), "PixelSpacing")
     if not told or len(told) != 2:  # noqa: PLR2004 - rows, columns
         return None
     return Spacing(float(told[0]), float(told[1]))

@@ -17,11 +17,11 @@ from brainslice.scan.detect import ScanFormat, needs_isolation
 from brainslice.scan.dicom.file import open_dicom
 from brainslice.scan.dicom.intensity import grey_frame
 from brainslice.scan.dicom.pixels import decode_frames
-from brainslice.scan.dicom.reader import check_modality, only_accompanies
+from brainslice.scan.dicom.reader import COMPLEX_PARTS, check_modality, only_accompanies
 from brainslice.scan.error_boundary import as_unreadable
 from brainslice.scan.files import printable
 from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.types import MOST_VOXELS, SourceStack, Volume
+from brainslice.scan.types import MOST_VOXELS, Remark, RemarkCode, SourceStack, Volume
 from brainslice.scan.volume.stacks import (
     FEWEST_SLICES,
     SeriesGeometry,
@@ -53,7 +53,8 @@ def read_series(files: Files, series: str | None = None, *, first: bool = False)
     Raises:
         UnreadableScanError: A file is damaged, or there is no series, or several and none was chosen.
     """
-    stack = _chosen([found for name in files for found in _placed(name, files)], series)
+    missing: set[str] = set()
+    stack, remarks = _chosen([found for name in files for found in _placed(name, files, missing)], series, missing)
     single = stack.firsts()
     pictures, places = len(stack.positions), len(single.positions)
     if places < pictures and not first:
@@ -71,6 +72,7 @@ def read_series(files: Files, series: str | None = None, *, first: bool = False)
         evenly_spaced=single.even,
         digest=digest,
         stack=SourceStack(images, turn),
+        remarks=remarks,
     )
 
 
@@ -87,31 +89,43 @@ def _naming(name: str, files: Files) -> Iterator[None]:
         raise UnreadableScanError(msg) from error
 
 
-def _placed(name: str, files: Files) -> list[tuple[SeriesGeometry, SlicePosition]]:
+def _placed(name: str, files: Files, missing: set[str]) -> list[tuple[SeriesGeometry, SlicePosition]]:
     data = files[name]()
     with _naming(name, files):
         image = open_dicom(data, pixels=False)
         if "Rows" not in image or "Columns" not in image or (len(files) > 1 and only_accompanies(image)):
             return []
         check_modality(image)
-        return slice_positions(image, name)
+        return slice_positions(image, name, missing)
 
 
-def _chosen(found: list[tuple[SeriesGeometry, SlicePosition]], series: str | None) -> SliceStack:
+def _chosen(
+    found: list[tuple[SeriesGeometry, SlicePosition]], series: str | None, missing: set[str]
+) -> tuple[SliceStack, tuple[Remark, ...]]:
     with as_unreadable("the DICOM series"):
         stacks = group_slices(found)
         listed = stacks[:_MOST_LISTED]
         known = ", ".join(map(str, listed))
         facts = {"series": [stack.facts() for stack in listed]}
     if not stacks:
-        fault = f"holds no series of {FEWEST_SLICES} or more parallel slices that tell where they lie"
+        without = f" (missing: {', '.join(sorted(missing))})" if missing else ""
+        fault = f"holds no series of {FEWEST_SLICES} or more parallel slices that tell where they lie{without}"
         raise InputProblemError(InputProblem.NO_SERIES, fault, "judge its slices one by one with `brainslice predict`")
     fitting = [stack for stack in stacks if series is None or stack.name.startswith(series)]
+    remarks: tuple[Remark, ...] = ()
+    anatomy = [stack for stack in fitting if not stack.geometry.kind]
+    if series is None and len(anatomy) == 1 < len(fitting):
+        kinds = ", ".join(sorted({stack.geometry.kind for stack in fitting if stack.geometry.kind}))
+        remarks = (Remark(RemarkCode.KINDS, f"pictures of other kinds were left out: {kinds}", kinds),)
+        fitting = anatomy
+    if len(fitting) == 1 and fitting[0].geometry.kind in COMPLEX_PARTS:
+        msg = f"must be magnitude pictures, got {fitting[0].geometry.kind} pictures only; choose the magnitude series"
+        raise UnreadableScanError(msg)
     if len(fitting) != 1:
         asked = "several series" if series is None else f"{len(fitting)} series of the name {series!r}"
         remedy = f"choose one with `--series NAME`: {known}"
         raise InputProblemError(InputProblem.SEVERAL_SERIES, f"holds {asked}", remedy, facts)
-    return fitting[0]
+    return fitting[0], remarks
 
 
 def _read(stack: SliceStack, files: Files) -> tuple[Voxels, str]:

@@ -13,7 +13,7 @@ from brainslice.arrays import Voxels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.decompress import decompress
 from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.types import MOST_VOXELS, Volume
+from brainslice.scan.types import MOST_VOXELS, Remark, RemarkCode, Volume
 from brainslice.scan.volume.orientation import Reorientation, reorient, reorientation_for
 
 MOST_BYTES: Final = 400 * 1024 * 1024
@@ -26,6 +26,8 @@ _LONGEST_NUMBER: Final = 8
 # Left, posterior, superior from right, anterior, superior.
 _LEFT_POSTERIOR: Final = np.array([-1.0, -1.0, 1.0])
 _ANISOTROPIC: Final = 1.2
+# Directions cosines that differ by less are equal: 2 degrees.
+_SAME_AXES: Final = 0.035
 
 
 def read_nifti(data: bytes, digest: str, *, first: bool = False) -> Volume:
@@ -62,7 +64,8 @@ def read_nifti(data: bytes, digest: str, *, first: bool = False) -> Volume:
     affine, turn = _orientation(header)
     stored = np.frombuffer(raw, kind, count, start).reshape(shape, order="F")
     acquired = turn.plane_of(_slice_axis(header, affine))
-    return Volume(_scaled(stored, turn, header), turn.spacing, acquired, turn.tilt, evenly_spaced=True, digest=digest)
+    voxels, remarks = _scaled(stored, turn, header), _orientation_remarks(header, affine)
+    return Volume(voxels, turn.spacing, acquired, turn.tilt, evenly_spaced=True, digest=digest, remarks=remarks)
 
 
 def read_header(data: bytes) -> Header:
@@ -117,6 +120,28 @@ def axial_count(header: Header) -> int:
 def _orientation(header: Header) -> tuple[np.ndarray, Reorientation]:
     affine = np.asarray(header.get_best_affine(), dtype=np.float64)
     return affine, reorientation_for(affine[:3, :3].T * _LEFT_POSTERIOR)
+
+
+def _orientation_remarks(header: Header, affine: np.ndarray) -> tuple[Remark, ...]:
+    """State where the header's orientation is missing, ambiguous or sheared."""
+    qform, sform = int(header["qform_code"]), int(header["sform_code"])
+    found = []
+    if not qform and not sform:
+        message = "the header gives no orientation (qform_code and sform_code are 0); one was assumed"
+        found.append(Remark(RemarkCode.NO_ORIENTATION, message))
+    if qform and sform and not np.allclose(_axes(header.get_qform()), _axes(header.get_sform()), atol=_SAME_AXES):
+        message = "qform and sform of the header disagree; sform was used"
+        found.append(Remark(RemarkCode.ORIENTATIONS_DISAGREE, message))
+    axes = _axes(affine)
+    if not np.allclose(axes.T @ axes, np.eye(3), atol=_SAME_AXES):
+        message = "the orientation in the header is sheared; the nearest axes were used"
+        found.append(Remark(RemarkCode.SHEARED, message))
+    return tuple(found)
+
+
+def _axes(affine: np.ndarray) -> np.ndarray:
+    directions = np.asarray(affine, dtype=np.float64)[:3, :3]
+    return np.asarray(directions / np.maximum(np.linalg.norm(directions, axis=0), 1e-12))
 
 
 def _kind_of_numbers(header: Header) -> np.dtype[np.generic]:

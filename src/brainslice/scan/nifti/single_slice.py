@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 
 from brainslice.scan.frames import frame_index
@@ -33,8 +35,9 @@ def read_nifti_slice(data: bytes, digest: str, frame: int | None = None) -> Slic
     volume = read_nifti(data, digest)
     if not flat:
         index = frame_index(frame, len(volume.voxels), "slices")
-        return volume.axial_slice(index)
+        return replace(volume.axial_slice(index), remarks=volume.remarks)
     frame_index(frame, 1)
     thin = volume.voxels.shape.index(1)
     row, column = (step for axis, step in enumerate(volume.spacing) if axis != thin)
-    return Slice.of_squares(np.ascontiguousarray(volume.voxels.squeeze(thin)), digest, Spacing(row, column))
+    found = Slice.of_squares(np.ascontiguousarray(volume.voxels.squeeze(thin)), digest, Spacing(row, column))
+    return replace(found, remarks=volume.remarks)

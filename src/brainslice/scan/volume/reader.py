@@ -1,60 +1,89 @@
-"""The one door through which files or a folder become a volume."""
+"""Volumes read from files, folders and uploads."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeAlias
 
 from brainslice.deadline import check_deadline
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.detect import OPENING, ScanFormat, detect_format, is_dicom
+from brainslice.scan.detect import OPENING, ScanFormat, detect_format
 from brainslice.scan.error_boundary import as_unreadable
-from brainslice.scan.files import file_bytes, is_folder, of_right_length, printable
+from brainslice.scan.files import file_bytes, is_folder, of_right_length, opening_bytes, printable
 from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.types import Volume
+from brainslice.scan.listing import SkippedFiles, walk_scans
+from brainslice.scan.types import Remark, RemarkCode, Volume
 
 MOST_FILES: Final = 5_000
 """A folder of more DICOM files is refused: it holds more than one examination."""
 
+BESIDE: Final = "files beside the volume"
+
+_MOST_NAMED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class _Choice:
+    series: str | None
+    first: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _File:
+    read: Callable[[], bytes]
+    kind: ScanFormat | None
+
+
+_Files: TypeAlias = Mapping[str, _File]
+
 
 def read_volume(path: Path, *, series: str | None = None, first: bool = False) -> Volume:
-    """Read a volume from a NIfTI file, a DICOM file of many frames, or a folder with a DICOM series.
+    """Read a volume from a NIfTI file, a DICOM file of many frames, or a folder with a DICOM series or a NIfTI file.
 
     Args:
-        path: The file or folder; files are known by their content.
-        series: How the name of one of several DICOM series begins, as a refusal lists them.
+        path: The file or folder, such as a patient disc; files are known by their content.
+        series: How the name of one of several DICOM series begins, as an error lists them.
         first: Whether to take the first volume of a file that holds several, such as times or echoes.
 
     Returns:
-        The volume, standing: inferior to superior, anterior to posterior, right to left.
+        The volume: inferior to superior, anterior to posterior, right to left; a remark counts files passed over.
 
     Raises:
         UnreadableScanError: The one error for all that can be wrong: ``<path>: <fault>; <remedy>``.
     """
+    skipped = SkippedFiles()
     try:
         if is_folder(path):
-            return _read_series(
-                {str(each.relative_to(path)): partial(file_bytes, each) for each in _dicom_files(path)}, series, first
-            )
-        data = file_bytes(path)
-        return _read({path.name: lambda: data}, series, first)
+            files: _Files = _files_of_folder(path, skipped)
+        else:
+            data = file_bytes(path)
+            files = {path.name: _File(lambda: data, detect_format(data[:OPENING]))}
+        return _read(files, _Choice(series, first), skipped)
     except UnreadableScanError as error:
         msg = f"{printable(str(path))}: {error}"
         raise UnreadableScanError(msg) from error
 
 
-def decode_volume(files: Mapping[str, bytes], name: str, *, series: str | None = None, first: bool = False) -> Volume:
-    """Read a volume from bytes that are in memory already, as those of an upload are; no file is touched.
+def decode_volume(
+    files: Mapping[str, bytes],
+    name: str,
+    *,
+    series: str | None = None,
+    first: bool = False,
+    skipped: SkippedFiles | None = None,
+) -> Volume:
+    """Read a volume from bytes in memory, such as an upload; no file is opened.
 
     Args:
-        files: The bytes of each file, whole: one NIfTI file, or the DICOM files of a series.
-        name: What errors call them.
+        files: The bytes of each file, whole: one NIfTI file, or the DICOM files of a series; others are passed over.
+        name: The name for error messages.
         series: As of ``read_volume``.
         first: As of ``read_volume``.
+        skipped: What was passed over before.
 
     Returns:
         As ``read_volume`` gives.
@@ -64,9 +93,12 @@ def decode_volume(files: Mapping[str, bytes], name: str, *, series: str | None =
         TimeLimitError: The deadline of the context has passed.
     """
     try:
-        for data in files.values():
-            of_right_length(data)
-        return _read({each: partial(_in_time, data) for each, data in files.items()}, series, first)
+        alone = len(files) == 1
+        read = {
+            each: _File(partial(_in_time, data), _kind(of_right_length(data)[:OPENING], alone=alone))
+            for each, data in files.items()
+        }
+        return _read(read, _Choice(series, first), skipped or SkippedFiles())
     except UnreadableScanError as error:
         msg = f"{printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
@@ -78,39 +110,58 @@ def _in_time(data: bytes) -> bytes:
     return data
 
 
-def _read(files: Mapping[str, Callable[[], bytes]], series: str | None, first: bool) -> Volume:  # noqa: FBT001 - the doors name it
-    kinds = {detect_format(read()[:OPENING]) for read in files.values()}
-    if kinds == {ScanFormat.DICOM}:
-        return _read_series(files, series, first)
-    if kinds == {ScanFormat.NIFTI} and len(files) == 1:
-        (read,) = files.values()
-        return _read_nifti(read(), first)
-    fault = "must be one NIfTI file or the DICOM files of a series, got something else"
-    raise InputProblemError(InputProblem.NO_VOLUME, fault, "`brainslice predict` takes pictures")
+def _kind(opening: bytes, *, alone: bool = False) -> ScanFormat | None:
+    try:
+        return detect_format(opening)
+    except UnreadableScanError:
+        if alone:
+            raise
+        return None
 
 
-def _read_series(files: Mapping[str, Callable[[], bytes]], series: str | None, first: bool) -> Volume:  # noqa: FBT001 - the doors name it
-    from brainslice.scan.dicom.series import read_series  # noqa: PLC0415 - a door to pydicom
-
-    return read_series(files, series, first=first)
-
-
-def _read_nifti(data: bytes, first: bool) -> Volume:  # noqa: FBT001 - the doors name it
-    with as_unreadable("the NIfTI file"):
-        from brainslice.scan.nifti.reader import read_nifti  # noqa: PLC0415 - a door to nibabel
-
-        return read_nifti(data, hashlib.sha256(data).hexdigest(), first=first)
-
-
-def _dicom_files(folder: Path) -> list[Path]:
-    found: list[Path] = []
-    for place, folders, names in os.walk(folder):
-        folders.sort()
-        found += [path for name in sorted(names) if is_dicom(path := Path(place, name))]
-        if len(found) > MOST_FILES:
+def _files_of_folder(folder: Path, skipped: SkippedFiles) -> _Files:
+    files: dict[str, _File] = {}
+    count = 0
+    for path in walk_scans(folder, skipped):
+        found = _File(partial(file_bytes, path), _kind(opening_bytes(path, OPENING)))
+        count += found.kind is ScanFormat.DICOM
+        if count > MOST_FILES:
             msg = f"must hold at most {MOST_FILES:,} DICOM files, got more; name the folder of one series"
             raise UnreadableScanError(msg)
-    if not found:
-        msg = "holds no DICOM files; name a NIfTI file, or the folder of a DICOM series"
-        raise UnreadableScanError(msg)
-    return found
+        files[str(path.relative_to(folder))] = found
+    return files
+
+
+def _read(files: _Files, choice: _Choice, skipped: SkippedFiles) -> Volume:
+    dicom, nifti = (
+        {name: file.read for name, file in files.items() if file.kind is kind}
+        for kind in (ScanFormat.DICOM, ScanFormat.NIFTI)
+    )
+    used = dicom or nifti
+    for name in files.keys() - used.keys():
+        skipped.add(BESIDE, name)
+    if not used:
+        fault = "holds no DICOM series and no NIfTI file"
+        raise InputProblemError(InputProblem.NO_VOLUME, fault, "`brainslice predict` takes pictures")
+    if not dicom and len(nifti) > 1:
+        names = ", ".join(sorted(map(printable, nifti))[:_MOST_NAMED])
+        fault = f"must be one NIfTI file or the DICOM files of a series, got {len(nifti)} NIfTI files ({names})"
+        raise InputProblemError(InputProblem.NO_VOLUME, fault, "name the files one by one")
+    volume = _read_series(dicom, choice) if dicom else _read_nifti(next(iter(nifti.values()))(), choice)
+    if not skipped.counts:
+        return volume
+    remark = Remark(RemarkCode.PASSED_OVER, skipped.summary, skipped.counts.total())
+    return replace(volume, remarks=(*volume.remarks, remark))
+
+
+def _read_series(files: Mapping[str, Callable[[], bytes]], choice: _Choice) -> Volume:
+    from brainslice.scan.dicom.series import read_series  # noqa: PLC0415 - loads pydicom
+
+    return read_series(files, choice.series, first=choice.first)
+
+
+def _read_nifti(data: bytes, choice: _Choice) -> Volume:
+    with as_unreadable("the NIfTI file"):
+        from brainslice.scan.nifti.reader import read_nifti  # noqa: PLC0415 - loads nibabel
+
+        return read_nifti(data, hashlib.sha256(data).hexdigest(), first=choice.first)

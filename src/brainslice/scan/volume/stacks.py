@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from jaxtyping import Float64
 from pydicom import Dataset
 
 from brainslice.errors import UnreadableScanError
+from brainslice.scan.dicom.file import read_decimals
 from brainslice.scan.dicom.intensity import functional_group
 from brainslice.scan.dicom.pixels import frame_count
-from brainslice.scan.dicom.reader import spacing_of
+from brainslice.scan.dicom.reader import picture_kind, spacing_of
 from brainslice.scan.input_problem import format_series
 from brainslice.scan.volume.orientation import Reorientation, reorientation_for
 
@@ -58,12 +59,14 @@ class SeriesGeometry:
         directions: Along rows and columns, three numbers each.
         size: Rows and columns.
         spacing: The size of a pixel in mm.
+        kind: As of ``picture_kind``; empty for anatomy.
     """
 
     series: str
     directions: tuple[float, ...]
     size: tuple[int, int]
     spacing: tuple[float, float]
+    kind: str = ""
 
     @property
     def normal(self) -> Float64[np.ndarray, " 3"]:
@@ -73,7 +76,7 @@ class SeriesGeometry:
     def includes(self, other: SeriesGeometry) -> bool:
         """Check whether images of the other geometry belong to this stack too."""
         mine, theirs = ((*each.directions, *each.spacing) for each in (self, other))
-        alike = (self.series, self.size) == (other.series, other.size)
+        alike = (self.series, self.size, self.kind) == (other.series, other.size, other.kind)
         return alike and all(abs(one - another) <= _SAME for one, another in zip(mine, theirs, strict=True))
 
 
@@ -138,15 +141,18 @@ class SliceStack:
         """Describe it for a door that offers it in words of its own."""
         rows, columns = self.geometry.size
         plane = self.turn().plane_of(0).value
-        return {"name": self.name, "slices": len(self.positions), "rows": rows, "columns": columns, "plane": plane}
+        facts: dict[str, str | int] = {"name": self.name, "slices": len(self.positions)}
+        facts |= {"rows": rows, "columns": columns, "plane": plane}
+        return facts | ({"kind": self.geometry.kind} if self.geometry.kind else {})
 
 
-def slice_positions(image: Dataset, file: str) -> list[tuple[SeriesGeometry, SlicePosition]]:
+def slice_positions(image: Dataset, file: str, missing: set[str]) -> list[tuple[SeriesGeometry, SlicePosition]]:
     """Find where each picture of a file lies.
 
     Args:
         image: The file's elements; pixels are not needed.
         file: The file's name.
+        missing: Receives the names of the elements that pictures lack.
 
     Returns:
         What each picture shares with others, and its place; pictures that tell no place are left out.
@@ -161,14 +167,20 @@ def slice_positions(image: Dataset, file: str) -> list[tuple[SeriesGeometry, Sli
     size = (int(image.Rows), int(image.Columns))
     found = []
     for frame in range(frames):
-        corner = functional_group(image, frame, "PlanePositionSequence").get("ImagePositionPatient")
-        directions = functional_group(image, frame, "PlaneOrientationSequence").get("ImageOrientationPatient")
+        corner = _value(image, frame, "PlanePositionSequence", "ImagePositionPatient")
+        directions = _value(image, frame, "PlaneOrientationSequence", "ImageOrientationPatient")
         spacing = spacing_of(image, frame)
         if not corner or not directions or spacing is None:
+            lacking = {"ImagePositionPatient": corner, "ImageOrientationPatient": directions, "PixelSpacing": spacing}
+            missing.update(name for name, value in lacking.items() if not value)
             continue
         x, y, z = (float(number) for number in corner)
         kinship = SeriesGeometry(
-            series, _directions(directions), size, (round(spacing.row, 4), round(spacing.column, 4))
+            series,
+            _directions(directions),
+            size,
+            (round(spacing.row, 4), round(spacing.column, 4)),
+            picture_kind(image, frame),
         )
         found.append((kinship, SlicePosition(file, frame, int(image.get("InstanceNumber") or 0), (x, y, z))))
     return found
@@ -196,6 +208,10 @@ def group_slices(found: list[tuple[SeriesGeometry, SlicePosition]]) -> list[Slic
     stacks = [SliceStack.of(kinship, places) for kinship, places in groups.items()]
     large = [stack for stack in stacks if len(stack.firsts().positions) >= FEWEST_SLICES]
     return sorted(large, key=lambda stack: (-len(stack.positions), stack.name))
+
+
+def _value(image: Dataset, frame: int, sequence: str, keyword: str) -> Any:  # noqa: ANN401 - as pydicom gives it
+    return read_decimals(functional_group(image, frame, sequence, keyword), keyword)
 
 
 def _directions(told: object) -> tuple[float, ...]:

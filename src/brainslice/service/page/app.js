@@ -200,8 +200,9 @@ function showAnswer(entry) {
   showWarnings(the("warnings"), prediction);
   showVerdict(the("verdict"), prediction, entry.kind === "volume");
   the("probabilities").hidden = outside;
+  const decides = prediction.tumour_probability !== null;
   // Thresholds were measured on single slices and do not apply to volumes.
-  the("threshold-part").hidden = outside || model === null || entry.kind === "volume";
+  the("threshold-part").hidden = outside || model === null || entry.kind === "volume" || !decides;
   threshold.show(prediction.tumour_probability);
   showNumbers(prediction, entry.kind === "volume");
   scroller.open(entry.kind === "volume" ? entry : null);

@@ -33,6 +33,7 @@ export function write(node, text) {
 const SHAPES = {
   tumour: ["path", { d: "M8 1.5 14.5 8 8 14.5 1.5 8Z", fill: "currentColor" }],
   "no tumour": ["circle", { cx: 8, cy: 8, r: 5.5, fill: "none", stroke: "currentColor", "stroke-width": 2.2 }],
+  class: ["rect", { x: 3, y: 3, width: 10, height: 10, fill: "none", stroke: "currentColor", "stroke-width": 2.2 }],
   refer: ["path", { d: "M8 2 15 14H1Z", fill: "none", stroke: "currentColor", "stroke-width": 2, "stroke-linejoin": "round" }],
   none: ["path", { d: "M3 8h10", stroke: "currentColor", "stroke-width": 2.2 }],
   waiting: ["path", { d: "M4 8h.01M8 8h.01M12 8h.01", stroke: "currentColor", "stroke-width": 2.4, "stroke-linecap": "round" }],

@@ -112,7 +112,7 @@ function picturesIn(entry) {
 
 function figuresIn(prediction, isVolume) {
   const rows = [...Object.entries(prediction.probabilities).map(([name, share]) => [className(name), share]),
-    [say("bars.tumour"), prediction.tumour_probability]];
+    ...(prediction.tumour_probability === null ? [] : [[say("bars.tumour"), prediction.tumour_probability]])];
   return [
     element("h2", {}, say(isVolume ? "bars.pooled" : "bars.title")),
     element("table", {}, ...rows.map(([name, share]) => element("tr", {}, element("th", { scope: "row" }, name), element("td", {}, percent(share))))),

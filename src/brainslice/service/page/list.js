@@ -21,7 +21,7 @@ export function watchList({ sort, filter }, changed) {
 }
 
 function probabilityOf({ state, answer }) {
-  return state === "done" ? answer.prediction.tumour_probability : -1;
+  return state === "done" ? answer.prediction.tumour_probability ?? 0 : -1;
 }
 
 /** Return the filtered and sorted entries. */
@@ -77,9 +77,10 @@ function signOf(entry) {
   return (entry.state === "refused" && !isOpen(entry)) || entry.state === "failed" ? "none" : "waiting";
 }
 
-/** The class of an entry predicted as a tumour. */
+/** The class of an entry predicted as a tumour, or without a decision. */
 function classWords({ state, answer }) {
-  if (state !== "done" || answer.prediction.verdict !== "tumour") return "";
+  if (state !== "done" || !["tumour", "class"].includes(answer.prediction.verdict)) return "";
+  if (answer.prediction.verdict === "class") return className(answer.prediction.class);
   return `${className(answer.prediction.class)} · ${percent(answer.prediction.tumour_probability)}`;
 }
 

@@ -133,7 +133,7 @@ function volumeOf(answer, healthy) {
   for (const { slice, probabilities, verdict } of whole.curve) {
     slices[slice - 1] = { probability: 1 - probabilities[healthy], verdict };
   }
-  const prediction = { ...whole, prediction_set: [], coverage: null };
+  const prediction = { ...whole, prediction_set: [], coverage: null, remarks: [] };
   const numbers = whole.decisive_slices;
   return { prediction, whole, model, viewer, slices, carrying: { first: numbers[0] - 1, last: numbers.at(-1) - 1 } };
 }

@@ -25,21 +25,23 @@ function markWords(mark) {
 
 /** The warnings above the verdict. */
 export function warningWords(prediction) {
-  return [...(isOutside(prediction) ? [say("warning.outside")] : []), ...prediction.warnings.map(markWords)];
+  const outside = isOutside(prediction) ? [say("warning.outside")] : [];
+  return [...outside, ...prediction.warnings.map(markWords), ...(prediction.remarks ?? []).map(remarkWords)];
 }
 
 /** The sentences of the verdict. */
 export function verdictWords(prediction, isVolume = false) {
   const values = {
-    probability: percent(prediction.tumour_probability),
+    probability: percent(prediction.tumour_probability ?? 0),
     threshold: percent(prediction.threshold),
     class: prediction.class === null ? "" : className(prediction.class),
   };
   if (prediction.verdict !== "refer") {
     return [say(`verdict.${isVolume ? "volume." : ""}${prediction.verdict}.words`, values)];
   }
-  const rest = isOutside(prediction) ? say("verdict.outside.words") : say("verdict.refer.lean", values);
-  return [say("verdict.refer.words"), rest];
+  if (isOutside(prediction)) return [say("verdict.refer.words"), say("verdict.outside.words")];
+  // Without a healthy class there is no probability of a tumour.
+  return [say("verdict.refer.words"), ...(prediction.tumour_probability === null ? [] : [say("verdict.refer.lean", values)])];
 }
 
 export function showWarnings(node, prediction) {
@@ -66,7 +68,9 @@ export function showVerdict(node, prediction, isVolume) {
 export function showBars(node, prediction) {
   const classes = Object.entries(prediction.probabilities);
   const rows = classes.map(([name, share]) => bar(className(name), share, { possible: prediction.prediction_set.includes(name) }));
-  rows.push(bar(say("bars.tumour"), prediction.tumour_probability, { threshold: prediction.threshold }));
+  if (prediction.tumour_probability !== null) {
+    rows.push(bar(say("bars.tumour"), prediction.tumour_probability, { threshold: prediction.threshold }));
+  }
   node.replaceChildren(...rows);
 }
 
@@ -95,8 +99,11 @@ export function setWords(prediction) {
 
 /** The notes of a volume, translated if known. */
 export function volumeNotes({ remarks }) {
-  return [say("volume.single"), ...remarks.map(({ code, message, value }) =>
-    (knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : message))];
+  return [say("volume.single"), ...remarks.map(remarkWords)];
+}
+
+function remarkWords({ code, message, value }) {
+  return knows(`note.${code}`) ? say(`note.${code}`, { value: code === "plane" ? planeName(value) : value }) : message;
 }
 
 export function doubtWords(prediction) {

@@ -120,7 +120,9 @@ def adapt(
     """
     data = load_adaptation_data(paths, config, bundle, folder, progress)
     labels = SiteLabels(data.site.tumours, data.site.groups, data.bundle.labels.healthy_index)
-    folds = assign_folds(labels.tumours.astype(np.int64), labels.groups, config.adapt.folds, config.seed)
+    folds = assign_folds(
+        labels.tumours.astype(np.int64), labels.groups, config.adapt.folds, config.seed, option="adapt.folds"
+    )
     base = _base(data)
     names = names_for(paths, data.site.name)
     history = FineTuningHistory(names.workspace, _fingerprint(data, config))
