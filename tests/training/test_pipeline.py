@@ -97,7 +97,7 @@ def test_interrupted_run_gives_the_same_weights(project: Path, tmp_path: Path, r
     assert not changed(one, two)
 
 
-@pytest.mark.slow
+@pytest.mark.slow_only
 def test_interrupted_run_of_the_real_backbone_gives_the_same_weights(project: Path, tmp_path: Path) -> None:
     other, words = copy_project(project, tmp_path / "other"), ("train.quick.views=0", "train.quick.epochs=3")
     whole = train_in(other, *words)
