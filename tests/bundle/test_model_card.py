@@ -26,6 +26,27 @@ def test_front_matter_is_yaml(draft: BundleDraft) -> None:
     assert read["model_name"] == draft.name
 
 
+def test_the_front_matter_names_data_metrics_and_results(draft: BundleDraft) -> None:
+    lines = [
+        "accuracy: 0.879 [0.834, 0.914]",
+        "balanced accuracy: 0.877",
+        "macro F1: 0.881",
+        "ECE: 0.019 [0.000, 0.038]",
+    ]
+    card = model_card(draft, lines)
+    for written in (card, updated_card(card, draft, draft)):
+        read = front_matter(written)
+        assert read["datasets"] == [draft.provenance.dataset]
+        assert read["metrics"] == ["accuracy", "f1", "roc_auc", "ece"]
+        index = read["model-index"]
+        assert isinstance(index, list)
+        (entry,) = index
+        (result,) = entry["results"]
+        values = {metric["type"]: metric["value"] for metric in result["metrics"]}
+        assert values == {"accuracy": 0.879, "f1": 0.881, "ece": 0.019}
+    assert front_matter(model_card(draft))["model-index"] == [{"name": draft.name, "results": []}]
+
+
 @pytest.mark.parametrize("name", ["a: b", "- x", "yes", '"quoted" #1', "---", "Kopf № 7 😀", "{curly} [square]"])
 def test_names_are_escaped_in_the_front_matter(draft: BundleDraft, name: str) -> None:
     assert front_matter(model_card(draft.model_copy(update={"name": name})))["model_name"] == name

@@ -20,6 +20,9 @@ _WARNINGS: Final = {
     ),
 }
 
+_METRICS: Final = {"accuracy": "accuracy", "macro F1": "f1", "AUC of P(tumour)": "roc_auc", "ECE": "ece"}
+"""Headline results of a card to the names that model hubs have for them."""
+
 _MEASURED: Final = frozenset({"Test scans", "Another site"})
 
 
@@ -35,10 +38,7 @@ def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapt
         Mitchell et al., Model Cards for Model Reporting, FAT* 2019.
     """
     parts = [
-        _front_matter(info),
-        f"# {_plain(info.name)}",
-        "Classifies brain MRI slices. **Research use only**: not a medical device, not for diagnosis.",
-        *(_WARNINGS[name] for name in info.warnings),
+        _head(info, evaluation or ()),
         _section("Use", _use(info)),
         _section("Model", _model(info)),
         _section("Training data", _training(info.provenance)),
@@ -61,6 +61,7 @@ def updated_card(card: str, before: BundleDraft, info: BundleDraft) -> str:
         kept = {
             title: text if any(line in text for line in complete) else f"{text}\n{note}" for title, text in kept.items()
         }
+    fresh[""] = _head(info, kept.get("Test scans", "").splitlines())
     limits = fresh.pop("Limits")
     return "\n\n".join([*(fresh | kept).values(), limits]) + "\n"
 
@@ -71,14 +72,36 @@ def _sections(card: str) -> dict[str, str]:
     return {part.split("\n", 1)[0].removeprefix("## ") if part.startswith("## ") else "": part for part in parts}
 
 
-def _front_matter(info: BundleDraft) -> str:
-    tags = ["mri", "brain-tumour", "research-use-only", "onnx", *info.warnings]
+def _head(info: BundleDraft, tested: Sequence[str]) -> str:
+    """Write all above the first section; ``tested`` are the lines of the results on test scans."""
+    return "\n\n".join(
+        [
+            _front_matter(info, tested),
+            f"# {_plain(info.name)}",
+            "Classifies brain MRI slices. **Research use only**: not a medical device, not for diagnosis.",
+            *(_WARNINGS[name] for name in info.warnings),
+        ]
+    )
+
+
+def _front_matter(info: BundleDraft, tested: Sequence[str]) -> str:
+    dataset = info.provenance.dataset
+    found = (re.match(r"(?:- )?(accuracy|macro F1|AUC of P\(tumour\)|ECE): ([\d.]+)", line) for line in tested)
+    metrics = [{"type": _METRICS[each[1]], "name": each[1], "value": float(each[2])} for each in found if each]
+    result = {
+        "task": {"type": "image-classification"},
+        "dataset": {"type": dataset, "name": f"{dataset}, {info.provenance.protocol} protocol", "split": "test"},
+        "metrics": metrics,
+    }
     fields = {
         "license": "mit",
         "library_name": "brainslice",
         "pipeline_tag": "image-classification",
         "model_name": info.name,
-        "tags": tags,
+        "tags": ["mri", "brain-tumour", "research-use-only", "onnx", *info.warnings],
+        "datasets": [dataset],
+        "metrics": list(dict.fromkeys(_METRICS.values())),
+        "model-index": [{"name": info.name, "results": [result] if metrics else []}],
     }
     # Every JSON value is a YAML value.
     return "\n".join(
