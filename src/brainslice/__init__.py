@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Final
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from brainslice.api.lifecycle import adapt, audit, calibrate, cross_validate, evaluate, prepare, train
+    from brainslice.api.lifecycle import (
+        adapt,
+        audit,
+        calibrate,
+        cross_validate,
+        evaluate,
+        prepare,
+        train,
+        write_report,
+    )
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
     from brainslice.api.settings import read_settings
     from brainslice.api.thresholds import find_threshold, use_operating_point
@@ -48,10 +57,11 @@ __all__ = [
     "read_settings",
     "train",
     "use_operating_point",
+    "write_report",
 ]
 
 _MODULES = {
-    "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train"),
+    "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train", "write_report"),
     "api.predictions": ("Predictions", "predict_many", "predict_tree", "predict_volume"),
     "api.settings": ("read_settings",),
     "api.thresholds": ("find_threshold", "use_operating_point"),

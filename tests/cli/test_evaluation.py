@@ -37,6 +37,17 @@ def test_evaluate_prints_scores_and_writes_reports(trained: Path, capsys: Captur
     assert "test scans misclassified; the most confident first in errors.png" in said
 
 
+def test_all_results_are_written_on_one_page(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert call("report", trained) == 3
+    assert "run brainslice evaluate" in capsys.readouterr().err
+    assert call("evaluate", "--project-root", trained, *WORDS, "--gradcam", "0") == 0
+    assert (trained / "reports" / "report.html").is_file()
+    page = tmp_path / "informe.html"
+    assert call("report", trained, "--language", "es", "--output", page) == 0
+    assert 'lang="es"' in page.read_text(encoding="utf-8")
+    assert str(page) in capsys.readouterr().out
+
+
 def test_official_protocol_has_its_own_marked_reports(trained: Path, capsys: Capture) -> None:
     words = ("--project-root", trained, *WORDS, "--protocol", "official", "--gradcam", "0")
     assert call("evaluate", *words) == 0

@@ -45,6 +45,7 @@ def steps(monkeypatch: pytest.MonkeyPatch) -> list[tuple[object, ...]]:
     monkeypatch.setattr(training, "train_one", train_one)
     monkeypatch.setattr(evaluation, "evaluate_one", evaluate_one)
     monkeypatch.setattr(evaluation, "summary", lambda root, *_: found.append(("summary", root)))
+    monkeypatch.setattr(evaluation, "report", lambda root: found.append(("report", root)))
     return found
 
 
@@ -63,6 +64,7 @@ def test_run_both_protocols(source: Path, steps: list[tuple[object, ...]], tmp_p
         ("threshold", "official", "official", 0.95),
         ("evaluate", "official", 8),
         ("summary", tmp_path),
+        ("report", tmp_path),
     ]
     assert Manifest.read(tmp_path / "data").phantom
     assert "no --external set was given" in capsys.readouterr().err

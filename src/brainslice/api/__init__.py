@@ -16,6 +16,7 @@ from brainslice.api.lifecycle import (
     evaluate,
     prepare,
     train,
+    write_report,
 )
 from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
 from brainslice.api.settings import AnyPath, Settings, read_settings
@@ -40,4 +41,5 @@ __all__ = [
     "read_settings",
     "train",
     "use_operating_point",
+    "write_report",
 ]

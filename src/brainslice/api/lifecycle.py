@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -40,11 +41,13 @@ class EvaluationResult:
         test: Scores with intervals, and the arrays they come from.
         errors: The misclassified scans and the rates at each operating point.
         reports: The folder of figures and tables.
+        page: The report as one HTML page.
     """
 
     test: ScoredTestSet
     errors: ErrorAnalysis
     reports: Path
+    page: Path
 
     def __repr__(self) -> str:
         """Show the number of scans and the accuracy."""
@@ -122,8 +125,10 @@ def train(
     """
     require_extra("train", "training", *TRAINING_LIBRARIES)
     from brainslice.report.figures.history import draw_history
+    from brainslice.report.writer import write_training_run
     from brainslice.training.pipeline import train as train_network
 
+    started = time.monotonic()
     chosen, paths = open_project(root, config)
     _keep_previous(paths.bundle)
     trained = train_network(paths, chosen, accept_leaks=accept_leaks, progress=progress)
@@ -133,6 +138,7 @@ def train(
         f"train, {origin.validation_images} of {origin.validation_groups} validate."
     )
     draw_history(trained.epochs, paths.reports, info.warnings, of)
+    write_training_run(paths.reports, time.monotonic() - started)
     return trained
 
 
@@ -157,7 +163,9 @@ def cross_validate(
     chosen = read_settings(root, config)
     changed = {"protocol": "clean", "folds": chosen.data.folds if folds is None else folds}
     data = type(chosen.data).model_validate(chosen.data.model_dump() | changed)
-    return run_folds(Path(root), chosen.model_copy(update={"data": data}), progress)
+    result = run_folds(Path(root), chosen.model_copy(update={"data": data}), progress)
+    write_report(root)
+    return result
 
 
 def evaluate(
@@ -186,14 +194,15 @@ def evaluate(
     from brainslice.evaluation.error_analysis import analyse_errors
     from brainslice.evaluation.explanation import explain
     from brainslice.evaluation.scoring import evaluate_test_set
-    from brainslice.report.writer import write_reports
+    from brainslice.report.writer import EvaluationRun, write_reports
 
+    started = time.monotonic()
     chosen, paths = open_project(root, config)
     test = evaluate_test_set(paths, chosen, progress, slices=[Path(each) for each in slices])
     explained = explain(test, paths.reports / "gradcam", overlays, progress)
     errors = analyse_errors(test, progress)
-    write_reports(test, explained, paths.reports, errors)
-    return EvaluationResult(test, errors, paths.reports)
+    write_reports(test, explained, paths.reports, errors, EvaluationRun(chosen, time.monotonic() - started))
+    return EvaluationResult(test, errors, paths.reports, write_report(root))
 
 
 def calibrate(logits: Logits, labels: Labels) -> Temperature:
@@ -249,7 +258,28 @@ def adapt(
     stored = read_adaptation(adapted.bundle)
     content = {} if stored is None else stored.model_dump(mode="json", exclude={"out_of_fold"})
     write_adaptation(paths.reports / "external", Path(data).resolve().name, content, adaptation_tables(adapted))
+    write_report(root)
     return adapted
+
+
+def write_report(root: AnyPath = ".", *, language: str = "en", output: AnyPath | None = None) -> Path:
+    """Write what a project's reports hold as one HTML page that needs no other file.
+
+    Args:
+        root: The project's folder, or its folder ``reports``.
+        language: ``en`` or ``es``.
+        output: The file; ``report.html`` in ``reports`` (``report.es.html`` in Spanish) where None.
+
+    Raises:
+        MissingExtraError: jinja2 is not installed.
+        DatasetError: There are no results.
+        UsageError: There is no such language.
+    """
+    require_extra("train", "the report", "jinja2")
+    from brainslice.report.html.artefacts import reports_folder
+    from brainslice.report.html.page import write_page
+
+    return write_page(reports_folder(Path(root)), language, None if output is None else Path(output))
 
 
 def _keep_previous(bundle: Path) -> None:

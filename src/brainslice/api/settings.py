@@ -17,7 +17,7 @@ AnyPath: TypeAlias = str | PathLike[str]
 Settings: TypeAlias = Config | str | PathLike[str] | Mapping[str, object] | None
 """A configuration, a YAML file, a mapping of dotted keys to values, or None for the project's own file."""
 
-EVALUATION_LIBRARIES: Final = ("sklearn", "scipy", "matplotlib")
+EVALUATION_LIBRARIES: Final = ("sklearn", "scipy", "matplotlib", "jinja2")
 TRAINING_LIBRARIES: Final = ("tensorflow", "keras", "onnx", "tf2onnx", "h5py", *EVALUATION_LIBRARIES)
 """Modules of the extra ``train`` that evaluation and training import."""
 

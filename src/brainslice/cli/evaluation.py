@@ -1,16 +1,14 @@
-"""Commands that score bundles: ``evaluate``, ``validate``, ``lesion-test``, ``summary``."""
+"""Commands that score bundles and show the results."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
 from brainslice import api
-from brainslice.bundle.migration import RENAMED_IN_REPORTS, rename_keys
 from brainslice.cli.console import print_line, print_note, print_report, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, SiteFolder, Slices, settings
 from brainslice.config import Config
@@ -45,7 +43,7 @@ def evaluate_one(paths: ProjectPaths, config: Config, overlays: int, slices: Seq
         print_line(line)
     mistakes = len(result.errors.mistakes)
     print_line(f"{mistakes} of {evaluation.n} test scans misclassified; the most confident first in errors.png")
-    print_line(f"reports: {result.reports}")
+    print_line(f"reports: {result.reports}; all on one page: {result.page}")
 
 
 def validate(
@@ -80,7 +78,7 @@ def validate_one(
     for source, reason in found.site.unreadable:
         print_note(f"left out: {source}: {reason}")
     written, page = write_external(found, paths.reports / "external")
-    print_line(f"reports: {written}, {page}")
+    print_line(f"reports: {written}, {page}; all on one page: {api.write_report(paths.root)}")
 
 
 def find_bundles(paths: ProjectPaths, data: Path) -> list[Path]:
@@ -119,31 +117,32 @@ def summary(root: Root = Path(), config: ConfigFile = None, overrides: Overrides
     """Show the results of both protocols side by side."""
     from brainslice.report.documents import protocol_table
     from brainslice.report.external_site import site_table
+    from brainslice.report.html.artefacts import read_json
 
     chosen = settings(root, config, overrides)
     clean, official = (
-        _read(ProjectPaths.of(root, chosen, name).reports / "report.json") for name in ("clean", "official")
+        read_json(ProjectPaths.of(root, chosen, name).reports / "report.json") for name in ("clean", "official")
     )
     if clean is None and official is None:
         msg = f"{root / 'reports'}: no report.json; run brainslice train and brainslice evaluate first"
         raise DatasetError(msg)
     print_report(protocol_table(clean, official))
     for path in sorted((ProjectPaths.of(root, chosen, "clean").reports / "external").glob("*.json")):
-        found = _read(path)
+        found = read_json(path)
         # The file of an adaptation has no entries: its table was printed when it ran.
         if found is not None and "entries" in found:
             print_report(site_table(found))
 
 
-def _read(path: Path) -> dict[str, Any] | None:
-    if not path.is_file():
-        return None
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        msg = f"{path}: not a report of brainslice ({error}); run brainslice evaluate again"
-        raise DatasetError(msg) from error
-    if not isinstance(found, dict):
-        msg = f"{path}: not a report of brainslice (it holds a {type(found).__name__}); run brainslice evaluate again"
-        raise DatasetError(msg)
-    return rename_keys(found, RENAMED_IN_REPORTS)
+def report(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The project's folder, or its folder reports.")] = Path(),
+    language: Annotated[str, typer.Option("--language", help="en or es.")] = "en",
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="HTML", help="The file; reports/report.html by default.")
+    ] = None,
+) -> None:
+    """Write all results of a project on one HTML page, to open in a browser or print.
+
+    The page holds its figures and pictures and makes no request.
+    """
+    print_line(f"report: {api.write_report(run, language=language, output=output)}")

@@ -141,6 +141,7 @@ _command(_EVALUATE, "threshold", threshold, EVALUATION_LIBRARIES, "--target-sens
 _command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES)
 _command(_EVALUATE, "verify", verify)
 _command(_EVALUATE, "reproduce", reproduce, (), "shipped")
+_command(_EVALUATE, "report", evaluation.report, ("jinja2",), "project --language es")
 _command(_PREDICT, "predict", predict, (), "scans --output results.csv")
 _command(_PREDICT, "predict-volume", predict_volume, (), "head.nii.gz --json")
 _command(_PREDICT, "worklist", worklist, (), "scans --review-budget 0.2")

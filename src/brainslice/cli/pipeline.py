@@ -57,6 +57,7 @@ def run(
     if placed is not None:
         validate_and_adapt(root, chosen, placed.folder)
     evaluation.summary(root)
+    evaluation.report(root)
     unreadable = len(prepared.unreadable) + (0 if placed is None else len(placed.unreadable))
     if unreadable:
         msg = f"{unreadable} files could not be read and were left out; everything else is done"

@@ -99,7 +99,7 @@ def crossval(
     with progress_bars() as progress:
         result = api.cross_validate(root, config=chosen, progress=progress)
     _show_folds(result)
-    print_note(f"saved in {result.path}")
+    print_note(f"saved in {result.path}; on one page: {result.path.parents[1] / 'report.html'}")
 
 
 def _show_folds(result: CrossValidation) -> None:

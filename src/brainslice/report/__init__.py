@@ -10,7 +10,8 @@ _HOMES = {
     "figures.decision_curve": "write_operating_points",
     "figures.history": "draw_history",
     "figures.volume_curve": "save_curve",
-    "writer": "write_reports",
+    "html.page": "write_page",
+    "writer": "EvaluationRun write_reports write_training_run",
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

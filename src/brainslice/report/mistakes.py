@@ -8,10 +8,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
+import numpy as np
 from matplotlib.axes import Axes
+from PIL import Image
 
 from brainslice.evaluation.error_analysis import ErrorAnalysis, Mistake
-from brainslice.files import write_json, write_text
+from brainslice.files import atomic_folder, write_json, write_text
 from brainslice.inference.overlay import draw_overlay
 from brainslice.inference.prediction import format_percent
 from brainslice.metrics.evaluation import Evaluation
@@ -23,13 +25,17 @@ from brainslice.report.figures.style import FigureFile, figure
 SHOWN: Final = 12
 """The maximum number of mistakes in the gallery."""
 
+PICTURES: Final = "errors"
+"""The folder of small pictures of the mistakes in the gallery, numbered from 01."""
+
+_PICTURE_PIXELS: Final = 192
 _MISTAKES_PER_ROW: Final = 2
 _PANELS: Final = 3
 _PANEL_INCHES: Final = 1.12
 
 
 def write_mistakes(analysis: ErrorAnalysis, evaluation: Evaluation, folder: Path) -> None:
-    """Write ``errors.json``, ``errors.csv``, ``subgroups.txt``, and the gallery ``errors`` as PNG and SVG.
+    """Write ``errors.json``, ``errors.csv``, ``subgroups.txt``, small pictures, and the gallery ``errors``.
 
     Args:
         analysis: The mistakes and the metrics by subgroup.
@@ -47,6 +53,7 @@ def write_mistakes(analysis: ErrorAnalysis, evaluation: Evaluation, folder: Path
     )
     write_text(folder / "errors.csv", _csv_text(rows))
     write_text(folder / "subgroups.txt", subgroup_table(analysis.rows, evaluation).text)
+    _write_pictures(analysis.mistakes[:SHOWN], folder / PICTURES)
     if analysis.mistakes:
         draw_gallery(analysis.mistakes[:SHOWN], evaluation, folder / "errors")
     else:
@@ -119,6 +126,17 @@ def _draw_mistake(panels: Sequence[Axes], mistake: Mistake) -> None:
     if prediction.coverage is not None:
         names = ", ".join(class_title(name) for name in prediction.prediction_set) or "empty"
         panels[0].text(0.0, -0.04, f"set: {names}", transform=panels[0].transAxes, fontsize=5, va="top")
+
+
+def _write_pictures(mistakes: Sequence[Mistake], folder: Path) -> None:
+    """Write each scan, with the heat maps of the predicted and of the true class beside it, as a small JPEG."""
+    with atomic_folder(folder) as staging:
+        for number, mistake in enumerate(mistakes, 1):
+            scan, predicted = mistake.answer.network_input, mistake.answer.most_probable_class
+            maps = [draw_overlay(scan, mistake.answer.heat_map(name)) for name in (predicted, mistake.true)]
+            strip = Image.fromarray(np.concatenate([np.repeat(scan[..., None], 3, axis=2), *maps], axis=1))
+            small = strip.resize((3 * _PICTURE_PIXELS, _PICTURE_PIXELS), Image.Resampling.LANCZOS)
+            small.save(staging / f"{number:02d}.jpg", quality=85)
 
 
 def _csv_text(rows: Sequence[dict[str, object]]) -> str:

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+import os
+import platform
+from collections import Counter
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from brainslice.bundle.model_card import model_card
+from brainslice.config import Config
 from brainslice.evaluation.error_analysis import ErrorAnalysis
 from brainslice.evaluation.explanation import Explained
 from brainslice.evaluation.scoring import ScoredTestSet
@@ -21,8 +26,25 @@ from brainslice.report.figures.evaluation import (
 from brainslice.report.mistakes import write_mistakes
 
 
+@dataclass(frozen=True, slots=True)
+class EvaluationRun:
+    """How an evaluation was run.
+
+    Attributes:
+        config: The settings.
+        seconds: Wall time until the results were written.
+    """
+
+    config: Config
+    seconds: float
+
+
 def write_reports(
-    scored: ScoredTestSet, explained: Explained, folder: Path, analysis: ErrorAnalysis | None = None
+    scored: ScoredTestSet,
+    explained: Explained,
+    folder: Path,
+    analysis: ErrorAnalysis | None = None,
+    run: EvaluationRun | None = None,
 ) -> None:
     """Write every figure and document of one evaluation, each file whole or not at all.
 
@@ -33,6 +55,7 @@ def write_reports(
         explained: The heat maps drawn, and their share on lesion masks.
         folder: Where to write.
         analysis: Mistakes and metrics by subgroup; None to leave them out.
+        run: Settings and wall time, for the record.
 
     Raises:
         ResourceError: The disk is full.
@@ -46,22 +69,28 @@ def write_reports(
     write_text(folder / "model_card.md", model_card(scored.predictor.bundle.info, card_lines(evaluation, accesses)))
     if analysis is not None:
         write_mistakes(analysis, evaluation, folder)
-    write_json(folder / "report.json", build_report(scored, explained, dt.datetime.now(dt.UTC), analysis), "report")
+    report = build_report(scored, explained, dt.datetime.now(dt.UTC), analysis, run)
+    write_json(folder / "report.json", report, "report")
 
 
 def build_report(
-    scored: ScoredTestSet, explained: Explained, written: dt.datetime, analysis: ErrorAnalysis | None = None
+    scored: ScoredTestSet,
+    explained: Explained,
+    written: dt.datetime,
+    analysis: ErrorAnalysis | None = None,
+    run: EvaluationRun | None = None,
 ) -> dict[str, Any]:
     """Return the contents of ``report.json``.
 
     The same model on the same scans gives the same report except for ``timestamps``, which also holds the bundle's
-    digest because that depends on the time at which the bundle was made.
+    digest because that depends on the time at which the bundle was made, and the machine.
 
     Args:
         scored: The evaluated bundle and its results on the test scans.
         explained: The heat maps drawn, and their share on lesion masks.
         written: When the report is written.
         analysis: Mistakes and metrics by subgroup; None to leave them out.
+        run: Settings and wall time, for the record.
     """
     info = scored.predictor.bundle.info
     fields = info.model_dump(mode="json")
@@ -76,9 +105,50 @@ def build_report(
             "on_tumours": None if explained.on_mask is None else explained.on_mask.to_json(),
         },
         "analysis": None if analysis is None else analysis.to_json(),
+        "cohort": _cohort(scored),
+        "settings": None if run is None else run.config.model_dump(mode="json", exclude={"log"}),
         "timestamps": {
             "bundle_created": fields["created"],
             "bundle_digest": info.digest,
             "report_written": written.isoformat(timespec="seconds"),
+            "evaluation_seconds": None if run is None else round(run.seconds, 1),
+            "machine": machine(),
         },
+    }
+
+
+def write_training_run(folder: Path, seconds: float) -> None:
+    """Write ``training_run.json``: wall time of a training, since it was last resumed, and the machine."""
+    write_json(folder / "training_run.json", {"seconds": round(seconds, 1), "machine": machine()}, "training-run")
+
+
+def machine() -> dict[str, Any]:
+    """Describe this computer: system, processor, number of cores, Python version."""
+    return {
+        "system": platform.platform(),
+        "processor": platform.processor() or platform.machine(),
+        "cores": os.cpu_count(),
+        "python": platform.python_version(),
+    }
+
+
+def _cohort(scored: ScoredTestSet) -> dict[str, Any]:
+    """Count scans, groups and classes of the set and of each part of the split."""
+    manifest, split = scored.manifest, scored.split
+    parts = {}
+    for name, rows in (("train", split.train), ("validation", split.validation), ("test", split.test)):
+        records = [manifest.records[row] for row in rows.tolist()]
+        counts = Counter(record.label for record in records)
+        classes = {label: counts[label] for label in manifest.labels.names}
+        parts[name] = {"n": len(records), "groups": len({record.group for record in records}), "classes": classes}
+    exclusion = manifest.exclusion
+    return {
+        "n": len(manifest.records),
+        "groups": len({record.group for record in manifest.records}),
+        "groups_from": manifest.groups_from,
+        "outlines": manifest.masks is not None,
+        "excluded": None if exclusion is None else {"against": exclusion.against, "n": len(exclusion.paths)},
+        "crossing_test": split.crossing,
+        "crossing_validation": split.crossing_validation,
+        "parts": parts,
     }
