@@ -74,7 +74,7 @@ def test_run_without_an_official_split(source: Path, steps: list[tuple[object, .
     shutil.rmtree(source / "Testing")
     (source / "Training").rename(tmp_path / "flat")
     assert call("run", "--source", tmp_path / "flat", "--project-root", tmp_path, *WORDS) == 0
-    assert [step[1] for step in steps[:-1]] == ["clean", "clean", "clean"]
+    assert [step[1] for step in steps[:-2]] == ["clean", "clean", "clean"]
 
 
 def test_run_with_unreadable_files(
@@ -85,7 +85,7 @@ def test_run_with_unreadable_files(
     said = capsys.readouterr().err
     assert "left out" in said
     assert "broken.png" in said
-    assert len(steps) == 7
+    assert len(steps) == 8
 
 
 def test_run_with_an_external_set(source: Path, steps: list[tuple[object, ...]], tmp_path: Path) -> None:
@@ -130,7 +130,7 @@ def test_run_continues_after_forgetting(
     monkeypatch.setattr(training, "adapt_one", refuse)
     assert call("run", "--source", source, "--external", elsewhere, "--project-root", tmp_path, *WORDS) == 0
     assert "no adapted bundle was written" in capsys.readouterr().err
-    assert [step[0] for step in steps[-3:]] == ["evaluate", "external", "summary"]
+    assert [step[0] for step in steps[-4:]] == ["evaluate", "external", "summary", "report"]
 
 
 def test_run_without_source_and_network(
@@ -155,7 +155,7 @@ def test_run_without_the_external_set(
     monkeypatch.setattr(kagglehub, "dataset_download", half_offline)
     assert call("run", "--project-root", tmp_path, *WORDS) == 0
     assert "continuing without another site's set" in capsys.readouterr().err
-    assert [step[0] for step in steps] == [*["train", "threshold", "evaluate"] * 2, "summary"]
+    assert [step[0] for step in steps] == [*["train", "threshold", "evaluate"] * 2, "summary", "report"]
 
 
 def test_run_continues_without_a_threshold(
@@ -168,7 +168,7 @@ def test_run_continues_without_a_threshold(
     monkeypatch.setattr(threshold, "threshold_one", refuse)
     assert call("run", "--source", source, "--project-root", tmp_path, *WORDS) == 0
     assert "no operating point was stored: no tumour is held out" in capsys.readouterr().err
-    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary"]
+    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary", "report"]
 
 
 def test_a_set_without_a_healthy_class_has_no_threshold_and_no_other_site(
