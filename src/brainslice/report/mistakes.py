@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
@@ -53,10 +54,11 @@ def write_mistakes(analysis: ErrorAnalysis, evaluation: Evaluation, folder: Path
     )
     write_text(folder / "errors.csv", _csv_text(rows))
     write_text(folder / "subgroups.txt", subgroup_table(analysis.rows, evaluation).text)
-    _write_pictures(analysis.mistakes[:SHOWN], folder / PICTURES)
     if analysis.mistakes:
+        _write_pictures(analysis.mistakes[:SHOWN], folder / PICTURES)
         draw_gallery(analysis.mistakes[:SHOWN], evaluation, folder / "errors")
     else:
+        shutil.rmtree(folder / PICTURES, ignore_errors=True)
         for ending in (".png", ".svg"):
             (folder / f"errors{ending}").unlink(missing_ok=True)
 
