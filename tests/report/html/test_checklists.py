@@ -30,5 +30,4 @@ def test_facts_are_those_of_the_files(complete: Path, evaluated: Path) -> None:
     assert facts["n"] == report["evaluation"]["n"]
     assert facts["scans"] == report["cohort"]["n"]
     assert facts["accuracy"] == str(report["evaluation"]["scores"]["accuracy"]["value"])
-    assert "robustness" not in facts
     assert "external" not in collect_facts(read_run(evaluated), lambda _: "")

@@ -106,10 +106,9 @@ def test_both_languages_have_the_same_sections_and_words(complete: Path, page: s
     assert "0,625 ± 0,125" in spanish
 
 
-def test_a_complete_run_lacks_the_robustness_sweep_only(page: str) -> None:
+def test_a_complete_run_lacks_stored_operating_points_only(page: str) -> None:
     assert re.findall(r'class="absent">.*?<code>(.*?)</code>', page, re.DOTALL) == [
         "brainslice threshold --target-sensitivity 0.95 --save",
-        "brainslice evaluate --robustness",
     ]
 
 

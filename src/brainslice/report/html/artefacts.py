@@ -30,7 +30,6 @@ class RunArtefacts:
         decision_curve: Net benefit by threshold probability.
         external: Results of bundles on other sites, and of adaptations.
         crossval: Results of a cross-validation.
-        robustness: Results of the robustness sweep.
     """
 
     report: JsonObject | None
@@ -42,7 +41,6 @@ class RunArtefacts:
     decision_curve: JsonObject | None
     external: tuple[JsonObject, ...]
     crossval: JsonObject | None
-    robustness: JsonObject | None
 
 
 def reports_folder(run: Path) -> Path:
@@ -69,7 +67,6 @@ def read_run(folder: Path) -> RunArtefacts:
         decision_curve=read_json(place / "operating_points" / "decision_curve.json"),
         external=tuple(filter(None, map(read_json, sorted((folder / "external").glob("*.json"))))),
         crossval=read_json(folder / "crossval" / "crossval.json"),
-        robustness=read_json(place / "robustness.json"),
     )
     if found.report is None and found.crossval is None and not found.external:
         msg = f"{folder}: no results; run brainslice evaluate, crossval or adapt first"

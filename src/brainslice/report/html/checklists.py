@@ -58,7 +58,6 @@ def collect_facts(run: RunArtefacts, format_score: Callable[[JsonObject], str]) 
     """Collect what checklist answers may name; a fact that the run's files do not hold is left out."""
     facts: dict[str, Any] = {
         "external": ", ".join(each["site"] for each in run.external),
-        "robustness": "robustness" if run.robustness else "",
     }
     if run.report is not None:
         facts |= _model_facts(run.report["model"])
