@@ -134,3 +134,65 @@ def test_class_names_of_a_file_are_text_as_written(tmp_path: Path) -> None:
 def test_yaml_that_refers_to_itself_is_an_invalid_value() -> None:
     with pytest.raises(ConfigError, match="valid string"):
         read_config(None, ("data.class_names=&names [*names]",))
+
+
+BROKEN = (
+    *(
+        f"{text}\n"
+        for text in ("train: [", "train: {lr: 1", "a: b: c", "\t- x", "'open", "&a [*a", "*nowhere", "%YAML 9")
+    ),
+    *(
+        f"{text}\n"
+        for text in ("!!python/object:os.system {}", "--- {}\n--- {}", "- 1", "text", "3", "[]\n---", "? [a]\n: b")
+    ),
+    *(f"train:\n  {text}\n" for text in ("lr: fast", "lr: -1", "lr: .nan", "lr: .inf", "lr: [1]", "lr: {a: 1}", "lr:")),
+    *(
+        f"train:\n  {text}\n"
+        for text in ("batch_size: 0", "batch_size: 1.5", "batch_size: many", "epochs: 0", "loss: mse")
+    ),
+    *(
+        f"train:\n  {text}\n"
+        for text in ("optimizer: lion", "recipe: slow", "ema: perhaps", "label_smoothing: 1", "lrr: 1")
+    ),
+    *(f"train:\n  {text}\n" for text in ("lr: 1\n  lr: 2", "quick: 3", "quick: {view: 1}", "quick: {minutes: 0}")),
+    *(f"train:\n  {text}\n" for text in ("loss: recall_weighted", "lesion: {weight: -1}", "lesion: {patches: 1}")),
+    *(f"data:\n  {text}\n" for text in ("folds: 2", "folds: 21", "test_fold: 5", "test_fold: -1", "image_size: 8")),
+    *(
+        f"data:\n  {text}\n"
+        for text in ("class_names: [one]", "class_names: [a, a]", "class_names: 3", "protocol: dirty")
+    ),
+    *(f"data:\n  {text}\n" for text in ("valid_split: 0.5", "root: [a]", "cache: {}", "image_size: 1e9")),
+    *(
+        f"{text}\n"
+        for text in ("train: 3", "train: [1]", "seed: -1", "seed: 4294967296", "seed: x", "unknown: 1", "1: 2")
+    ),
+    *(
+        f"{text}\n"
+        for text in ("seed: 1\nseed: 2", "trust: {}\ndecision: {}", "model: {dropout: 1}", "model: {head: flat}")
+    ),
+    *(f"{text}\n" for text in ("calibration: {bins: 1}", "decision: {coverage: 1}", "inference: {threshold: 0}")),
+    *("seed: " + "[" * depth + "]" * depth for depth in (10, 5000)),
+    "a: &a [1, 1]\nb: &b [*a, *a]\nc: &c [*b, *b]\n",
+    "seed: 2025-99-99\n",
+    "# " + "x" * (1 << 20),
+)
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=range(len(BROKEN)))
+def test_each_broken_file_is_one_line_that_names_the_file(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path)
+    message = str(caught.value)
+    assert message.startswith(str(path))
+    assert "\n" not in message
+    assert len(message) < len(str(path)) + 600
+
+
+def test_an_override_has_no_line(tmp_path: Path) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text("train: {lr: 0.1}\n", encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        read_config(path, ("train.lr=-1",))
+    assert str(caught.value).startswith(f"{path}: train.lr: ")

@@ -46,9 +46,18 @@ def test_a_failure_keeps_the_file_before_and_leaves_nothing_else(tmp_path: Path,
 
 def test_full_disk_raises_resource_error(tmp_path: Path) -> None:
     path = tmp_path / "deep" / "report.json"
-    with pytest.raises(ResourceError, match=r"report\.json: no space left"), atomic_file(path):
+    with (
+        pytest.raises(ResourceError, match=r"report\.json: no space left on the disk \([\d,.]+ MB free\); free some"),
+        atomic_file(path),
+    ):
         fail(errno.ENOSPC)
     assert list(path.parent.iterdir()) == []
+
+
+def test_a_full_disk_states_the_size_needed(tmp_path: Path) -> None:
+    needed = r"no space left on the disk \(12\.5 MB needed, [\d,.]+ MB free\)"
+    with pytest.raises(ResourceError, match=needed), atomic_folder(tmp_path / "bundle", 12_500_000):
+        fail(errno.ENOSPC)
 
 
 def test_other_system_errors_are_raised(tmp_path: Path) -> None:

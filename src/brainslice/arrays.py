@@ -6,6 +6,9 @@ at run time.
 
 from __future__ import annotations
 
+import math
+import zipfile
+from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
@@ -58,3 +61,27 @@ Mask: TypeAlias = Bool[np.ndarray, "h w"]
 
 Heat: TypeAlias = Float[np.ndarray, "h w"]
 """A heat map, at least 0."""
+
+
+def check_npz(path: Path) -> None:
+    """Check the sizes that the headers of an uncompressed npz file state, before arrays of these sizes are allocated.
+
+    Raises:
+        ValueError: A size differs from the bytes that are there, or an array is compressed or encrypted.
+        BadZipFile: The file is not an npz file.
+        OSError: The file cannot be read.
+    """
+    with zipfile.ZipFile(path) as archive:
+        for entry in archive.infolist():
+            if entry.compress_type != zipfile.ZIP_STORED or entry.flag_bits & 1:
+                msg = f"{entry.filename} must be neither compressed nor encrypted"
+                raise ValueError(msg)
+            with archive.open(entry) as stream:
+                version = np.lib.format.read_magic(stream)
+                first = version == (1, 0)
+                read = np.lib.format.read_array_header_1_0 if first else np.lib.format.read_array_header_2_0
+                shape, _, kind = read(stream)
+                stated = stream.tell() + math.prod(shape) * kind.itemsize
+            if stated != entry.file_size:
+                msg = f"{entry.filename} must hold {stated} bytes for its shape {shape}, got {entry.file_size}"
+                raise ValueError(msg)

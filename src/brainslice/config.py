@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from brainslice.errors import ConfigError
-from brainslice.files import load_yaml
+from brainslice.yaml_file import load_yaml, read_yaml
 
 Share = Annotated[float, Field(ge=0, lt=1)]
 Count = Annotated[int, Field(ge=0)]
@@ -56,6 +56,17 @@ class DataConfig(_Section):
     valid_split: Annotated[float, Field(gt=0, lt=0.5)] = 0.1
     folds: Annotated[int, Field(ge=3, le=20)] = 5
     test_fold: Count = 0
+
+    @model_validator(mode="after")
+    def _check_fold_and_classes(self) -> DataConfig:
+        names = self.class_names
+        if self.test_fold >= self.folds:
+            msg = f"data.test_fold must be from 0 to {self.folds - 1}, got {self.test_fold}"
+            raise ValueError(msg)
+        if len(names) < 2 or len(set(names)) != len(names):  # noqa: PLR2004 - two is the least choice
+            msg = f"data.class_names must be two or more different names, got {list(names)}"
+            raise ValueError(msg)
+        return self
 
 
 class QuickConfig(_Section):
@@ -196,6 +207,14 @@ class Config(_Section):
     adapt: AdaptConfig = AdaptConfig()
     log: LogConfig = LogConfig()
 
+    @model_validator(mode="after")
+    def _check_recall_weights(self) -> Config:
+        count, classes = len(self.train.recall_weights), len(self.data.class_names)
+        if self.train.loss == "recall_weighted" and count != classes:
+            msg = f"train.recall_weights must be {classes} numbers, one for each class, got {count}"
+            raise ValueError(msg)
+        return self
+
 
 def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     """Read a configuration file and apply overrides.
@@ -208,40 +227,15 @@ def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
         ConfigError: The file cannot be read, or a key or value is invalid.
     """
     name = "the defaults" if path is None else str(path)
-    values = {} if path is None else _parse(path)
+    values, lines = ({}, {}) if path is None else read_yaml(path, RENAMED_KEYS, TEXT_KEYS)
     _rename_old_keys(values)
     for assignment in overrides:
-        _override(values, assignment)
+        lines[_override(values, assignment)] = 0
         _rename_old_keys(values)
     try:
-        config = Config.model_validate(values)
+        return Config.model_validate(values)
     except ValidationError as error:
-        raise ConfigError(_explain(name, error)) from error
-    count, classes = len(config.train.recall_weights), len(config.data.class_names)
-    if config.train.loss == "recall_weighted" and count != classes:
-        msg = f"{name}: train.recall_weights must be {classes} numbers, one for each class, got {count}"
-        raise ConfigError(msg)
-    return config
-
-
-def _parse(path: Path) -> dict[str, Any]:
-    try:
-        values = load_yaml(path.read_text(encoding="utf-8"), TEXT_KEYS)
-    except FileNotFoundError as error:
-        msg = f"{path}: there is no such configuration file; the one that ships is configs/config.yaml"
-        raise ConfigError(msg) from error
-    except (OSError, UnicodeDecodeError) as error:
-        msg = f"{path}: cannot be read ({error}); give a YAML file in UTF-8"
-        raise ConfigError(msg) from error
-    except yaml.YAMLError as error:
-        msg = f"{path}: is not valid YAML ({' '.join(str(error).split())}); correct that line"
-        raise ConfigError(msg) from error
-    if values is None:
-        return {}
-    if not isinstance(values, dict):
-        msg = f"{path}: must hold keys and values, got {type(values).__name__}"
-        raise ConfigError(msg)
-    return values
+        raise ConfigError(_explain(name, error, lines)) from error
 
 
 def _rename_old_keys(values: dict[str, Any]) -> None:
@@ -255,7 +249,8 @@ def _rename_old_keys(values: dict[str, Any]) -> None:
             inner[new] = current | value if isinstance(current, dict) and isinstance(value, dict) else value
 
 
-def _override(values: dict[str, Any], assignment: str) -> None:
+def _override(values: dict[str, Any], assignment: str) -> str:
+    """Apply an assignment and return its key."""
     name, equals, text = assignment.partition("=")
     if not equals or not name:
         msg = f"--set must look like train.lr=0.0001, got {assignment!r}"
@@ -270,14 +265,20 @@ def _override(values: dict[str, Any], assignment: str) -> None:
     # PyYAML reads 1e-4 as text (YAML 1.1 requires a dot); pydantic converts such text to a number.
     try:
         values[key] = load_yaml(text, TEXT_KEYS, key)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, RecursionError, ValueError, TypeError) as error:
         msg = f"--set {assignment}: {text!r} is not valid YAML; quote it, or close its brackets"
         raise ConfigError(msg) from error
+    return name
 
 
-def _explain(name: str, error: ValidationError) -> str:
+def _explain(name: str, error: ValidationError, lines: dict[str, int]) -> str:
     detail = error.errors()[0]
-    *sections, key = [str(part) for part in detail["loc"]]
+    parts = [str(part) for part in detail["loc"]]
+    if line := next((lines[key] for end in range(len(parts), 0, -1) if (key := ".".join(parts[:end])) in lines), 0):
+        name = f"{name}:{line}"
+    if detail["type"] == "value_error":
+        return f"{name}: {detail['ctx']['error']}"
+    *sections, key = parts
     where = f" in {'.'.join(sections)}" if sections else ""
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key {key!r}{where}; {_suggestion(key, _known_keys(sections))}"

@@ -15,6 +15,7 @@ BrainsliceError
 │   └── ParityError       the exported graph disagrees with the network            exit code 6
 └── DownloadError         a download failed                                        exit code 7
 
+A file or folder that may not be read or written ends a command with exit code 8.
 Each message is one line: what is wrong, where, what to do.
 """
 

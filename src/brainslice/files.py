@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -31,8 +31,12 @@ def is_full_disk(error: OSError) -> bool:
 
 
 @contextlib.contextmanager
-def full_disk_error(path: Path) -> Iterator[None]:
+def full_disk_error(path: Path, needed: int = 0) -> Iterator[None]:
     """Raise ``ResourceError`` for errors of a full disk.
+
+    Args:
+        path: What is written.
+        needed: Its size in bytes, where known.
 
     Raises:
         ResourceError: The disk of ``path`` is full.
@@ -42,8 +46,14 @@ def full_disk_error(path: Path) -> Iterator[None]:
     except OSError as error:
         if not is_full_disk(error):
             raise
-        msg = f"{path}: no space left on the disk; free some space or choose another folder, then run the command again"
+        free = shutil.disk_usage(path.parent).free if path.parent.is_dir() else 0
+        sizes = f" ({f'{_megabytes(needed)} needed, ' if needed else ''}{_megabytes(free)} free)"
+        msg = f"{path}: no space left on the disk{sizes}; free some space or choose another folder, then run it again"
         raise ResourceError(msg) from error
+
+
+def _megabytes(size: int) -> str:
+    return f"{size / 1e6:,.1f} MB"
 
 
 @contextlib.contextmanager
@@ -64,13 +74,16 @@ def atomic_file(path: Path) -> Iterator[Path]:
 
 
 @contextlib.contextmanager
-def atomic_folder(path: Path) -> Iterator[Path]:
-    """Yield a temporary folder beside ``path`` that replaces it if the block does not raise, else is deleted."""
+def atomic_folder(path: Path, needed: int = 0) -> Iterator[Path]:
+    """Yield a temporary folder beside ``path`` that replaces it if the block does not raise, else is deleted.
+
+    ``needed`` is its size in bytes, where known, for the message of a full disk.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=f".{path.name}.tmp-", dir=path.parent))
     backup = staging.with_name(staging.name.replace(".tmp-", ".old-"))
     try:
-        with full_disk_error(path):
+        with full_disk_error(path, needed):
             yield staging
             staging.chmod(0o755)
             if path.exists():
@@ -129,34 +142,3 @@ def sha256_of(path: Path) -> str:
 def _sync(path: Path) -> None:
     with path.open("rb+") as stream:
         os.fsync(stream.fileno())
-
-
-def load_yaml(text: str, text_keys: Collection[str] = (), key: str = "") -> Any:  # noqa: ANN401 - any YAML value
-    """Load YAML, in which the values of some keys are text as written, also ``yes``, ``no`` and numbers.
-
-    Args:
-        text: The document.
-        text_keys: Keys whose values, or lists of values, are text or null.
-        key: The key that the whole document is the value of.
-
-    Raises:
-        yaml.YAMLError: It is not valid YAML.
-    """
-    import yaml  # noqa: PLC0415 - most of this module's users need none
-
-    root = yaml.compose(text, Loader=yaml.SafeLoader)
-    if root is None:
-        return None
-    _keep_text(root, text_keys, set(), keep=key in text_keys)
-    return yaml.SafeLoader("").construct_document(root)
-
-
-def _keep_text(node: Any, text_keys: Collection[str], visited: set[tuple[int, bool]], *, keep: bool) -> None:  # noqa: ANN401 - a node of PyYAML
-    if node.id == "scalar":
-        if keep and not node.tag.endswith(":null"):
-            node.tag = "tag:yaml.org,2002:str"
-    elif (id(node), keep) not in visited:
-        visited.add((id(node), keep))
-        for item in node.value:
-            name, value = item if node.id == "mapping" else (None, item)
-            _keep_text(value, text_keys, visited, keep=keep if name is None else name.value in text_keys)

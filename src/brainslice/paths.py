@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -100,19 +101,29 @@ def project_lock(root: Path, doing: str) -> Iterator[None]:
 
 
 def writes_project(doing: str) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
-    """Decorate a function to hold ``project_lock``; its first argument is a ``ProjectPaths`` or a project's folder."""
+    """Decorate a function to hold ``project_lock`` on its argument ``root``, or on that of its argument ``paths``."""
 
     def decorate(function: Callable[_Arguments, _Result]) -> Callable[_Arguments, _Result]:
+        signature = inspect.signature(function)
+
         @wraps(function)
         def locked(*args: _Arguments.args, **kwargs: _Arguments.kwargs) -> _Result:
-            project = args[0]
-            root = project.root if isinstance(project, ProjectPaths) else Path(str(project))
+            bound = signature.bind(*args, **kwargs)
+            bound.apply_defaults()
+            given = bound.arguments
+            root = given["paths"].root if "paths" in given else Path(given["root"])
             with project_lock(root, doing):
                 return function(*args, **kwargs)
 
         return locked
 
     return decorate
+
+
+def project_of(bundle: Path) -> Path:
+    """Return the project that a bundle belongs to: the parent of the folder ``models`` around it, or its own parent."""
+    folder = bundle.resolve()
+    return next((parent.parent for parent in folder.parents if parent.name == "models"), folder.parent)
 
 
 def _folders(root: Path, *names: str) -> Iterator[Path]:

@@ -103,7 +103,7 @@ def test_files_of_file_browsers_are_ignored(bundle: ModelBundle) -> None:
     assert open_bundle(bundle.folder) == bundle
 
 
-@here_and_now
+@settings(here_and_now, max_examples=300)
 @given(data=st.data())
 def test_altered_bytes_are_refused(bundle: ModelBundle, data: st.DataObject) -> None:
     path = bundle.folder / data.draw(st.sampled_from(sorted(contents(bundle.folder))))

@@ -187,3 +187,16 @@ def test_operating_point_names_are_unique(draft: BundleDraft) -> None:
     pair = (operating_point(), operating_point())
     with pytest.raises(ValidationError, match="must differ in their names"):
         BundleInfo.sign(draft.model_copy(update={"operating_points": pair}), HASHES)
+
+
+def test_labels_in_another_order_are_refused(draft: BundleDraft) -> None:
+    bound = draft.labels.digest_with(draft.provenance.weights_digest)
+    fields = {name: getattr(draft, name) for name in BundleDraft.model_fields} | {"labels_digest": bound}
+    assert BundleDraft(**fields).labels_digest == bound
+    swapped = Classes(names=draft.labels.names[::-1], healthy=draft.labels.healthy)
+    for changed in (
+        {"labels": swapped},
+        {"provenance": draft.provenance.model_copy(update={"weights_digest": "3" * 64})},
+    ):
+        with pytest.raises(ValidationError, match="in their order"):
+            BundleDraft(**(fields | changed))

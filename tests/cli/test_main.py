@@ -10,7 +10,7 @@ import pytest
 
 import brainslice
 from brainslice import errors
-from brainslice.cli.main import DEBUG, main, one_line_errors
+from brainslice.cli.main import DEBUG, one_line_errors
 from brainslice.dataset import preparation
 from brainslice.errors import DatasetError
 from command import call
@@ -50,12 +50,17 @@ def test_interrupted_command_says_how_to_resume(
     assert said.count("\n") == 1
 
 
-def test_debug_shows_the_traceback(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+def test_debug_shows_the_traceback_and_keeps_the_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: Capture
+) -> None:
     monkeypatch.setenv(DEBUG, "")
     raise_in_prepare(monkeypatch, DatasetError("a fault"))
     assert call("prepare", tmp_path, "--project-root", tmp_path) == 3
-    with pytest.raises(DatasetError, match="a fault"):
-        main("--debug", "prepare", str(tmp_path), "--project-root", str(tmp_path))
+    assert "Traceback" not in capsys.readouterr().err
+    assert call("--debug", "prepare", tmp_path, "--project-root", tmp_path) == 3
+    printed = capsys.readouterr().err
+    assert "Traceback" in printed
+    assert printed.endswith("brainslice: a fault\n")
 
 
 def test_invalid_setting_is_one_line(tmp_path: Path, capsys: Capture) -> None:
@@ -127,7 +132,7 @@ def test_unprintable_characters_are_replaced(prepared: Path, tmp_path: Path, wor
         (errors.DownloadError("a: b"), 7),
         (MemoryError(), 5),
         (OSError(errno.ENOSPC, "No space left", "file"), 5),
-        (PermissionError(errno.EACCES, "Permission denied", "file"), 1),
+        (PermissionError(errno.EACCES, "Permission denied", "file"), 8),
         (RuntimeError("two\nlines"), 1),
         (KeyboardInterrupt(), 130),
     ],
@@ -141,12 +146,6 @@ def test_errors_are_one_line_with_exit_code(
     said = capsys.readouterr().err
     assert said.startswith("brainslice: ")
     assert said.count("\n") == 1
-
-
-def test_debug_shows_the_traceback_of_errors(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("BRAINSLICE_DEBUG", "1")
-    with pytest.raises(errors.ConfigError), one_line_errors():
-        raise errors.ConfigError
 
 
 def test_quiet_after_the_command(prepared: Path, capsys: Capture) -> None:

@@ -63,15 +63,6 @@ def test_train_prints_bundle_and_scores(project: Path, asked: list[tuple[Config,
     assert asked[0][1] is False
 
 
-def test_train_keeps_the_previous_bundle(project: Path, asked: list[tuple[Config, bool]]) -> None:
-    digests = []
-    for seed in ("1", "2"):
-        assert call("train", "--project-root", project, *WORDS, "--seed", seed) == 0
-        digests.append(open_bundle(project / "models" / "bundle").info.digest)
-    assert open_bundle(project / "models" / "bundle.previous").info.digest == digests[0] != digests[1]
-    assert len(asked) == 2
-
-
 def test_train_options(project: Path, asked: list[tuple[Config, bool]]) -> None:
     words = ("--protocol", "official", "--recipe", "full", "--weights", "own.h5", "--seed", "5", "--accept-leaks")
     assert call("train", "--project-root", project, *WORDS, *words) == 0

@@ -74,3 +74,9 @@ def test_links_to_folders_are_followed_once_where_asked(tmp_path: Path) -> None:
     (scan.parent / "loop").symlink_to(root, target_is_directory=True)
     assert list(walk_scans(root)) == []
     assert list(walk_scans(root, follow_links=True)) == [root / "glioma" / "a.png"]
+
+
+def test_a_link_to_nothing_is_listed_for_its_reader_to_refuse(tmp_path: Path) -> None:
+    for name in ("IM0001", "scan.png", "notes.txt"):
+        (tmp_path / name).symlink_to(tmp_path / "nowhere")
+    assert [path.name for path in walk_scans(tmp_path)] == ["IM0001", "notes.txt", "scan.png"]

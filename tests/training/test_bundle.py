@@ -131,7 +131,7 @@ def test_parity_error_writes_no_bundle(
     assert list((tmp_path / "models").iterdir()) == []
 
 
-def test_parity_error_keeps_the_older_bundle(
+def test_parity_error_keeps_the_older_bundle_and_success_keeps_it_as_previous(
     make_task: MakeTask, end: Callable[[TrainingTask], BundleResult], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     older = end(make_task()).bundle.info
@@ -140,3 +140,7 @@ def test_parity_error_keeps_the_older_bundle(
         end(make_task("seed=5"))
     assert open_bundle(tmp_path / "models" / "bundle").info == older
     assert sorted(path.name for path in (tmp_path / "models").iterdir()) == ["best.keras", "bundle"]
+    monkeypatch.undo()
+    newer = end(make_task("seed=5")).bundle.info
+    digests = [open_bundle(tmp_path / "models" / name).info.digest for name in ("bundle.previous", "bundle")]
+    assert digests == [older.digest, newer.digest]

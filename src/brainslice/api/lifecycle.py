@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import time
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -18,8 +17,8 @@ from brainslice.api.settings import (
     read_settings,
 )
 from brainslice.arrays import Labels, Logits
-from brainslice.files import atomic_folder
 from brainslice.lazy import require_extra
+from brainslice.paths import writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -105,6 +104,7 @@ def audit(folder: AnyPath, against: AnyPath | None = None, *, progress: Progress
     return audit_folder(Path(folder), None if against is None else Path(against), progress)
 
 
+@writes_project("training")
 def train(
     root: AnyPath = ".", *, config: Settings = None, accept_leaks: bool = False, progress: Progress = silent
 ) -> TrainingResult:
@@ -130,7 +130,6 @@ def train(
 
     started = time.monotonic()
     chosen, paths = open_project(root, config)
-    _keep_previous(paths.bundle)
     trained = train_network(paths, chosen, accept_leaks=accept_leaks, progress=progress)
     info, origin = trained.bundle.info, trained.bundle.info.provenance
     of = (
@@ -142,6 +141,7 @@ def train(
     return trained
 
 
+@writes_project("cross-validating")
 def cross_validate(
     root: AnyPath = ".", *, config: Settings = None, folds: int | None = None, progress: Progress = silent
 ) -> CrossValidation:
@@ -168,6 +168,7 @@ def cross_validate(
     return result
 
 
+@writes_project("evaluating")
 def evaluate(
     root: AnyPath = ".",
     *,
@@ -223,6 +224,7 @@ def calibrate(logits: Logits, labels: Labels) -> Temperature:
     return fit_temperature(logits, labels)
 
 
+@writes_project("adapting")
 def adapt(
     data: AnyPath,
     root: AnyPath = ".",
@@ -280,11 +282,3 @@ def write_report(root: AnyPath = ".", *, language: str = "en", output: AnyPath |
     from brainslice.report.html.page import write_page
 
     return write_page(reports_folder(Path(root)), language, None if output is None else Path(output))
-
-
-def _keep_previous(bundle: Path) -> None:
-    """Copy the bundle that a training is about to replace."""
-    if not bundle.is_dir():
-        return
-    with atomic_folder(bundle.with_name("bundle.previous")) as staging:
-        shutil.copytree(bundle, staging, dirs_exist_ok=True)

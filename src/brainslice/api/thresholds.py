@@ -12,6 +12,7 @@ from brainslice.api.settings import EVALUATION_LIBRARIES, AnyPath, Settings, ope
 from brainslice.decision.operating_point import Criterion, Target, find_point
 from brainslice.errors import UsageError
 from brainslice.lazy import require_extra
+from brainslice.paths import project_lock, project_of, writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class ThresholdSearch:
         return f"<ThresholdSearch {found}{' (saved)' if self.saved else ''}>"
 
 
+@writes_project("searching a threshold")
 def find_threshold(
     goals: float | Target | Sequence[OperatingPointRequest] = 0.95,
     root: AnyPath = ".",
@@ -115,8 +117,9 @@ def use_operating_point(bundle: AnyPath, name: str) -> ModelBundle:
 
     folder = Path(bundle)
     _refuse_shipped(folder)
-    point = find_point(open_bundle(folder).info.operating_points, name)
-    return update_bundle(folder, threshold=point.threshold)
+    with project_lock(project_of(folder), "setting a threshold"):
+        point = find_point(open_bundle(folder).info.operating_points, name)
+        return update_bundle(folder, threshold=point.threshold)
 
 
 def _refuse_shipped(folder: Path) -> None:
@@ -129,12 +132,13 @@ def _refuse_shipped(folder: Path) -> None:
 
 def _store(bundle: ModelBundle, found: tuple[OperatingPointResult, ...], scans: TuningScans) -> ModelBundle:
     """Store points and curve in the bundle; a point replaces an older one of its name."""
-    from brainslice.bundle.store import update_bundle
+    from brainslice.bundle.store import open_bundle, update_bundle
     from brainslice.evaluation.operating_points import CURVE_FILE, operating_curve
     from brainslice.files import write_json
 
-    points = {point.name: point for point in (*bundle.info.operating_points, *(each.point for each in found))}
-    with TemporaryDirectory() as place:
+    with project_lock(project_of(bundle.folder), "saving a threshold"), TemporaryDirectory() as place:
+        stored = open_bundle(bundle.folder).info.operating_points
+        points = {point.name: point for point in (*stored, *(each.point for each in found))}
         curve = Path(place) / CURVE_FILE
         write_json(curve, operating_curve(scans), "operating-curve")
         return update_bundle(bundle.folder, added={CURVE_FILE: curve}, operating_points=tuple(points.values()))

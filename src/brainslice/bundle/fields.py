@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
 from brainslice.decision.conformal import ConformalSets, SetMethod
+from brainslice.decision.temperature import MAX_TEMPERATURE, MIN_TEMPERATURE
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 """A share, 0 to 1."""
@@ -97,7 +98,7 @@ class Member(StoredModel):
     backbone: Line
     weights_digest: Sha256
     split_digest: Sha256
-    temperature: Annotated[float, Field(gt=0.0)]
+    temperature: Annotated[float, Field(ge=MIN_TEMPERATURE, le=MAX_TEMPERATURE)]
 
 
 class Ensemble(StoredModel):

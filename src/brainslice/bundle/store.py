@@ -71,7 +71,7 @@ def write_bundle(folder: Path, draft: BundleDraft, files: Mapping[str, Path]) ->
     target = folder.resolve()
     _check_replaceable(target)
     info = _sign(target, draft, files)
-    with atomic_folder(target) as staging:
+    with atomic_folder(target, sum(source.stat().st_size for source in files.values())) as staging:
         for name, source in files.items():
             _copy(source, staging / name)
         _write_and_sync(staging / INFO_FILE, info.to_text().encode())

@@ -34,7 +34,9 @@ GRAPH_FILE = "model.onnx"
 
 _UNSIGNED = "0" * 64
 
-OPTIONAL: Final = frozenset({"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision"})
+OPTIONAL: Final = frozenset(
+    {"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision", "labels_digest"}
+)
 """Fields left out of the JSON if empty, so that older bundles keep their digests."""
 
 
@@ -64,6 +66,10 @@ class Classes(StoredModel):
     def label_set(self) -> LabelSet:
         """Convert to a label set."""
         return LabelSet(names=self.names, healthy=self.healthy)
+
+    def digest_with(self, weights_digest: str) -> str:
+        """Compute the digest that binds the names, their order and the healthy class to a network's weights."""
+        return hashlib.sha256(json.dumps([weights_digest, self.names, self.healthy]).encode()).hexdigest()
 
 
 class Provenance(StoredModel):
@@ -170,6 +176,7 @@ class BundleDraft(StoredModel):
         ensemble: The members, if it is an ensemble.
         operating_points: Thresholds with targets and measured rates.
         half_precision: The effect of 16-bit weights; None for 32 bits.
+        labels_digest: ``labels.digest_with`` the weights' digest; None in bundles of older versions.
     """
 
     name: Line
@@ -190,12 +197,20 @@ class BundleDraft(StoredModel):
     ensemble: Ensemble | None = None
     operating_points: tuple[OperatingPoint, ...] = ()
     half_precision: HalfPrecisionParity | None = None
+    labels_digest: Sha256 | None = None
 
     @model_validator(mode="after")
     def _check_bias(self) -> BundleDraft:
         if len(self.class_map_bias) != len(self.labels.names):
             classes, numbers = len(self.labels.names), len(self.class_map_bias)
             msg = f"class_map_bias must hold {classes} numbers, one for each class, got {numbers}"
+            raise ValueError(msg)
+        return self
+
+    @model_validator(mode="after")
+    def _check_labels_digest(self) -> BundleDraft:
+        if self.labels_digest not in {None, self.labels.digest_with(self.provenance.weights_digest)}:
+            msg = f"labels must be those that the weights were trained with, in their order, got {self.labels.names}"
             raise ValueError(msg)
         return self
 

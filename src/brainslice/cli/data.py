@@ -11,9 +11,10 @@ from brainslice import api
 from brainslice.cli.console import print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, ExcludeOverlap, Overrides, Root, settings
 from brainslice.errors import UnreadableScanError
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 
 
+@writes_project("downloading")
 def download(
     name: Annotated[str, typer.Argument(help="nickparvar (four classes) or navoneel (yes/no).")],
     root: Root = Path(),
@@ -27,6 +28,7 @@ def download(
     print_line(f"next: brainslice prepare {'--external ' if name == 'navoneel' else ''}{folder}")
 
 
+@writes_project("preparing data")
 def prepare(
     source: Annotated[
         Path, typer.Argument(help="A folder or zip: Training/Testing, train/val/test, or class folders.")
@@ -67,6 +69,7 @@ def prepare(
     _list_unreadable(prepared.unreadable)
 
 
+@writes_project("excluding scans")
 def exclude(paths: ProjectPaths, other: Path) -> None:
     """Exclude another site's scans from training and validation until the set is prepared again."""
     from brainslice.dataset.duplicates.overlap import exclude_overlap

@@ -14,7 +14,7 @@ from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, Si
 from brainslice.config import Config
 from brainslice.errors import DatasetError
 from brainslice.files import write_json
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 
 
 def evaluate(
@@ -64,6 +64,7 @@ def validate(
     validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, slices or [])
 
 
+@writes_project("validating")
 def validate_one(
     paths: ProjectPaths, config: Config, data: Path, bundles: list[Path] | None = None, slices: Sequence[Path] = ()
 ) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any, Final
@@ -18,6 +19,7 @@ from brainslice.cli.console import ERR, replace_unprintable
 from brainslice.cli.predict import predict
 from brainslice.cli.predict_volume import predict_volume
 from brainslice.cli.serve import serve
+from brainslice.cli.sign import sign
 from brainslice.cli.threshold import threshold
 from brainslice.cli.verify import reproduce, verify
 from brainslice.cli.worklist import worklist
@@ -31,7 +33,7 @@ app = typer.Typer(
     epilog=(
         "Examples: brainslice demo | brainslice predict scan.png | brainslice run --source archive.zip\n\n"
         "Exit codes: 0 success, 1 unexpected error, 2 usage, 3 unreadable data, 4 bundle, 5 disk or memory full, "
-        "6 no calibration, 7 download, 130 interrupted"
+        "6 no calibration, 7 download, 8 permission denied, 130 interrupted"
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -44,12 +46,13 @@ _VERBOSITY: Final = frozenset({"-q", "--quiet", "-v", "--verbose", "--debug"})
 DEBUG: Final = "BRAINSLICE_DEBUG"
 """Set to anything, this variable shows tracebacks, as ``--debug`` does."""
 
+_PERMISSION_DENIED: Final = 8
 _INTERRUPTED: Final = 130
 
 
 @contextmanager
 def one_line_errors() -> Iterator[None]:
-    """Print an error in one line and exit with its code; with ``--debug``, raise it."""
+    """Print an error in one line and exit with its code; with ``--debug``, print its traceback before."""
     try:
         yield
     except KeyboardInterrupt:
@@ -66,7 +69,8 @@ def one_line_errors() -> Iterator[None]:
             ResourceError.exit_code,
         )
     except OSError as error:
-        code = ResourceError.exit_code if is_full_disk(error) else 1
+        denied = isinstance(error, PermissionError)
+        code = ResourceError.exit_code if is_full_disk(error) else _PERMISSION_DENIED if denied else 1
         _end(f"{error.filename or 'the system'}: {error.strerror or error}", code)
     except Exception as error:  # noqa: BLE001 - the last handler: every error is shown in one line
         _end(
@@ -77,7 +81,7 @@ def one_line_errors() -> Iterator[None]:
 
 def _end(line: str, code: int) -> None:
     if os.environ.get(DEBUG):
-        raise  # noqa: PLE0704 - called from the except clauses above only
+        traceback.print_exc()
     sys.stderr.write(f"brainslice: {' '.join(line.split())}\n")
     raise SystemExit(code) from None
 
@@ -142,6 +146,7 @@ _command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES)
 _command(_EVALUATE, "verify", verify)
 _command(_EVALUATE, "reproduce", reproduce, (), "shipped")
 _command(_EVALUATE, "report", evaluation.report, ("jinja2",), "project --language es")
+_command(_EVALUATE, "sign", sign, (), "models/bundle --key private.pem")
 _command(_PREDICT, "predict", predict, (), "scans --output results.csv")
 _command(_PREDICT, "predict-volume", predict_volume, (), "head.nii.gz --json")
 _command(_PREDICT, "worklist", worklist, (), "scans --review-budget 0.2")

@@ -54,6 +54,12 @@ BundleFolder: TypeAlias = Annotated[
 Threshold: TypeAlias = Annotated[
     float | None, typer.Option("--threshold", help="P(tumour) from which a scan is predicted as a tumour.")
 ]
+RequiredSignature: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--require-signature", metavar="PEM", help="Use the bundle only if this Ed25519 public key's owner signed it."
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")]
 RecipeName: TypeAlias = Annotated[
     str | None, typer.Option("--recipe", help="quick (from cached activations) or full (the whole network).")
@@ -77,13 +83,15 @@ def settings(
     return read_settings(root, file, (*(overrides or ()), *words))
 
 
-def open_predictor(root: Path, bundle: Path | None, threshold: float | None, threads: int = 0) -> Predictor:
-    """Open the bundle of a command, and name it where it is the one that ships with the package."""
+def open_predictor(
+    root: Path, bundle: Path | None, threshold: float | None, threads: int = 0, key: Path | None = None
+) -> Predictor:
+    """Open the bundle of a command, signed by ``key`` if given; name the bundle that ships with the package."""
     from brainslice.inference import default_bundle
     from brainslice.inference.predictor import Predictor
 
     chosen = bundle or default_bundle.open_bundle_or_default(root)
-    predictor = Predictor.open(chosen, threshold=threshold, threads=threads)
+    predictor = Predictor.open(chosen, threshold=threshold, threads=threads, require_signature=key)
     info = predictor.bundle.info
     if predictor.bundle.folder == default_bundle.DEFAULT_BUNDLE:
         print_note(f"model: the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")

@@ -13,7 +13,7 @@ from brainslice.cli.console import print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
 from brainslice.config import Config
 from brainslice.errors import CalibrationError, DownloadError, ForgettingError, UnreadableScanError, UsageError
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
     from brainslice.dataset.external import ExternalSet
@@ -23,6 +23,7 @@ _SENSITIVITY = 0.95
 """The sensitivity of the threshold on tuning scans."""
 
 
+@writes_project("running the pipeline")
 def run(
     source: Annotated[
         Path | None, typer.Option("--source", help="The main data set, a folder or zip; downloaded by default.")
@@ -143,6 +144,7 @@ def _list(unreadable: tuple[tuple[str, str], ...]) -> None:
         print_note(f"left out: {reason}")
 
 
+@writes_project("running the demo")
 def demo(
     root: Annotated[Path, typer.Option("--project-root", help="Where the demo's data, models and reports go.")] = Path(
         "demo"

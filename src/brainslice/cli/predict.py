@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 import typer
 
 from brainslice.cli.console import OUT, RESEARCH_ONLY, print_error, print_json, print_line, print_note, progress_bars
-from brainslice.cli.options import AsJson, BundleFolder, Root, Threshold, open_predictor
+from brainslice.cli.options import AsJson, BundleFolder, RequiredSignature, Root, Threshold, open_predictor
 from brainslice.cli.prediction_text import print_prediction, print_row
 from brainslice.decision.operating_point import find_point
 from brainslice.errors import UnreadableScanError, UsageError
@@ -138,6 +138,7 @@ def predict(
     views: Views = False,
     dropout: Draws = None,
     frame: Frame = None,
+    require_signature: RequiredSignature = None,
 ) -> None:
     """Classify scans.
 
@@ -148,7 +149,7 @@ def predict(
     options.check_resumable(output, overwrite)
     if dicom_folder is not None:
         require_extra("dicom-out", "--dicom-out", "highdicom")
-    predictor = replace(options.of(open_predictor(root, bundle, threshold)), frame=frame)
+    predictor = replace(options.of(open_predictor(root, bundle, threshold, key=require_signature)), frame=frame)
     each = _call_all([*_overlays(gradcam, output), *_dicom(dicom_folder, predictor)])
     if output is not None:
         rows, refused = _write_table(predictor, paths, output, overwrite, each)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, print_error, print_json, print_note
-from brainslice.cli.options import BundleFolder, Root, Threshold, open_predictor
+from brainslice.cli.options import BundleFolder, RequiredSignature, Root, Threshold, open_predictor
 from brainslice.cli.prediction_text import print_volume
 from brainslice.errors import UnreadableScanError
 from brainslice.inference.prediction import Refusal
@@ -60,6 +60,7 @@ def predict_volume(
     as_json: Annotated[
         bool, typer.Option("--json", help="Print one JSON object a volume with the whole curve.")
     ] = False,
+    require_signature: RequiredSignature = None,
 ) -> None:
     """Predict volumes slice by slice along the axial plane, and as a whole.
 
@@ -69,7 +70,7 @@ def predict_volume(
 
     if dicom_folder is not None:
         require_extra("dicom-out", "--dicom-out", "highdicom")
-    predictor = open_predictor(root, bundle, threshold)
+    predictor = open_predictor(root, bundle, threshold, key=require_signature)
     refused, names = 0, set[str]()
     for path in paths:
         name = unused_name(path.stem or "series", names)

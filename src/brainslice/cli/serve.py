@@ -9,7 +9,7 @@ from typing import Annotated, TypeAlias
 import typer
 
 from brainslice.cli.console import print_note
-from brainslice.cli.options import BundleFolder, Root, Threshold, open_predictor
+from brainslice.cli.options import BundleFolder, RequiredSignature, Root, Threshold, open_predictor
 from brainslice.errors import UsageError
 from brainslice.lazy import require_extra
 
@@ -60,6 +60,7 @@ def serve(
     max_requests: MaxRequests = 32,
     answer_seconds: AnswerSeconds = 60.0,
     threads: Threads = 0,
+    require_signature: RequiredSignature = None,
 ) -> None:
     """Predict over HTTP, with a web page at /.
 
@@ -78,7 +79,7 @@ def serve(
     )
     hosts, origins = (tuple(name.casefold() for name in names or ()) for names in (allow_host, allow_origin))
     settings = Settings(host=host, port=port, token=_token(token_file), hosts=hosts, origins=origins, limits=limits)
-    predictor = open_predictor(root, bundle, threshold, threads)
+    predictor = open_predictor(root, bundle, threshold, threads, require_signature)
     info = predictor.bundle.info
     print_note(f"{info.name} ({info.digest[:12]}), for research only; Ctrl+C ends")
     run_server(predictor, settings, lambda address: print_note(f"listening on {address}"))

@@ -13,7 +13,7 @@ from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, se
 from brainslice.config import Config
 from brainslice.decision.operating_point import TARGETS, Criterion, Target, Unit
 from brainslice.errors import UsageError
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
     from brainslice.api.thresholds import ThresholdSearch
@@ -60,6 +60,7 @@ Save: TypeAlias = Annotated[
 ]
 
 
+@writes_project("searching a threshold")
 def threshold(
     root: Root = Path(),
     config: ConfigFile = None,

@@ -25,7 +25,7 @@ from brainslice.cli.options import (
     settings,
 )
 from brainslice.config import Config
-from brainslice.paths import ProjectPaths
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress
 
 if TYPE_CHECKING:
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
 _OVERLAYS = 8
 
 
+@writes_project("training")
 def train(
     root: Root = Path(),
     config: ConfigFile = None,
@@ -75,6 +76,7 @@ def train_one(paths: ProjectPaths, config: Config, accept_leaks: bool) -> None:
     )
 
 
+@writes_project("cross-validating")
 def crossval(
     folds: Annotated[int | None, typer.Option("--folds", help="The number of folds; data.folds by default.")] = None,
     root: Root = Path(),
@@ -138,6 +140,7 @@ def _bounded(evaluation: Evaluation, name: str) -> str:
     return _number(score.value) + bounds
 
 
+@writes_project("training an ensemble")
 def ensemble(
     bundles: Annotated[
         list[Path] | None, typer.Argument(help="Bundles to join; by default one is trained for each training fold.")
@@ -244,6 +247,7 @@ def adapt(
     adapt_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, accept_forgetting)
 
 
+@writes_project("adapting")
 def adapt_one(paths: ProjectPaths, config: Config, data: Path, bundle: Path | None, accept_forgetting: bool) -> None:
     """Adapt to one folder and print the comparison of methods."""
     from brainslice.report.external_site import adaptation_tables

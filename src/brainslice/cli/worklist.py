@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, in_brackets, print_json, print_line, print_note, progress_bars
-from brainslice.cli.options import AsJson, BundleFolder, Root, Threshold, open_predictor
+from brainslice.cli.options import AsJson, BundleFolder, RequiredSignature, Root, Threshold, open_predictor
 from brainslice.decision.verdict import Verdict
 from brainslice.errors import UnreadableScanError, UsageError
 
@@ -29,6 +29,7 @@ def worklist(
     threshold: Threshold = None,
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
+    require_signature: RequiredSignature = None,
 ) -> None:
     """Sort scans into a worklist, the most uncertain first.
 
@@ -40,7 +41,7 @@ def worklist(
     if as_json and as_csv:
         msg = "--json and --csv exclude each other; give one of them"
         raise UsageError(msg)
-    predictor = open_predictor(root, bundle, threshold)
+    predictor = open_predictor(root, bundle, threshold, key=require_signature)
     skipped = SkippedFiles()
     with progress_bars() as progress:
         cases = worklist(predictor, scans, review_budget, progress, skipped)

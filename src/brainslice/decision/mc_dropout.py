@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from jaxtyping import Float, Float32
 
-from brainslice.arrays import Logits, MemberLogits
+from brainslice.arrays import Logits, MemberLogits, check_npz
 from brainslice.errors import BundleError, UsageError
 from brainslice.files import atomic_file
 
@@ -104,6 +104,7 @@ class LinearHead:
             BundleError: The file is absent, damaged, or holds something else.
         """
         try:
+            check_npz(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 kernel, bias, rate = (arrays[name] for name in _PARTS)
                 by_position = bool(arrays["by_position"]) if "by_position" in arrays else False

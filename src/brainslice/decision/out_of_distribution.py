@@ -11,7 +11,7 @@ from typing import Final
 import numpy as np
 from jaxtyping import Float, Float32, Float64
 
-from brainslice.arrays import Features, Scores
+from brainslice.arrays import Features, Scores, check_npz
 from brainslice.errors import BundleError, CalibrationError
 from brainslice.files import atomic_file
 
@@ -78,6 +78,7 @@ class OutOfDistributionDetector:
             BundleError: The file is absent, damaged, or holds something else.
         """
         try:
+            check_npz(path)
             with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
                 centre, directions = (arrays[name].astype(np.float32) for name in _PARTS)
             return cls(centre, directions, limit)

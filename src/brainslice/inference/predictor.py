@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import InputBatch, NetworkInput
+from brainslice.bundle.signature import check_signature
 from brainslice.bundle.store import ModelBundle, open_bundle
 from brainslice.bundle.types import GRAPH_FILE
 from brainslice.deadline import check_deadline
@@ -61,7 +62,12 @@ class Predictor:
 
     @classmethod
     def open(
-        cls, bundle: str | PathLike[str] | None = None, *, threshold: float | None = None, threads: int = 0
+        cls,
+        bundle: str | PathLike[str] | None = None,
+        *,
+        threshold: float | None = None,
+        threads: int = 0,
+        require_signature: str | PathLike[str] | None = None,
     ) -> Predictor:
         """Open a bundle and check the hash of every file.
 
@@ -69,13 +75,16 @@ class Predictor:
             bundle: The bundle's folder; None for the shipped one.
             threshold: A threshold instead of the bundle's.
             threads: The number of threads of the engine; 0 for one each core.
+            require_signature: Ed25519 public key in PEM that must have signed the bundle; None for any bundle.
 
         Raises:
-            BundleError: The bundle is incomplete or altered.
+            BundleError: The bundle is incomplete or altered, or not signed by that key.
             UsageError: The threshold is not a probability.
         """
         bundle = open_bundle_or_default() if bundle is None else Path(bundle)
         checked = open_bundle(bundle)
+        if require_signature is not None:
+            check_signature(checked, Path(require_signature))
         try:
             recipe = Recipe.from_json(checked.info.recipe)
         except ConfigError as error:

@@ -130,6 +130,7 @@ def _is_searched(folder: Path, skipped: SkippedFiles, visited: set[str] | None) 
 def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
     known = path.name.casefold().endswith(_ENDINGS)
     # Broken links and files that must not be opened are listed by their names, for their reader to refuse.
+    known = known or (os.path.islink(path) and not os.path.exists(path))  # noqa: PTH110, PTH114 - these never raise
     is_file = os.path.isfile(path) or (known and not os.path.exists(path))  # noqa: PTH110, PTH113 - these never raise
     if not is_file and not _is_system(path.name):
         return NO_SCAN

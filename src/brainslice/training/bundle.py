@@ -21,7 +21,7 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.decision.mc_dropout import HEAD_FILE
 from brainslice.decision.out_of_distribution import DETECTOR_FILE
 from brainslice.decision.temperature import Temperature
-from brainslice.files import atomic_file, write_text
+from brainslice.files import atomic_file, atomic_folder, write_text
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
 from brainslice.models.build import Network
@@ -80,10 +80,18 @@ def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: P
         detector = fit_detector(training.features, output.features, decision, files[DETECTOR_FILE])
         draft = _draft(task, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
         write_text(files[CARD_FILE], model_card(draft))
+        _keep_previous(paths.bundle)
         bundle = write_bundle(paths.bundle, draft, files)
     with atomic_file(paths.best) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)
     return BundleResult(bundle, (*notes, *more_notes))
+
+
+def _keep_previous(bundle: Path) -> None:
+    """Copy the bundle that is about to be replaced to ``bundle.previous``."""
+    if bundle.is_dir():
+        with atomic_folder(bundle.with_name("bundle.previous")) as staging:
+            shutil.copytree(bundle, staging, dirs_exist_ok=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,10 +105,12 @@ class _Fitted:
 
 
 def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDraft:
+    labels, provenance = Classes.of(manifest.labels), _provenance(task, manifest)
     return BundleDraft(
         name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
         created=dt.datetime.now(dt.UTC),
-        labels=Classes.of(manifest.labels),
+        labels=labels,
+        labels_digest=labels.digest_with(provenance.weights_digest),
         recipe=dict(fitted.recipe.to_json()),
         temperature=fitted.temperature.value,
         threshold=task.config.inference.threshold,
@@ -108,7 +118,7 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
         head="pyramid" if task.network.config.head == "pyramid" else None,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
-        provenance=_provenance(task, manifest),
+        provenance=provenance,
         validation=fitted.validation,
         parity=fitted.parity,
         conformal=fitted.sets,

@@ -170,17 +170,19 @@ def _draft(
     members: Sequence[ModelBundle], assignment: SplitAssignment, held_out: HeldOutData, fitted: _Fitted, config: Config
 ) -> BundleDraft:
     infos = [member.info for member in members]
+    labels, provenance = infos[0].labels, _provenance(infos, assignment, held_out)
     return BundleDraft(
         name=f"{assignment.manifest.name}-ensemble-of-{len(members)}-{assignment.split.protocol}",
         created=dt.datetime.now(dt.UTC),
-        labels=infos[0].labels,
+        labels=labels,
+        labels_digest=labels.digest_with(provenance.weights_digest),
         recipe=infos[0].recipe,
         temperature=fitted.temperature.value,
         threshold=config.inference.threshold,
         backbone=_backbones([info.backbone for info in infos]),
         class_map_shape=infos[0].class_map_shape,
         class_map_bias=tuple(np.mean([info.class_map_bias for info in infos], axis=0).tolist()),
-        provenance=_provenance(infos, assignment, held_out),
+        provenance=provenance,
         validation=fitted.validation,
         parity=fitted.parity,
         conformal=fitted.sets,

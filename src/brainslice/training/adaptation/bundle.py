@@ -155,7 +155,7 @@ def _draft(
 ) -> BundleDraft:
     data, info = adapted.data, adapted.data.bundle.info
     kept = ("labels", "recipe", "backbone", "head", "class_map_shape")
-    changed = {"weights_digest": weights_digest(data.network.model)}
+    weights = weights_digest(data.network.model)
     return BundleDraft(
         **{name: getattr(info, name) for name in kept},
         name=f"{info.name}-adapted-{data.site.name}"[:200],
@@ -163,7 +163,8 @@ def _draft(
         temperature=outcome.tuned.temperature.value,
         threshold=float(np.clip(outcome.tuned.threshold, 0.0, 1.0)),
         class_map_bias=tuple(data.network.bias.tolist()),
-        provenance=info.provenance.model_copy(update=changed),
+        provenance=info.provenance.model_copy(update={"weights_digest": weights}),
+        labels_digest=info.labels.digest_with(weights),
         validation=validation_of(
             outcome.held_out, data.held_out_labels, outcome.tuned.temperature, config.calibration.bins
         ),
