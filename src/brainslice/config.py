@@ -282,8 +282,7 @@ def _explain(name: str, error: ValidationError, lines: dict[str, int]) -> str:
     where = f" in {'.'.join(sections)}" if sections else ""
     if detail["type"] == "extra_forbidden":
         return f"{name}: unknown key {key!r}{where}; {_suggestion(key, _known_keys(sections))}"
-    got = repr(detail["input"])
-    return f"{name}: {'.'.join([*sections, key])}: {detail['msg']}, got {got[:80]}"
+    return f"{name}: {'.'.join(parts)}: {detail['msg']}, got {repr(detail['input'])[:80]}"
 
 
 def _known_keys(sections: list[str]) -> list[str]:
