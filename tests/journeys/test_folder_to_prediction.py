@@ -134,6 +134,7 @@ def test_evaluating_again_is_counted_and_changes_nothing_else(phantom_project: P
     assert before == after
 
 
+@pytest.mark.slow_only
 def test_the_same_seed_gives_the_same_weights_and_the_same_report(phantom_project: Project, tmp_path: Path) -> None:
     root = tmp_path / "twin"
     shutil.copytree(phantom_project.source, root / "source")

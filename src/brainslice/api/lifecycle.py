@@ -137,7 +137,7 @@ def train(
         f"train, {origin.validation_images} of {origin.validation_groups} validate."
     )
     draw_history(trained.epochs, paths.reports, info.warnings, of)
-    write_training_run(paths.reports, time.monotonic() - started)
+    write_training_run(paths.reports, chosen, time.monotonic() - started)
     return trained
 
 
@@ -195,14 +195,14 @@ def evaluate(
     from brainslice.evaluation.error_analysis import analyse_errors
     from brainslice.evaluation.explanation import explain
     from brainslice.evaluation.scoring import evaluate_test_set
-    from brainslice.report.writer import EvaluationRun, write_reports
+    from brainslice.report.writer import write_reports
 
     started = time.monotonic()
     chosen, paths = open_project(root, config)
     test = evaluate_test_set(paths, chosen, progress, slices=[Path(each) for each in slices])
     explained = explain(test, paths.reports / "gradcam", overlays, progress)
     errors = analyse_errors(test, progress)
-    write_reports(test, explained, paths.reports, errors, EvaluationRun(chosen, time.monotonic() - started))
+    write_reports(test, explained, paths.reports, errors, time.monotonic() - started)
     return EvaluationResult(test, errors, paths.reports, write_report(root))
 
 

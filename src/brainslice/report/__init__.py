@@ -11,7 +11,7 @@ _HOMES = {
     "figures.history": "draw_history",
     "figures.volume_curve": "save_curve",
     "html.page": "write_page",
-    "writer": "EvaluationRun write_reports write_training_run",
+    "writer": "write_reports write_training_run",
 }
 
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -6,7 +6,6 @@ import datetime as dt
 import os
 import platform
 from collections import Counter
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -26,25 +25,12 @@ from brainslice.report.figures.evaluation import (
 from brainslice.report.mistakes import write_mistakes
 
 
-@dataclass(frozen=True, slots=True)
-class EvaluationRun:
-    """How an evaluation was run.
-
-    Attributes:
-        config: The settings.
-        seconds: Wall time until the results were written.
-    """
-
-    config: Config
-    seconds: float
-
-
 def write_reports(
     scored: ScoredTestSet,
     explained: Explained,
     folder: Path,
     analysis: ErrorAnalysis | None = None,
-    run: EvaluationRun | None = None,
+    seconds: float | None = None,
 ) -> None:
     """Write every figure and document of one evaluation, each file whole or not at all.
 
@@ -55,7 +41,7 @@ def write_reports(
         explained: The heat maps drawn, and their share on lesion masks.
         folder: Where to write.
         analysis: Mistakes and metrics by subgroup; None to leave them out.
-        run: Settings and wall time, for the record.
+        seconds: Wall time of the evaluation.
 
     Raises:
         ResourceError: The disk is full.
@@ -69,7 +55,7 @@ def write_reports(
     write_text(folder / "model_card.md", model_card(scored.predictor.bundle.info, card_lines(evaluation, accesses)))
     if analysis is not None:
         write_mistakes(analysis, evaluation, folder)
-    report = build_report(scored, explained, dt.datetime.now(dt.UTC), analysis, run)
+    report = build_report(scored, explained, dt.datetime.now(dt.UTC), analysis, seconds)
     write_json(folder / "report.json", report, "report")
 
 
@@ -78,7 +64,7 @@ def build_report(
     explained: Explained,
     written: dt.datetime,
     analysis: ErrorAnalysis | None = None,
-    run: EvaluationRun | None = None,
+    seconds: float | None = None,
 ) -> dict[str, Any]:
     """Return the contents of ``report.json``.
 
@@ -90,7 +76,7 @@ def build_report(
         explained: The heat maps drawn, and their share on lesion masks.
         written: When the report is written.
         analysis: Mistakes and metrics by subgroup; None to leave them out.
-        run: Settings and wall time, for the record.
+        seconds: Wall time of the evaluation.
     """
     info = scored.predictor.bundle.info
     fields = info.model_dump(mode="json")
@@ -106,20 +92,21 @@ def build_report(
         },
         "analysis": None if analysis is None else analysis.to_json(),
         "cohort": _cohort(scored),
-        "settings": None if run is None else run.config.model_dump(mode="json", exclude={"log"}),
         "timestamps": {
             "bundle_created": fields["created"],
             "bundle_digest": info.digest,
             "report_written": written.isoformat(timespec="seconds"),
-            "evaluation_seconds": None if run is None else round(run.seconds, 1),
+            "evaluation_seconds": None if seconds is None else round(seconds, 1),
             "machine": machine(),
         },
     }
 
 
-def write_training_run(folder: Path, seconds: float) -> None:
-    """Write ``training_run.json``: wall time of a training, since it was last resumed, and the machine."""
-    write_json(folder / "training_run.json", {"seconds": round(seconds, 1), "machine": machine()}, "training-run")
+def write_training_run(folder: Path, config: Config, seconds: float) -> None:
+    """Write ``training_run.json``: settings, machine, and wall time of a training since it was last resumed."""
+    settings = config.model_dump(mode="json", exclude={"log"})
+    run = {"settings": settings, "seconds": round(seconds, 1), "machine": machine()}
+    write_json(folder / "training_run.json", run, "training-run")
 
 
 def machine() -> dict[str, Any]:

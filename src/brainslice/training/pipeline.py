@@ -159,7 +159,8 @@ def _check_weights(config: Config, manifest: Manifest) -> None:
 def _fit(task: TrainingTask) -> tuple[Epoch, ...]:
     if task.config.train.recipe == "full":
         return fit_full(task)
-    return fit_quick(task, fast_frozen_part(task.network, task.cache))
+    images = len(task.images.rows) * (1 + task.config.train.quick.views) + len(task.split.validation)
+    return fit_quick(task, fast_frozen_part(task.network, task.cache, images))
 
 
 def _early_stop_notes(config: Config, epochs: tuple[Epoch, ...]) -> tuple[str, ...]:

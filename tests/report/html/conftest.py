@@ -9,6 +9,7 @@ import pytest
 
 import brainslice
 from brainslice.bundle.store import ModelBundle
+from brainslice.config import Config
 from brainslice.paths import ProjectPaths
 from stand_in import config, guarded, prepare_project, write_bundle_for
 
@@ -50,7 +51,11 @@ def complete(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
         "external/clinic_adaptation.json": {"site": "clinic", "comparison": [{"name": "adapted", **rates}]},
         "operating_points/decision_curve.json": curve,
         "training_history.json": {"epochs": epochs},
-        "training_run.json": {"seconds": 61.5, "machine": report["timestamps"]["machine"]},
+        "training_run.json": {
+            "settings": Config().model_dump(mode="json"),
+            "seconds": 61.5,
+            "machine": report["timestamps"]["machine"],
+        },
         "crossval/crossval.json": {
             "folds": [report["evaluation"]] * 2,
             "out_of_fold": report["evaluation"],

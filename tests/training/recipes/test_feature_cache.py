@@ -82,17 +82,20 @@ def test_too_small_disk_raises(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 SCANS = np.random.default_rng(0).uniform(0, 255, (3, 64, 64, 1)).astype(np.float32)
 
 
+MANY = 1000
+
+
 @pytest.mark.slow
 def test_exported_frozen_part_equals_the_network(tmp_path: Path) -> None:
     network = build(NetworkConfig(size=64, weights=None))
     expected = keras_trunk(network)(SCANS)
     assert expected.std() > 0
-    np.testing.assert_allclose(fast_frozen_part(network, tmp_path)(SCANS), expected, atol=1e-4)
+    np.testing.assert_allclose(fast_frozen_part(network, tmp_path, MANY)(SCANS), expected, atol=1e-4)
 
 
 def test_frozen_part_takes_any_batch_size_and_leaves_no_file(tmp_path: Path) -> None:
     network = small_network(NetworkConfig(size=64, weights=None))
-    run = fast_frozen_part(network, tmp_path / "cache")
+    run = fast_frozen_part(network, tmp_path / "cache", MANY)
     for count in (1, 3):
         np.testing.assert_allclose(run(SCANS[:count]), keras_trunk(network)(SCANS[:count]), atol=1e-4)
     assert list((tmp_path / "cache").iterdir()) == []
@@ -103,4 +106,11 @@ def test_other_backends_run_the_network(tmp_path: Path, monkeypatch: pytest.Monk
     expected = keras_trunk(network)(SCANS)
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     monkeypatch.delattr(feature_cache, "export_frozen_part")
-    np.testing.assert_array_equal(fast_frozen_part(network, tmp_path)(SCANS), expected)
+    np.testing.assert_array_equal(fast_frozen_part(network, tmp_path, MANY)(SCANS), expected)
+
+
+def test_few_images_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = small_network(NetworkConfig(size=64, weights=None))
+    monkeypatch.delattr(feature_cache, "export_frozen_part")
+    trunk = fast_frozen_part(network, tmp_path, MANY - 1)
+    np.testing.assert_array_equal(trunk(SCANS), keras_trunk(network)(SCANS))

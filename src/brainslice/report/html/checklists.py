@@ -61,8 +61,9 @@ def collect_facts(run: RunArtefacts, format_score: Callable[[JsonObject], str]) 
     }
     if run.report is not None:
         facts |= _model_facts(run.report["model"])
-        facts["initial_weights"] = ((run.report.get("settings") or {}).get("model") or {}).get("weights")
         facts |= _evaluation_facts(run.report, format_score)
+    if run.training is not None:
+        facts["initial_weights"] = run.training["settings"]["model"]["weights"]
     return {name: value for name, value in facts.items() if value not in {"", None}}
 
 

@@ -87,7 +87,7 @@ def load_adaptation_data(
     site = read_external_site(folder, opened.labels, SourceData(manifest, rows, paths.cache), progress)
     recipe = Recipe.from_json(opened.info.recipe)
     network = _network(opened, config, recipe)
-    trunk = fast_frozen_part(network, paths.cache)
+    trunk = fast_frozen_part(network, paths.cache, len(rows) + len(site.scans))
     inputs = site_inputs(site, recipe, progress)
     labels, held_out = manifest.label_indices, split.validation
     replay = _balanced(labels, split.train, config.adapt.replay, config.seed)

@@ -35,6 +35,7 @@ Trunk: TypeAlias = Callable[[Views], Float32[np.ndarray, "b ah aw c"]]
 Images: TypeAlias = Callable[[Int[np.ndarray, " b"]], Views]
 
 _BLOCK = 32
+_FEWEST_FOR_EXPORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,9 +180,18 @@ def _flush(cached: CachedFeatures, arrays: np.memmap, done: Bool[np.ndarray, " n
     write_text(cached.done, "".join("1" if flag else "0" for flag in done))
 
 
-def fast_frozen_part(network: Network, scratch: Path) -> Trunk:
-    """Return the frozen part as a function; with TensorFlow as an ONNX graph, which is about twice as fast on a CPU."""
-    if keras.config.backend() != "tensorflow":
+def fast_frozen_part(network: Network, scratch: Path, images: int) -> Trunk:
+    """Return the frozen part as a function.
+
+    With TensorFlow it is an ONNX graph, which is about twice as fast on a CPU, unless the export takes longer than it
+    saves.
+
+    Args:
+        network: The network.
+        scratch: A folder for the graph while it is opened.
+        images: The number of images that it will be run on.
+    """
+    if keras.config.backend() != "tensorflow" or images < _FEWEST_FOR_EXPORT:
         return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".trunk.tmp-", dir=scratch) as folder:
