@@ -207,10 +207,10 @@ def _canonicalise(graph: onnx.GraphProto) -> None:
             side[:] = [names.setdefault(name, f"tensor_{len(names)}") for name in side]
         node.name, node.doc_string = f"{node.op_type}_{index}", ""
         node.attribute.sort(key=lambda attribute: attribute.name)
-    arrays = [array for array in graph.initializer if array.name in names]
+    used = {array.name: array for array in graph.initializer}
+    arrays = [used[name] for name in names if name in used]
     for array in arrays:
         array.name = names[array.name]
-    arrays.sort(key=lambda array: int(array.name.rpartition("_")[2]))
     graph.name, graph.doc_string = "network", ""
     del graph.node[:], graph.initializer[:], graph.value_info[:]
     graph.node.extend(nodes)

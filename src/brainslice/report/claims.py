@@ -11,7 +11,6 @@ from __future__ import annotations
 import json
 import operator
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
@@ -96,7 +95,8 @@ def check_documents(root: Path) -> tuple[int, list[str]]:
                 problems.append(f"{_place(root, path, text, match)}: {match[1]}.{match[2]} is {match[4]}, but {source}")
         bare = _MARK.sub(_blank, _FENCE.sub(_blank, text))
         problems += [
-            f"{_place(root, path, bare, found)}: {found[0]} is bound to no results file" for found in _bare(bare)
+            f"{_place(root, path, bare, found)}: {found[0]} is bound to no results file"
+            for found in _INTERVAL.finditer(bare)
         ]
     return count, problems
 
@@ -163,10 +163,6 @@ def _wanted(match: re.Match[str], results: dict[str, Results], spanish: bool) ->
 
 def _is_spanish(path: Path) -> bool:
     return path.parent.name == "es" or path.name.endswith(".es.md")
-
-
-def _bare(text: str) -> Iterator[re.Match[str]]:
-    return _INTERVAL.finditer(text)
 
 
 def _blank(match: re.Match[str]) -> str:
