@@ -182,7 +182,7 @@ def test_a_set_without_a_healthy_class_has_no_threshold_and_no_other_site(
     assert not steps
     assert call(*words) == 0
     assert "no operating point was stored: no class is healthy" in capsys.readouterr().err
-    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary"]
+    assert [step[0] for step in steps] == ["train", "evaluate", "train", "evaluate", "summary", "report"]
 
 
 @pytest.fixture

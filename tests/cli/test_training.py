@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainslice.bundle.store import open_bundle
+from brainslice.bundle.adaptation import ADAPTATION_FILE, HeldOutPrediction
+from brainslice.bundle.store import open_bundle, update_bundle
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split_assignment import SplitAssignment
@@ -30,7 +31,7 @@ from brainslice.training.adaptation.pipeline import AdaptationResult, CurvePoint
 from brainslice.training.history import Epoch
 from brainslice.training.pipeline import TrainingResult
 from command import WORDS, call
-from stand_in import SLOPES, config, write_bundle_for
+from stand_in import SLOPES, adaptation_with, config, write_bundle_for
 
 Capture = pytest.CaptureFixture[str]
 EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05)
@@ -194,7 +195,11 @@ TUMOURS = np.arange(12) < 6
 @pytest.fixture
 def asked_of_adapt(project: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     """Let a drawn bundle stand in for what adapting leaves, and keep what was asked_of_adapt."""
-    bundle = write_bundle_for(ProjectPaths.of(project, config()), config())
+    folder = write_bundle_for(ProjectPaths.of(project, config()), config()).folder
+    stored = project / ADAPTATION_FILE
+    prediction = HeldOutPrediction(pixels="0" * 64, tumour_probability=0.5, predicted_tumour=True)
+    stored.write_text(adaptation_with((prediction,)).to_text())
+    bundle = update_bundle(folder, added={ADAPTATION_FILE: stored})
     found: dict[str, Any] = {"error": None}
 
     def adapt(places: ProjectPaths, settings: object, folder: Path, base: Path, **words: object) -> AdaptationResult:
@@ -232,9 +237,8 @@ def test_adapt_prints_and_writes_the_comparison(
     assert asked_of_adapt["base"] == project / "models" / "bundle"
     assert asked_of_adapt["settings"].seed == 5
     assert asked_of_adapt["accept_forgetting"] is False
-    assert json.loads((project / "reports" / "external" / "elsewhere_adaptation.json").read_text()) == {
-        "schema": "brainslice/adaptation/1"
-    }
+    report = json.loads((project / "reports" / "external" / "elsewhere_adaptation.json").read_text())
+    assert (report["schema"], report["site"], report["scans"]) == ("brainslice/adaptation/1", "elsewhere", 1)
 
 
 def test_accept_forgetting(project: Path, asked_of_adapt: dict[str, Any], capsys: Capture) -> None:

@@ -163,7 +163,7 @@ def test_missing_set_names_the_command_to_run(tmp_path: Path) -> None:
     [
         ("model.weights=absent.h5", ConfigError, "absent.h5"),
         ("model.backbone=efficientnet-b9", ConfigError, "efficientnet"),
-        ("data.test_fold=3", UsageError, "test fold"),
+        ("data.test_fold=3", UsageError, "data.test_fold must be from 0 to 2"),
     ],
 )
 def test_invalid_setting_raises_before_writing(project: Path, word: str, error: type[Exception], message: str) -> None:

@@ -129,12 +129,13 @@ def _is_searched(folder: Path, skipped: SkippedFiles, visited: set[str] | None) 
 
 def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
     known = path.name.casefold().endswith(_ENDINGS)
-    # Broken links and files that must not be opened are listed by their names, for their reader to refuse.
-    known = known or (os.path.islink(path) and not os.path.exists(path))  # noqa: PTH110, PTH114 - these never raise
-    is_file = os.path.isfile(path) or (known and not os.path.exists(path))  # noqa: PTH110, PTH113 - these never raise
-    if not is_file and not _is_system(path.name):
+    exists = os.path.exists(path)  # noqa: PTH110 - never raises
+    # Broken links, and scans that cannot be reached, are listed for their reader to refuse.
+    broken = not exists and (known or os.path.islink(path))  # noqa: PTH114 - never raises
+    if not broken and not os.path.isfile(path) and not _is_system(path.name):  # noqa: PTH113 - never raises
         return NO_SCAN
-    return reason_to_skip((path.name,), siblings, lambda: opening_bytes(path, OPENING))
+    reason = reason_to_skip((path.name,), siblings, lambda: opening_bytes(path, OPENING))
+    return None if broken and reason == NO_SCAN else reason
 
 
 def _is_mask_folder(name: str) -> bool:

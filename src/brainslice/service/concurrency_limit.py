@@ -8,6 +8,7 @@ from collections.abc import Coroutine
 from typing import Any, TypeVar
 
 from brainslice.deadline import check_deadline, time_limit
+from brainslice.errors import TimeLimitError
 from brainslice.service.problems import STOPPING, ErrorCode, ProblemError
 from brainslice.service.settings import Limits
 
@@ -112,6 +113,9 @@ async def within(seconds: float, slot: RequestSlot, work: Coroutine[Any, Any, Re
     task.add_done_callback(lambda done: _release(done, slot))
     try:
         return await asyncio.wait_for(asyncio.shield(task), seconds)
+    except TimeLimitError as error:
+        # A thread noticed the deadline before the event loop did.
+        raise ProblemError(ErrorCode.OUT_OF_TIME, str(error)) from None
     except TimeoutError as error:
         if task.done() and not task.cancelled() and task.exception() is error:
             raise
