@@ -79,13 +79,6 @@ def test_later_overrides_take_precedence(rate: float, seed: int) -> None:
     assert (found.train.lr, found.seed) == (rate, seed)
 
 
-def test_recall_weights_need_one_number_for_each_class() -> None:
-    with pytest.raises(ConfigError, match=r"recall_weights must be 4 numbers, one for each class, got 2"):
-        read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2]"))
-    read = read_config(None, ("train.loss=recall_weighted", "train.recall_weights=[1, 2, 1, 1]"))
-    assert read.train.recall_weights == (1.0, 2.0, 1.0, 1.0)
-
-
 @pytest.mark.parametrize("word", ["train.lr=[", "train.lr={a", "train.lr='x", "model.backbone=@name"])
 def test_override_with_invalid_yaml_raises(word: str) -> None:
     with pytest.raises(ConfigError, match=r"is not valid YAML; quote it, or close its brackets") as caught:
@@ -155,7 +148,7 @@ BROKEN = (
         for text in ("optimizer: lion", "recipe: slow", "ema: perhaps", "label_smoothing: 1", "lrr: 1")
     ),
     *(f"train:\n  {text}\n" for text in ("lr: 1\n  lr: 2", "quick: 3", "quick: {view: 1}", "quick: {minutes: 0}")),
-    *(f"train:\n  {text}\n" for text in ("loss: recall_weighted", "lesion: {weight: -1}", "lesion: {patches: 1}")),
+    *(f"train:\n  {text}\n" for text in ("lesion: {weight: -1}", "lesion: {patches: 1}")),
     *(f"data:\n  {text}\n" for text in ("folds: 2", "folds: 21", "test_fold: 5", "test_fold: -1", "image_size: 8")),
     *(
         f"data:\n  {text}\n"

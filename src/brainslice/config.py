@@ -207,14 +207,6 @@ class Config(_Section):
     adapt: AdaptConfig = AdaptConfig()
     log: LogConfig = LogConfig()
 
-    @model_validator(mode="after")
-    def _check_recall_weights(self) -> Config:
-        count, classes = len(self.train.recall_weights), len(self.data.class_names)
-        if self.train.loss == "recall_weighted" and count != classes:
-            msg = f"train.recall_weights must be {classes} numbers, one for each class, got {count}"
-            raise ValueError(msg)
-        return self
-
 
 def read_config(path: Path | None, overrides: tuple[str, ...] = ()) -> Config:
     """Read a configuration file and apply overrides.

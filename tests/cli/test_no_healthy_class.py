@@ -12,7 +12,7 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
-from brainslice.phantom import write_phantoms
+from brainslice.phantom import write_external_site, write_phantoms
 from brainslice.service.responses import PredictionResponse
 from brainslice.tables.columns import cells_of, row_of
 from command import WORDS, call
@@ -85,9 +85,36 @@ def test_a_threshold_needs_a_healthy_class(project: Path, words: tuple[str, ...]
     assert "no tumour/healthy decision" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("command", ["validate", "adapt"])
+def test_another_site_needs_a_healthy_class(project: Path, tmp_path: Path, command: str, capsys: Capture) -> None:
+    write_external_site(tmp_path / "site", heads_per_kind=6, slices=1, seed=5)
+    assert call(command, "--data", tmp_path / "site", "--project-root", project, *WORDS) == 2
+    message = capsys.readouterr().err.splitlines()[-1]
+    assert message == (
+        f"brainslice: the classes {', '.join(CLASSES)} have no healthy one, so there is no tumour/healthy decision"
+    )
+
+
 def test_a_volume_needs_a_healthy_class(project: Path, tmp_path: Path, capsys: Capture) -> None:
     assert call("predict-volume", write_series(tmp_path / "series", head(24)), "--project-root", project) == 3
     assert "none of the model's classes" in capsys.readouterr().err
+
+
+def test_a_cross_validation_leaves_the_scores_of_the_decision_undefined(
+    project: Path, capsys: Capture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        "brainslice.training.cross_validation.train",
+        lambda paths, settings, *, assignment, **_: write_bundle_for(paths, settings, assignment),
+    )
+    assert call("crossval", "--project-root", project, *WORDS) == 0
+    table = {line.split("  ")[0].strip(): line for line in capsys.readouterr().out.splitlines()}
+    assert "undefined" in table["tumour_auc"]
+    found = json.loads((project / "reports" / "crossval" / "crossval.json").read_text())
+    spread = found["mean_and_standard_deviation"]
+    assert spread["tumour_auc"] == {"mean": None, "sd": None}
+    assert spread["accuracy"]["mean"] is not None
+    assert found["out_of_fold"]["n"] == len(Manifest.read(project / "data").records)
 
 
 def test_a_worklist_is_sorted_by_doubt(project: Path, capsys: Capture) -> None:

@@ -69,6 +69,17 @@ def test_logs_are_optional(project: Path) -> None:
     assert not (project / "logs").exists()
 
 
+@pytest.mark.parametrize("weights", ["[]", "[1, 2]", "[1, 2, 1, 1, 1]"])
+@pytest.mark.usefixtures("small")
+def test_recall_weights_are_one_for_each_class_of_the_prepared_set(project: Path, weights: str) -> None:
+    # The classes of the configuration are those of another set.
+    words = ("train.loss=recall_weighted", "data.class_names=[a, b]", "data.healthy_class=a")
+    expected = r"recall_weights must be 4 numbers, one each for glioma, meningioma, no_tumor, pituitary, got \d"
+    with pytest.raises(ConfigError, match=expected):
+        train_in(project, *words, f"train.recall_weights={weights}")
+    assert not (project / "models" / "bundle").exists()
+
+
 @pytest.mark.usefixtures("small")
 def test_test_scans_do_not_affect_training(project: Path, tmp_path: Path) -> None:
     other = copy_project(project, tmp_path / "other")

@@ -136,8 +136,10 @@ def read_external_site(
         progress: Hears how far it is.
 
     Raises:
+        UsageError: No class of the model is healthy.
         DatasetError: There are no such folders, or nothing is left of one of the two kinds.
     """
+    _ = labels.healthy_index
     told, found = find_site_scans(folder, labels)
     seen, unreadable = hash_scan(found, progress)
     known = _known(seen, source, progress)

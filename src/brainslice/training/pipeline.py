@@ -77,6 +77,7 @@ def train(
     assignment = assignment or assign_split(Manifest.read(paths.data), config)
     manifest, split = assignment.manifest, assignment.split
     check_leaks(split, accepted=accept_leaks)
+    _check_recall_weights(config, manifest)
     _check_weights(config, manifest)
     recipe = Recipe(size=config.data.image_size)
     network = _build_network(config, manifest)
@@ -154,6 +155,13 @@ def _check_weights(config: Config, manifest: Manifest) -> None:
     if config.model.weights == "shipped" and manifest.name == NICKPARVAR:
         msg = "model.weights must not be 'shipped' for this data set, which trained them; use imagenet or a local file"
         raise LeakError(msg)
+
+
+def _check_recall_weights(config: Config, manifest: Manifest) -> None:
+    names, count = manifest.labels.names, len(config.train.recall_weights)
+    if config.train.loss == "recall_weighted" and count != len(names):
+        msg = f"train.recall_weights must be {len(names)} numbers, one each for {', '.join(names)}, got {count}"
+        raise ConfigError(msg)
 
 
 def _fit(task: TrainingTask) -> tuple[Epoch, ...]:

@@ -1,8 +1,10 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from browser import Visit, draw_tumour
 
@@ -37,6 +39,25 @@ def test_the_list_is_sorted_and_filtered_as_chosen(visit: Visit, tumour: Path, h
     visit.page.select_option("#filter", "all")
     visit.page.select_option("#sort", "added")
     assert names() == ["second.png", "first.png", "another.png"]
+
+
+@pytest.mark.parametrize(
+    ("healthy", "offered"),
+    [("no_tumor", ["all", "tumour", "no tumour", "refer", "none"]), (None, ["all", "class", "refer", "none"])],
+)
+def test_the_filter_offers_the_verdicts_that_the_model_gives(
+    visiting: Callable[..., Visit], tumour: Path, healthy: str | None, offered: list[str]
+) -> None:
+    visit = visiting()
+    visit.change_answers("**/model", lambda said: said.update(healthy=healthy))
+    visit.open()
+    verdict = {} if healthy else {"verdict": "class", "tumour": None, "tumour_probability": None}
+    visit.change_predictions(**verdict)
+    code = "options => options.filter(option => !option.hidden).map(option => option.value)"
+    assert visit.page.eval_on_selector_all("#filter option", code) == offered
+    visit.choose(tumour, tumour)
+    visit.page.select_option("#filter", offered[1])
+    assert len(visit.rows()) == 2
 
 
 def test_example_is_predicted_with_one_click(visit: Visit) -> None:

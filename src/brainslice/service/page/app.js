@@ -4,7 +4,7 @@ import { showModel } from "./card.js";
 import { element, the, write } from "./element.js";
 import { asJson, asPage, asPicture, save } from "./exports.js";
 import { entriesOf, watchIntake } from "./intake.js";
-import { askedWords, isOpen, reasonOf, showList, stateWords, waysOn, watchList } from "./list.js";
+import { askedWords, isOpen, offerVerdicts, reasonOf, showList, stateWords, waysOn, watchList } from "./list.js";
 import { Queue, SETTLED } from "./queue.js";
 import { askModel, example, forget, predict, useToken } from "./service.js";
 import { Threshold } from "./threshold.js";
@@ -39,6 +39,7 @@ async function learnModel() {
     model = await askModel();
     threshold.use(model);
     showModel(model);
+    offerVerdicts(the("filter"), model);
     the("model-problem").hidden = true;
   } catch (failure) {
     if (failure.status === 401) askToken();

@@ -20,6 +20,12 @@ export function watchList({ sort, filter }, changed) {
   }
 }
 
+/** Offer the verdicts that the model gives: a class alone where none of its classes is healthy. */
+export function offerVerdicts(filter, { healthy }) {
+  const given = { tumour: healthy !== null, "no tumour": healthy !== null, class: healthy === null };
+  for (const option of filter.options) option.hidden = given[option.value] === false;
+}
+
 function probabilityOf({ state, answer }) {
   return state === "done" ? answer.prediction.tumour_probability ?? 0 : -1;
 }
