@@ -193,7 +193,7 @@ def memory() -> str:
     """Say how much memory this process has needed at most, where the system tells."""
     if sys.platform == "win32":
         return ""
-    import resource  # noqa: PLC0415 - Windows has none
+    import resource
 
     # Linux counts in kilobytes, macOS in bytes.
     unit = 1e6 if sys.platform == "darwin" else 1e3

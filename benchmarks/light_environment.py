@@ -80,10 +80,10 @@ def make_environment(folder: Path) -> Path:
     """Install the project without extras, unless that was done before, and give the environment's Python."""
     if (folder / "bin" / "brainslice").exists():
         return folder / "bin" / "python"
-    subprocess.run([sys.executable, "-m", "venv", folder], check=True)  # noqa: S603 - this very interpreter
+    subprocess.run([sys.executable, "-m", "venv", folder], check=True)
     python = folder / "bin" / "python"
     command = [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--compile", PROJECT]
-    subprocess.run(command, check=True)  # noqa: S603 - the Python made above
+    subprocess.run(command, check=True)
     return python
 
 
@@ -139,7 +139,7 @@ def run_once(python: Path, script: str, *words: str) -> Cost:
     variables |= {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
     with tempfile.TemporaryDirectory() as folder:
         start = time.perf_counter()
-        done = subprocess.run(  # noqa: S603 - scripts from above
+        done = subprocess.run(
             [python, "-c", script + TELL, *words],
             cwd=folder,
             env=variables,

@@ -1,0 +1,239 @@
+"""This package's sides of the comparisons."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from itertools import cycle, islice
+from pathlib import Path
+from typing import Any
+
+Settings = dict[str, Any]
+Work = Callable[[], int]
+
+
+def cold(settings: Settings) -> Work:
+    """Open the bundle, predict one scan and make its heat map."""
+    from brainslice.inference.predictor import Predictor
+
+    def work() -> int:
+        Predictor.open(settings["bundle"]).predict(Path(settings["images"][0])).heat_map()
+        return 1
+
+    return work
+
+
+def help_text(_: Settings) -> Work:
+    """Print the help of the command line."""
+    from brainslice.cli.main import main
+
+    def work() -> int:
+        try:
+            main("--help")
+        except SystemExit:
+            return 1
+        return 1
+
+    return work
+
+
+def warm(settings: Settings) -> Work:
+    """Predict a few scans one by one, from file to verdict."""
+    return _one_by_one(settings, explained=False)
+
+
+def warm_explained(settings: Settings) -> Work:
+    """Predict a few scans one by one, each with its heat map."""
+    return _one_by_one(settings, explained=True)
+
+
+def _one_by_one(settings: Settings, *, explained: bool) -> Work:
+    predictor, paths = _predictor(settings), [Path(name) for name in settings["images"][: settings["few"]]]
+
+    def work() -> int:
+        for path in paths:
+            prediction = predictor.predict(path)
+            if explained:
+                prediction.heat_map()
+        return len(paths)
+
+    return work
+
+
+def folder(settings: Settings) -> Work:
+    """Predict all scans with ``predict_many``."""
+    predictor, paths = _predictor(settings), [Path(name) for name in settings["images"]]
+
+    def work() -> int:
+        return sum(1 for _ in predictor.predict_many(paths))
+
+    return work
+
+
+def dropout_draws(settings: Settings) -> Work:
+    """Predict one scan with 100 dropout draws."""
+    from brainslice.inference.engines.mc_dropout import with_mc_dropout
+
+    predictor, path = with_mc_dropout(_predictor(settings), 100), Path(settings["images"][0])
+
+    def work() -> int:
+        predictor.predict(path)
+        return 1
+
+    return work
+
+
+def dropout_passes(settings: Settings) -> Work:
+    """Run the whole network 100 times on one scan, as dropout in a network is drawn otherwise."""
+    predictor = _predictor(settings)
+    inputs = _inputs(settings, 1)
+
+    def work() -> int:
+        for _ in range(100):
+            predictor.score(inputs)
+        return 1
+
+    return work
+
+
+def volume(settings: Settings) -> Work:
+    """Predict a volume, from file to verdict."""
+    from brainslice.inference.volume import predict_volume
+    from brainslice.scan.volume.reader import read_volume
+
+    predictor, path = _predictor(settings), Path(settings["volume"])
+
+    def work() -> int:
+        return len(predict_volume(predictor, read_volume(path)).slices)
+
+    return work
+
+
+def volume_slices(settings: Settings) -> Work:
+    """Predict the slices of the same volume one by one."""
+    from brainslice.inference.volume import predict_volume
+    from brainslice.scan.volume.reader import read_volume
+
+    predictor, path = _predictor(settings), Path(settings["volume"])
+    numbers = [each.number - 1 for each in predict_volume(predictor, read_volume(path)).slices]
+
+    def work() -> int:
+        read = read_volume(path)
+        for number in numbers:
+            predictor.predict_inputs(["slice"], [predictor.recipe(read.axial_slice(number))])
+        return len(numbers)
+
+    return work
+
+
+def service(settings: Settings) -> Work:
+    """Post every scan to the service, with some clients at one time; without a socket."""
+    import asyncio
+
+    import httpx2
+
+    from brainslice.service.app import create_app
+    from brainslice.service.settings import Settings as ServiceSettings
+
+    predictor, clients = _predictor(settings), settings["clients"]
+    forms = [(Path(name).name, Path(name).read_bytes()) for name in settings["images"]]
+
+    async def turn() -> int:
+        app, waiting = create_app(predictor, ServiceSettings()), iter(forms)
+
+        async def ask(client: httpx2.AsyncClient) -> None:
+            for name, data in waiting:
+                (await client.post("/predict", files={"files": (name, data)})).raise_for_status()
+
+        async with (
+            app.state.service.lifespan(),
+            httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://localhost") as client,
+        ):
+            await asyncio.gather(*(ask(client) for _ in range(clients)))
+        return len(forms)
+
+    return lambda: asyncio.run(turn())
+
+
+def audit(settings: Settings) -> Work:
+    """Audit a folder: fingerprints, candidates, confirmation, groups."""
+    from brainslice.dataset.audit.audit import audit_folder
+
+    folder = Path(settings["audited"])
+    return lambda: len(audit_folder(folder).files)
+
+
+def feeding(settings: Settings) -> Work:
+    """Feed one epoch to training, from the cache of decoded scans."""
+    import numpy as np
+
+    from brainslice.models.losses import one_hot
+    from brainslice.training.batches import BatchSequence, Shuffle, TrainingData
+
+    inputs = np.lib.format.open_memmap(
+        settings["scratch"] + "/decoded.npy", mode="w+", shape=(512, 224, 224), dtype="u1"
+    )
+    inputs[:] = np.resize(_inputs(settings, 32), inputs.shape)
+    data = TrainingData(np.arange(512), one_hot(np.arange(512) % 4, 4), np.ones(4, np.float32))
+    batches = BatchSequence(data, lambda rows, _: inputs[rows].astype(np.float32)[..., np.newaxis], Shuffle(32, 1))
+
+    def work() -> int:
+        return sum(len(batches[step][0]) for step in range(len(batches)))
+
+    return work
+
+
+def step(settings: Settings) -> Work:
+    """Train the whole network for a few steps on one batch."""
+    from keras_sides import batch, network
+
+    from brainslice.config import TrainConfig
+    from brainslice.training.stage import StageConfig, compile_model
+
+    model = network()
+    compile_model(model, StageConfig("all", 1, 1e-4, TrainConfig()), 4)
+    inputs, targets = batch(settings["batch"])
+
+    def work() -> int:
+        for _ in range(4):
+            model.train_on_batch(inputs, targets, return_dict=True)
+        return 4 * len(inputs)
+
+    return work
+
+
+def frozen_epoch(_: Settings) -> Work:
+    """Train the head for an epoch on cached activations of 4,096 scans."""
+    import keras
+    import numpy as np
+
+    features = np.random.default_rng(0).normal(size=(4096, 1280)).astype(np.float32)
+    targets = np.eye(4, dtype=np.float32)[np.arange(4096) % 4]
+    model = keras.Sequential([keras.Input((1280,)), keras.layers.Dropout(0.2), keras.layers.Dense(4, "softmax")])
+    model.compile("adamw", "categorical_crossentropy")
+
+    def work() -> int:
+        for start in range(0, 4096, 32):
+            model.train_on_batch(features[start : start + 32], targets[start : start + 32])
+        return 4096
+
+    return work
+
+
+def _predictor(settings: Settings) -> Any:  # noqa: ANN401 - imported when used
+    from brainslice.inference.predictor import Predictor
+
+    return Predictor.open(settings["bundle"])
+
+
+def _inputs(settings: Settings, count: int) -> Any:  # noqa: ANN401 - numpy is imported when used
+    import numpy as np
+
+    from brainslice.scan.read import read_scan
+
+    recipe = _predictor(settings).recipe
+    return np.stack([recipe(read_scan(Path(name))) for name in islice(cycle(settings["images"]), count)])
+
+
+if __name__ == "__main__":
+    sys.exit("run python -m benchmarks")
