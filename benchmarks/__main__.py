@@ -217,8 +217,9 @@ def command(side: Side, python: Python, settings: dict[str, Any]) -> list[str]:
 
 
 def environment() -> dict[str, str]:
-    """Return the variables of the sides: no GPU, and no libraries of another interpreter."""
-    variables = {name: value for name, value in os.environ.items() if name != "PYTHONHOME"}
+    """Return the variables of the sides: no GPU, and bytecode as after an installation."""
+    left_out = {"PYTHONHOME", "PYTHONDONTWRITEBYTECODE"}
+    variables = {name: value for name, value in os.environ.items() if name not in left_out}
     return variables | {"TF_CPP_MIN_LOG_LEVEL": "3", "CUDA_VISIBLE_DEVICES": "-1"}
 
 

@@ -8,11 +8,13 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Final, ParamSpec, TypeVar
+from typing import TYPE_CHECKING, Final, ParamSpec, TypeVar
 
-from brainslice.config import Config
 from brainslice.files import clear_leftovers
 from brainslice.lock import exclusive_lock
+
+if TYPE_CHECKING:
+    from brainslice.config import Config
 
 LOCK_FILE: Final = ".brainslice.lock"
 """The lock file of a project."""

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from brainslice.preprocessing import grey_statistics, stretch
+from brainslice.preprocessing.intensity import percentiles
 
 SHAPES = st.tuples(st.integers(1, 30), st.integers(1, 30))
 GREYS = arrays(np.float32, SHAPES, elements=st.floats(0, 255, width=32))
@@ -19,6 +20,11 @@ def test_stretched_values_lie_within_0_and_1(pixels: np.ndarray, low: float, hig
     assert stretched.dtype == np.float32
     assert stretched.min() >= 0.0
     assert stretched.max() <= 1.0
+
+
+@given(ANYTHING, st.floats(0, 100), st.floats(0, 100))
+def test_percentiles_equal_those_of_numpy(pixels: np.ndarray, low: float, high: float) -> None:
+    assert percentiles(pixels, low, high) == tuple(np.percentile(pixels.astype(np.float64), [low, high]))
 
 
 @given(GREYS)

@@ -2,25 +2,30 @@
 
 Every path may be a string or a ``Path``. A project is a folder that holds data, models and reports. ``config`` is a
 ``Config``, a YAML file, or a mapping of keys such as ``{"train.epochs": 3}``; without it ``configs/config.yaml`` of
-the project applies, or the defaults.
+the project applies, or the defaults. The names are loaded on first use.
 """
 
 from __future__ import annotations
 
-from brainslice.api.lifecycle import (
-    EvaluationResult,
-    adapt,
-    audit,
-    calibrate,
-    cross_validate,
-    evaluate,
-    prepare,
-    train,
-    write_report,
-)
-from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
-from brainslice.api.settings import AnyPath, Settings, read_settings
-from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
+from typing import TYPE_CHECKING
+
+from brainslice.lazy import lazy_names
+
+if TYPE_CHECKING:
+    from brainslice.api.lifecycle import (
+        EvaluationResult,
+        adapt,
+        audit,
+        calibrate,
+        cross_validate,
+        evaluate,
+        prepare,
+        train,
+        write_report,
+    )
+    from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
+    from brainslice.api.settings import AnyPath, Settings, read_settings
+    from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
 
 __all__ = [
     "AnyPath",
@@ -43,3 +48,12 @@ __all__ = [
     "use_operating_point",
     "write_report",
 ]
+
+MODULES = {
+    "lifecycle": "EvaluationResult adapt audit calibrate cross_validate evaluate prepare train write_report",
+    "predictions": "Predictions predict_many predict_tree predict_volume",
+    "settings": "AnyPath Settings read_settings",
+    "thresholds": "ThresholdSearch find_threshold use_operating_point",
+}
+
+__getattr__ = lazy_names(__name__, MODULES)

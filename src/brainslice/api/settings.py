@@ -6,15 +6,17 @@ import json
 from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
-from typing import Final, TypeAlias
+from typing import TYPE_CHECKING, Final, TypeAlias
 
-from brainslice.config import Config, read_config
 from brainslice.paths import ProjectPaths
+
+if TYPE_CHECKING:
+    from brainslice.config import Config
 
 AnyPath: TypeAlias = str | PathLike[str]
 """A file or folder."""
 
-Settings: TypeAlias = Config | str | PathLike[str] | Mapping[str, object] | None
+Settings: TypeAlias = "Config | str | PathLike[str] | Mapping[str, object] | None"
 """A configuration, a YAML file, a mapping of dotted keys to values, or None for the project's own file."""
 
 EVALUATION_LIBRARIES: Final = ("sklearn", "scipy", "matplotlib", "jinja2")
@@ -35,6 +37,8 @@ def read_settings(root: AnyPath = ".", config: Settings = None, overrides: Seque
     Raises:
         ConfigError: The file cannot be read, or a key or value is invalid.
     """
+    from brainslice.config import Config, read_config
+
     if isinstance(config, Config):
         return config
     if isinstance(config, Mapping):

@@ -33,7 +33,7 @@ Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"
 class StoredModel(BaseModel):
     """A part of the description: validated strictly, without further fields, immutable."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, defer_build=True)
 
 
 class StoredConformalSets(StoredModel):

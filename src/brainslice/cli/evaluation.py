@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from brainslice import api
 from brainslice.cli.console import print_line, print_note, print_report, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, SiteFolder, Slices, settings
-from brainslice.config import Config
 from brainslice.errors import DatasetError
 from brainslice.files import write_json
 from brainslice.paths import ProjectPaths, writes_project
+
+if TYPE_CHECKING:
+    from brainslice.config import Config
 
 
 def evaluate(

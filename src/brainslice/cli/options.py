@@ -10,9 +10,9 @@ import typer
 
 from brainslice.api.settings import read_settings
 from brainslice.cli.console import print_note
-from brainslice.config import Config
 
 if TYPE_CHECKING:
+    from brainslice.config import Config
     from brainslice.inference.predictor import Predictor
 
 _PROJECT = "Project"

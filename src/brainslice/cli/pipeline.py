@@ -11,11 +11,11 @@ from brainslice import api
 from brainslice.cli import data, evaluation, threshold, training
 from brainslice.cli.console import print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, RecipeName, Root, Seed, Weights, settings
-from brainslice.config import Config
 from brainslice.errors import CalibrationError, DownloadError, ForgettingError, UnreadableScanError, UsageError
 from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
+    from brainslice.config import Config
     from brainslice.dataset.external import ExternalSet
     from brainslice.dataset.prepared import PreparedDataset
 

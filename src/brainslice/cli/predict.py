@@ -15,14 +15,12 @@ import typer
 from brainslice.cli.console import OUT, RESEARCH_ONLY, print_error, print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import AsJson, BundleFolder, RequiredSignature, Root, Threshold, open_predictor
 from brainslice.cli.prediction_text import print_prediction, print_row
-from brainslice.decision.operating_point import find_point
 from brainslice.errors import UnreadableScanError, UsageError
-from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.lazy import require_extra
 from brainslice.progress import silent
-from brainslice.scan.listing import SkippedFiles
 
 if TYPE_CHECKING:
+    from brainslice.inference.prediction import Prediction
     from brainslice.inference.predictor import Predictor
 
 Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
@@ -59,7 +57,7 @@ DicomFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan.")
 ]
 
-Each = Callable[[Path, Prediction], None]
+Each: TypeAlias = "Callable[[Path, Prediction], None]"
 
 _LONGEST_STEM: Final = 180
 
@@ -105,6 +103,7 @@ class PredictOptions:
         Raises:
             UsageError: The bundle has no such operating point, or dropout cannot be drawn from it.
         """
+        from brainslice.decision.operating_point import find_point
         from brainslice.inference.engines.mc_dropout import with_mc_dropout
         from brainslice.inference.engines.test_time_augmentation import with_test_time_augmentation
 
@@ -205,6 +204,8 @@ def _write_table(
 
 
 def _print_all(predictor: Predictor, paths: Iterable[Path], as_json: bool, each: Each) -> tuple[int, int]:
+    from brainslice.inference.prediction import Prediction, Refusal
+    from brainslice.scan.listing import SkippedFiles
     from brainslice.tables.columns import row_of
     from brainslice.tables.table import answers
 

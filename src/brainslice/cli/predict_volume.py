@@ -12,7 +12,6 @@ from brainslice.cli.console import RESEARCH_ONLY, print_error, print_json, print
 from brainslice.cli.options import BundleFolder, RequiredSignature, Root, Threshold, open_predictor
 from brainslice.cli.prediction_text import print_volume
 from brainslice.errors import UnreadableScanError
-from brainslice.inference.prediction import Refusal
 from brainslice.lazy import require_extra
 
 if TYPE_CHECKING:
@@ -112,6 +111,8 @@ def _predict_one(predictor: Predictor, path: Path, choices: _Choices, as_json: b
 
 
 def _print_refusal(path: Path, error: UnreadableScanError, as_json: bool) -> None:
+    from brainslice.inference.prediction import Refusal
+
     if as_json:
         print_json("volume", Refusal(path.name, str(error)).to_json())
     else:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from brainslice.cli.console import can_print, in_brackets, print_fields, print_line
 from brainslice.decision.verdict import Verdict
-from brainslice.tables.scan_listing import display_path
+from brainslice.scan.files import printable
 
 if TYPE_CHECKING:
     from brainslice.inference.prediction import Prediction
@@ -19,7 +19,7 @@ _DIGITS: Final = "012345678"
 
 def print_prediction(path: Path, answer: Prediction) -> None:
     """Print a prediction: the verdict, and below it what it rests on."""
-    fields = [("scan", display_path(path))]
+    fields = [("scan", printable(str(path)))]
     if not answer.rejected:
         fields += _probability_fields(answer)
     fields += [("reason", reason.message) for reason in answer.reasons]
@@ -57,7 +57,7 @@ def print_row(path: Path, answer: Prediction) -> None:
         why += f"; mutual information {answer.mutual_information:.3f} nats"
     print_line(
         f"{answer.verdict.value:<9}  P(tumour) {share:<5}  {answer.predicted_class or '-':<{width}}  "
-        f"{display_path(path)}{in_brackets(answer.warnings)}{why}",
+        f"{printable(str(path))}{in_brackets(answer.warnings)}{why}",
         answer.verdict,
     )
 

@@ -10,13 +10,13 @@ import typer
 from brainslice import api
 from brainslice.cli.console import print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
-from brainslice.config import Config
 from brainslice.decision.operating_point import TARGETS, Criterion, Target, Unit
 from brainslice.errors import UsageError
 from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
     from brainslice.api.thresholds import ThresholdSearch
+    from brainslice.config import Config
     from brainslice.evaluation.operating_points import OperatingPointRequest
 
 

@@ -24,11 +24,11 @@ from brainslice.cli.options import (
     Weights,
     settings,
 )
-from brainslice.config import Config
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress
 
 if TYPE_CHECKING:
+    from brainslice.config import Config
     from brainslice.evaluation.ensemble_gain import EnsembleGain
     from brainslice.evaluation.scoring import ScoredTestSet
     from brainslice.metrics.evaluation import Evaluation

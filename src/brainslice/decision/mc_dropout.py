@@ -88,7 +88,9 @@ class LinearHead:
         # Inverted dropout: the expectation over draws is the logits without dropout.
         masked = (kept / (1.0 - self.rate))[..., np.newaxis] * self.kernel
         flat = masked.transpose(1, 0, 2).reshape(count, draws * classes).astype(np.float32)
-        drawn = (features.astype(np.float32) @ flat).reshape(*features.shape[:-1], draws, classes) + self.bias
+        # One product of matrices; numpy would multiply a stack row by row.
+        rows = features.reshape(-1, count).astype(np.float32, copy=False)
+        drawn = (rows @ flat).reshape(*features.shape[:-1], draws, classes) + self.bias
         return np.asarray(_log_mean_exp(drawn) if self.by_position else drawn)
 
     def save(self, path: Path) -> None:

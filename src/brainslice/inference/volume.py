@@ -17,6 +17,7 @@ from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.inference.prediction import Prediction
 from brainslice.inference.predictor import Predictor
 from brainslice.labels import LabelSet
+from brainslice.preprocessing.intensity import percentiles
 from brainslice.scan.files import printable
 from brainslice.scan.types import Remark, RemarkCode, Volume
 from brainslice.scan.volume.orientation import Plane
@@ -252,7 +253,7 @@ def strongest_run(scores: Scores) -> tuple[int, int]:
 def slices_with_head(voxels: Voxels) -> list[int]:
     """Return the indices of the slices of ``(s, h, w)`` that show enough of a head; none for a uniform volume."""
     step = max(1, math.ceil((voxels.size / _PERCENTILE_VOXELS) ** (1 / 3)))
-    low, high = np.percentile(voxels[::step, ::step, ::step].astype(np.float64), [1.0, 99.0])
+    low, high = percentiles(voxels[::step, ::step, ::step], 1.0, 99.0)
     if high <= low:
         return []
     level = low + _HEAD_LEVEL * (high - low)

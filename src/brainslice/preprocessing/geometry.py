@@ -12,6 +12,7 @@ from PIL import Image
 
 from brainslice.arrays import Decisions, Mask, Pixels
 from brainslice.errors import UsageError
+from brainslice.preprocessing.intensity import percentiles
 
 Part: TypeAlias = Float32[np.ndarray, "rows columns"]
 """The pixels within a box."""
@@ -212,7 +213,7 @@ def _threshold(cells: Cells) -> float:
     Reference:
         Otsu, A threshold selection method from gray-level histograms, IEEE Trans. SMC 9 (1979).
     """
-    lowest, highest = (float(value) for value in np.percentile(cells, [0.0, _BRIGHT_PERCENTILE]))
+    lowest, highest = percentiles(cells, 0.0, _BRIGHT_PERCENTILE)
     if highest <= lowest:
         return highest
     roots = np.sqrt(np.clip((cells - lowest) / (highest - lowest), 0.0, 1.0))
