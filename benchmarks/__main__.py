@@ -30,7 +30,7 @@ from typing import Any, Literal
 HERE = Path(__file__).resolve().parent
 BUNDLE = HERE.parent / "src" / "brainslice" / "default_bundle"
 PACKAGES = {
-    "torch": ("torch==2.13.0", "timm==1.0.28", "grad-cam==1.5.7"),
+    "torch": ("torch==2.14.1", "timm==1.0.31", "grad-cam==1.5.7"),
     "runtimes": (
         "onnxruntime==1.32.0",
         "openvino==2026.4.1",

@@ -45,7 +45,7 @@ def explained(settings: Settings) -> Work:
 
     def work() -> int:
         for scan in ready:
-            explain(input_tensor=scan)
+            explain(input_tensor=scan, targets=None)
         return len(ready)
 
     return work
