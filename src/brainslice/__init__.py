@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         train,
         write_report,
     )
+    from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
     from brainslice.api.settings import read_settings
     from brainslice.api.thresholds import find_threshold, use_operating_point
@@ -48,7 +49,9 @@ __all__ = [
     "calibrate",
     "cross_validate",
     "evaluate",
+    "export_tflite",
     "find_threshold",
+    "import_keras",
     "predict_many",
     "predict_tree",
     "predict_volume",
@@ -62,6 +65,7 @@ __all__ = [
 
 _MODULES = {
     "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train", "write_report"),
+    "api.networks": ("export_tflite", "import_keras"),
     "api.predictions": ("Predictions", "predict_many", "predict_tree", "predict_volume"),
     "api.settings": ("read_settings",),
     "api.thresholds": ("find_threshold", "use_operating_point"),

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         train,
         write_report,
     )
+    from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
     from brainslice.api.settings import AnyPath, Settings, read_settings
     from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
@@ -38,7 +39,9 @@ __all__ = [
     "calibrate",
     "cross_validate",
     "evaluate",
+    "export_tflite",
     "find_threshold",
+    "import_keras",
     "predict_many",
     "predict_tree",
     "predict_volume",
@@ -51,6 +54,7 @@ __all__ = [
 
 MODULES = {
     "lifecycle": "EvaluationResult adapt audit calibrate cross_validate evaluate prepare train write_report",
+    "networks": "export_tflite import_keras",
     "predictions": "Predictions predict_many predict_tree predict_volume",
     "settings": "AnyPath Settings read_settings",
     "thresholds": "ThresholdSearch find_threshold use_operating_point",

@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
-from brainslice.bundle.types import BundleDraft, Provenance
+from brainslice.bundle.types import IMPORTED, BundleDraft, Provenance
 
 CARD_FILE: Final = "README.md"
 """The file name of a card on model hubs."""
@@ -18,6 +18,11 @@ _WARNINGS: Final = {
         "**Leaky.** Scans of the same patient, or copies of one scan, lie on both sides of the split: "
         "every score on its test set is optimistic."
     ),
+    "imported": (
+        "**Imported.** This network was trained elsewhere, on scans that are not known: where the test scans are among "
+        "them, every score is optimistic."
+    ),
+    "no_heat_map": "**No heat map.** The network's last layers have no positions: it shows no place of its evidence.",
 }
 
 _METRICS: Final = {"accuracy": "accuracy", "macro F1": "f1", "AUC of P(tumour)": "roc_auc", "ECE": "ece"}
@@ -149,7 +154,11 @@ def _model(info: BundleDraft) -> list[str]:
         f"Backbone: {_plain(info.backbone)}.",
         *_members(info),
         f"Temperature: {info.temperature:.4g}.",
-        f"Explanation: one map of {rows} × {columns} positions for each class, returned with the logits.",
+        *(
+            [f"Explanation: one map of {rows} × {columns} positions for each class, returned with the logits."]
+            if info.has_heat_maps
+            else []
+        ),
         f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
         (
             f"The ONNX graph against the trained network, n = {info.parity.n}: logits differ by at most "
@@ -196,9 +205,11 @@ def _training(provenance: Provenance) -> list[str]:
         f"Data set: {_plain(provenance.dataset)} (manifest `{provenance.manifest_digest[:12]}`).",
         f"Protocol: {provenance.protocol}; recipe: {provenance.training_recipe}; seed: {provenance.seed}.",
         (
-            f"Training: {provenance.train_images} scans of {provenance.train_groups} groups; "
-            f"validation: {provenance.validation_images} scans of {provenance.validation_groups} groups."
-        ),
+            "Training: elsewhere, on scans that are not known; "
+            if provenance.training_recipe == IMPORTED
+            else f"Training: {provenance.train_images} scans of {provenance.train_groups} groups; "
+        )
+        + f"validation: {provenance.validation_images} scans of {provenance.validation_groups} groups.",
         f"Libraries: {versions or 'not recorded'}.",
     ]
 
@@ -224,7 +235,7 @@ def _limits(info: BundleDraft) -> list[str]:
     return [
         f"Every slice gets one of {len(info.labels.names)} classes, also one that shows none of them.",
         "Slices are predicted one by one; results may be worse for scanners and patients unlike the training data.",
-        "The map shows which regions influenced the prediction, not the outline of a tumour.",
+        *(["The map shows which regions influenced the prediction, not the outline of a tumour."] * info.has_heat_maps),
     ]
 
 

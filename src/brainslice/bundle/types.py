@@ -32,6 +32,9 @@ INFO_FILE = "bundle.json"
 GRAPH_FILE = "model.onnx"
 """The ONNX graph, which every bundle has."""
 
+IMPORTED: Final = "imported"
+"""The training recipe and the backbone of a network that was trained elsewhere."""
+
 _UNSIGNED = "0" * 64
 
 OPTIONAL: Final = frozenset(
@@ -84,8 +87,9 @@ class Provenance(StoredModel):
         leaky: Whether groups cross that split, so that test scores are optimistic.
         phantom: Whether the scans are drawn.
         seed: Seed of the training.
-        training_recipe: The recipe.
-        train_images: The number of training scans.
+        training_recipe: The recipe; ``imported`` for a network that was trained elsewhere.
+        train_images: The number of training scans; of an imported network, those of the split, which fitted the
+            out-of-distribution detector only.
         train_groups: The number of patients, or groups of related scans, they come from.
         validation_images: The number of validation scans.
         validation_groups: The number of groups those come from.
@@ -100,7 +104,7 @@ class Provenance(StoredModel):
     leaky: bool
     phantom: bool
     seed: int
-    training_recipe: Literal["quick", "full"]
+    training_recipe: Literal["quick", "full", "imported"]
     train_images: PositiveInt
     train_groups: PositiveInt
     validation_images: PositiveInt
@@ -233,8 +237,24 @@ class BundleDraft(StoredModel):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """The warnings to show with every prediction: "phantom", "leaky"."""
-        return tuple(name for name in ("phantom", "leaky") if getattr(self.provenance, name))
+        """The warnings to show with every prediction: "phantom", "leaky", "imported", "no_heat_map"."""
+        true = {
+            "phantom": self.provenance.phantom,
+            "leaky": self.provenance.leaky,
+            "imported": self.imported,
+            "no_heat_map": not self.has_heat_maps,
+        }
+        return tuple(name for name, holds in true.items() if holds)
+
+    @property
+    def imported(self) -> bool:
+        """Whether the network was trained elsewhere, on scans that are not known."""
+        return self.provenance.training_recipe == IMPORTED
+
+    @property
+    def has_heat_maps(self) -> bool:
+        """Whether class maps have more than one position, and so show where the evidence is."""
+        return self.class_map_shape != (1, 1)
 
 
 class BundleInfo(BundleDraft):

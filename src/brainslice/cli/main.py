@@ -14,7 +14,7 @@ import typer
 
 import brainslice
 from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
-from brainslice.cli import data, evaluation, original_commands, pacs, pipeline, training
+from brainslice.cli import data, evaluation, networks, original_commands, pacs, pipeline, training
 from brainslice.cli.console import ERR, replace_unprintable
 from brainslice.cli.predict import predict
 from brainslice.cli.predict_volume import predict_volume
@@ -138,6 +138,8 @@ _command(_TRAIN, "train", training.train, TRAINING_LIBRARIES, "--set train.epoch
 _command(_TRAIN, "crossval", training.crossval, TRAINING_LIBRARIES, "--folds 5")
 _command(_TRAIN, "ensemble", training.ensemble, TRAINING_LIBRARIES, "--test")
 _command(_TRAIN, "adapt", training.adapt, TRAINING_LIBRARIES, "--data site")
+_command(_TRAIN, "import-keras", networks.import_keras, TRAINING_LIBRARIES, "model.keras --class-names no,yes")
+_command(_TRAIN, "export-tflite", networks.export_tflite, TRAINING_LIBRARIES, "model.tflite")
 _command(_EVALUATE, "evaluate", evaluation.evaluate, EVALUATION_LIBRARIES, "--gradcam 16")
 _command(_EVALUATE, "validate", evaluation.validate, EVALUATION_LIBRARIES, "--data site")
 _command(_EVALUATE, "lesion-test", evaluation.lesion_test, ("sklearn", "scipy"), "slices --output result.json")

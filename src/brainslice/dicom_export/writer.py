@@ -47,7 +47,7 @@ def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path
     with as_unreadable("the DICOM file's study"):
         objects: dict[str, Dataset] = {"report": make_structured_report(context, answer)}
         plane = source.image_plane
-        if plane is not None:
+        if plane is not None and predictor.bundle.info.has_heat_maps:
             scan = read_scan(path, predictor.frame)
             heat = predictor.recipe.frame(scan).unwarp(answer.heat_map(), scan.pixels.shape)
             # The scan was resampled to square pixels; the map is on the source's pixels.
@@ -85,7 +85,7 @@ def write_volume_dicom(
     with as_unreadable("the DICOM series' study"):
         objects: dict[str, Dataset] = {"report": make_structured_report(context, answer)}
         planes = [plane for source in context.sources if (plane := source.image_plane) is not None]
-        if len(planes) == len(context.sources):
+        if len(planes) == len(context.sources) and predictor.bundle.info.has_heat_maps:
             heat = volume.stack.turn.undo(_heat_volume(predictor, volume, answer, name))
             objects["map"] = make_parametric_map(context, planes, np.ascontiguousarray(heat), name)
         objects["capture"] = make_capture(context, answer, name)

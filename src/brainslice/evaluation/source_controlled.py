@@ -152,6 +152,8 @@ def _heat_in_masks(
 ) -> tuple[Score, ...]:
     """Measure the share of the class map inside the mask, for the likeliest tumour class, and its ratio by area."""
     shares, ratios, owners = [], [], []
+    if not predictor.bundle.info.has_heat_maps:
+        return ()
     logits = output.logits.copy()
     logits[:, predictor.bundle.labels.healthy_index] = -np.inf
     for row, mask in enumerate(masks):

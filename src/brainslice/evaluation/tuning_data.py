@@ -71,7 +71,9 @@ def validation_scans(paths: ProjectPaths, predictor: Predictor, progress: Progre
     tumour = manifest.label_indices[rows] != manifest.labels.healthy_index
     scores = _score(predictor, inputs[rows], tumour, manifest.group_indices[rows], progress)
     notes = ["these scans chose the temperature and the weights too, so rates on them are optimistic"]
-    leaks = split.crossing_validation > 0
+    leaks, imported = split.crossing_validation > 0, predictor.bundle.info.imported
+    if imported:
+        notes.append("the network was trained elsewhere, perhaps on these scans, so no guarantee can be given")
     if leaks:
         notes.append(
             f"{split.crossing_validation} of them share a group with training scans, so no guarantee can be given"
@@ -79,7 +81,7 @@ def validation_scans(paths: ProjectPaths, predictor: Predictor, progress: Progre
     description = (
         f"{manifest.name}, validation scans of the {split.protocol.value} protocol, which chose the weights too"
     )
-    return TuningScans(scores, None, description, tuple(notes), allows_guarantee=not leaks)
+    return TuningScans(scores, None, description, tuple(notes), allows_guarantee=not (leaks or imported))
 
 
 def folder_scans(
@@ -105,7 +107,8 @@ def folder_scans(
     description = f"{site.name}, {len(np.unique(site.groups[half]))} groups of scans"
     notes = (*site.summary_lines(), counted)
     tuning, held_out = scored.part(half), scored.part(~half)
-    return TuningScans(tuning, held_out, description, notes, allows_guarantee=source is not None)
+    known = source is not None and not predictor.bundle.info.imported
+    return TuningScans(tuning, held_out, description, notes, allows_guarantee=known)
 
 
 def split_of(bundle: ModelBundle, manifest: Manifest) -> Split:

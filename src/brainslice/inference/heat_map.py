@@ -18,13 +18,15 @@ from brainslice.arrays import Heat, Mask
 def positive_class_maps(
     class_maps: Float[np.ndarray, "mh mw k"], bias: Sequence[float]
 ) -> Float[np.ndarray, "mh mw k"]:
-    """Compute ``relu(class_maps - bias) / (mh * mw)``, in units of the logit.
+    """Compute ``relu(class_maps - bias) / (mh * mw)``, in units of the logit; 0 for maps of one position.
 
     Reference:
         Selvaraju et al., Grad-CAM, ICCV 2017, equations 1 and 2; with average pooling and a dense
         layer the weights are those of the dense layer over ``mh * mw``.
     """
     rows, columns, _ = class_maps.shape
+    if rows * columns == 1:
+        return np.zeros(class_maps.shape, np.float32)
     above = class_maps.astype(np.float32) - np.asarray(bias, dtype=np.float32)
     return np.asarray(np.maximum(above, 0.0) / (rows * columns))
 

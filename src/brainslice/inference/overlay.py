@@ -131,6 +131,8 @@ def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
     if prediction.labels.healthy is not None:
         tumour = f"  (any tumour {format_percent(prediction.tumour_probability)})"
     meaning = f"evidence for {name}, relative to its maximum"
+    if "no_heat_map" in prediction.warnings:
+        meaning = "no heat map: this model's last layers have no positions"
     if prediction.predicted_class is None:
         answer = f"{prediction.verdict.value}: {prediction.reasons[0].message}"
     else:

@@ -32,7 +32,7 @@ class Prediction:
         labels: The classes.
         probabilities: Class name to calibrated probability, in the order of ``labels``.
         threshold: P(tumour) from which the scan is predicted as a tumour.
-        warnings: Warnings on the model: ``phantom``, ``leaky``.
+        warnings: Warnings on the model: ``phantom``, ``leaky``, ``imported``, ``no_heat_map``.
         bundle: The digest of the bundle.
         network_input: The preprocessed image ``(h, w)``.
         class_maps: The contribution of each position to each class's logit ``(mh, mw, k)``, at least 0.

@@ -18,6 +18,8 @@ FORMAT = 1
 WARNING_STAMPS = {
     "leaky": "LEAKY: related scans on both sides of the split",
     "phantom": "PHANTOM: drawn heads, not patients",
+    "imported": "IMPORTED: trained elsewhere, perhaps on these test scans",
+    "no_heat_map": "NO HEAT MAP: the network's last layers have no positions",
 }
 """The text of each warning."""
 

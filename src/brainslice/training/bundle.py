@@ -16,7 +16,7 @@ from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, write_bundle
-from brainslice.bundle.types import GRAPH_FILE, BundleDraft, Classes, GraphParity, Provenance, Validation
+from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.dataset.manifest import Manifest
 from brainslice.decision.mc_dropout import HEAD_FILE
 from brainslice.decision.out_of_distribution import DETECTOR_FILE
@@ -106,15 +106,16 @@ class _Fitted:
 
 def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDraft:
     labels, provenance = Classes.of(manifest.labels), _provenance(task, manifest)
+    backbone = IMPORTED if task.imported else task.config.model.backbone
     return BundleDraft(
-        name=f"{manifest.name}-{task.config.model.backbone}-{task.split.protocol}",
+        name=f"{manifest.name}-{backbone}-{task.split.protocol}",
         created=dt.datetime.now(dt.UTC),
         labels=labels,
         labels_digest=labels.digest_with(provenance.weights_digest),
         recipe=dict(fitted.recipe.to_json()),
         temperature=fitted.temperature.value,
         threshold=task.config.inference.threshold,
-        backbone=task.config.model.backbone,
+        backbone=backbone,
         head="pyramid" if task.network.config.head == "pyramid" else None,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
@@ -167,7 +168,7 @@ def _provenance(task: TrainingTask, manifest: Manifest) -> Provenance:
         leaky=task.split.leaky,
         phantom=manifest.phantom,
         seed=task.config.seed,
-        training_recipe=task.config.train.recipe,
+        training_recipe=IMPORTED if task.imported else task.config.train.recipe,
         train_images=len(task.split.train),
         train_groups=len(np.unique(groups[task.split.train])),
         validation_images=len(task.split.validation),

@@ -15,7 +15,7 @@ from brainslice.arrays import InputBatch
 from brainslice.bundle.fields import Ensemble, Member, StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
 from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
-from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo, GraphParity, Provenance, Validation
+from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, BundleInfo, GraphParity, Provenance, Validation
 from brainslice.config import Config
 from brainslice.dataset.cache import decode_scans
 from brainslice.dataset.manifest import Manifest
@@ -210,6 +210,7 @@ def _provenance(infos: Sequence[BundleInfo], assignment: SplitAssignment, held_o
             "split_digest": split.digest,
             "weights_digest": weights.hexdigest(),
             "leaky": split.leaky or any(info.provenance.leaky for info in infos),
+            "training_recipe": IMPORTED if any(info.imported for info in infos) else first.training_recipe,
             "train_images": len(split.train),
             "train_groups": len(np.unique(groups[split.train])),
             "validation_images": len(held_out.labels),

@@ -34,6 +34,7 @@ class TrainingTask:
         cache: Folder of activations, kept for later runs.
         workspace: Folder of checkpoints, deleted after training.
         progress: Called with the step and how far it is.
+        imported: Whether the network was trained elsewhere, on scans that are not known.
     """
 
     network: Network
@@ -44,6 +45,7 @@ class TrainingTask:
     cache: Path
     workspace: Path
     progress: Progress
+    imported: bool = False
 
     @property
     def inputs(self) -> InputBatch:

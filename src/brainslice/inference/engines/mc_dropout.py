@@ -37,7 +37,8 @@ def with_mc_dropout(predictor: Predictor, draws: int) -> Predictor:
         draws: The number of draws; the masks are the same for every scan.
 
     Raises:
-        UsageError: There are fewer than two draws, the bundle is an ensemble, or it lacks the head's file.
+        UsageError: There are fewer than two draws, the bundle is an ensemble, lacks the head's file, or was trained
+            without dropout.
     """
     bundle = predictor.bundle
     if draws < _MIN_DRAWS:
@@ -50,6 +51,9 @@ def with_mc_dropout(predictor: Predictor, draws: int) -> Predictor:
         msg = f"{bundle.folder}: holds no {HEAD_FILE}, so dropout cannot be drawn; train a new bundle"
         raise UsageError(msg)
     head = LinearHead.read(bundle.path(HEAD_FILE))
+    if not head.rate.any():
+        msg = f"{bundle.folder}: was trained without dropout, so every draw would be the same; leave --dropout out"
+        raise UsageError(msg)
     engine = predictor.engine
     if head.by_position and isinstance(engine, OnnxEngine):
         engine = engine.with_feature_maps()

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+from brainslice.bundle.types import IMPORTED
 from brainslice.report.html.artefacts import RunArtefacts
 
 JsonObject: TypeAlias = Mapping[str, Any]
@@ -70,7 +71,9 @@ def collect_facts(run: RunArtefacts, format_score: Callable[[JsonObject], str]) 
 def _model_facts(model: JsonObject) -> dict[str, Any]:
     origin = model["provenance"]
     names = ("dataset", "protocol", "seed", "training_recipe")
-    counts = ("train_images", "train_groups", "validation_images", "validation_groups")
+    counts = ["validation_images", "validation_groups"]
+    if origin["training_recipe"] != IMPORTED:
+        counts += ["train_images", "train_groups"]
     return {
         **{name: origin[name] for name in (*names, *counts)},
         "backbone": model["backbone"],

@@ -18,6 +18,7 @@ function protocol(name) {
 
 function facts(model) {
   const from = model.provenance;
+  const imported = from.training_recipe === "imported";
   return [
     ["name", model.name],
     ["digest", model.digest],
@@ -25,9 +26,9 @@ function facts(model) {
     ["version", model.version],
     ["classes", model.classes.map(className).join(", ")],
     ["backbone", model.backbone],
-    ["dataset", from.dataset],
+    ["dataset", imported ? say("card.elsewhere") : from.dataset],
     ["protocol", protocol(from.protocol)],
-    ["train", scans(from.train_images, from.train_groups)],
+    ...(imported ? [] : [["train", scans(from.train_images, from.train_groups)]]),
     ["validation", scans(from.validation_images, from.validation_groups)],
     ["accuracy", `${share(model.validation.accuracy)}, n = ${number(model.validation.n)}`],
     ["threshold", number(model.threshold, 2)],

@@ -134,6 +134,9 @@ def _source(paths: ProjectPaths, bundle: ModelBundle) -> tuple[Manifest, Split]:
 
 def _network(bundle: ModelBundle, config: Config, recipe: Recipe) -> Network:
     info = bundle.info
+    if info.imported:
+        msg = f"{bundle.folder}: is an imported network, and only networks that brainslice trained can be adapted"
+        raise BundleError(msg)
     if KERAS_FILE not in info.files:
         msg = f"{bundle.folder}: holds no {KERAS_FILE}, as ensembles do not; give the bundle of one trained network"
         raise BundleError(msg)

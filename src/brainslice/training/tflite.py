@@ -1,0 +1,99 @@
+"""Export the network of a bundle to TensorFlow Lite."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any, Final
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from brainslice.arrays import InputBatch, Probabilities
+from brainslice.bundle.types import BundleInfo
+from brainslice.errors import BundleError, ParityError, UsageError
+from brainslice.files import atomic_file, sha256_of, write_json
+from brainslice.inference.decoding import read_source
+from brainslice.inference.predictor import Predictor
+from brainslice.models.imported import load_keras_file
+from brainslice.phantom import KINDS, draw_phantom
+from brainslice.training.bundle import KERAS_FILE
+
+_MAX_DIFFERENCE: Final = 1e-4
+
+
+def export_tflite(bundle: Path, path: Path) -> float:
+    """Write the network of a bundle to a ``.tflite`` file, and how to use it to a ``.json`` file beside.
+
+    Input: ``scan``, float32 ``(1, size, size, 1)`` of 0 to 255, preprocessed by the bundle's recipe. Output:
+    ``probabilities`` ``(1, k)``, after the temperature. The file is compared with the bundle on drawn scans first.
+
+    Returns:
+        The largest difference of a probability from the bundle's.
+
+    Raises:
+        BundleError: The bundle is damaged, or holds no Keras file, as the shipped one and ensembles do not.
+        UsageError: ``path`` does not end in ``.tflite``.
+        ParityError: The file gives other probabilities; nothing is written.
+        ResourceError: The disk is full.
+    """
+    if path.suffix != ".tflite":
+        msg = f"{path}: the file must end in .tflite, got {path.suffix!r}; choose another name"
+        raise UsageError(msg)
+    predictor = Predictor.open(bundle)
+    info, recipe = predictor.bundle.info, predictor.recipe
+    if KERAS_FILE not in info.files:
+        msg = (
+            f"{bundle}: holds no {KERAS_FILE}, as the shipped bundle and ensembles do not, so its network cannot be "
+            "converted; give the bundle of a network that train, adapt or import-keras wrote"
+        )
+        raise BundleError(msg)
+    model = _with_probabilities(load_keras_file(predictor.bundle.path(KERAS_FILE)), info.temperature)
+    scan = keras.InputSpec(shape=(1, recipe.size, recipe.size, 1), dtype="float32", name="scan")
+    drawn = np.stack([recipe(read_source(draw_phantom(kind, 0, 0, 0).pixels, None)) for kind in KINDS])
+    expected = predictor.temperature.probabilities(predictor.score(drawn).logits)
+    with atomic_file(path) as temporary:
+        model.export(temporary, format="litert", verbose=False, input_signature=[scan])
+        difference = float(np.abs(_run(temporary, drawn) - expected).max())
+        if not difference <= _MAX_DIFFERENCE:
+            msg = f"{path}: probabilities must equal those of {bundle} to {_MAX_DIFFERENCE:g}, got {difference:.3g}"
+            raise ParityError(msg)
+        write_json(path.with_suffix(".json"), _usage(info, path, temporary, difference), "tflite")
+    return difference
+
+
+def _usage(info: BundleInfo, path: Path, file: Path, difference: float) -> dict[str, Any]:
+    """Say how a file is used: its input, its output, and the preprocessing."""
+    size, classes = info.recipe["size"], list(info.labels.names)
+    return {
+        "file": {"name": path.name, "sha256": sha256_of(file)},
+        "bundle": {"name": info.name, "digest": info.digest},
+        "input": {"name": "scan", "shape": [1, size, size, 1], "dtype": "float32", "range": [0, 255]},
+        "output": {"name": "probabilities", "shape": [1, len(classes)], "dtype": "float32"},
+        "classes": classes,
+        "healthy": info.labels.healthy,
+        "threshold": info.threshold,
+        "preprocessing": info.recipe,
+        "temperature": info.temperature,
+        "temperature_applied": True,
+        "warnings": list(info.warnings),
+        "largest_difference": difference,
+        "use": "research use only, not for diagnosis",
+    }
+
+
+def _with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
+    probabilities = keras.ops.softmax(model.output["logits"] / temperature)
+    return keras.Model(model.inputs, {"probabilities": probabilities})
+
+
+def _run(path: Path, inputs: InputBatch) -> Probabilities:
+    """Run a TensorFlow Lite file over network inputs ``(n, h, w)``."""
+    with warnings.catch_warnings():
+        # TensorFlow names the package that will replace its interpreter.
+        warnings.simplefilter("ignore")
+        interpreter = tf.lite.Interpreter(str(path))
+    run = interpreter.get_signature_runner()
+    rows = [run(scan=each[np.newaxis, ..., np.newaxis].astype(np.float32))["probabilities"] for each in inputs]
+    return np.concatenate(rows)
