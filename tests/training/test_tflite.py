@@ -19,11 +19,11 @@ from brainslice.errors import BundleError, ParityError, UsageError
 from brainslice.inference.default_bundle import DEFAULT_BUNDLE
 from brainslice.inference.predictor import Predictor
 from brainslice.models.backbones import get_backbone
-from brainslice.models.build import Network, NetworkConfig, set_trainable
+from brainslice.models.build import Network, NetworkConfig, precision, set_trainable
 from brainslice.models.head import TOP, attach_head
 from brainslice.paths import ProjectPaths
 from brainslice.training import pipeline, tflite
-from brainslice.training.tflite import export_tflite
+from brainslice.training.tflite import _with_probabilities, export_tflite
 from small_training import SMALL
 from stand_in import config, copy_project
 
@@ -88,6 +88,16 @@ def test_other_probabilities_are_refused_and_nothing_is_written(
     with pytest.raises(ParityError, match="probabilities must equal those of"):
         export_tflite(exported.parent / "models" / "bundle", tmp_path / "model.tflite")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_network_of_mixed_precision_is_converted_in_32_bits() -> None:
+    with precision("mixed_float16"):
+        network = pyramid_network(NetworkConfig(size=64, weights=None, head="pyramid", healthy=2))
+    scans = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
+    model = _with_probabilities(network.model, 1.0)
+    assert {layer.compute_dtype for layer in model.layers} == {"float32"}
+    expected = keras.ops.softmax(network.model(scans)["logits"])
+    assert np.asarray(model(scans)["probabilities"]) == pytest.approx(np.asarray(expected), abs=1e-2)
 
 
 def test_a_bundle_without_keras_file_is_refused(tmp_path: Path) -> None:

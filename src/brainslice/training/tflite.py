@@ -84,8 +84,17 @@ def _usage(info: BundleInfo, path: Path, file: Path, difference: float) -> dict[
 
 
 def _with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
+    if any(layer.compute_dtype != "float32" for layer in model.layers):
+        # TensorFlow Lite has no operators for the 16-bit arithmetic of a network trained in mixed precision.
+        weights, model = model.get_weights(), keras.models.clone_model(model, clone_function=_copy_in_float32)
+        model.set_weights(weights)
     probabilities = keras.ops.softmax(model.output["logits"] / temperature)
-    return keras.Model(model.inputs, {"probabilities": probabilities})
+    return keras.Model(model.inputs[0], {"probabilities": probabilities})
+
+
+def _copy_in_float32(layer: keras.layers.Layer | keras.Operation) -> keras.layers.Layer | keras.Operation:
+    policy = {"dtype": "float32"} if isinstance(layer, keras.layers.Layer) else {}
+    return type(layer).from_config({**layer.get_config(), **policy})
 
 
 def _run(path: Path, inputs: InputBatch) -> Probabilities:
@@ -94,6 +103,11 @@ def _run(path: Path, inputs: InputBatch) -> Probabilities:
         # TensorFlow names the package that will replace its interpreter.
         warnings.simplefilter("ignore")
         interpreter = tf.lite.Interpreter(str(path))
-    run = interpreter.get_signature_runner()
-    rows = [run(scan=each[np.newaxis, ..., np.newaxis].astype(np.float32))["probabilities"] for each in inputs]
-    return np.concatenate(rows)
+    try:
+        run = interpreter.get_signature_runner()
+    except RuntimeError as error:
+        fault = " ".join(str(error).split())[:200]
+        msg = f"{path}: TensorFlow Lite cannot run this network ({fault}); use the bundle's model.onnx instead"
+        raise ParityError(msg) from error
+    batches = inputs[:, np.newaxis, ..., np.newaxis].astype(np.float32)
+    return np.concatenate([run(scan=batch)["probabilities"] for batch in batches])
