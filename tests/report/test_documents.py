@@ -85,7 +85,7 @@ def test_the_classification_report_tells_every_class_with_intervals_and_counts(m
     assert "opened 2 times" in text
     for found in marked.classes:
         assert f"{found.recall.text}  {found.f1.text}" in text
-    assert text.count("no tumor") == 1
+    assert text.count("no tumour") == 1
     assert text.endswith("\n")
 
 
@@ -137,5 +137,5 @@ def test_a_mark_without_words_of_its_own_is_still_said() -> None:
     assert warning_stamp("unheard-of") == "UNHEARD-OF"
 
 
-def test_a_class_is_written_without_underscores() -> None:
-    assert class_title("no_tumor") == "no tumor"
+def test_a_class_is_written_without_underscores_and_tumour_one_way() -> None:
+    assert class_title("no_tumor") == "no tumour"

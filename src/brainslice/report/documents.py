@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -57,8 +58,8 @@ def figure_caption(evaluation: Evaluation, description: str) -> str:
 
 
 def class_title(name: str) -> str:
-    """Return a class name without underscores."""
-    return name.replace("_", " ")
+    """Return a class name as English words: without underscores, and "tumour" spelled as everywhere."""
+    return re.sub(r"\btumor\b", "tumour", name.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)

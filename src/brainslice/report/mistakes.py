@@ -33,6 +33,8 @@ _PICTURE_PIXELS: Final = 192
 _MISTAKES_PER_ROW: Final = 2
 _PANELS: Final = 3
 _PANEL_INCHES: Final = 1.12
+_TEXT_INCHES: Final = 0.4
+_GAP_INCHES: Final = 0.2
 
 
 def write_mistakes(analysis: ErrorAnalysis, evaluation: Evaluation, folder: Path) -> None:
@@ -92,23 +94,27 @@ def draw_gallery(mistakes: Sequence[Mistake], evaluation: Evaluation, path: Path
     Raises:
         ResourceError: The disk is full.
     """
-    rows = -(-len(mistakes) // _MISTAKES_PER_ROW)
+    columns = min(len(mistakes), _MISTAKES_PER_ROW)
+    rows = -(-len(mistakes) // columns)
     description = (
-        f"The {len(mistakes)} mistakes of highest confidence: network input, heat map of the predicted class and of "
+        f"Mistakes of highest confidence (n = {len(mistakes)}): network input, heat map of the predicted class and of "
         "the true class, each relative to its own maximum. Sets hold the classes that remain possible."
     )
     file = FigureFile(
         path,
-        _MISTAKES_PER_ROW * _PANELS * _PANEL_INCHES,
-        rows * (_PANEL_INCHES + 0.42) + 0.6,
+        columns * (_PANELS * _PANEL_INCHES + _GAP_INCHES),
+        rows * (_PANEL_INCHES + _TEXT_INCHES),
         figure_caption(evaluation, description),
         evaluation.settings.warnings,
     )
     with figure(file) as drawn:
-        grid = drawn.subplots(rows, _MISTAKES_PER_ROW * _PANELS, squeeze=False)
+        # An empty column parts the mistakes of a row.
+        widths = [*[1.0] * _PANELS, _GAP_INCHES / _PANEL_INCHES] * columns
+        grid = drawn.subplots(rows, len(widths) - 1, squeeze=False, width_ratios=widths[:-1])
         for axes in grid.ravel():
             axes.set_axis_off()
-        for panels, mistake in zip(grid.reshape(-1, _PANELS).tolist(), mistakes, strict=False):
+        places = [row[start : start + _PANELS] for row in grid.tolist() for start in range(0, len(widths), _PANELS + 1)]
+        for panels, mistake in zip(places, mistakes, strict=False):
             _draw_mistake(panels, mistake)
 
 
@@ -127,7 +133,9 @@ def _draw_mistake(panels: Sequence[Axes], mistake: Mistake) -> None:
         axes.set_title(title.replace(" ", "\n", 1), fontsize=6, loc="left")
     if prediction.coverage is not None:
         names = ", ".join(class_title(name) for name in prediction.prediction_set) or "empty"
-        panels[0].text(0.0, -0.04, f"set: {names}", transform=panels[0].transAxes, fontsize=5, va="top")
+        text = panels[0].text(0.0, -0.03, f"set: {names}", transform=panels[0].transAxes, fontsize=5, va="top")
+        # It may run below the panels beside it.
+        text.set_in_layout(False)
 
 
 def _write_pictures(mistakes: Sequence[Mistake], folder: Path) -> None:

@@ -82,8 +82,7 @@ def test_the_legend_tells_the_area_with_its_interval(
         ("roc_curves", [curve.area for curve in evaluation.curves]),
         ("pr_curves", [curve.average_precision for curve in evaluation.curves]),
     ):
-        legend = figures[name].axes[0].get_legend()
-        assert legend is not None
+        (legend,) = figures[name].legends
         told = [text.get_text() for text in legend.get_texts()]
         assert all(score.text in text for score, text in zip(scores, told, strict=True))
 
@@ -100,7 +99,7 @@ def test_without_any_curve_the_figure_says_why(
     draw_curves(one_class, tmp_path)
     for drawn in figures.values():
         assert any("undefined" in text.get_text() for text in drawn.axes[0].texts)
-        assert drawn.axes[0].get_legend() is None
+        assert not drawn.legends
 
 
 def test_both_sides_of_the_temperature_tell_their_errors_with_intervals(

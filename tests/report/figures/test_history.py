@@ -53,8 +53,9 @@ def test_stages_are_named_and_parted_by_a_line(figures: dict[str, Figure], tmp_p
 def test_the_caption_says_which_data_when_told(figures: dict[str, Figure], tmp_path: Path) -> None:
     draw_history(epochs(), tmp_path, ("phantom",), "Data: drawn, clean protocol, 40 scans of 10 groups.")
     drawn = figures["acc_curve"]
-    assert "40 scans of 10 groups" in drawn.get_supxlabel().replace("\n", " ")
-    assert "PHANTOM" in drawn.get_suptitle()
+    caption, stamp = (text.get_text().replace("\n", " ") for text in drawn.texts)
+    assert "40 scans of 10 groups" in caption
+    assert "PHANTOM" in stamp
 
 
 def test_without_any_epoch_nothing_is_drawn(tmp_path: Path) -> None:

@@ -42,8 +42,23 @@ def test_a_persons_own_settings_change_nothing_and_stay_as_they_were(tmp_path: P
 def test_pictures_are_fit_for_print(tmp_path: Path) -> None:
     draw(tmp_path / "drawn")
     with Image.open(tmp_path / "drawn.png") as picture:
-        assert picture.size == (900, 600)
+        assert picture.width == 900
         assert picture.info["dpi"] == pytest.approx((300, 300), abs=0.1)
+
+
+def test_caption_and_stamp_do_not_shrink_the_plot(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    figures: list[Figure] = []
+    monkeypatch.setattr(style, "_save", lambda drawn, _: figures.append(drawn))
+    for caption, warnings in (("Short.", ()), ("A long caption of many lines. " * 9, ("phantom", "leaky"))):
+        with figure(FigureFile(tmp_path / "drawn", 3.0, 2.0, caption, warnings)) as drawn:
+            drawn.subplots().plot([0, 1], [0, 1], label="line")
+            drawn.legend(loc="outside upper left")
+    sizes = [np.array(each.axes[0].get_position().size) * each.get_size_inches() for each in figures]
+    np.testing.assert_allclose(*sizes, atol=0.01)
+    for drawn in figures:
+        drawn.canvas.draw()
+        legend, axes = drawn.legends[0].get_window_extent(), drawn.axes[0].get_window_extent()
+        assert legend.y0 > axes.y1
 
 
 def test_no_file_tells_when_or_by_what_it_was_made(tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import cycle
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +11,7 @@ from brainslice.evaluation.operating_points import OperatingPointResult
 from brainslice.files import write_json
 from brainslice.metrics.curves.decision_curve import DecisionCurve
 from brainslice.report.documents import warning_text
-from brainslice.report.figures.style import BLUE, GREEN, GREY, VERMILION, FigureFile, figure
+from brainslice.report.figures.style import BLUE, GREEN, GREY, PURPLE, SKY, VERMILION, FigureFile, figure
 
 
 def write_operating_points(
@@ -47,11 +48,10 @@ def write_operating_points(
         axes.plot(thresholds, curve.model, color=BLUE, label="acting on the model")
         axes.plot(thresholds, curve.treat_all, color=VERMILION, linestyle="--", label="acting on all")
         axes.axhline(0.0, color=GREY, linestyle=":", label="acting on none")
-        for point in (result.point for result in results):
-            axes.axvline(point.threshold, color=GREEN, linewidth=0.7, linestyle="-.")
-            at = (point.threshold, 0.02)
-            axes.annotate(point.name, at, xycoords=("data", "axes fraction"), rotation=90, fontsize=6, ha="right")
+        for point, color in zip((result.point for result in results), cycle((GREEN, PURPLE, SKY)), strict=False):
+            name = f"{point.name}: threshold {point.threshold:.3g}"
+            axes.axvline(point.threshold, color=color, linewidth=0.9, linestyle="-.", label=name)
         # Net benefit of treating all tends to minus infinity as the probability nears 1: limit the view.
         most = float(np.max(curve.high))
         axes.set(xlim=(0, 1), ylim=(-0.15 * most, 1.1 * most), xlabel="threshold probability", ylabel="net benefit")
-        axes.legend(loc="upper right")
+        drawn.legend(loc="outside upper left", ncols=2)

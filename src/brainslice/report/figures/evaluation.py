@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import cycle
 from pathlib import Path
-from typing import Literal
 
 import numpy as np
 from jaxtyping import Real
@@ -34,6 +33,7 @@ from brainslice.report.figures.style import (
 _WHITE_TEXT_ABOVE = 0.55
 _ENLARGED = 0.2
 _REFERRED = 0.1
+_MARGIN = 0.02
 
 
 def draw_confusion_matrices(evaluation: Evaluation, folder: Path) -> None:
@@ -41,7 +41,7 @@ def draw_confusion_matrices(evaluation: Evaluation, folder: Path) -> None:
     counts = evaluation.confusion
     supports = counts.sum(axis=1, keepdims=True)
     shares = np.divide(counts, supports, out=np.zeros(counts.shape), where=supports > 0)
-    size = 1.6 + 0.75 * len(counts)
+    size = 1.0 + 0.75 * len(counts)
     accuracy = f"Accuracy {evaluation.score('accuracy').text}."
     for name, description, texts in (
         ("cm", "Scans by true and predicted class.", counts.astype(str).tolist()),
@@ -51,7 +51,7 @@ def draw_confusion_matrices(evaluation: Evaluation, folder: Path) -> None:
             _share_texts(evaluation, shares),
         ),
     ):
-        with figure(_file(evaluation, folder / name, (size + 0.3, size), f"{description} {accuracy}")) as drawn:
+        with figure(_file(evaluation, folder / name, (size + 0.9, size), f"{description} {accuracy}")) as drawn:
             _draw_matrix(drawn, evaluation, shares, texts)
 
 
@@ -95,7 +95,7 @@ def draw_curves(evaluation: Evaluation, folder: Path) -> None:
     description = (
         "ROC curves, each class against the rest; areas with intervals after DeLong. Right: the upper left corner."
     )
-    with figure(_file(evaluation, folder / "roc_curves", (6.8, 3.9), description)) as drawn:
+    with figure(_file(evaluation, folder / "roc_curves", (6.8, 4.0), description)) as drawn:
         whole, corner = drawn.subplots(1, 2)
         _draw_roc(whole, evaluation)
         whole.plot([0, 1], [0, 1], color=GREY, linewidth=0.8, zorder=0)
@@ -103,11 +103,11 @@ def draw_curves(evaluation: Evaluation, folder: Path) -> None:
         _draw_roc(corner, evaluation)
         corner.set(xlim=(-0.004, _ENLARGED), ylim=(1 - _ENLARGED, 1.004), aspect="equal")
         corner.set_title("enlarged")
-        _add_legend(whole, "area [interval]", "lower right")
+        _add_legend(drawn, whole, "area [interval]", 2)
     description = (
         "Precision-recall curves, each class against the rest; a random classifier reaches the class's prevalence."
     )
-    with figure(_file(evaluation, folder / "pr_curves", (4.6, 4.6), description)) as drawn:
+    with figure(_file(evaluation, folder / "pr_curves", (4.6, 5.0), description)) as drawn:
         axes = drawn.subplots()
         for curve, (color, dash) in zip(evaluation.curves, cycle(LINES), strict=False):
             label = f"{class_title(curve.name)}: {curve.average_precision.text}, {curve.prevalence:.2f}"
@@ -117,7 +117,7 @@ def draw_curves(evaluation: Evaluation, folder: Path) -> None:
         axes.set(xlabel="recall", ylabel="precision")
         _label_if_empty(axes, evaluation)
         square_from_zero_to_one(axes)
-        _add_legend(axes, "average precision [interval], prevalence", "lower left")
+        _add_legend(drawn, axes, "average precision [interval], prevalence", 1)
 
 
 def _draw_roc(axes: Axes, evaluation: Evaluation) -> None:
@@ -128,12 +128,14 @@ def _draw_roc(axes: Axes, evaluation: Evaluation) -> None:
     _label_if_empty(axes, evaluation)
 
 
-def _add_legend(axes: Axes, title: str, location: Literal["lower left", "lower right"]) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        legend = axes.legend(title=title, loc=location, alignment="left", handlelength=2.4)
+def _add_legend(drawn: Figure, axes: Axes, title: str, columns: int) -> None:
+    """Add the legend above the plots, clear of any curve."""
+    handles, labels = axes.get_legend_handles_labels()
+    if handles:
+        legend = drawn.legend(
+            handles, labels, title=title, loc="outside upper left", alignment="left", handlelength=2.4, ncols=columns
+        )
         legend.get_title().set_fontsize(7)
-        legend.set_frame_on(True)
-        legend.get_frame().set(edgecolor="none", alpha=1)
 
 
 def _label_if_empty(axes: Axes, evaluation: Evaluation) -> None:
@@ -148,7 +150,7 @@ def draw_calibration(evaluation: Evaluation, folder: Path) -> None:
         f"Accuracy (dots, with intervals) against confidence of the predicted class in {settings.bins} bins of equal "
         "width; bars are the gaps to perfect calibration (diagonal); below, the number of scans in each bin."
     )
-    with figure(_file(evaluation, folder / "reliability_diagram", (6.8, 5.2), description)) as drawn:
+    with figure(_file(evaluation, folder / "reliability_diagram", (6.8, 4.7), description)) as drawn:
         grid = drawn.subplots(2, 2, height_ratios=(4, 1), sharex="col")
         sides = (
             ("before (temperature 1)", evaluation.reliability_before, evaluation.scores_before),
@@ -163,7 +165,7 @@ def draw_calibration(evaluation: Evaluation, folder: Path) -> None:
         f"{reliability.bins.confidence.sum() / evaluation.n:.3f}, where the accuracy is "
         f"{evaluation.score('accuracy').text}."
     )
-    with figure(_file(evaluation, folder / "confidence_hist", (6.8, 2.9), description)) as drawn:
+    with figure(_file(evaluation, folder / "confidence_hist", (6.8, 2.3), description)) as drawn:
         right, wrong = drawn.subplots(1, 2, sharex=True)
         correct = reliability.bins.correct
         errors = reliability.bins.counts - correct
@@ -218,7 +220,7 @@ def draw_abstention(evaluation: Evaluation, folder: Path) -> None:
             f" Right: coverage of the true class by prediction sets, nominal {result.sets.promised:.0%}; "
             f"grey bands hold 99 of 100 such shares of independent scans. Mean set size {result.sets.size.text}."
         )
-    with figure(_file(evaluation, folder / "risk_coverage", (6.8, 3.0), description)) as drawn:
+    with figure(_file(evaluation, folder / "risk_coverage", (6.8, 2.6), description)) as drawn:
         panels = drawn.subplots(1, 2 if result.sets is not None else 1, squeeze=False)[0]
         _draw_risk_coverage(panels[0], result)
         if result.sets is not None:
@@ -228,7 +230,9 @@ def draw_abstention(evaluation: Evaluation, folder: Path) -> None:
 def _draw_risk_coverage(axes: Axes, result: Abstention) -> None:
     axes.plot(result.curve.coverage, result.curve.risk, color=BLUE)
     axes.axvline(1 - _REFERRED, color=GREY, linewidth=0.8, linestyle=":")
-    axes.set(xlim=(0, 1.02), ylim=(0, None), xlabel="share of scans answered", ylabel="share of them wrong")
+    most = max(float(result.curve.risk.max()), 0.01)
+    limits = (-_MARGIN * most, 1.1 * most)
+    axes.set(xlim=(0, 1.02), ylim=limits, xlabel="share of scans answered", ylabel="share of them wrong")
     axes.set_title(f"{_REFERRED:.0%} referred: accuracy {result.curve.reviewed[_REFERRED].text}", fontsize=7)
 
 
@@ -238,7 +242,7 @@ def _draw_sets(axes: Axes, sets: PredictionSetQuality) -> None:
         axes.fill_between([index - 0.3, index + 0.3], row.low, row.high, color=GREY, alpha=0.3, linewidth=0)
         if row.score.value is not None and row.score.interval is not None:
             axes.vlines(index, row.score.interval.low, row.score.interval.high, color=BLUE, linewidth=1.0)
-            axes.plot(index, row.score.value, "o", color=BLUE, markersize=4)
+            axes.plot(index, row.score.value, "o", color=BLUE, markersize=4, clip_on=False)
     axes.set_xticks(range(len(sets.classes)), [class_title(row.name) for row in sets.classes], fontsize=7)
-    axes.set(ylim=(None, 1.01), ylabel="sets that contain the class")
+    axes.set(ylim=(None, 1 + _MARGIN), ylabel="sets that contain the class")
     axes.set_title("prediction sets by class", fontsize=7)

@@ -36,7 +36,7 @@ def draw_history(epochs: Sequence[Epoch], reports: Path, warnings: tuple[str, ..
         f"not augmented, and chose epoch {epochs[chosen].number}."
     )
     for stem, name, title in (("acc_curve", "accuracy", "Accuracy"), ("loss_curve", "loss", "Loss (nats)")):
-        with figure(FigureFile(reports / stem, 5.0, 3.2, caption, warnings)) as drawn:
+        with figure(FigureFile(reports / stem, 5.0, 2.6, caption, warnings)) as drawn:
             axes = drawn.subplots()
             _draw(axes, epochs, name, chosen)
             axes.set_ylabel(title)

@@ -32,6 +32,11 @@ LINES = ((BLUE, "-"), (VERMILION, "--"), (GREEN, "-."), (PURPLE, ":"))
 
 _CHARACTERS_PER_INCH = 19.5
 _CAPTION_SIZE = 6.5
+_CAPTION_LINE = 1.25 * _CAPTION_SIZE / 72
+_STAMP_LINE = 1.35 * 8 / 72
+_GAP = 0.12
+"""Heights of a line of the caption, of the stamp, and of the gap beside them, in inches."""
+
 _MARGIN = 0.02
 """Keeps a line at exactly 0 or 1 from being cut off."""
 
@@ -43,9 +48,9 @@ class FigureFile:
     Attributes:
         path: Without an ending; ``.png`` and ``.svg`` are added.
         width: In inches.
-        height: In inches.
+        height: In inches, without caption and stamp.
         caption: Below the figure.
-        warnings: Stamped on top: "leaky", "phantom".
+        warnings: Stamped above it: "leaky", "phantom".
     """
 
     path: Path
@@ -71,16 +76,36 @@ def figure(file: FigureFile) -> Iterator[Figure]:
         mpl.rc("lines", linewidth=1.4)
         mpl.rc("savefig", dpi=300)
         mpl.rc("svg", hashsalt="brainslice", fonttype="path")
-        drawn = Figure(figsize=(file.width, file.height), layout=ConstrainedLayoutEngine(h_pad=0.09))
+        engine = ConstrainedLayoutEngine(h_pad=0.09)
+        drawn = Figure(figsize=(file.width, file.height), layout=engine)
         FigureCanvasAgg(drawn)
         yield drawn
-        if file.warnings:
-            stamp = "\n".join(warning_stamp(warning) for warning in file.warnings)
-            box = {"boxstyle": "round,pad=0.3", "facecolor": VERMILION, "edgecolor": "none"}
-            drawn.suptitle(stamp, fontsize=8, fontweight="bold", color="white", bbox=box)
-        lines = textwrap.wrap(file.caption, int(file.width * _CHARACTERS_PER_INCH))
-        drawn.supxlabel("\n".join(lines), x=0.02, ha="left", fontsize=_CAPTION_SIZE, color="#333333")
+        _add_notes(drawn, engine, file)
         _save(drawn, file.path)
+
+
+def _add_notes(drawn: Figure, engine: ConstrainedLayoutEngine, file: FigureFile) -> None:
+    """Write caption and stamp below and above the figure, which grows by their heights."""
+    caption = textwrap.wrap(file.caption, int(file.width * _CHARACTERS_PER_INCH))
+    below = len(caption) * _CAPTION_LINE + 1.5 * _GAP
+    above = len(file.warnings) * _STAMP_LINE + _GAP if file.warnings else 0.0
+    height = file.height + below + above
+    plot = (0.0, below / height, 1.0, file.height / height)
+    drawn.set_figheight(height)
+    engine.set(rect=plot)
+    # The layout makes room for legends outside the axes, but places them in the corners of the whole figure.
+    drawn.draw_without_rendering()
+    drawn.set_layout_engine("none")
+    for legend in drawn.legends:
+        legend.set_bbox_to_anchor(plot, drawn.transFigure)
+    text = "\n".join(caption)
+    top = (below - _GAP / 2) / height
+    drawn.text(0.02, top, text, va="top", fontsize=_CAPTION_SIZE, color="#333333", linespacing=1.25)
+    if file.warnings:
+        stamp = "\n".join(map(warning_stamp, file.warnings))
+        box = {"boxstyle": "round,pad=0.3", "facecolor": VERMILION, "edgecolor": "none"}
+        top = 1 - _GAP / 2 / height
+        drawn.text(0.5, top, stamp, ha="center", va="top", fontsize=8, fontweight="bold", color="white", bbox=box)
 
 
 def square_from_zero_to_one(axes: Axes) -> None:

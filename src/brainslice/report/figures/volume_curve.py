@@ -25,7 +25,7 @@ def save_curve(prediction: VolumePrediction, path: Path) -> None:
         f"P(tumour) {prediction.tumour_probability:.3f} ({NOT_CALIBRATED})."
     )
     numbers = [each.number for each in prediction.slices]
-    with figure(FigureFile(path, 5.4, 3.2, caption, prediction.slices[0].prediction.warnings)) as drawn:
+    with figure(FigureFile(path, 5.4, 2.9, caption, prediction.slices[0].prediction.warnings)) as drawn:
         axes = drawn.subplots()
         axes.axvspan(decisive[0] - 0.5, decisive[-1] + 0.5, color=SKY, alpha=0.25, linewidth=0)
         for name, values, (color, dash) in zip(prediction.labels.names, prediction.curve.T, cycle(LINES), strict=False):
