@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import DatasetError, UsageError
-from brainslice.labels import LabelSet, labels_from_folders
+from brainslice.labels import LabelSet, class_title, labels_from_folders
 
 
 @pytest.mark.parametrize(
@@ -88,3 +88,7 @@ def test_accents_are_equal_however_they_are_encoded() -> None:
 def test_a_set_without_a_healthy_class_has_no_tumour_decision() -> None:
     with pytest.raises(UsageError, match="no tumour/healthy decision"):
         _ = LabelSet(("glioma", "meningioma"), None).healthy_index
+
+
+def test_a_class_is_written_without_underscores_and_tumour_one_way() -> None:
+    assert class_title("no_tumor") == "no tumour"

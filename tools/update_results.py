@@ -1,8 +1,9 @@
-"""Write a project's reports into results/shipped.json, and all results into the documents of both languages.
+"""Write a project's reports into results/*.json, and all results into the documents of both languages.
 
 Usage: python tools/update_results.py [PROJECT]
 
-PROJECT is a project after `prepare`, `train`, `evaluate --slices gbm_dev --slices lgg_dev` and `validate --data SITE`.
+PROJECT is a project after `prepare`, `train`, `evaluate --slices gbm_dev --slices lgg_dev` and `validate --data SITE`,
+or after `prepare` and `robustness`; results/shipped.json and results/robustness.json are made of what it has.
 Without it the results files go into the documents as they are. Read the sentences around the figures: they stay.
 """
 
@@ -41,9 +42,12 @@ SLICES = {
 
 def main(project: Path | None = None) -> None:
     """Update the results file and the documents, and name what changed."""
-    if project is not None:
+    if project is not None and (project / "reports/report.json").is_file():
         results = {"title": "The model that ships", "command": COMMAND, **read_project(project)}
         write_json(ROOT / "results" / "shipped.json", results)
+    if project is not None and (project / "reports/robustness.json").is_file():
+        results = {"title": "The model that ships, on scans made worse", **read_sweep(project)}
+        write_json(ROOT / "results" / "robustness.json", results)
     for path in fill_documents(ROOT):
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 
@@ -83,6 +87,20 @@ def read_project(project: Path) -> dict[str, Any]:
     }
     made = {name: report["timestamps"][name] for name in ("bundle_digest", "report_written")}
     return {"made": made, "figures": dict(sorted(figures.items()))}
+
+
+def read_sweep(project: Path) -> dict[str, Any]:
+    """Take the figures out of a project's robustness sweep."""
+    sweep = json.loads((project / "reports/robustness.json").read_text(encoding="utf-8"))
+    figures = {name: sweep[name] for name in ("n", "groups", "drawn_from", "seed")}
+    steps = {("plain", 0): sweep["plain"]}
+    for name, kind in sweep["corruptions"].items():
+        steps |= {(name.replace(" ", "_").lower(), step["severity"]): step for step in kind["severities"]}
+    for (name, severity), step in steps.items():
+        scores = {f"{name}_{severity}_{score}": figure(value) for score, value in step["scores"].items()}
+        figures |= scores if step["amount"] is None else scores | {f"{name}_{severity}_amount": step["amount"]}
+    command = ["brainslice prepare archive.zip", f"brainslice robustness --sample {sweep['n']}"]
+    return {"command": command, "made": {"bundle_digest": sweep["bundle"]["digest"]}, "figures": figures}
 
 
 def figure(score: dict[str, Any]) -> dict[str, float] | float:

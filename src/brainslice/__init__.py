@@ -18,10 +18,10 @@ if TYPE_CHECKING:
         evaluate,
         prepare,
         train,
-        write_report,
     )
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
+    from brainslice.api.reports import measure_robustness, write_report
     from brainslice.api.settings import read_settings
     from brainslice.api.thresholds import find_threshold, use_operating_point
     from brainslice.config import Config
@@ -52,6 +52,7 @@ __all__ = [
     "export_tflite",
     "find_threshold",
     "import_keras",
+    "measure_robustness",
     "predict_many",
     "predict_tree",
     "predict_volume",
@@ -64,9 +65,10 @@ __all__ = [
 ]
 
 _MODULES = {
-    "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train", "write_report"),
+    "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train"),
     "api.networks": ("export_tflite", "import_keras"),
     "api.predictions": ("Predictions", "predict_many", "predict_tree", "predict_volume"),
+    "api.reports": ("measure_robustness", "write_report"),
     "api.settings": ("read_settings",),
     "api.thresholds": ("find_threshold", "use_operating_point"),
     "config": ("Config",),

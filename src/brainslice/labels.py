@@ -91,6 +91,11 @@ class LabelSet:
         return {_key(name): name for name in self.names}.get(key) or (alias if alias in self.names else None)
 
 
+def class_title(name: str) -> str:
+    """Return a class name as English words: without underscores, and "tumour" spelled as everywhere."""
+    return re.sub(r"\btumor\b", "tumour", name.replace("_", " "))
+
+
 def labels_from_folders(folders: Iterable[str], healthy: str | None = DEFAULT_HEALTHY) -> LabelSet:
     """Make a label set from the names of class folders.
 

@@ -48,6 +48,15 @@ def test_all_results_are_written_on_one_page(trained: Path, tmp_path: Path, caps
     assert str(page) in capsys.readouterr().out
 
 
+def test_robustness_prints_a_row_for_each_change(trained: Path, capsys: Capture) -> None:
+    assert call("robustness", "--project-root", trained, *WORDS, "--sample", "3") == 0
+    said = capsys.readouterr().out
+    assert "Robustness of mean grey value: phantom, test scans of the clean protocol (3 of " in said
+    assert said.count("bias field") == 6
+    assert (trained / "reports" / "robustness.svg").is_file()
+    assert "bias field" in (trained / "reports" / "report.html").read_text(encoding="utf-8").casefold()
+
+
 def test_official_protocol_has_its_own_marked_reports(trained: Path, capsys: Capture) -> None:
     words = ("--project-root", trained, *WORDS, "--protocol", "official", "--gradcam", "0")
     assert call("evaluate", *words) == 0

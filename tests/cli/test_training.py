@@ -165,6 +165,9 @@ def test_ensemble_trains_and_tests_members(project: Path, trained: list[int], ca
     assert gains.keys() == {"schema", "accuracy", "nll"}
     assert len(gains["accuracy"]["members"]) == 2
     assert (project / "reports" / "ensemble" / "report.json").is_file()
+    page = project / "reports" / "ensemble" / "report.html"
+    assert "What the ensemble gains" in page.read_text(encoding="utf-8")
+    assert f"all on one page: {page}" in said.out
     ledger = (project / "reports" / "test_ledger.jsonl").read_text()
     assert ledger.count("\n") == 1
     assert call(*words[:-1]) == 0

@@ -11,7 +11,6 @@ from brainslice.report.documents import (
     FORMAT,
     Table,
     calibration_metrics,
-    class_title,
     classification_report,
     figure_caption,
     protocol_table,
@@ -135,7 +134,3 @@ def test_a_caption_says_every_mark(marked: Evaluation) -> None:
 
 def test_a_mark_without_words_of_its_own_is_still_said() -> None:
     assert warning_stamp("unheard-of") == "UNHEARD-OF"
-
-
-def test_a_class_is_written_without_underscores_and_tumour_one_way() -> None:
-    assert class_title("no_tumor") == "no tumour"

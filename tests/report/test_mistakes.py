@@ -11,8 +11,8 @@ from matplotlib.figure import Figure
 from brainslice.evaluation.error_analysis import ErrorAnalysis, analyse_errors
 from brainslice.evaluation.scoring import ScoredTestSet, evaluate_test_set
 from brainslice.inference.prediction import format_percent
+from brainslice.labels import class_title
 from brainslice.paths import ProjectPaths
-from brainslice.report.documents import class_title
 from brainslice.report.figures import style
 from brainslice.report.mistakes import draw_gallery, subgroup_table, write_mistakes
 from stand_in import config, prepare_project, write_bundle_for

@@ -21,10 +21,10 @@ if TYPE_CHECKING:
         evaluate,
         prepare,
         train,
-        write_report,
     )
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
+    from brainslice.api.reports import measure_robustness, write_report
     from brainslice.api.settings import AnyPath, Settings, read_settings
     from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
 
@@ -42,6 +42,7 @@ __all__ = [
     "export_tflite",
     "find_threshold",
     "import_keras",
+    "measure_robustness",
     "predict_many",
     "predict_tree",
     "predict_volume",
@@ -53,9 +54,10 @@ __all__ = [
 ]
 
 MODULES = {
-    "lifecycle": "EvaluationResult adapt audit calibrate cross_validate evaluate prepare train write_report",
+    "lifecycle": "EvaluationResult adapt audit calibrate cross_validate evaluate prepare train",
     "networks": "export_tflite import_keras",
     "predictions": "Predictions predict_many predict_tree predict_volume",
+    "reports": "measure_robustness write_report",
     "settings": "AnyPath Settings read_settings",
     "thresholds": "ThresholdSearch find_threshold use_operating_point",
 }

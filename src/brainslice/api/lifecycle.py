@@ -1,4 +1,4 @@
-"""Functions from a data set to a bundle: prepare, audit, train, cross-validate, evaluate, calibrate, adapt."""
+"""Functions from a data set to a bundle and its report: prepare, audit, train, evaluate, calibrate, adapt."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from brainslice.api.reports import write_report
 from brainslice.api.settings import (
     EVALUATION_LIBRARIES,
     TRAINING_LIBRARIES,
@@ -262,23 +263,3 @@ def adapt(
     write_adaptation(paths.reports / "external", Path(data).resolve().name, content, adaptation_tables(adapted))
     write_report(root)
     return adapted
-
-
-def write_report(root: AnyPath = ".", *, language: str = "en", output: AnyPath | None = None) -> Path:
-    """Write what a project's reports hold as one HTML page that needs no other file.
-
-    Args:
-        root: The project's folder, or its folder ``reports``.
-        language: ``en`` or ``es``.
-        output: The file; ``report.html`` in ``reports`` (``report.es.html`` in Spanish) where None.
-
-    Raises:
-        MissingExtraError: jinja2 is not installed.
-        DatasetError: There are no results.
-        UsageError: There is no such language.
-    """
-    require_extra("train", "the report", "jinja2")
-    from brainslice.report.html.artefacts import reports_folder
-    from brainslice.report.html.page import write_page
-
-    return write_page(reports_folder(Path(root)), language, None if output is None else Path(output))

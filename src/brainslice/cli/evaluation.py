@@ -10,7 +10,17 @@ import typer
 
 from brainslice import api
 from brainslice.cli.console import print_line, print_note, print_report, progress_bars
-from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, SiteFolder, Slices, settings
+from brainslice.cli.options import (
+    BundleFolder,
+    ConfigFile,
+    Overrides,
+    ProtocolName,
+    Root,
+    Seed,
+    SiteFolder,
+    Slices,
+    settings,
+)
 from brainslice.errors import DatasetError
 from brainslice.files import write_json
 from brainslice.paths import ProjectPaths, writes_project
@@ -90,6 +100,32 @@ def find_bundles(paths: ProjectPaths, data: Path) -> list[Path]:
 
     adapted = paths.models / adapted_name(data.resolve().name)
     return [paths.bundle, *([adapted] if adapted.is_dir() else [])]
+
+
+def robustness(
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", help="Class folders, or yes and no, of another site; the test scans by default."),
+    ] = None,
+    bundle: BundleFolder = None,
+    sample: Annotated[int, typer.Option("--sample", min=0, help="How many scans to draw; 0 for all.")] = 200,
+    root: Root = Path(),
+    config: ConfigFile = None,
+    overrides: Overrides = None,
+    seed: Seed = None,
+) -> None:
+    """Score a bundle on scans made worse in ten ways at five severities.
+
+    Bias field, noise, motion, ringing, blur, resolution, contrast, JPEG, rotation and crop. Every access to the test
+    scans is counted, and nothing is chosen by the results. An interrupted sweep resumes.
+    """
+    from brainslice.report.robustness import robustness_table
+
+    chosen = settings(root, config, overrides, seed=seed)
+    with progress_bars() as progress:
+        result = api.measure_robustness(root, data=data, bundle=bundle, sample=sample, config=chosen, progress=progress)
+    print_report(robustness_table(result))
+    print_line(f"reports: {ProjectPaths.of(root, chosen).reports}; all on one page: report.html")
 
 
 def lesion_test(

@@ -142,6 +142,7 @@ _command(_TRAIN, "import-keras", networks.import_keras, TRAINING_LIBRARIES, "mod
 _command(_TRAIN, "export-tflite", networks.export_tflite, TRAINING_LIBRARIES, "model.tflite")
 _command(_EVALUATE, "evaluate", evaluation.evaluate, EVALUATION_LIBRARIES, "--gradcam 16")
 _command(_EVALUATE, "validate", evaluation.validate, EVALUATION_LIBRARIES, "--data site")
+_command(_EVALUATE, "robustness", evaluation.robustness, EVALUATION_LIBRARIES, "--sample 100")
 _command(_EVALUATE, "lesion-test", evaluation.lesion_test, ("sklearn", "scipy"), "slices --output result.json")
 _command(_EVALUATE, "threshold", threshold, EVALUATION_LIBRARIES, "--target-sensitivity 0.95 --save")
 _command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES)

@@ -194,6 +194,7 @@ def _show_ensemble(joined: EnsembleResult) -> None:
 
 def _test(joined: EnsembleResult, paths: ProjectPaths, config: Config, progress: Progress) -> None:
     from brainslice.evaluation.ensemble_gain import measure_gains
+    from brainslice.evaluation.error_analysis import analyse_errors
     from brainslice.evaluation.explanation import explain
     from brainslice.evaluation.scoring import evaluate_test_set
     from brainslice.files import write_json
@@ -201,13 +202,14 @@ def _test(joined: EnsembleResult, paths: ProjectPaths, config: Config, progress:
 
     assignment = joined.assignment if len(joined.assignment.split.test) else None
     scored = evaluate_test_set(paths, config, progress, assignment=assignment, bundle=joined.bundle.folder)
-    write_reports(scored, explain(scored, paths.reports / "gradcam", _OVERLAYS, progress), paths.reports)
+    explained = explain(scored, paths.reports / "gradcam", _OVERLAYS, progress)
+    write_reports(scored, explained, paths.reports, analyse_errors(scored, progress))
     members, logits = joined.bundle.info.ensemble, scored.output.member_logits
     temperatures = [member.temperature for member in members.members] if members else []
     gains = () if logits is None else measure_gains(scored.scored, logits, temperatures, config.seed)
     write_json(paths.reports / "gains.json", {gain.name: gain.to_json() for gain in gains}, "ensemble-gains")
     _show_gains(scored, gains)
-    print_line(f"reports: {paths.reports}")
+    print_line(f"reports: {paths.reports}; all on one page: {api.write_report(paths.reports)}")
 
 
 def _show_gains(scored: ScoredTestSet, gains: tuple[EnsembleGain, ...]) -> None:

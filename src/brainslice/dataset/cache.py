@@ -55,7 +55,7 @@ def decode_scans(manifest: Manifest, recipe: Recipe, cache: Path, progress: Prog
     shape = (len(manifest.records), recipe.size, recipe.size)
 
     def decode(record: Record) -> _Row:
-        return recipe(_read(manifest.root, record))
+        return recipe(read_record(manifest.root, record))
 
     return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, decode, "decoding scans", progress))
 
@@ -105,7 +105,7 @@ def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent
     shape = (len(manifest.records), _STATISTICS)
 
     def statistics(record: Record) -> _Row:
-        return grey_statistics(_read(manifest.root, record).pixels)
+        return grey_statistics(read_record(manifest.root, record).pixels)
 
     return _kept(path, shape, np.dtype(np.float32), lambda: _rows(manifest, statistics, "decoding scans", progress))
 
@@ -125,7 +125,12 @@ def _rows(manifest: Manifest, method: Callable[[Record], _Row], step: str, progr
             progress(step, min(start + _BLOCK, total), total)
 
 
-def _read(root: Path, record: Record) -> Slice:
+def read_record(root: Path, record: Record) -> Slice:
+    """Read a scan of a prepared set.
+
+    Raises:
+        DatasetError: It is gone, unreadable, or not the one that was prepared.
+    """
     try:
         scan = read_scan(root / record.path)
     except UnreadableScanError as error:

@@ -12,6 +12,7 @@ _HOMES = {
     "operating_points": (
         "OperatingPointRequest OperatingPointResult find_operating_point operating_curve tuning_decision_curve"
     ),
+    "robustness": "Robustness measure_robustness",
     "scoring": "ScoredTestSet evaluate_test_set evaluation_settings",
     "tuning_data": "TuningScans folder_scans validation_scans",
 }

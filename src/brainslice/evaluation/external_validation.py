@@ -11,6 +11,7 @@ import numpy as np
 
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.bundle.adaptation import Adaptation, read_adaptation
+from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config
 from brainslice.dataset.external_site import ExternalSite, SourceData, read_external_site, site_inputs
 from brainslice.dataset.manifest import Manifest
@@ -173,7 +174,7 @@ def validate_external(
     if any(each.predictor.bundle.labels != labels for each in opened):
         msg = "bundles that are compared must have the same classes; score them one by one"
         raise UsageError(msg)
-    site = read_external_site(folder, labels, _source(opened, paths), progress)
+    site = read_external_site(folder, labels, source_data([each.predictor.bundle for each in opened], paths), progress)
     methods: list[Method] = []
     classes: dict[str, dict[str, float]] = {}
     for each in opened:
@@ -197,11 +198,11 @@ def _open(path: Path) -> _Bundle:
     return _Bundle(path.resolve().name, predictor, read_adaptation(predictor.bundle))
 
 
-def _source(opened: Sequence[_Bundle], paths: ProjectPaths) -> SourceData | None:
+def source_data(bundles: Sequence[ModelBundle], paths: ProjectPaths) -> SourceData | None:
     """Find the scans that trained or validated the bundles; None where one bundle's split is unknown."""
     try:
         manifest = Manifest.read(paths.data)
-        splits = [split_of(each.predictor.bundle, manifest) for each in opened]
+        splits = [split_of(bundle, manifest) for bundle in bundles]
     except (DatasetError, LeakError):
         return None
     rows = np.unique(np.concatenate([part for split in splits for part in (split.train, split.validation)]))

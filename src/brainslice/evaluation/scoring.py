@@ -188,8 +188,14 @@ def _baseline(manifest: Manifest, split: Split, paths: ProjectPaths, seed: int, 
     return forest.probabilities(statistics[split.test])
 
 
-def record_access(log: Path, split: Split, bundle: ModelBundle) -> int:
+def record_access(log: Path, split: Split, bundle: ModelBundle, scans: int | None = None) -> int:
     """Add an entry to the log of test set accesses (one JSON object a line), before the scans are scored.
+
+    Args:
+        log: The log.
+        split: Its part ``test`` is scored.
+        bundle: The bundle that scores it.
+        scans: How many of the test scans; all where None.
 
     Returns:
         How often this split's test scans have been scored, this time included.
@@ -207,7 +213,7 @@ def record_access(log: Path, split: Split, bundle: ModelBundle) -> int:
         "split": split.digest,
         "protocol": split.protocol.value,
         "bundle": bundle.info.digest,
-        "scans": len(split.test),
+        "scans": len(split.test) if scans is None else scans,
         "time": dt.datetime.now(dt.UTC).isoformat(timespec="seconds"),
     }
     write_text(log, f"{text}{json.dumps(entry)}\n")

@@ -13,6 +13,7 @@ from brainslice.arrays import Heat, NetworkInput
 from brainslice.errors import UsageError
 from brainslice.files import atomic_file
 from brainslice.inference.prediction import Prediction, format_percent
+from brainslice.labels import class_title
 
 OPACITY: Final = 0.65
 """The default opacity of the heat map's maximum."""
@@ -130,14 +131,14 @@ def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:
     tumour = ""
     if prediction.labels.healthy is not None:
         tumour = f"  (any tumour {format_percent(prediction.tumour_probability)})"
-    meaning = f"evidence for {name}, relative to its maximum"
+    meaning = f"evidence for {class_title(name)}, relative to its maximum"
     if "no_heat_map" in prediction.warnings:
         meaning = "no heat map: this model's last layers have no positions"
     if prediction.predicted_class is None:
         answer = f"{prediction.verdict.value}: {prediction.reasons[0].message}"
     else:
         share = format_percent(prediction.probabilities[prediction.predicted_class])
-        answer = f"{prediction.predicted_class}, {share}{tumour}"
+        answer = f"{class_title(prediction.predicted_class)}, {share}{tumour}"
     return answer, meaning, " · ".join((RESEARCH_ONLY, *prediction.warnings))
 
 

@@ -11,6 +11,7 @@ _HOMES = {
     "figures.history": "draw_history",
     "figures.volume_curve": "save_curve",
     "html.page": "write_page",
+    "robustness": "robustness_table write_robustness",
     "writer": "write_reports write_training_run",
 }
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from brainslice.errors import DatasetError
+from brainslice.labels import class_title
 from brainslice.metrics.comparison import format_p_value
 from brainslice.metrics.evaluation import HEADLINES, Evaluation
 from brainslice.metrics.scoring import TITLES
@@ -55,11 +55,6 @@ def figure_caption(evaluation: Evaluation, description: str) -> str:
         f"n = {evaluation.n} of {evaluation.groups} groups. Intervals at {settings.level:.0%}, by group."
         f"{warning_text(settings.warnings)}"
     )
-
-
-def class_title(name: str) -> str:
-    """Return a class name as English words: without underscores, and "tumour" spelled as everywhere."""
-    return re.sub(r"\btumor\b", "tumour", name.replace("_", " "))
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config
 from brainslice.paths import ProjectPaths
 from stand_in import config, guarded, prepare_project, write_bundle_for
+from sweeps import sweep
 
 
 def read(path: Path) -> dict[str, Any]:
@@ -56,6 +57,8 @@ def complete(evaluated: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
             "seconds": 61.5,
             "machine": report["timestamps"]["machine"],
         },
+        "gains.json": {"accuracy": {"members": [0.5, 0.625], "ensemble": 0.75, "difference": 0.1875, "interval": None}},
+        "robustness.json": sweep().to_json(),
         "crossval/crossval.json": {
             "folds": [report["evaluation"]] * 2,
             "out_of_fold": report["evaluation"],

@@ -18,7 +18,7 @@ def test_all_artefacts_of_a_run_are_read(complete: Path) -> None:
     assert [each["site"] for each in run.external] == ["clinic", "clinic"]
     assert len(run.history) == 2
     assert 0 < len(run.pictures) <= min(12, len(run.errors))
-    assert all((run.training, run.decision_curve, run.crossval))
+    assert all((run.training, run.decision_curve, run.crossval, run.gains, run.robustness))
 
 
 def test_official_results_alone_are_the_report(complete: Path, tmp_path: Path) -> None:

@@ -42,6 +42,9 @@ def test_every_chart_of_a_run_is_drawn(complete: Path) -> None:
     assert risk is not None
     assert risk.y_range[1] > max(risk.lines[0].y)
     assert len(charts.history_charts(run.history)) == 2
+    robustness = charts.robustness_charts(run.robustness[0])
+    assert [len(chart.lines) for chart in robustness] == [3] * 10
+    assert robustness[0].lines[0].y[0] > robustness[0].lines[0].y[-1]
     decision = charts.decision_chart(run.decision_curve, [{"name": "youden", "threshold": 0.4}])
     assert decision is not None
     assert decision.marks == {"youden": 0.4}

@@ -27,6 +27,7 @@ def test_facts_are_those_of_the_files(complete: Path, evaluated: Path) -> None:
     report = read_run(complete).report
     assert report is not None
     assert facts["external"] == "clinic, clinic"
+    assert facts["changes"] == "drawn"
     assert facts["n"] == report["evaluation"]["n"]
     assert facts["scans"] == report["cohort"]["n"]
     assert facts["accuracy"] == str(report["evaluation"]["scores"]["accuracy"]["value"])

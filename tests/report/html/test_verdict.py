@@ -77,6 +77,13 @@ def test_a_baseline_that_ranks_as_well_is_named(report: dict[str, Any], theirs: 
     assert ("baseline_ranks" in keys(report)) is behind
 
 
+def test_a_model_that_refers_all_scans_has_no_rest(report: dict[str, Any]) -> None:
+    report["evaluation"]["abstention"]["right_verdicts_of_the_rest"]["n"] = 0
+    assert "abstention_all" in keys(report)
+    report["evaluation"]["abstention"]["right_verdicts_of_the_rest"]["n"] = 3
+    assert "abstention" in keys(report)
+
+
 def test_parts_that_were_not_measured_are_left_out(report: dict[str, Any]) -> None:
     report["evaluation"] |= {"baseline": None, "abstention": None}
     report["analysis"] = None

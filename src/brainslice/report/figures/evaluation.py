@@ -14,11 +14,12 @@ from jaxtyping import Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brainslice.labels import class_title
 from brainslice.metrics.abstention import Abstention, PredictionSetQuality
 from brainslice.metrics.calibration import Reliability
 from brainslice.metrics.evaluation import Evaluation
 from brainslice.metrics.scoring import Score
-from brainslice.report.documents import class_title, figure_caption
+from brainslice.report.documents import figure_caption
 from brainslice.report.figures.style import (
     BLUE,
     GREY,

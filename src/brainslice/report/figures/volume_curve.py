@@ -6,7 +6,7 @@ from itertools import cycle
 from pathlib import Path
 
 from brainslice.inference.volume import NOT_CALIBRATED, VolumePrediction
-from brainslice.report.documents import class_title
+from brainslice.labels import class_title
 from brainslice.report.figures.style import LINES, SKY, FigureFile, figure
 
 

@@ -30,6 +30,8 @@ class RunArtefacts:
         decision_curve: Net benefit by threshold probability.
         external: Results of bundles on other sites, and of adaptations.
         crossval: Results of a cross-validation.
+        gains: What an ensemble gains over its members.
+        robustness: Results of robustness sweeps: on test scans, then on folders.
     """
 
     report: JsonObject | None
@@ -41,6 +43,8 @@ class RunArtefacts:
     decision_curve: JsonObject | None
     external: tuple[JsonObject, ...]
     crossval: JsonObject | None
+    gains: JsonObject | None
+    robustness: tuple[JsonObject, ...]
 
 
 def reports_folder(run: Path) -> Path:
@@ -67,8 +71,10 @@ def read_run(folder: Path) -> RunArtefacts:
         decision_curve=read_json(place / "operating_points" / "decision_curve.json"),
         external=tuple(filter(None, map(read_json, sorted((folder / "external").glob("*.json"))))),
         crossval=read_json(folder / "crossval" / "crossval.json"),
+        gains=read_json(place / "gains.json"),
+        robustness=tuple(filter(None, map(read_json, sorted(place.glob("robustness*.json"))))),
     )
-    if found.report is None and found.crossval is None and not found.external:
+    if found.report is None and found.crossval is None and not (found.external or found.robustness):
         msg = f"{folder}: no results; run brainslice evaluate, crossval or adapt first"
         raise DatasetError(msg)
     return found

@@ -50,6 +50,8 @@ class Chart:
         y_range: The ends of the vertical axis.
         diagonal: Draw the line from corner to corner.
         marks: Vertical lines, by name.
+        title: A name in place of the title of the words; translated as a term.
+        description: A text in place of the description of the words; translated as a term.
     """
 
     name: str
@@ -58,6 +60,8 @@ class Chart:
     y_range: tuple[float, float] = (0.0, 1.0)
     diagonal: bool = False
     marks: Mapping[str, float] = field(default_factory=dict)
+    title: str = ""
+    description: str = ""
 
     def x(self, value: float) -> float:
         """Return the horizontal position of a value."""
@@ -172,3 +176,21 @@ def history_charts(epochs: Sequence[JsonObject]) -> list[Chart]:
         lines = (Line("training", numbers, values[0]), Line("validation", numbers, values[1]))
         charts.append(Chart(f"history_{name}", lines, x_range=ends, y_range=(0.0, top)))
     return charts
+
+
+def robustness_charts(sweep: JsonObject) -> list[Chart]:
+    """Chart accuracy, ECE and referral by severity, a chart for each kind of change."""
+    charts = []
+    for name, kind in sweep["corruptions"].items():
+        steps = [sweep["plain"], *kind["severities"]]
+        lines = tuple(_score_line(score, steps) for score in ("accuracy", "ece", "referred"))
+        ends = (0.0, float(len(steps) - 1))
+        charts.append(Chart("robustness", lines, x_range=ends, title=name, description=kind["unit"]))
+    return charts
+
+
+def _score_line(name: str, steps: Sequence[JsonObject]) -> Line:
+    scores = [step["scores"][name] for step in steps]
+    ends = [score["interval"] or {"low": score["value"], "high": score["value"]} for score in scores]
+    low, high = ([each[end] for each in ends] for end in ("low", "high"))
+    return Line(name, [float(step["severity"]) for step in steps], [score["value"] for score in scores], low, high)

@@ -1,4 +1,13 @@
-"""Answers to reporting checklists from the artefacts of a run."""
+"""Answers to reporting checklists from the artefacts of a run.
+
+Numbers and order of the items in ``checklists.json`` are those of the statements; the topics are our words. They were
+compared item by item with public transcriptions: of TRIPOD+AI (27 items in 52 parts) with the published wording, of
+CLAIM 2024 (44 items) with a summary. A submission needs the official forms.
+
+Reference:
+    Tejani et al., Checklist for Artificial Intelligence in Medical Imaging (CLAIM): 2024 update, Radiology: Artificial
+    Intelligence 6 (2024) e240300; Collins et al., TRIPOD+AI statement, BMJ 385 (2024) e078378.
+"""
 
 from __future__ import annotations
 
@@ -59,6 +68,7 @@ def collect_facts(run: RunArtefacts, format_score: Callable[[JsonObject], str]) 
     """Collect what checklist answers may name; a fact that the run's files do not hold is left out."""
     facts: dict[str, Any] = {
         "external": ", ".join(each["site"] for each in run.external),
+        "changes": ", ".join(each["dataset"] for each in run.robustness),
     }
     if run.report is not None:
         facts |= _model_facts(run.report["model"])

@@ -149,6 +149,7 @@ def _computed(run: RunArtefacts, formats: Formats, language: str) -> dict[str, A
         "risk": None if evaluation is None else charts.risk_chart(evaluation),
         "decision": charts.decision_chart(run.decision_curve, points),
         "history": charts.history_charts(run.history),
+        "robustness": [charts.robustness_charts(sweep) for sweep in run.robustness],
         "checklists": {
             name: answers(items, language, words["answers"], facts, words["text"]["gap"])
             for name, items in json.loads(_template_text("checklists.json")).items()

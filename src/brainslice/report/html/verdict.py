@@ -79,6 +79,8 @@ def _certainty(evaluation: JsonObject, text: Text) -> str:
     if abstention is None:
         return ece + "."
     right = abstention["right_verdicts_of_the_rest"]
+    if right["n"] == 0:
+        return ece + text("abstention_all")
     return ece + text("abstention", referred=abstention["referred"], right=right, n=right["n"])
 
 
