@@ -26,7 +26,7 @@ COMMANDS = [
     *(f"{name} {command.name}" for name, group in GROUPS.items() for command in group.registered_commands),
 ]
 NEED_TRAIN = ("run", "demo", "train", "crossval", "ensemble", "adapt --data here", "evaluate", "validate", "external")
-NEED_TRAIN += ("import-keras here --labels a,b", "export-tflite here")
+NEED_TRAIN += ("import-keras here --class-names a,b", "export-tflite here")
 NEED_TRAIN += ("threshold --youden", "summary", "robustness", "lesion-test here", "report here")
 # The exit code and a part of the one line of each command's error.
 ERRORS = {
