@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 
+from brainslice.inference.heat_map import positive_class_maps
 from brainslice.inference.predictor import Predictor
 from brainslice.models.build import NetworkConfig, build
 from brainslice.models.export import parity
-from brainslice.models.gradcam import gradcam, gradcam_from_class_maps
+from brainslice.models.gradcam import gradcam
 from brainslice.scan.read import SCAN_SUFFIXES, read_scan
 
 BATCH = 8
@@ -41,7 +42,8 @@ def main(bundle: Path, folder: Path, count: int) -> None:
     distance = parity(network, run, inputs)
     output = predictor.score(inputs)
     classes = output.logits.argmax(axis=1)
-    ours = gradcam_from_class_maps(output.class_maps, np.asarray(info.class_map_bias), classes)
+    heat = [positive_class_maps(maps, info.class_map_bias) for maps in output.class_maps]
+    ours = np.stack([each[..., label] for each, label in zip(heat, classes, strict=True)])
     # Gradients keep every activation of a batch in memory: a few scans at a time.
     parts = [slice(start, start + BATCH) for start in range(0, len(inputs), BATCH)]
     oracle = np.concatenate([gradcam(network, inputs[part], classes[part]) for part in parts])

@@ -6,7 +6,7 @@ Makes a virtual environment (or takes the one that lies in FOLDER), installs thi
 measures there: the size of every package, its files and the bytecode that pip compiles of them, with the bundle that
 ships, and with and without pip and setuptools, which an environment begins with; `import brainslice`, `--help`, and
 `predict` of one file, each in processes of their own, once uncounted and then ``REPEATS`` times. It ends with exit
-code 1 where all files without bytecode are larger than ``MOST_BYTES``, or where predicting loads a library of the
+code 1 where all files without bytecode are larger than ``MAX_BYTES``, or where predicting loads a library of the
 training side. ``--keras`` names a Python that has Keras, for the other side of the comparison; it needs the bundle's
 ``model.keras``. Needs Linux or macOS, and pip's index or cache.
 """
@@ -27,7 +27,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-MOST_BYTES = 250_000_000
+MAX_BYTES = 250_000_000
 BEFORE = ("pip", "setuptools")
 REPEATS = 5
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "h5py", "torch", "pandas")
@@ -177,7 +177,7 @@ def main() -> None:
         place = given.environment or Path(folder) / "environment"
         python = make_environment(place)
         size = tell_sizes(place)
-        print(f"without extras, pip included, bytecode apart: {size / 1e6:.0f} MB (at most {MOST_BYTES / 1e6:.0f})")
+        print(f"without extras, pip included, bytecode apart: {size / 1e6:.0f} MB (at most {MAX_BYTES / 1e6:.0f})")
         print(f"{'':28}{'wall':>10}{'processor':>12}{'peak':>13}   (medians of {REPEATS})")
         bundle, scan = str(given.bundle.resolve()), str(given.scan.resolve())
         measure("import brainslice", python, IMPORT)
@@ -188,7 +188,7 @@ def main() -> None:
             print(f"{'ratio':28}{other.wall / cost.wall:8.1f} x{'':12}{other.peak / cost.peak:10.1f} x")
     heavy = sorted(cost.modules & set(HEAVY))
     print(f"of {', '.join(HEAVY)} predicting loads: {', '.join(heavy) or 'none'}")
-    sys.exit(1 if heavy or size > MOST_BYTES else 0)
+    sys.exit(1 if heavy or size > MAX_BYTES else 0)
 
 
 if __name__ == "__main__":

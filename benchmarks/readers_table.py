@@ -17,7 +17,7 @@ from pathlib import Path
 from brainslice.errors import UnreadableScanError
 from brainslice.scan import Slice, Volume, read_scan, read_volume
 from brainslice.scan.detect import OPENING, detect_format
-from brainslice.scan.files import opening_bytes, printable
+from brainslice.scan.files import leading_bytes, printable
 
 
 def told(scan: Slice | Volume) -> str:
@@ -51,7 +51,7 @@ def _refusal(path: Path, refusal: UnreadableScanError) -> str:
 def family(path: Path) -> str:
     """Name the family of a file by its content."""
     try:
-        return detect_format(opening_bytes(path, OPENING)).value
+        return detect_format(leading_bytes(path, OPENING)).value
     except UnreadableScanError:
         return "other"
 

@@ -92,7 +92,7 @@ def test_a_failing_folder_keeps_the_one_before(tmp_path: Path) -> None:
 
 def test_json_with_nan_raises(tmp_path: Path) -> None:
     with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "x.json", {"score": float("nan")})
+        write_json(tmp_path / "x.json", {"score": float("nan")}, "test")
     assert list(tmp_path.iterdir()) == []
 
 

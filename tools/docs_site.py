@@ -20,7 +20,8 @@ from brainslice.cli.main import app
 if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
 
-DOCSTRINGS = ("brainslice.api.lifecycle", "brainslice.api.predictions", "brainslice.api.thresholds")
+PARTS = ("data", "lifecycle", "evaluation", "networks", "predictions", "thresholds")
+DOCSTRINGS = tuple(f"brainslice.api.{name}" for name in PARTS)
 PIECES = re.compile(
     r"^ *```(?P<fence>\w*)\n(?P<block>.*?)^ *```$|(?P<code>`[^`\n]+`)|\$(?P<inline>[^$]+)\$"
     r"|(?P<picture>!?)\[(?P<label>[^\]]+)\]\((?P<target>[^)\s]+)\)",

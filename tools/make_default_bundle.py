@@ -29,7 +29,7 @@ from brainslice.inference.predictor import Predictor
 from brainslice.models.export import to_float16
 from brainslice.paths import ProjectPaths
 
-MOST_BYTES = 30_000_000
+MAX_BYTES = 30_000_000
 TRAINING_FILE = "model.keras"
 TEST_FILE = "summary.json"
 
@@ -62,8 +62,8 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
         files[CARD_FILE] = Path(folder) / CARD_FILE
         write_text(files[CARD_FILE], updated_card(card, info, draft))
         size = sum(path.stat().st_size for path in files.values())
-        if size > MOST_BYTES:
-            msg = f"{bundle}: the bundle that ships must have at most {MOST_BYTES:,} bytes, got {size:,}"
+        if size > MAX_BYTES:
+            msg = f"{bundle}: the bundle that ships must have at most {MAX_BYTES:,} bytes, got {size:,}"
             raise BundleError(msg)
         made = write_bundle(out, draft, files)
     sys.stdout.write(

@@ -44,10 +44,10 @@ def main(project: Path | None = None) -> None:
     """Update the results file and the documents, and name what changed."""
     if project is not None and (project / "reports/report.json").is_file():
         results = {"title": "The model that ships", "command": COMMAND, **read_project(project)}
-        write_json(ROOT / "results" / "shipped.json", results)
+        write_json(ROOT / "results" / "shipped.json", results, "results")
     if project is not None and (project / "reports/robustness.json").is_file():
         results = {"title": "The model that ships, on scans made worse", **read_sweep(project)}
-        write_json(ROOT / "results" / "robustness.json", results)
+        write_json(ROOT / "results" / "robustness.json", results, "results")
     for path in fill_documents(ROOT):
         sys.stdout.write(f"{path.relative_to(ROOT)}\n")
 

@@ -10,18 +10,11 @@ from typing import TYPE_CHECKING, Final
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from brainslice.api.lifecycle import (
-        adapt,
-        audit,
-        calibrate,
-        cross_validate,
-        evaluate,
-        prepare,
-        train,
-    )
+    from brainslice.api.data import audit, download, exclude_overlap, prepare, prepare_external
+    from brainslice.api.evaluation import evaluate, lesion_test, measure_robustness, validate, write_report
+    from brainslice.api.lifecycle import adapt, calibrate, cross_validate, ensemble, train
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
-    from brainslice.api.reports import measure_robustness, write_report
     from brainslice.api.settings import read_settings
     from brainslice.api.thresholds import find_threshold, use_operating_point
     from brainslice.config import Config
@@ -48,36 +41,43 @@ __all__ = [
     "audit",
     "calibrate",
     "cross_validate",
+    "download",
+    "ensemble",
     "evaluate",
+    "exclude_overlap",
     "export_tflite",
     "find_threshold",
     "import_keras",
+    "lesion_test",
     "measure_robustness",
     "predict_many",
     "predict_tree",
     "predict_volume",
     "prepare",
+    "prepare_external",
     "read_scan",
     "read_settings",
     "train",
     "use_operating_point",
+    "validate",
     "write_report",
 ]
 
 _MODULES = {
-    "api.lifecycle": ("adapt", "audit", "calibrate", "cross_validate", "evaluate", "prepare", "train"),
-    "api.networks": ("export_tflite", "import_keras"),
-    "api.predictions": ("Predictions", "predict_many", "predict_tree", "predict_volume"),
-    "api.reports": ("measure_robustness", "write_report"),
-    "api.settings": ("read_settings",),
-    "api.thresholds": ("find_threshold", "use_operating_point"),
-    "config": ("Config",),
-    "errors": ("BrainsliceError",),
-    "inference.prediction": ("Prediction", "Refusal"),
-    "inference.predictor": ("Predictor",),
-    "labels": ("LabelSet",),
-    "preprocessing.recipe": ("Recipe",),
-    "scan.read": ("read_scan",),
+    "api.data": "audit download exclude_overlap prepare prepare_external",
+    "api.evaluation": "evaluate lesion_test measure_robustness validate write_report",
+    "api.lifecycle": "adapt calibrate cross_validate ensemble train",
+    "api.networks": "export_tflite import_keras",
+    "api.predictions": "Predictions predict_many predict_tree predict_volume",
+    "api.settings": "read_settings",
+    "api.thresholds": "find_threshold use_operating_point",
+    "config": "Config",
+    "errors": "BrainsliceError",
+    "inference.prediction": "Prediction Refusal",
+    "inference.predictor": "Predictor",
+    "labels": "LabelSet",
+    "preprocessing.recipe": "Recipe",
+    "scan.read": "read_scan",
 }
 
 __getattr__ = lazy_names(__name__, _MODULES)

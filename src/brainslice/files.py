@@ -10,7 +10,7 @@ import os
 import re
 import shutil
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -127,9 +127,9 @@ def write_text(path: Path, text: str) -> None:
         temporary.write_text(text, encoding="utf-8", newline="\n")
 
 
-def write_json(path: Path, value: Any, schema: str | None = None) -> None:  # noqa: ANN401 - any JSON value
-    """Write a value as JSON atomically, with the version of a schema as first key; NaN raises ``ValueError``."""
-    content = value if schema is None else {"schema": SCHEMA.format(schema), **value}
+def write_json(path: Path, values: Mapping[str, Any], schema: str) -> None:
+    """Write an object as JSON atomically, with the version of its schema as first key; NaN raises ``ValueError``."""
+    content = {"schema": SCHEMA.format(schema), **values}
     write_text(path, json.dumps(content, indent=2, allow_nan=False, ensure_ascii=False) + "\n")
 
 

@@ -4,25 +4,26 @@ from __future__ import annotations
 
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from brainslice.errors import MissingExtraError
 
 
-def lazy_names(package: str, homes: Mapping[str, str | Sequence[str]]) -> Callable[[str], Any]:
-    """Make a package's ``__getattr__`` from its submodules' public names, which are imported on first access."""
-    modules = {
-        name: f"{package}.{home}"
-        for home, names in homes.items()
-        for name in (names.split() if isinstance(names, str) else names)
-    }
+def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+    """Make a package's ``__getattr__``, which imports a public name on first access.
+
+    Args:
+        package: The package's name.
+        modules: The names of each submodule, separated by spaces.
+    """
+    module_of = {name: f"{package}.{module}" for module, names in modules.items() for name in names.split()}
 
     def load(name: str) -> Any:  # noqa: ANN401 - any public name
-        if name not in modules:
+        if name not in module_of:
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        return getattr(importlib.import_module(modules[name]), name)
+        return getattr(importlib.import_module(module_of[name]), name)
 
     return load
 

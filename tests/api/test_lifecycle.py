@@ -1,18 +1,9 @@
 from __future__ import annotations
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 
 import brainslice
-from stand_in import FOLDS
-
-
-def test_prepare_and_audit_take_strings(trained: Path, tmp_path: Path) -> None:
-    prepared = brainslice.prepare(str(trained / "source"), str(tmp_path), config={"data.folds": FOLDS}, copy=True)
-    assert len(prepared.manifest.records) > 0
-    assert brainslice.audit(str(trained / "source")).summary_lines()
 
 
 def test_calibrate_recovers_a_temperature() -> None:

@@ -61,4 +61,4 @@ def test_the_reference_lists_commands_and_functions(site: Path) -> None:
         verb for verb in VERBS if f"brainslice {verb}</" not in commands and f"brainslice {verb}<a" not in commands
     ]
     assert "--target-sensitivity" in commands
-    assert 'id="brainslice.api.lifecycle.prepare"' in python
+    assert 'id="brainslice.api.data.prepare"' in python

@@ -7,7 +7,6 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from brainslice.cli.evaluation import find_bundles
 from brainslice.paths import ProjectPaths
 from brainslice.phantom import write_external_site
 from command import WORDS, call
@@ -104,13 +103,6 @@ def test_validate_without_a_set(project: Path, capsys: Capture) -> None:
     write_bundle_for(places, config())
     assert call("validate", "--project-root", project, *WORDS) == 3
     assert "external_navoneel" in capsys.readouterr().err
-
-
-def test_validate_compares_base_and_adapted_bundle(places: ProjectPaths) -> None:
-    data = places.root / "data" / "external_navoneel"
-    assert find_bundles(places, data) == [places.bundle]
-    (places.models / "adapted_navoneel").mkdir()
-    assert find_bundles(places, data) == [places.bundle, places.models / "adapted_navoneel"]
 
 
 def test_lesion_test_prints_and_writes_scores(tmp_path: Path, capsys: Capture) -> None:

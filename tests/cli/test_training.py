@@ -58,7 +58,7 @@ def test_train_prints_bundle_and_scores(project: Path, asked: list[tuple[Config,
     assert call("train", "--project-root", project, *WORDS) == 0
     said = capsys.readouterr()
     assert f"bundle [phantom]: {project / 'models' / 'bundle'}" in said.out
-    assert "chose the weights and the temperature" in said.out
+    assert "selected the weights and the temperature" in said.out
     assert "temperature 1.500" in said.out
     assert "no temperature could be fitted" in said.err
     assert asked[0][1] is False

@@ -167,6 +167,6 @@ def test_the_template_stands_on_its_neck(real_scans: Path) -> None:
     assert volume.spacing == (1.0, 1.0, 1.0)
     areas = (volume.voxels > volume.voxels.max() / 8).mean(axis=(1, 2))
     assert areas[:10].mean() > areas[-10:].mean()
-    cut = next(volume.axial_slices())
+    cut = volume.axial_slice(0)
     assert isinstance(cut, Slice)
     assert cut.pixels.shape == (233, 197)

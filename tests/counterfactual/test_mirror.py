@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 
 from brainslice.counterfactual import (
-    LEAST_SYMMETRY,
+    MIN_SYMMETRY,
     MirrorTwins,
     feathered,
     find_midline,
@@ -159,7 +159,7 @@ def test_a_known_share_of_real_tumours_makes_twins(real_scans: Path) -> None:
         made += [twins.midline.symmetry for twins in [mirror_twins(recipe(scan), mask)] if twins is not None]
     # Of all 3,008 outlined glioma and meningioma scans 891 make twins.
     assert 0.2 < len(made) / looked < 0.4
-    assert min(made) > LEAST_SYMMETRY - 0.1
+    assert min(made) > MIN_SYMMETRY - 0.1
 
 
 def test_a_sham_changes_neither_the_lesion_nor_its_mirror_image() -> None:

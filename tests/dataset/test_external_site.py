@@ -36,7 +36,7 @@ def test_each_picture_counts_once_however_often_it_is_there(site: Path) -> None:
     assert found.binary
     assert int(found.tumours.sum()) == 6
     assert found.overlapping is None
-    assert "nobody can say" in found.summary_lines()[1]
+    assert "were not left out" in found.summary_lines()[1]
 
 
 def test_a_picture_in_folders_of_both_kinds_is_left_out(site: Path) -> None:
@@ -46,9 +46,7 @@ def test_a_picture_in_folders_of_both_kinds_is_left_out(site: Path) -> None:
     assert "both kinds: 1" in found.summary_lines()[-1]
 
 
-def test_pictures_that_the_model_was_made_from_are_left_out_and_counted(
-    drawn: Path, site: Path, tmp_path: Path
-) -> None:
+def test_training_images_of_the_model_are_left_out_and_counted(drawn: Path, site: Path, tmp_path: Path) -> None:
     manifest = prepare_dataset(drawn, tmp_path / "project", PreparationOptions(folds=3)).manifest
     glioma = next(place for place, record in enumerate(manifest.records) if record.label == "glioma")
     shutil.copyfile(manifest.paths[glioma], site / "yes" / "known.png")
@@ -63,7 +61,7 @@ def test_pictures_that_the_model_was_made_from_are_left_out_and_counted(
     assert len(unseen.scans) == 13
 
 
-def test_a_site_of_which_one_kind_is_known_is_refused_with_its_remedy(drawn: Path, tmp_path: Path) -> None:
+def test_a_site_left_with_one_kind_is_refused_with_a_remedy(drawn: Path, tmp_path: Path) -> None:
     manifest = prepare_dataset(drawn, tmp_path / "project", PreparationOptions(folds=3)).manifest
     site = tmp_path / "same"
     for label, kind in (("yes", "glioma"), ("no", "no_tumor")):

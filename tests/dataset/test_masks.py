@@ -14,7 +14,7 @@ from drawn_heads import symmetric_head, with_lesion
 
 
 @pytest.mark.parametrize("mirrored", [False, True])
-def test_a_mask_of_another_size_lands_on_its_lesion(tmp_path: Path, *, mirrored: bool) -> None:
+def test_a_mask_of_another_size_covers_its_lesion(tmp_path: Path, *, mirrored: bool) -> None:
     picture, lesion = with_lesion(symmetric_head(0))
     Image.fromarray(picture).save(tmp_path / "scan.png")
     drawn = Image.fromarray(lesion[:, ::-1] if mirrored else lesion).resize((512, 512))

@@ -183,7 +183,7 @@ def test_each_frame_of_a_series_map_lies_on_the_image_it_references(
     assert len({each.SOPInstanceUID for each in referenced}) == 12
     volume = read_volume(path)
     assert volume.stack is not None
-    stack = volume.stack.turn.undo(volume.voxels)
+    stack = volume.stack.reorientation.undo(volume.voxels)
     by_place = {str(path / name): layer for (name, _), layer in zip(volume.stack.images, stack, strict=True)}
     for name, layer in by_place.items():
         np.testing.assert_array_equal(layer, pydicom.dcmread(name).pixel_array)

@@ -13,7 +13,6 @@ from brainslice.metrics.calibration import (
     Reliability,
     accuracy_in_bins,
     bin_by_confidence,
-    brier_score,
     classwise_calibration_error,
     confidence_bins,
     confidence_gaps,
@@ -22,6 +21,7 @@ from brainslice.metrics.calibration import (
     maximum_gap,
     negative_log_likelihood,
     reliability_diagram,
+    squared_errors,
 )
 from brainslice.metrics.intervals import clustered_wilson
 from brainslice.metrics.scoring import ScoringInputs
@@ -72,10 +72,10 @@ def test_the_gaps_of_single_scans_add_up_to_the_error(seed: int) -> None:
 
 
 @given(st.integers(0, 2**16))
-def test_brier_score_and_likelihood_are_scikit_learns(seed: int) -> None:
+def test_squared_errors_and_likelihood_equal_scikit_learn(seed: int) -> None:
     probabilities, labels = chances(seed)
     oracle = brier_score_loss(labels, probabilities, labels=range(4), scale_by_half=False)
-    assert brier_score(probabilities, labels) == pytest.approx(oracle)
+    assert squared_errors(probabilities, labels).mean() == pytest.approx(oracle)
     assert negative_log_likelihood(probabilities, labels) == pytest.approx(
         log_loss(labels, probabilities, labels=range(4))
     )
@@ -97,24 +97,20 @@ def test_empty_bins_have_no_gap() -> None:
     assert maximum_calibration_error(binned) == 0.0
 
 
-def test_the_brier_score_sums_over_classes() -> None:
-    assert brier_score(np.array([[1.0, 0.0]]), np.array([1])) == 2.0
-
-
 def test_likelihood_of_probability_zero_is_finite() -> None:
     assert 700 < negative_log_likelihood(np.array([[1.0, 0.0]]), np.array([1])) < 710
 
 
 @pytest.mark.parametrize("row", [[0.5, 0.6], [-0.1, 1.1], [np.nan, 1.0], [0.0, 0.0]])
 def test_invalid_probability_rows_raise(row: list[float]) -> None:
-    for judge in (bin_by_confidence, brier_score, negative_log_likelihood, classwise_calibration_error):
+    for judge in (bin_by_confidence, negative_log_likelihood, classwise_calibration_error):
         with pytest.raises(UsageError, match="sum to 1"):
             judge(np.array([row]), np.array([0]))
 
 
 def test_no_scans_or_bins_raise() -> None:
     with pytest.raises(UsageError, match="at least one scan"):
-        brier_score(np.zeros((0, 2)), np.zeros(0, int))
+        negative_log_likelihood(np.zeros((0, 2)), np.zeros(0, int))
     with pytest.raises(UsageError, match="1 or more"):
         bin_by_confidence(np.array([[0.5, 0.5]]), np.array([0]), 0)
 

@@ -8,7 +8,8 @@ import pytest
 from brainslice.errors import ConfigError
 from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.export import predict_network
-from brainslice.models.gradcam import _above, gradcam, gradcam_from_class_maps
+from brainslice.models.gradcam import _above, gradcam
+from class_map_heat import heat_from_class_maps
 
 SMALL = np.random.default_rng(2).integers(0, 256, (4, 32, 32), dtype=np.uint8)
 
@@ -16,7 +17,7 @@ SMALL = np.random.default_rng(2).integers(0, 256, (4, 32, 32), dtype=np.uint8)
 def test_class_maps_and_gradients_say_the_same_at_the_features(network: Network, scans: np.ndarray) -> None:
     classes = np.array([0, 1, 2, 3, 0])
     _, class_maps = predict_network(network, scans)
-    cheap = gradcam_from_class_maps(class_maps, network.bias, classes)
+    cheap = heat_from_class_maps(class_maps, network.bias, classes)
     oracle = gradcam(network, scans, classes)
     assert oracle.shape == (5, 2, 2)
     assert oracle.max() > 0.01
@@ -54,7 +55,7 @@ def test_frozen_layers_hide_nothing(tiny: Network) -> None:
 def test_the_bias_speaks_for_no_position() -> None:
     class_maps = np.full((1, 2, 2, 2), 5.0)
     class_maps[0, 1, 0, 1] = 9.0
-    heat = gradcam_from_class_maps(class_maps, np.array([0.0, 5.0]), np.array([1]))
+    heat = heat_from_class_maps(class_maps, np.array([0.0, 5.0]), np.array([1]))
     np.testing.assert_array_equal(heat, [[[0, 0], [1, 0]]])
 
 
@@ -83,5 +84,5 @@ def test_class_maps_and_gradients_agree_with_pretrained_weights(imagenet_weights
     _, class_maps = predict_network(network, scans)
     oracle = gradcam(network, scans, classes)
     np.testing.assert_allclose(
-        gradcam_from_class_maps(class_maps, network.bias, classes) / oracle.max(), oracle / oracle.max(), atol=1e-4
+        heat_from_class_maps(class_maps, network.bias, classes) / oracle.max(), oracle / oracle.max(), atol=1e-4
     )

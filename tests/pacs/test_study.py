@@ -96,7 +96,7 @@ def test_images_unlike_the_training_scans_are_marked_or_referred_without_a_class
 
     monkeypatch.setattr(module, "predict_volume", rejected)
     save(tmp_path / "study", "1.2.3", axial_images("1.2.3"))
-    with pytest.raises(UnreadableScanError, match=f"no head that the model can judge: {reason.message}"):
+    with pytest.raises(UnreadableScanError, match=f"no head that the model can predict: {reason.message}"):
         module.answer_study(predictor, tmp_path / "study", tmp_path / "results", module.StudyRules())
     rules = module.StudyRules(report_rejected=True)
     answer = module.answer_study(predictor, tmp_path / "study", tmp_path / "results", rules)

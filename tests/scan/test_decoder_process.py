@@ -30,14 +30,14 @@ def test_values_come_one_by_one_from_another_process_which_is_used_again() -> No
     assert list(decode_isolated(decoder_jobs.each_byte, b"abc", 1)) == [98, 99, 100]
 
 
-def test_a_refusal_arrives_as_it_was_raised() -> None:
+def test_errors_cross_the_process_border_unchanged() -> None:
     with pytest.raises(InputProblemError, match="fault; remedy") as caught:
         list(decode_isolated(decoder_jobs.refuse, b""))
     assert (caught.value.code, caught.value.facts) == (InputProblem.SEVERAL_FRAMES, {"frames": 2})
 
 
 @pytest.mark.parametrize("job", [decoder_jobs.crash, decoder_jobs.loop, decoder_jobs.panic, decoder_jobs.exit_early])
-def test_a_decoder_that_crashes_loops_or_panics_costs_one_refusal(job: decoder_jobs.Job) -> None:
+def test_a_decoder_that_crashes_loops_or_panics_raises_one_error(job: decoder_jobs.Job) -> None:
     with pytest.raises(UnreadableScanError) as caught:
         list(decode_isolated(job, b""))
     assert "; " in str(caught.value)
@@ -45,7 +45,7 @@ def test_a_decoder_that_crashes_loops_or_panics_costs_one_refusal(job: decoder_j
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits the memory of a process")
-def test_a_decoder_that_asks_for_too_much_memory_costs_one_refusal() -> None:
+def test_a_decoder_beyond_the_memory_limit_raises_one_error() -> None:
     with pytest.raises(UnreadableScanError, match="more memory"):
         list(decode_isolated(decoder_jobs.allocate, b""))
 
@@ -56,7 +56,7 @@ def test_a_decoder_that_waits_for_ever_is_killed(monkeypatch: pytest.MonkeyPatch
         list(decode_isolated(decoder_jobs.sleep, b""))
 
 
-def test_what_was_not_read_to_the_end_is_not_taken_for_the_next_answer() -> None:
+def test_unread_replies_do_not_answer_the_next_request() -> None:
     unfinished = decode_isolated(decoder_jobs.each_byte, b"abc", 0)
     assert next(unfinished) == 97
     del unfinished
@@ -81,7 +81,7 @@ def test_threads_have_a_process_each() -> None:
     assert len(set(found)) == 2
 
 
-def test_a_system_without_room_for_a_process_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_failing_to_start_a_process_is_a_resource_error(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/no/such/python")
     with pytest.raises(ResourceError, match="cannot be started"):
         list(decode_isolated(decoder_jobs.process_id, b""))

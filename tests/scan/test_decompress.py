@@ -13,12 +13,12 @@ from brainslice.scan.decompress import DEFLATE, decompress
 
 
 @given(st.lists(st.binary(max_size=40), min_size=1, max_size=4), st.integers(1, 200))
-def test_members_follow_each_other_up_to_the_limit(parts: list[bytes], most: int) -> None:
+def test_gzip_members_are_concatenated_up_to_the_limit(parts: list[bytes], most: int) -> None:
     packed = b"".join(gzip.compress(part, mtime=0) for part in parts)
     assert decompress(packed, most) == b"".join(parts)[:most]
 
 
-def test_a_bomb_takes_no_more_memory_than_the_limit() -> None:
+def test_a_decompression_bomb_takes_no_more_memory_than_the_limit() -> None:
     bomb = gzip.compress(bytes(200_000_000), mtime=0)
     tracemalloc.start()
     assert len(decompress(bomb, 1000)) == 1000
@@ -33,15 +33,15 @@ def test_the_time_for_empty_members_grows_with_their_number_only() -> None:
     assert time.process_time() - start < 5
 
 
-def test_bare_deflated_data_open_too() -> None:
+def test_raw_deflate_data_are_decompressed() -> None:
     packer = zlib.compressobj(wbits=DEFLATE)
     assert decompress(packer.compress(b"scan") + packer.flush(), 100, DEFLATE) == b"scan"
 
 
-def test_filling_after_the_end_is_no_member() -> None:
+def test_padding_after_the_last_member_is_ignored() -> None:
     assert decompress(gzip.compress(b"scan", mtime=0) + bytes(20), 100) == b"scan"
 
 
-def test_damage_is_told() -> None:
+def test_damaged_data_raise_an_error() -> None:
     with pytest.raises(zlib.error):
         decompress(b"\x1f\x8bnothing of that kind", 100)

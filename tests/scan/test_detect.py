@@ -29,7 +29,7 @@ NIFTI = nifti(np.ones((3, 4, 5), np.float32))
         (b"", ScanFormat.RASTER),
     ],
 )
-def test_a_file_is_known_by_how_it_begins(data: bytes, kind: ScanFormat) -> None:
+def test_formats_are_detected_by_leading_bytes(data: bytes, kind: ScanFormat) -> None:
     assert detect_format(data) is kind
     assert detect_format(data[:1024]) is kind
 
@@ -45,13 +45,13 @@ def test_a_file_is_known_by_how_it_begins(data: bytes, kind: ScanFormat) -> None
         (NIFTI[:344] + b"ni1\0", "another file"),
     ],
 )
-def test_what_holds_no_scan_is_named(data: bytes, name: str) -> None:
+def test_unsupported_formats_are_named(data: bytes, name: str) -> None:
     with pytest.raises(UnreadableScanError, match=name):
         detect_format(data)
 
 
 @given(st.binary(max_size=1200))
-def test_no_bytes_raise_anything_but_the_one_error(data: bytes) -> None:
+def test_random_bytes_raise_unreadable_scan_error_only(data: bytes) -> None:
     try:
         kind = detect_format(data)
     except UnreadableScanError:

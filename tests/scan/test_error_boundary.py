@@ -12,7 +12,7 @@ from hospital import PATIENT
 
 
 @pytest.mark.parametrize("raised", [ValueError, KeyError, RecursionError, NotImplementedError, OSError, AssertionError])
-def test_whatever_a_reader_raises_is_the_one_error(raised: type[Exception]) -> None:
+def test_all_exceptions_of_readers_become_unreadable_scan_error(raised: type[Exception]) -> None:
     with pytest.raises(UnreadableScanError, match="the file is damaged") as caught, as_unreadable("the file"):
         raise raised(PATIENT)
     shown = "".join(traceback.format_exception(caught.value))
@@ -24,27 +24,27 @@ class PanicException(BaseException):
     """What a Rust extension raises, which no ``except Exception`` catches."""
 
 
-def test_a_panic_of_a_native_decoder_is_the_one_error() -> None:
+def test_a_panic_of_a_native_decoder_becomes_unreadable_scan_error() -> None:
     with pytest.raises(UnreadableScanError, match="PanicException"), as_unreadable("the file"):
         raise PanicException
 
 
-def test_a_full_memory_is_a_refusal_that_says_so() -> None:
+def test_running_out_of_memory_has_its_own_message() -> None:
     with pytest.raises(UnreadableScanError, match="more memory"), as_unreadable("the file"):
         raise MemoryError
 
 
-def test_our_own_refusals_pass_as_they_are() -> None:
+def test_unreadable_scan_errors_are_not_changed() -> None:
     with pytest.raises(UnreadableScanError, match=r"^mine$"), as_unreadable("the file"):
         raise UnreadableScanError("mine")  # noqa: EM101 - the words are what is looked at
 
 
-def test_an_interrupt_is_no_damage() -> None:
+def test_keyboard_interrupts_are_not_converted() -> None:
     with pytest.raises(KeyboardInterrupt), as_unreadable("the file"):
         raise KeyboardInterrupt
 
 
-def test_warnings_are_silent_inside_and_back_outside() -> None:
+def test_warnings_are_suppressed_inside_the_block_only() -> None:
     with quietly():
         with quietly():
             warnings.warn("inner", stacklevel=1)

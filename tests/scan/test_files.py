@@ -10,36 +10,36 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.files import file_bytes, is_folder, of_right_length, opening_bytes, printable
+from brainslice.scan.files import check_length, file_bytes, is_folder, leading_bytes, printable
 
 
 def test_a_file_is_read_whole_up_to_the_limit(tmp_path: Path) -> None:
     path = tmp_path / "scan"
     path.write_bytes(b"0123456789")
-    assert file_bytes(path, most=10) == b"0123456789"
+    assert file_bytes(path, limit=10) == b"0123456789"
     with pytest.raises(UnreadableScanError, match="at most 9 bytes"):
-        file_bytes(path, most=9)
+        file_bytes(path, limit=9)
 
 
-def test_the_opening_of_what_is_no_file_is_empty(tmp_path: Path) -> None:
+def test_leading_bytes_of_a_path_that_is_not_a_file_are_empty(tmp_path: Path) -> None:
     (tmp_path / "scan").write_bytes(b"0123456789")
-    assert opening_bytes(tmp_path / "scan", 4) == b"0123"
-    assert opening_bytes(tmp_path, 4) == opening_bytes(tmp_path / "gone", 4) == b""
+    assert leading_bytes(tmp_path / "scan", 4) == b"0123"
+    assert leading_bytes(tmp_path, 4) == leading_bytes(tmp_path / "gone", 4) == b""
 
 
-def test_nothing_is_no_file() -> None:
+def test_an_empty_file_is_refused() -> None:
     with pytest.raises(UnreadableScanError, match="empty"):
-        of_right_length(b"")
+        check_length(b"")
 
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no named pipes")
-def test_nobody_waits_for_a_pipe(tmp_path: Path) -> None:
+def test_pipes_are_refused_without_waiting(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "pipe")
-    assert opening_bytes(tmp_path / "pipe", 4) == b""
+    assert leading_bytes(tmp_path / "pipe", 4) == b""
 
 
 @given(st.text())
-def test_every_name_fits_on_one_line(name: str) -> None:
+def test_printable_names_have_one_line(name: str) -> None:
     shown = printable(name)
     assert shown.isprintable()
     assert len(shown.splitlines()) <= 1
@@ -54,7 +54,7 @@ def test_a_file_that_is_too_long_is_refused_unread(tmp_path: Path) -> None:
         file_bytes(path)
 
 
-def test_no_more_room_is_made_than_a_file_needs(tmp_path: Path) -> None:
+def test_no_more_memory_is_allocated_than_the_file_needs(tmp_path: Path) -> None:
     (tmp_path / "scan").write_bytes(b"0123456789")
     tracemalloc.start()
     assert file_bytes(tmp_path / "scan") == b"0123456789"
@@ -63,13 +63,13 @@ def test_no_more_room_is_made_than_a_file_needs(tmp_path: Path) -> None:
     assert most < 1 << 20
 
 
-def test_what_the_system_cannot_look_at_is_no_folder(tmp_path: Path) -> None:
+def test_a_path_that_the_system_refuses_is_not_a_folder(tmp_path: Path) -> None:
     assert is_folder(tmp_path)
     assert not is_folder(tmp_path / "gone")
     assert not is_folder(tmp_path / ("x" * 300))
 
 
-def test_a_folder_that_may_not_be_read_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_without_permission_has_its_own_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(UnreadableScanError, match="got a folder"):
         file_bytes(tmp_path)
     monkeypatch.setattr(os, "access", lambda *_: False)

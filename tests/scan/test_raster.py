@@ -15,7 +15,7 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import MOST_PIXELS, read_raster
+from brainslice.scan import MAX_PIXELS, read_raster
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 
@@ -88,7 +88,7 @@ def test_a_transparent_palette_entry_is_black() -> None:
     ("dtype", "encoding"),
     [(np.uint16, "PNG"), (np.uint16, "TIFF"), (np.int32, "TIFF"), (np.float32, "TIFF")],
 )
-def test_deep_pictures_keep_their_values(dtype: type, encoding: str) -> None:
+def test_images_of_16_and_32_bits_keep_their_values(dtype: type, encoding: str) -> None:
     deep = (np.arange(12, dtype=dtype) * 4000).reshape(3, 4)
     np.testing.assert_array_equal(read(encoded(Image.fromarray(deep), encoding)), deep)
 
@@ -99,7 +99,7 @@ def test_black_and_white_is_0_and_255() -> None:
 
 @pytest.mark.parametrize("encoding", ["JPEG", "PNG", "TIFF", "WEBP"])
 @pytest.mark.parametrize("orientation", range(1, 9))
-def test_pictures_are_turned_the_way_their_exif_data_says(encoding: str, orientation: int) -> None:
+def test_images_are_rotated_by_their_exif_orientation(encoding: str, orientation: int) -> None:
     upright = np.kron(np.array([[250, 10, 130], [60, 200, 90]], dtype=np.uint8), np.ones((16, 16), dtype=np.uint8))
     # What a camera held in this way stores: the inverse of what the orientation asks for.
     stored = {
@@ -119,7 +119,7 @@ def test_pictures_are_turned_the_way_their_exif_data_says(encoding: str, orienta
     np.testing.assert_allclose(seen[8::16, 8::16], upright[8::16, 8::16], atol=6)
 
 
-def test_damaged_exif_data_does_not_cost_the_picture() -> None:
+def test_damaged_exif_data_are_ignored() -> None:
     data = encoded(Image.fromarray(GREY), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff")
     assert read(data).shape == GREY.shape
 
@@ -141,8 +141,8 @@ def test_the_preview_in_a_photograph_is_no_frame() -> None:
 
 
 @pytest.mark.parametrize(("columns", "rows"), [(13_000, 13_000), (100_000, 100_000), (70_000, 10), (8_001, 8_000)])
-def test_the_header_alone_refuses_pictures_that_are_too_large(columns: int, rows: int) -> None:
-    with pytest.raises(UnreadableScanError, match=f"at most {MOST_PIXELS:,} pixels") as caught:
+def test_images_that_are_too_large_are_refused_by_their_header(columns: int, rows: int) -> None:
+    with pytest.raises(UnreadableScanError, match=f"at most {MAX_PIXELS:,} pixels") as caught:
         read(png_header(columns, rows))
     assert "scale it down" in str(caught.value)
 
@@ -157,14 +157,14 @@ def test_a_file_cut_short_is_refused_in_one_line(encoding: str) -> None:
 
 
 @given(st.binary(max_size=64), st.integers(0, 5))
-def test_no_bytes_raise_anything_but_the_one_error(noise: bytes, opening: int) -> None:
+def test_random_bytes_raise_unreadable_scan_error_only(noise: bytes, opening: int) -> None:
     start = (b"", b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0\x08\0\0\0", b"BM", b"GIF89a")[opening]
     with pytest.raises(UnreadableScanError):
         read(start + noise)
 
 
 @given(st.integers(0, 2**32))
-def test_a_flipped_bit_gives_a_slice_or_the_one_error(where: int) -> None:
+def test_a_flipped_bit_gives_a_slice_or_unreadable_scan_error(where: int) -> None:
     data = bytearray(encoded(Image.fromarray(GREY).convert("P")))
     data[where % len(data)] ^= 1 << (where % 8)
     try:
@@ -178,7 +178,7 @@ def test_a_flipped_bit_gives_a_slice_or_the_one_error(where: int) -> None:
     assert "\n" not in message
 
 
-def test_other_formats_of_pillow_stay_shut() -> None:
+def test_other_formats_of_pillow_are_refused() -> None:
     with pytest.raises(UnreadableScanError, match=r"must be a picture .*, DICOM or NIfTI, got"):
         read(encoded(Image.fromarray(GREY), "PPM"))
 
@@ -215,7 +215,7 @@ def white_is_zero(grey: np.ndarray) -> bytes:
 
 
 @pytest.mark.parametrize("dtype", [np.uint8, np.uint16, np.float32])
-def test_a_tiff_whose_zero_is_white_is_turned_over(dtype: type) -> None:
+def test_a_tiff_whose_zero_is_white_is_inverted(dtype: type) -> None:
     grey = (np.arange(12, dtype=dtype) * 20).reshape(3, 4)
     shown = read(white_is_zero(grey))
     np.testing.assert_array_equal(shown - shown.min(), grey.max() - grey)
@@ -224,7 +224,7 @@ def test_a_tiff_whose_zero_is_white_is_turned_over(dtype: type) -> None:
 def test_a_later_page_may_be_no_larger_than_the_first() -> None:
     large = Image.new("L", (8_001, 8_000))
     data = encoded(Image.fromarray(GREY), "TIFF", compression="tiff_deflate", save_all=True, append_images=[large])
-    with pytest.raises(UnreadableScanError, match=f"at most {MOST_PIXELS:,} pixels.* got 8,000 x 8,001"):
+    with pytest.raises(UnreadableScanError, match=f"at most {MAX_PIXELS:,} pixels.* got 8,000 x 8,001"):
         read_raster(data, "digest", 2)
 
 
@@ -236,12 +236,12 @@ def test_a_later_page_may_be_no_larger_than_the_first() -> None:
         (b"II*\0\x08\0\0\0", "the TIFF is damaged, or its numbers"),
     ],
 )
-def test_what_cannot_be_identified_is_refused_without_an_address_in_memory(opening: bytes, reason: str) -> None:
+def test_the_refusal_of_an_unidentified_file_has_no_memory_address(opening: bytes, reason: str) -> None:
     with pytest.raises(UnreadableScanError, match=rf"{reason}[^<>]*; export it"):
         read(opening + bytes(16))
 
 
-def test_a_picture_that_fills_the_memory_is_not_called_damaged(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_running_out_of_memory_is_not_reported_as_damage(monkeypatch: pytest.MonkeyPatch) -> None:
     def fill(*_: object) -> None:
         raise MemoryError
 
@@ -274,6 +274,6 @@ def test_every_number_of_a_tiff_keeps_its_value(kind: str, sample_format: int) -
     np.testing.assert_array_equal(read(tiff(values, sample_format)), values)
 
 
-def test_a_tiff_of_unknown_numbers_is_not_called_damaged_alone() -> None:
+def test_the_refusal_of_a_tiff_of_an_unknown_number_type_names_the_type() -> None:
     with pytest.raises(UnreadableScanError, match="numbers are of a kind not read here; export it with 8, 16 or 32"):
         read(tiff(np.zeros((3, 4), "<i8"), 2))

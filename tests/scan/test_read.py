@@ -36,7 +36,7 @@ def refusal(path: Path) -> str:
 
 
 @pytest.mark.parametrize("name", ["scan.png", "scan.jpg", "scan", "scan.txt", "Scan.PNG"])
-def test_a_file_is_known_by_its_content_whatever_its_ending(tmp_path: Path, name: str) -> None:
+def test_the_format_is_detected_by_content_not_by_suffix(tmp_path: Path, name: str) -> None:
     np.testing.assert_array_equal(read_scan(written(tmp_path / name)).pixels, GREY)
 
 
@@ -45,7 +45,7 @@ def test_a_slice_carries_the_sha256_of_its_file(tmp_path: Path) -> None:
     assert read_scan(path).digest == hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def test_the_endings_of_folders_are_casefolded_and_begin_with_a_dot() -> None:
+def test_scan_suffixes_are_casefolded_and_begin_with_a_dot() -> None:
     assert {".png", ".jpg", ".jpeg", ".dcm"} <= SCAN_SUFFIXES
     assert all(ending.startswith(".") and ending == ending.casefold() for ending in SCAN_SUFFIXES)
 
@@ -77,7 +77,7 @@ def test_a_file_nobody_may_read_is_refused(tmp_path: Path) -> None:
     assert "who may read it" in refusal(path)
 
 
-def test_a_path_no_system_can_have_is_refused() -> None:
+def test_an_impossible_path_is_refused() -> None:
     with pytest.raises(UnreadableScanError, match="cannot be opened"):
         read_scan(Path("nul\0byte.png"))
 
@@ -89,7 +89,7 @@ def test_a_path_no_system_can_have_is_refused() -> None:
         ("PDF", b"%PDF-1.7"),
     ],
 )
-def test_what_holds_no_scan_is_named_in_the_refusal(tmp_path: Path, name: str, data: bytes) -> None:
+def test_the_refusal_of_an_unsupported_format_names_it(tmp_path: Path, name: str, data: bytes) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(data)
     message = refusal(path)
@@ -98,7 +98,7 @@ def test_what_holds_no_scan_is_named_in_the_refusal(tmp_path: Path, name: str, d
 
 
 @pytest.mark.parametrize("name", ["DICOM", "NIfTI"])
-def test_a_damaged_file_of_a_hospital_format_is_one_refusal(tmp_path: Path, name: str) -> None:
+def test_damaged_dicom_and_nifti_files_are_refused(tmp_path: Path, name: str) -> None:
     path = tmp_path / "scan.png"
     path.write_bytes(bytes(128) + b"DICM" + bytes(64) if name == "DICOM" else bytes(344) + b"n+1\0" + bytes(64))
     assert name in refusal(path)
@@ -143,7 +143,7 @@ def test_bytes_in_memory_give_the_slice_that_their_file_gives(tmp_path: Path) ->
 
 
 @pytest.mark.parametrize("data", [b"", b"nothing", b"%PDF-1.7"])
-def test_bytes_that_are_no_scan_are_refused_by_the_name_they_came_with(data: bytes) -> None:
+def test_the_refusal_of_bytes_in_memory_states_their_name(data: bytes) -> None:
     with pytest.raises(UnreadableScanError, match=r"^two\\nlines: ") as caught:
         decode_scan(data, "two\nlines")
     assert len(str(caught.value).splitlines()) == 1

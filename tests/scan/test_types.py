@@ -15,13 +15,13 @@ def test_every_finite_length_is_a_spacing(step: float) -> None:
 
 
 @pytest.mark.parametrize("step", [0.0, -1.0, float("nan"), float("inf")])
-def test_spacings_that_no_scanner_writes_are_refused(step: float) -> None:
+def test_non_positive_and_non_finite_spacings_are_refused(step: float) -> None:
     with pytest.raises(UnreadableScanError, match=r"above 0 mm, got .*; export"):
         Spacing(1.0, step)
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-def test_one_value_that_is_no_number_spoils_the_slice(value: float) -> None:
+def test_a_non_finite_pixel_is_refused(value: float) -> None:
     pixels = np.ones((3, 4), dtype=np.float32)
     pixels[1, 2] = value
     with pytest.raises(UnreadableScanError, match=r"finite .*; put the darkest"):
@@ -46,26 +46,27 @@ def volume(
     return Volume(cubes, spacing, acquired, tilt, evenly_spaced=even, digest="0")
 
 
-def test_axial_slices_are_the_layers_in_their_order() -> None:
-    cuts = list(volume(spacing=(5.0, 0.5, 0.5)).axial_slices())
+def test_axial_slices_are_the_voxels_along_the_first_axis() -> None:
+    stack = volume(spacing=(5.0, 0.5, 0.5))
+    cuts = [stack.axial_slice(index) for index in range(2)]
     np.testing.assert_array_equal(np.stack([cut.pixels for cut in cuts]), volume().voxels)
     assert cuts[0].spacing == Spacing(0.5, 0.5)
 
 
-def test_pixels_that_are_no_squares_become_squares() -> None:
-    (cut, _) = volume(spacing=(1.0, 2.0, 1.0)).axial_slices()
+def test_non_square_pixels_are_resampled() -> None:
+    cut = volume(spacing=(1.0, 2.0, 1.0)).axial_slice(0)
     assert cut.pixels.shape == (6, 4)
     assert cut.spacing == Spacing(1.0, 1.0)
 
 
 @pytest.mark.parametrize("spacing", [(1.0, 1e-9, 1.0), (1.0, 1.0, 1e300), (1.0, 5e-324, 1e300)])
-def test_pixels_that_would_fill_the_memory_as_squares_are_refused(spacing: tuple[float, float, float]) -> None:
+def test_slices_that_would_be_too_large_after_resampling_are_refused(spacing: tuple[float, float, float]) -> None:
     with pytest.raises(UnreadableScanError, match=r"pixels must be nearly squares, got .*; resample"):
         volume(spacing=spacing).axial_slice(0)
 
 
-def test_slices_of_another_plane_are_cut_again_where_voxels_are_nearly_cubes() -> None:
-    assert len(list(volume(spacing=(0.9, 0.9, 1.2), acquired=Plane.SAGITTAL).axial_slices())) == 2
+def test_axial_slices_are_cut_from_other_planes_of_nearly_cubic_voxels() -> None:
+    assert volume(spacing=(0.9, 0.9, 1.2), acquired=Plane.SAGITTAL).axial_slice(1).pixels.size
 
 
 @pytest.mark.parametrize(
@@ -76,12 +77,12 @@ def test_slices_of_another_plane_are_cut_again_where_voxels_are_nearly_cubes() -
         (volume(tilt=35.0), "35"),
     ],
 )
-def test_what_cannot_be_cut_axially_says_why(unfit: Volume, fault: str) -> None:
+def test_the_refusal_of_axial_slices_states_the_reason(unfit: Volume, fault: str) -> None:
     with pytest.raises(UnreadableScanError, match=fault):
-        next(unfit.axial_slices())
+        unfit.axial_slice(0)
 
 
-def test_volumes_of_nothing_are_refused() -> None:
+def test_empty_volumes_are_refused() -> None:
     with pytest.raises(UnreadableScanError, match=r"at least one voxel .*; export"):
         volume(np.zeros((0, 3, 4), np.float32))
     with pytest.raises(UnreadableScanError, match=r"above 0 mm, got .*; export"):

@@ -14,7 +14,7 @@ from brainslice.errors import DatasetError
 from brainslice.inference.overlay import draw_page
 from brainslice.inference.predictor import Predictor
 from brainslice.scan.read import read_scan
-from brainslice.service.explanation import LONGEST_SIDE, data_address, explanation, original_picture, overlay, png
+from brainslice.service.explanation import MAX_SIDE, data_address, explanation, original_picture, overlay, png
 
 
 def test_explanation_has_a_map_for_each_class(predictor: Predictor, scans: list[Path]) -> None:
@@ -54,8 +54,8 @@ def test_original_image_uses_all_grey_levels() -> None:
 @given(st.integers(1, 5000), st.integers(1, 300))
 def test_original_image_is_limited_in_size(rows: int, columns: int) -> None:
     picture = original_picture(np.ones((rows, columns), dtype=np.float32))
-    assert max(picture.size) <= LONGEST_SIDE
-    if max(rows, columns) <= LONGEST_SIDE:
+    assert max(picture.size) <= MAX_SIDE
+    if max(rows, columns) <= MAX_SIDE:
         assert picture.size == (columns, rows)
     elif min(picture.size) > 50:
         assert picture.size[0] / picture.size[1] == pytest.approx(columns / rows, rel=0.05)

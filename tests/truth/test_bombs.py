@@ -161,7 +161,7 @@ FILES: dict[str, Callable[[], bytes | dict[str, bytes]]] = {
 _READ = """
 import json, resource, sys, time
 from pathlib import Path
-import brainslice.scan.dicom.series, brainslice.scan.nifti.single_slice, brainslice.scan.raster
+import brainslice.scan.dicom.series, brainslice.scan.nifti.reader, brainslice.scan.raster
 from brainslice.errors import UnreadableScanError
 from brainslice.scan import decoder_process, read_scan, read_volume
 def used():

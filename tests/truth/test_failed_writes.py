@@ -88,7 +88,10 @@ def test_a_bundle_survives_each_failure(project: Path, tmp_path: Path) -> None:
 
 
 def test_reports_and_arrays_survive_each_failure(tmp_path: Path) -> None:
-    assert check_each_failure(lambda number: write_json(tmp_path / "report.json", {"number": number}), tmp_path) == 2
+    assert (
+        check_each_failure(lambda number: write_json(tmp_path / "report.json", {"number": number}, "test"), tmp_path)
+        == 2
+    )
     kernel = np.zeros((3, 2), np.float32)
 
     def write(number: int) -> None:

@@ -1,16 +1,15 @@
-"""Functions from a data set to a bundle and its report: prepare, audit, train, evaluate, calibrate, adapt."""
+"""Functions that make bundles: train, cross-validate, join networks, calibrate, adapt."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from brainslice.api.reports import write_report
+from brainslice.api.evaluation import write_report
 from brainslice.api.settings import (
-    EVALUATION_LIBRARIES,
     TRAINING_LIBRARIES,
     AnyPath,
     Settings,
@@ -19,90 +18,45 @@ from brainslice.api.settings import (
 )
 from brainslice.arrays import Labels, Logits
 from brainslice.lazy import require_extra
-from brainslice.paths import writes_project
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from brainslice.dataset.audit.report import AuditReport
-    from brainslice.dataset.prepared import PreparedDataset
+    from brainslice.bundle.store import ModelBundle
+    from brainslice.config import Config
+    from brainslice.dataset.splits.split_assignment import SplitAssignment
     from brainslice.decision.temperature import Temperature
-    from brainslice.evaluation.error_analysis import ErrorAnalysis
+    from brainslice.evaluation.ensemble_gain import EnsembleGain
     from brainslice.evaluation.scoring import ScoredTestSet
     from brainslice.training.adaptation.pipeline import AdaptationResult
     from brainslice.training.cross_validation import CrossValidation
     from brainslice.training.pipeline import TrainingResult
 
 
+_OVERLAYS = 8
+
+
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
-class EvaluationResult:
-    """The evaluation of a bundle on its test set.
+class EnsembleBundle:
+    """A bundle of several networks.
 
     Attributes:
-        test: Scores with intervals, and the arrays they come from.
-        errors: The misclassified scans and the rates at each operating point.
-        reports: The folder of figures and tables.
-        page: The report as one HTML page.
+        bundle: The bundle.
+        assignment: The manifest, and the joint split of the members.
+        notes: Remarks on the calibration.
+        test: The scores on scans that no member was trained on, where they were computed.
+        gains: Metrics of the ensemble beside those of its members, likewise.
     """
 
-    test: ScoredTestSet
-    errors: ErrorAnalysis
-    reports: Path
-    page: Path
+    bundle: ModelBundle
+    assignment: SplitAssignment
+    notes: tuple[str, ...]
+    test: ScoredTestSet | None = None
+    gains: tuple[EnsembleGain, ...] = ()
 
     def __repr__(self) -> str:
-        """Show the number of scans and the accuracy."""
-        evaluation = self.test.evaluation
-        return f"<EvaluationResult n={evaluation.n} accuracy={evaluation.score('accuracy').value:.3f}>"
-
-
-def prepare(
-    source: AnyPath,
-    root: AnyPath = ".",
-    *,
-    config: Settings = None,
-    val_size: float | None = None,
-    labels: AnyPath | None = None,
-    copy: bool = False,
-    progress: Progress = silent,
-) -> PreparedDataset:
-    """Prepare a data set for training: normalise class names, group related scans, split.
-
-    Args:
-        source: A folder or zip: Training/Testing, train/val/test, or class folders.
-        root: The project's folder.
-        config: The settings.
-        val_size: The share of the training scans that validates in the official split; ``data.valid_split`` where None.
-        labels: A table with the columns path and label, in place of class folders.
-        copy: Copy the scans instead of linking to them.
-        progress: Called with step, done and total.
-
-    Raises:
-        DatasetError: The source is not a data set of these classes.
-        UsageError: A share or the number of folds is out of range.
-    """
-    from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
-
-    labels_table = None if labels is None else Path(labels)
-    options = PreparationOptions.of(
-        read_settings(root, config), val_size=val_size, copy=copy, labels_table=labels_table
-    )
-    return prepare_dataset(Path(source), Path(root), options, progress)
-
-
-def audit(folder: AnyPath, against: AnyPath | None = None, *, progress: Progress = silent) -> AuditReport:
-    """Find duplicates, leaks across splits, unreadable files and shortcuts in a data set.
-
-    Args:
-        folder: A folder of scans: with splits, with classes, or flat.
-        against: Another folder; scans that are in both are listed.
-        progress: Called with step, done and total.
-
-    Raises:
-        DatasetError: The folder holds no scans.
-    """
-    from brainslice.dataset.audit.audit import audit_folder
-
-    return audit_folder(Path(folder), None if against is None else Path(against), progress)
+        """Show the folder of the bundle and the networks."""
+        return f"<EnsembleBundle {self.bundle.folder}: {self.bundle.info.backbone}>"
 
 
 @writes_project("training")
@@ -169,42 +123,65 @@ def cross_validate(
     return result
 
 
-@writes_project("evaluating")
-def evaluate(
+@writes_project("training an ensemble")
+def ensemble(
     root: AnyPath = ".",
     *,
+    bundles: Iterable[AnyPath] = (),
+    output: AnyPath | None = None,
+    calibrate_on: AnyPath | None = None,
+    test: bool = False,
     config: Settings = None,
-    overlays: int = 8,
-    slices: Iterable[AnyPath] = (),
     progress: Progress = silent,
-) -> EvaluationResult:
-    """Score the project's bundle on its test set, and write figures and tables to ``reports``.
+) -> EnsembleBundle:
+    """Join networks into one bundle that averages their logits; an interrupted run resumes.
 
     Args:
         root: The project's folder.
-        config: The settings it was trained with.
-        overlays: How many heat maps to draw.
-        slices: Folders with ``slices.csv`` for the source-controlled test.
+        bundles: The bundles to join; without any, one is trained for each training fold of the clean protocol.
+        output: The folder of the ensemble; ``models/ensemble`` where None.
+        calibrate_on: Class folders of other scans, on which to fit the temperature.
+        test: Score the ensemble on the scans that no member was trained on, and write ``reports/ensemble``.
+        config: The settings.
         progress: Called with step, done and total.
 
     Raises:
-        MissingExtraError: scikit-learn, scipy or matplotlib is not installed.
-        BundleError: There is no bundle, or it was altered.
-        DatasetError: The bundle was trained on another split or other scans.
+        MissingExtraError: The training libraries are not installed.
+        UsageError: There are fewer than two bundles, or two that cannot be joined.
+        DatasetError: There is no prepared set, or the bundles were trained on another one.
     """
-    require_extra("train", "evaluation", *EVALUATION_LIBRARIES)
+    require_extra("train", "an ensemble", *TRAINING_LIBRARIES)
+    from brainslice.training.ensemble import build_ensemble, train_members
+
+    chosen, paths = open_project(root, config)
+    members = [Path(each) for each in bundles] or train_members(Path(root), chosen, progress)
+    folder = Path(root) / "models" / "ensemble" if output is None else Path(output)
+    calibration = None if calibrate_on is None else Path(calibrate_on)
+    joined = build_ensemble(members, folder, paths, chosen, progress, calibration_folder=calibration)
+    untested = EnsembleBundle(joined.bundle, joined.assignment, joined.notes)
+    if not test:
+        return untested
+    return _test_ensemble(untested, replace(paths, reports=paths.reports / "ensemble"), chosen, progress)
+
+
+def _test_ensemble(joined: EnsembleBundle, paths: ProjectPaths, config: Config, progress: Progress) -> EnsembleBundle:
+    from brainslice.evaluation.ensemble_gain import measure_gains
     from brainslice.evaluation.error_analysis import analyse_errors
     from brainslice.evaluation.explanation import explain
     from brainslice.evaluation.scoring import evaluate_test_set
+    from brainslice.files import write_json
     from brainslice.report.writer import write_reports
 
-    started = time.monotonic()
-    chosen, paths = open_project(root, config)
-    test = evaluate_test_set(paths, chosen, progress, slices=[Path(each) for each in slices])
-    explained = explain(test, paths.reports / "gradcam", overlays, progress)
-    errors = analyse_errors(test, progress)
-    write_reports(test, explained, paths.reports, errors, time.monotonic() - started)
-    return EvaluationResult(test, errors, paths.reports, write_report(root))
+    assignment = joined.assignment if len(joined.assignment.split.test) else None
+    scored = evaluate_test_set(paths, config, progress, assignment=assignment, bundle=joined.bundle.folder)
+    explained = explain(scored, paths.reports / "gradcam", _OVERLAYS, progress)
+    write_reports(scored, explained, paths.reports, analyse_errors(scored, progress))
+    members, logits = joined.bundle.info.ensemble, scored.output.member_logits
+    temperatures = [member.temperature for member in members.members] if members else []
+    gains = () if logits is None else measure_gains(scored.scored, logits, temperatures, config.seed)
+    write_json(paths.reports / "gains.json", {gain.name: gain.to_json() for gain in gains}, "ensemble-gains")
+    write_report(paths.reports)
+    return replace(joined, test=scored, gains=gains)
 
 
 def calibrate(logits: Logits, labels: Labels) -> Temperature:

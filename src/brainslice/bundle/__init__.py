@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "adaptation": "ADAPTATION_FILE Adaptation HeldOutPrediction adapted_name read_adaptation",
     "fields": "Ensemble Fraction Line Member StoredConformalSets StoredModel StoredOodDetector",
     "model_card": "CARD_FILE",
@@ -14,4 +14,4 @@ _HOMES = {
     ),
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -221,7 +221,7 @@ def _validation(info: BundleDraft) -> list[str]:
             f"n = {results.n}: accuracy {results.accuracy:.3f}, negative log-likelihood {results.nll:.3f}, "
             f"expected calibration error {results.ece:.3f}."
         ),
-        "These scans chose the temperature and the stopping time, so their results are optimistic.",
+        "These scans selected the temperature and the stopping time, so their results are optimistic.",
     ]
 
 

@@ -56,7 +56,7 @@ def check_signature(bundle: ModelBundle, key: Path) -> None:
     try:
         public.verify(base64.b64decode(_read(path).strip(), validate=True), _message(bundle))
     except FileNotFoundError as error:
-        msg = f"{bundle.folder}: has no signature {path.name} beside it; get it from where the bundle comes from"
+        msg = f"{bundle.folder}: has no signature {path.name} beside it; get it from the source of the bundle"
         raise BundleError(msg) from error
     except (ValueError, InvalidSignature) as error:
         msg = f"{path}: is no signature of {bundle.folder} by the key {key}; use the bundle as its author signed it"

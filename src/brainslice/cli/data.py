@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -11,19 +11,19 @@ from brainslice import api
 from brainslice.cli.console import print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, ExcludeOverlap, Overrides, Root, settings
 from brainslice.errors import UnreadableScanError
-from brainslice.paths import ProjectPaths, writes_project
+from brainslice.paths import writes_project
+
+if TYPE_CHECKING:
+    from brainslice.config import Config
 
 
-@writes_project("downloading")
 def download(
     name: Annotated[str, typer.Argument(help="nickparvar (four classes) or navoneel (yes/no).")],
     root: Root = Path(),
 ) -> None:
     """Download a public data set from Kaggle, in a pinned version."""
-    from brainslice.dataset.discovery import sources
-
     with progress_bars() as progress:
-        folder = sources.download(name, root / "downloads" / name, progress)
+        folder = api.download(name, root, progress=progress)
     print_line(f"{name}: {folder}")
     print_line(f"next: brainslice prepare {'--external ' if name == 'navoneel' else ''}{folder}")
 
@@ -65,20 +65,15 @@ def prepare(
     for line in prepared.summary_lines():
         print_line(line)
     if exclude_overlap_with is not None:
-        exclude(ProjectPaths.of(root, chosen), exclude_overlap_with)
+        exclude(root, chosen, exclude_overlap_with)
     _list_unreadable(prepared.unreadable)
 
 
-@writes_project("excluding scans")
-def exclude(paths: ProjectPaths, other: Path) -> None:
-    """Exclude another site's scans from training and validation until the set is prepared again."""
-    from brainslice.dataset.duplicates.overlap import exclude_overlap
-    from brainslice.dataset.manifest import Manifest
-
+def exclude(root: Path, config: Config, other: Path) -> None:
+    """Exclude another site's scans and print how many."""
     with progress_bars() as progress:
-        manifest = exclude_overlap(Manifest.read(paths.data), other, paths.cache, progress)
+        manifest = api.exclude_overlap(other, root, config=config, progress=progress)
     if manifest.exclusion is not None:
-        manifest.exclusion.write(paths.data)
         print_note(manifest.exclusion.summary)
 
 
@@ -115,10 +110,8 @@ def audit(
 
 
 def _prepare_external(source: Path, root: Path) -> None:
-    from brainslice.dataset import external
-
     with progress_bars() as progress:
-        placed = external.prepare_external(source, root, progress=progress)
+        placed = api.prepare_external(source, root, progress=progress)
     print_line(f"{placed.folder}: {placed.summary}")
     for line in placed.notes:
         print_note(line)

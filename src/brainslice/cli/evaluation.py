@@ -22,8 +22,7 @@ from brainslice.cli.options import (
     settings,
 )
 from brainslice.errors import DatasetError
-from brainslice.files import write_json
-from brainslice.paths import ProjectPaths, writes_project
+from brainslice.paths import ProjectPaths
 
 if TYPE_CHECKING:
     from brainslice.config import Config
@@ -34,7 +33,7 @@ def evaluate(
     config: ConfigFile = None,
     overrides: Overrides = None,
     protocol: ProtocolName = None,
-    gradcam: Annotated[int, typer.Option("--gradcam", min=0, help="How many overlays of heat maps to draw.")] = 8,
+    gradcam: Annotated[int, typer.Option("--gradcam", metavar="N", min=0, help="Number of heat map overlays.")] = 8,
     slices: Slices = None,
 ) -> None:
     """Score the bundle on its test scans.
@@ -73,33 +72,23 @@ def validate(
     Training scans of a bundle and duplicates are left out and counted; bundles are compared in one table.
     """
     chosen = settings(root, config, overrides)
-    validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, slices or [])
+    validate_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle or [], slices or [])
 
 
-@writes_project("validating")
 def validate_one(
-    paths: ProjectPaths, config: Config, data: Path, bundles: list[Path] | None = None, slices: Sequence[Path] = ()
+    paths: ProjectPaths, config: Config, data: Path, bundles: Sequence[Path] = (), slices: Sequence[Path] = ()
 ) -> None:
-    """Score bundles on one folder, print the table and write it to ``reports/external``."""
-    from brainslice.evaluation.external_validation import validate_external
-    from brainslice.report.external_site import external_tables, write_external
+    """Score bundles on one folder and print the tables."""
+    from brainslice.report.external_site import external_tables
 
     with progress_bars() as progress:
-        found = validate_external(bundles or find_bundles(paths, data), data, paths, config, progress, slices)
-    for shown in external_tables(found):
+        result = api.validate(data, paths.root, bundles=bundles, config=config, slices=slices, progress=progress)
+    for shown in external_tables(result.validation):
         print_report(shown)
-    for source, reason in found.site.unreadable:
+    for source, reason in result.validation.site.unreadable:
         print_note(f"left out: {source}: {reason}")
-    written, page = write_external(found, paths.reports / "external")
-    print_line(f"reports: {written}, {page}; all on one page: {api.write_report(paths.root)}")
-
-
-def find_bundles(paths: ProjectPaths, data: Path) -> list[Path]:
-    """List the project's bundle and the one that was adapted to these scans, if there is one."""
-    from brainslice.bundle.adaptation import adapted_name
-
-    adapted = paths.models / adapted_name(data.resolve().name)
-    return [paths.bundle, *([adapted] if adapted.is_dir() else [])]
+    written, page = result.files
+    print_line(f"reports: {written}, {page}; all on one page: {result.page}")
 
 
 def robustness(
@@ -136,20 +125,11 @@ def lesion_test(
     output: Annotated[Path | None, typer.Option("--output", help="Write the results to this JSON file too.")] = None,
 ) -> None:
     """Score slices with and without tumour of the same patients, so that the source cannot tell them apart."""
-    from brainslice.evaluation.source_controlled import read_slices, score_slices
-    from brainslice.inference.predictor import Predictor
-
-    for folder in folders:
-        read_slices(folder)
-    predictor = Predictor.open(bundle)
     with progress_bars() as progress:
-        found = [score_slices(folder, predictor, progress) for folder in folders]
+        found = api.lesion_test(folders, bundle=bundle, output=output, progress=progress)
     for line in (line for each in found for line in each.summary_lines()):
         print_line(line)
     print_line("for research only; tumour-free slices of patients are not healthy people")
-    if output is not None:
-        scores = {"bundle": predictor.bundle.info.digest, "source_controlled": [each.to_json() for each in found]}
-        write_json(output, scores, "lesion-test")
 
 
 def summary(root: Root = Path(), config: ConfigFile = None, overrides: Overrides = None) -> None:

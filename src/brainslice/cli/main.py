@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import functools
+import inspect
 import os
+import re
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -124,6 +126,8 @@ def _command(panel: str, name: str, body: Callable[..., None], needs: tuple[str,
         verb,
         rich_help_panel=panel,
         hidden=not panel,
+        # In a paragraph, line breaks of the source are none in the help.
+        help=re.sub(r"(?<!\n)\n(?!\n)", " ", inspect.cleandoc(body.__doc__ or "")),
         epilog=f"Example: brainslice {name} {example}" if example else None,
     )(one_line_errors()(checked))
 
@@ -145,8 +149,8 @@ _command(_EVALUATE, "validate", evaluation.validate, EVALUATION_LIBRARIES, "--da
 _command(_EVALUATE, "robustness", evaluation.robustness, EVALUATION_LIBRARIES, "--sample 100")
 _command(_EVALUATE, "lesion-test", evaluation.lesion_test, ("sklearn", "scipy"), "slices --output result.json")
 _command(_EVALUATE, "threshold", threshold, EVALUATION_LIBRARIES, "--target-sensitivity 0.95 --save")
-_command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES)
-_command(_EVALUATE, "verify", verify)
+_command(_EVALUATE, "summary", evaluation.summary, EVALUATION_LIBRARIES, "--project-root project")
+_command(_EVALUATE, "verify", verify, (), "--project-root .")
 _command(_EVALUATE, "reproduce", reproduce, (), "shipped")
 _command(_EVALUATE, "report", evaluation.report, ("jinja2",), "project --language es")
 _command(_EVALUATE, "sign", sign, (), "models/bundle --key private.pem")

@@ -52,20 +52,26 @@ Store: TypeAlias = Annotated[
     bool, typer.Option("--store", help="Store the answers in the archive; without it nothing is written there.")
 ]
 State: TypeAlias = Annotated[
-    Path, typer.Option("--state", metavar="DIR", help="The folder of the journal, by which a later run goes on.")
+    Path, typer.Option("--state", metavar="DIR", help="The folder of the journal that lets a later run resume.")
 ]
 
 SendTo: TypeAlias = Annotated[
-    str, typer.Option("--send-to", metavar="PEER", help="Where answers go: TITLE@HOST:PORT, or a DICOMweb address.")
+    str,
+    typer.Option("--send-to", metavar="PEER", help="Destination of answers: TITLE@HOST:PORT or a URL."),
 ]
 AllowAe: TypeAlias = Annotated[
-    list[str], typer.Option("--allow-ae", metavar="TITLE", help="An AE title that may send; may be given again.")
+    list[str], typer.Option("--allow-ae", metavar="TITLE", help="The AE title of an allowed sender; repeatable.")
 ]
-SpoolFolder: TypeAlias = Annotated[
-    Path, typer.Option("--spool", metavar="DIR", help="The folder for studies that wait for their answer.")
+SpoolFolder: TypeAlias = Annotated[Path, typer.Option("--spool", metavar="DIR", help="The folder of waiting studies.")]
+Port: TypeAlias = Annotated[int, typer.Option("--port", metavar="PORT", help="The port; 0 takes a free one.")]
+SpoolGb: TypeAlias = Annotated[
+    float, typer.Option("--spool-gb", metavar="GIB", min=0.001, help="Maximum size of waiting studies, in GiB.")
 ]
 QuietSeconds: TypeAlias = Annotated[
-    float, typer.Option("--quiet-seconds", min=0.0, help="A study is complete after so long without an image.")
+    float,
+    typer.Option(
+        "--quiet-seconds", metavar="SECONDS", min=0.0, help="A study is complete after so long without an image."
+    ),
 ]
 
 
@@ -76,7 +82,9 @@ def predict(
     threshold: Threshold = None,
     study: Studies = None,
     date: Dates = "",
-    limit: Annotated[int, typer.Option("--limit", min=0, help="The most studies to fetch; 0 for all.")] = 0,
+    limit: Annotated[
+        int, typer.Option("--limit", metavar="N", min=0, help="Maximum number of studies; 0 for all.")
+    ] = 0,
     description: Description = "",
     report_rejected: ReportRejected = False,
     store: Store = False,
@@ -108,7 +116,7 @@ def predict(
     summary = ", ".join(f"{count} {outcome}" for outcome, count in counts.items()) or "no MR studies found"
     print_note(f"{summary}; {RESEARCH_ONLY}")
     if counts[FAILED]:
-        msg = f"{counts[FAILED]} studies failed; run the same command again to go on"
+        msg = f"{counts[FAILED]} studies failed; run the same command again to resume"
         raise DownloadError(msg)
 
 
@@ -119,10 +127,10 @@ def listen(
     bundle: BundleFolder = None,
     threshold: Threshold = None,
     host: Annotated[str, typer.Option("--host", help="The address to listen on.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="The port; 0 takes a free one.")] = 11112,
+    port: Port = 11112,
     ae_title: Annotated[str, typer.Option("--ae-title", help="The AE title of the listener.")] = "BRAINSLICE",
     spool: SpoolFolder = Path("pacs"),
-    spool_gb: Annotated[float, typer.Option("--spool-gb", min=0.001, help="The most GiB that wait.")] = 20.0,
+    spool_gb: SpoolGb = 20.0,
     quiet_seconds: QuietSeconds = 30.0,
     description: Description = "",
     report_rejected: ReportRejected = False,
@@ -132,7 +140,7 @@ def listen(
 ) -> None:
     """Receive MR studies by C-STORE, predict them, and send the answers back.
 
-    Studies are on the disk until they are answered only, also if the process is killed. Ends on SIGTERM.
+    Studies are kept on disk until they are answered, even if the process is killed. Ends on SIGTERM.
     """
     require_extra("pacs", "brainslice pacs", "pynetdicom", "dicomweb_client", "highdicom")
     from brainslice.lock import exclusive_lock

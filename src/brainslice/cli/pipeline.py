@@ -53,7 +53,7 @@ def run(
         raise UsageError(msg)
     placed = _external(external, root, download=source is None)
     if placed is not None and not keep_overlap:
-        data.exclude(ProjectPaths.of(root, chosen), placed.folder)
+        data.exclude(root, chosen, placed.folder)
     pipeline(root, chosen, prepared.manifest.official_split)
     if placed is not None:
         validate_and_adapt(root, chosen, placed.folder)
@@ -107,10 +107,8 @@ def validate_and_adapt(root: Path, config: Config, folder: Path) -> None:
 
 
 def _prepare(source: Path | None, root: Path, config: Config) -> PreparedDataset:
-    from brainslice.dataset.discovery import sources
-
     with progress_bars() as progress:
-        found = source or sources.download("nickparvar", root / "downloads" / "nickparvar", progress)
+        found = source or api.download("nickparvar", root, progress=progress)
         prepared = api.prepare(found, root, config=config, progress=progress)
     for line in prepared.summary_lines():
         print_note(line)
@@ -119,19 +117,16 @@ def _prepare(source: Path | None, root: Path, config: Config) -> PreparedDataset
 
 
 def _external(source: Path | None, root: Path, *, download: bool) -> ExternalSet | None:
-    from brainslice.dataset import external
-    from brainslice.dataset.discovery import sources
-
     if source is None and not download:
         print_note("no --external set was given, so nothing is scored on or adapted to another site")
         return None
     with progress_bars() as progress:
         try:
-            found = source or sources.download("navoneel", root / "downloads" / "navoneel", progress)
+            found = source or api.download("navoneel", root, progress=progress)
         except DownloadError as error:
             print_note(f"{error}; continuing without another site's set")
             return None
-        placed = external.prepare_external(found, root, progress=progress)
+        placed = api.prepare_external(found, root, progress=progress)
     print_note(f"{placed.folder}: {placed.summary}")
     for line in placed.notes:
         print_note(line)
@@ -149,16 +144,18 @@ def demo(
     root: Annotated[Path, typer.Option("--project-root", help="Where the demo's data, models and reports go.")] = Path(
         "demo"
     ),
-    patients: Annotated[int, typer.Option("--patients", min=10, help="Drawn patients for each class.")] = 24,
+    patients: Annotated[
+        int, typer.Option("--patients", metavar="N", min=10, help="Drawn patients of each class.")
+    ] = 24,
     seed: Annotated[int, typer.Option("--seed", help="The seed of the demo.")] = 42,
 ) -> None:
     """Run the whole pipeline on drawn heads in minutes; outputs are marked phantom."""
-    from brainslice.phantom import FEWEST_HEADS, write_external_site, write_phantoms
+    from brainslice.phantom import MIN_HEADS, write_external_site, write_phantoms
 
     drawn, other = root / "phantoms", root / "phantoms_elsewhere"
     with progress_bars() as progress:
         write_phantoms(drawn, patients_per_class=patients, seed=seed, progress=progress)
-        write_external_site(other, heads_per_kind=max(patients, FEWEST_HEADS), seed=seed, progress=progress)
+        write_external_site(other, heads_per_kind=max(patients, MIN_HEADS), seed=seed, progress=progress)
     settings = ["data.image_size=128", "train.quick.views=2", "train.quick.epochs=3", "model.weights=shipped"]
     settings += ["model.head=linear", "train.lesion.weight=0"]
     settings += ["adapt.folds=3", "adapt.steps=20", "adapt.checks=2", "adapt.views=1", "adapt.replay=120"]

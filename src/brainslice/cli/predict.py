@@ -59,7 +59,7 @@ DicomFolder: TypeAlias = Annotated[
 
 Each: TypeAlias = "Callable[[Path, Prediction], None]"
 
-_LONGEST_STEM: Final = 180
+_MAX_STEM_LENGTH: Final = 180
 
 
 @dataclass(frozen=True, slots=True)
@@ -287,4 +287,4 @@ def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
 
 def _stem(path: Path) -> str:
     """Shorten a name so that a suffix still fits: file systems take 255 bytes at most."""
-    return os.fsencode(path.stem)[:_LONGEST_STEM].decode("utf-8", "ignore")
+    return os.fsencode(path.stem)[:_MAX_STEM_LENGTH].decode("utf-8", "ignore")

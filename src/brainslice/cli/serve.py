@@ -17,12 +17,12 @@ TOKEN = "BRAINSLICE_TOKEN"  # noqa: S105 - the variable's name
 """The environment variable of the token."""
 
 _MEBIBYTE = 1 << 20
-_LONGEST_TOKEN_FILE = 4096
+_MAX_TOKEN_FILE_BYTES = 4096
 
 Host: TypeAlias = Annotated[
     str, typer.Option("--host", help="The address to listen on; other than loopback needs a token.")
 ]
-Port: TypeAlias = Annotated[int, typer.Option("--port", help="The port to listen on; 0 takes a free one.")]
+Port: TypeAlias = Annotated[int, typer.Option("--port", metavar="PORT", help="The port; 0 takes a free one.")]
 TokenFile: TypeAlias = Annotated[
     Path | None, typer.Option("--token-file", help=f"A file with the bearer token of requests; or set {TOKEN}.")
 ]
@@ -33,16 +33,18 @@ AllowOrigin: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--allow-origin", metavar="ORIGIN", help="Another site whose pages may use the service (CORS)."),
 ]
-MaxFile: TypeAlias = Annotated[int, typer.Option("--max-file-mb", min=1, help="The largest file, in MiB.")]
-MaxUpload: TypeAlias = Annotated[int, typer.Option("--max-upload-mb", min=1, help="The largest request, in MiB.")]
+MaxFile: TypeAlias = Annotated[int, typer.Option("--max-file-mb", metavar="MIB", min=1, help="Maximum size of a file.")]
+MaxUpload: TypeAlias = Annotated[
+    int, typer.Option("--max-upload-mb", metavar="MIB", min=1, help="Maximum size of a request.")
+]
 MaxRequests: TypeAlias = Annotated[
-    int, typer.Option("--max-requests", min=1, help="Most requests running or waiting; others get status 503.")
+    int, typer.Option("--max-requests", metavar="N", min=1, help="Maximum number of requests running or waiting.")
 ]
 AnswerSeconds: TypeAlias = Annotated[
-    float, typer.Option("--answer-seconds", min=0.1, help="Time limit of a request in seconds.")
+    float, typer.Option("--answer-seconds", metavar="SECONDS", min=0.1, help="Time limit of a request.")
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option("--threads", min=0, help="Threads that share one scan; 0 takes as many as there are cores.")
+    int, typer.Option("--threads", metavar="N", min=0, help="Threads for one scan; 0 for all cores.")
 ]
 
 
@@ -90,7 +92,7 @@ def _token(file: Path | None) -> str | None:
         return os.environ.get(TOKEN) or None
     try:
         with file.open(encoding="utf-8") as stream:
-            token = stream.read(_LONGEST_TOKEN_FILE).strip()
+            token = stream.read(_MAX_TOKEN_FILE_BYTES).strip()
     except (OSError, UnicodeDecodeError) as error:
         reason = getattr(error, "strerror", None) or "it is no text"
         msg = f"{file}: the token cannot be read ({reason}); write it into that file on one line"

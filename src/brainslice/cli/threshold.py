@@ -27,12 +27,12 @@ TuningFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--data", help="Class or yes/no folders: tune on one half, report on the other.")
 ]
 TargetSensitivity: TypeAlias = Annotated[
-    float | None, typer.Option("--target-sensitivity", metavar="RATE", help="Find at least this share of tumours.")
+    float | None, typer.Option("--target-sensitivity", metavar="RATE", help="Reach at least this sensitivity.")
 ]
 TargetSpecificity: TypeAlias = Annotated[
-    float | None, typer.Option("--target-specificity", metavar="RATE", help="Clear at least this share of healthy.")
+    float | None, typer.Option("--target-specificity", metavar="RATE", help="Reach at least this specificity.")
 ]
-Youden: TypeAlias = Annotated[bool, typer.Option("--youden", help="Make sensitivity plus specificity largest.")]
+Youden: TypeAlias = Annotated[bool, typer.Option("--youden", help="Maximise sensitivity plus specificity.")]
 CostRatio: TypeAlias = Annotated[
     float | None, typer.Option("--cost-ratio", metavar="R", help="A missed tumour costs R times a false alarm.")
 ]
@@ -40,18 +40,18 @@ NetBenefit: TypeAlias = Annotated[
     float | None, typer.Option("--net-benefit", metavar="P", help="Maximise net benefit at this threshold probability.")
 ]
 Promised: TypeAlias = Annotated[
-    bool, typer.Option("--guarantee", help="Promise the targets for new groups, with the given confidence.")
+    bool, typer.Option("--guarantee", help="Guarantee the targets for new groups, with the given confidence.")
 ]
 PromisedUnit: TypeAlias = Annotated[
-    Unit, typer.Option("--guarantee-unit", help="Promise for a scan of a new patient, or for all of its scans.")
+    Unit, typer.Option("--guarantee-unit", help="Guarantee for a scan of a new patient, or for all of its scans.")
 ]
 Confidence: TypeAlias = Annotated[
     float, typer.Option("--confidence", help="The probability with which a guarantee holds.")
 ]
 Prevalence: TypeAlias = Annotated[
-    float | None, typer.Option("--prevalence", help="The share of tumours to weigh costs and PPV and NPV at.")
+    float | None, typer.Option("--prevalence", help="The prevalence of tumours for costs, PPV and NPV.")
 ]
-Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="What to call the one operating point.")]
+Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="The name of a single operating point.")]
 Use: TypeAlias = Annotated[
     str | None, typer.Option("--use", metavar="NAME", help="Write an operating point into the bundle as its threshold.")
 ]

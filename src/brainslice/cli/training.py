@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -25,7 +24,6 @@ from brainslice.cli.options import (
     settings,
 )
 from brainslice.paths import ProjectPaths, writes_project
-from brainslice.progress import Progress
 
 if TYPE_CHECKING:
     from brainslice.config import Config
@@ -33,9 +31,6 @@ if TYPE_CHECKING:
     from brainslice.evaluation.scoring import ScoredTestSet
     from brainslice.metrics.evaluation import Evaluation
     from brainslice.training.cross_validation import CrossValidation
-    from brainslice.training.ensemble import EnsembleResult
-
-_OVERLAYS = 8
 
 
 @writes_project("training")
@@ -57,7 +52,7 @@ def train(
     chosen = settings(root, config, overrides, protocol, recipe, weights, seed)
     paths = ProjectPaths.of(root, chosen)
     if exclude_overlap_with is not None:
-        exclude(paths, exclude_overlap_with)
+        exclude(root, chosen, exclude_overlap_with)
     train_one(paths, chosen, accept_leaks)
 
 
@@ -71,7 +66,7 @@ def train_one(paths: ProjectPaths, config: Config, accept_leaks: bool) -> None:
     checked = info.validation
     print_line(f"bundle{in_brackets(info.warnings)}: {paths.bundle}")
     print_line(
-        f"validation ({info.provenance.protocol}, n = {checked.n}, chose the weights and the temperature): "
+        f"validation ({info.provenance.protocol}, n = {checked.n}, selected the weights and the temperature): "
         f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
     )
 
@@ -140,7 +135,6 @@ def _bounded(evaluation: Evaluation, name: str) -> str:
     return _number(score.value) + bounds
 
 
-@writes_project("training an ensemble")
 def ensemble(
     bundles: Annotated[
         list[Path] | None, typer.Argument(help="Bundles to join; by default one is trained for each training fold.")
@@ -164,21 +158,25 @@ def ensemble(
 
     It predicts the mean of their logits and reports their disagreement. An interrupted run resumes.
     """
-    from brainslice.training.ensemble import build_ensemble, train_members
-
     chosen = settings(root, config, overrides, "clean" if not bundles else None, recipe, weights, seed)
-    paths = ProjectPaths.of(root, chosen)
     with progress_bars() as progress:
-        members = tuple(bundles or ()) or train_members(root, chosen, progress)
-        folder = output or root / "models" / "ensemble"
-        joined = build_ensemble(members, folder, paths, chosen, progress, calibration_folder=calibrate_on)
+        joined = api.ensemble(
+            root,
+            bundles=bundles or (),
+            output=output,
+            calibrate_on=calibrate_on,
+            test=test,
+            config=chosen,
+            progress=progress,
+        )
     _show_ensemble(joined)
-    if test:
-        with progress_bars() as progress:
-            _test(joined, dataclasses.replace(paths, reports=paths.reports / "ensemble"), chosen, progress)
+    if joined.test is not None:
+        _show_gains(joined.test, joined.gains)
+        reports = ProjectPaths.of(root, chosen).reports / "ensemble"
+        print_line(f"reports: {reports}; all on one page: {reports / 'report.html'}")
 
 
-def _show_ensemble(joined: EnsembleResult) -> None:
+def _show_ensemble(joined: api.EnsembleBundle) -> None:
     info = joined.bundle.info
     for line in joined.notes:
         print_note(line)
@@ -187,29 +185,9 @@ def _show_ensemble(joined: EnsembleResult) -> None:
     print_line(f"{info.backbone}; {unused} scans are left that no member was trained or chosen on")
     checked, members = info.validation, info.ensemble.members_per_scan if info.ensemble else 0
     print_line(
-        f"held-out scans (n = {checked.n}, chose the temperature, each scored by at least {members} members): "
+        f"held-out scans (n = {checked.n}, selected the temperature, each scored by at least {members} members): "
         f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
     )
-
-
-def _test(joined: EnsembleResult, paths: ProjectPaths, config: Config, progress: Progress) -> None:
-    from brainslice.evaluation.ensemble_gain import measure_gains
-    from brainslice.evaluation.error_analysis import analyse_errors
-    from brainslice.evaluation.explanation import explain
-    from brainslice.evaluation.scoring import evaluate_test_set
-    from brainslice.files import write_json
-    from brainslice.report.writer import write_reports
-
-    assignment = joined.assignment if len(joined.assignment.split.test) else None
-    scored = evaluate_test_set(paths, config, progress, assignment=assignment, bundle=joined.bundle.folder)
-    explained = explain(scored, paths.reports / "gradcam", _OVERLAYS, progress)
-    write_reports(scored, explained, paths.reports, analyse_errors(scored, progress))
-    members, logits = joined.bundle.info.ensemble, scored.output.member_logits
-    temperatures = [member.temperature for member in members.members] if members else []
-    gains = () if logits is None else measure_gains(scored.scored, logits, temperatures, config.seed)
-    write_json(paths.reports / "gains.json", {gain.name: gain.to_json() for gain in gains}, "ensemble-gains")
-    _show_gains(scored, gains)
-    print_line(f"reports: {paths.reports}; all on one page: {api.write_report(paths.reports)}")
 
 
 def _show_gains(scored: ScoredTestSet, gains: tuple[EnsembleGain, ...]) -> None:
@@ -249,7 +227,6 @@ def adapt(
     adapt_one(ProjectPaths.of(root, chosen), chosen, data or root / chosen.data.external, bundle, accept_forgetting)
 
 
-@writes_project("adapting")
 def adapt_one(paths: ProjectPaths, config: Config, data: Path, bundle: Path | None, accept_forgetting: bool) -> None:
     """Adapt to one folder and print the comparison of methods."""
     from brainslice.report.external_site import adaptation_tables

@@ -88,7 +88,7 @@ def _print_table(cases: tuple[WorklistRow, ...], predictor: Predictor) -> None:
 def _print_counts(cases: tuple[WorklistRow, ...]) -> None:
     marked = sum(case.review for case in cases)
     later = sum(case.row.get("verdict") == Verdict.REFER and not case.review for case in cases)
-    print_note(f"{marked} of {len(cases)} scans are for a person to look at first")
+    print_note(f"{marked} of {len(cases)} scans are marked for review by a person")
     if later:
         print_note(f"{later} more are referred to a person by their verdict; a larger --review-budget takes them in")
     print_note(RESEARCH_ONLY)

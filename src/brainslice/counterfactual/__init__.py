@@ -5,83 +5,15 @@ Public names are loaded on first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from brainslice.lazy import lazy_names
 
-if TYPE_CHECKING:
-    from brainslice.counterfactual.generation import (
-        Counterfactual,
-        OutlinedScans,
-        make_counterfactuals,
-        make_test_twins,
-    )
-    from brainslice.counterfactual.mirror import (
-        BACKGROUND,
-        LEAST_SYMMETRY,
-        Midline,
-        MirrorTwins,
-        feathered,
-        find_midline,
-        mirror_region,
-        mirror_sham,
-        mirror_twins,
-        opposite,
-        widened,
-    )
-    from brainslice.counterfactual.patches import (
-        Patch,
-        Pictures,
-        change_contrast,
-        find_lesion,
-        find_tissue,
-        lies_on_head,
-        paste,
-        rim,
-    )
-
-__all__ = [
-    "BACKGROUND",
-    "LEAST_SYMMETRY",
-    "Counterfactual",
-    "Midline",
-    "MirrorTwins",
-    "OutlinedScans",
-    "Patch",
-    "Pictures",
-    "change_contrast",
-    "feathered",
-    "find_lesion",
-    "find_midline",
-    "find_tissue",
-    "lies_on_head",
-    "make_counterfactuals",
-    "make_test_twins",
-    "mirror_region",
-    "mirror_sham",
-    "mirror_twins",
-    "opposite",
-    "paste",
-    "rim",
-    "widened",
-]
-
-_HOMES = {
-    "generation": ("Counterfactual", "OutlinedScans", "make_counterfactuals", "make_test_twins"),
+_MODULES = {
+    "generation": "Counterfactual OutlinedScans make_counterfactuals make_test_twins",
     "mirror": (
-        "BACKGROUND",
-        "LEAST_SYMMETRY",
-        "Midline",
-        "MirrorTwins",
-        "feathered",
-        "find_midline",
-        "mirror_region",
-        "mirror_sham",
-        "mirror_twins",
-        "opposite",
-        "widened",
+        "BACKGROUND MIN_SYMMETRY Midline MirrorTwins feathered find_midline mirror_region mirror_sham "
+        "mirror_twins opposite widened"
     ),
-    "patches": ("Patch", "Pictures", "change_contrast", "find_lesion", "find_tissue", "lies_on_head", "paste", "rim"),
+    "patches": "Patch Pictures change_contrast find_lesion find_tissue lies_on_head paste rim",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -38,7 +38,7 @@ _LESION_CANDIDATES: Final = 25
 _SHIFT: Final = 25
 """Maximum shift of a lesion's shape for a sham, in pixels of a picture of 224."""
 
-_LEAST_FIT: Final = 0.5
+_MIN_FIT: Final = 0.5
 """Minimum correlation on the rim for a lesion to be replaced; below it the seam is visible."""
 
 _CONTRAST_FACTORS: Final = (-0.8, 0.4)
@@ -120,7 +120,7 @@ def make_test_twins(
     Args:
         scans: The scans; ``train`` lists the rows to use.
         seed: Seed of the shams' places.
-        progress: Called with the number of scans done.
+        progress: Called with step, done and total.
         workers: Number of processes, by default one for each core; the result does not depend on it.
 
     Returns:
@@ -245,7 +245,7 @@ class _Donors:
         target = self.scans.inputs[row]
         chosen = _some(generator, self.outlined[self.outlined != row], _TISSUE_CANDIDATES)
         patch = find_tissue(target, self.scans.lesion(row), self._pictures(chosen))
-        if patch is None or patch.fit < _LEAST_FIT:
+        if patch is None or patch.fit < _MIN_FIT:
             return []
         picture, sources = paste(target, patch), (row, int(chosen[patch.source]))
         return [Counterfactual(picture, np.zeros(picture.shape, np.bool_), self.scans.healthy, sources)]

@@ -19,7 +19,7 @@ from brainslice.arrays import Mask, NetworkInput
 
 Grey: TypeAlias = Float32[np.ndarray, "h w"]
 
-LEAST_SYMMETRY: Final = 0.62
+MIN_SYMMETRY: Final = 0.62
 """Minimum correlation between the two halves of a head that is mirrored."""
 
 _ANGLES: Final = tuple(float(angle) for angle in range(-14, 15, 2))
@@ -95,7 +95,7 @@ def find_midline(picture: NetworkInput, lesion: Mask) -> Midline | None:
         lesion: Lesion pixels ``(size, size)``, excluded together with their mirror image.
 
     Returns:
-        The axis; None where the correlation is below ``LEAST_SYMMETRY``, as in sagittal views.
+        The axis; None where the correlation is below ``MIN_SYMMETRY``, as in sagittal views.
     """
     quarter, outline = _reduced(picture, 4), _reduced(lesion, 4) > 0
     reach = int(2 * _REACH * quarter.shape[1])
@@ -106,7 +106,7 @@ def find_midline(picture: NetworkInput, lesion: Mask) -> Midline | None:
             middle = int(occupied[0] + occupied[-1])
             found.append(_best_axis(quarter, outline, angle, np.arange(middle - reach, middle + reach + 1)))
     coarse = _most_symmetric(found)
-    if coarse.symmetry < LEAST_SYMMETRY:
+    if coarse.symmetry < MIN_SYMMETRY:
         return None
     half, outline = _reduced(picture, 2), _reduced(lesion, 2) > 0
     near = 2 * coarse.columns + np.arange(-2, 5)

@@ -23,7 +23,7 @@ _INNER: Final = 4
 _OUTER: Final = 10
 """Distances in pixels from the region between which the rim lies."""
 
-_LEAST_HEAD: Final = 0.9
+_MIN_HEAD: Final = 0.9
 """Minimum share of a patch on the head."""
 
 _CONTRAST: Final = (0.6, 1.6)
@@ -70,7 +70,7 @@ def rim(region: Mask) -> Mask:
 
 def lies_on_head(picture: NetworkInput, region: Mask) -> bool:
     """Tell whether at least 90 % of a region lies on the head."""
-    return bool(region.any()) and float((picture[region] > BACKGROUND).mean()) >= _LEAST_HEAD
+    return bool(region.any()) and float((picture[region] > BACKGROUND).mean()) >= _MIN_HEAD
 
 
 def find_tissue(target: NetworkInput, region: Mask, donors: Pictures) -> Patch | None:

@@ -1,11 +1,10 @@
-"""Every scan decoded once: arrays on disk, in the manifest's order, read back without copying."""
+"""Cache of decoded scans: memory-mapped arrays on disk, in the manifest's order."""
 
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -20,32 +19,29 @@ from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.files import atomic_file
 from brainslice.preprocessing.intensity import grey_statistics
 from brainslice.preprocessing.recipe import Recipe
-from brainslice.progress import Progress, silent
+from brainslice.progress import Progress, map_in_threads, silent
 from brainslice.scan.read import read_scan
 from brainslice.scan.types import Slice
 
 _Row: TypeAlias = Shaped[np.ndarray, "..."]
-_BLOCK: Final = 128
-"""Scans decoded between two writes: what a crash wastes and what memory holds."""
-
 _STATISTICS: Final = 36
 _STATISTICS_VERSION: Final = "grey statistics 1"
 
 
 def decode_scans(manifest: Manifest, recipe: Recipe, cache: Path, progress: Progress = silent) -> InputBatch:
-    """Turn every scan into network input, or find that this has been done before.
+    """Decode and preprocess every scan, or read the arrays from the cache.
 
-    The array is kept under a name made of the recipe and the scans' contents: another recipe, or another
-    scan, makes another file. It is written whole or not at all.
+    The file name is a digest of the recipe and the contents of the scans, so that a cached array is never stale. It is
+    written atomically.
 
     Args:
         manifest: The scans.
-        recipe: How a scan becomes network input.
-        cache: The folder that keeps the arrays.
-        progress: Hears how many scans are done.
+        recipe: Preprocessing of the network.
+        cache: The folder of cached arrays.
+        progress: Called with step, done and total.
 
     Returns:
-        Grey values ``(n, size, size)``, memory-mapped and read-only, in the manifest's order.
+        Grey values ``(n, size, size)``, memory-mapped, read-only.
 
     Raises:
         DatasetError: A scan is gone, unreadable, or not the one that was prepared.
@@ -57,22 +53,23 @@ def decode_scans(manifest: Manifest, recipe: Recipe, cache: Path, progress: Prog
     def decode(record: Record) -> _Row:
         return recipe(read_record(manifest.root, record))
 
-    return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, decode, "decoding scans", progress))
+    rows = partial(map_in_threads, decode, manifest.records, "decoding scans", progress)
+    return _cached(path, shape, np.dtype(np.uint8), rows)
 
 
 def decode_outlines(
     manifest: Manifest, recipe: Recipe, cache: Path, progress: Progress = silent
 ) -> UInt8[np.ndarray, "n h w8"]:
-    """Bring the outline of every lesion into the network's frame, or find that this has been done before.
+    """Transform the outline of every lesion to network input, or read the arrays from the cache.
 
     Args:
-        manifest: The scans; ``find_mask`` says where their outlines are.
-        recipe: How a scan becomes network input.
-        cache: The folder that keeps the arrays.
-        progress: Called with the number of scans done.
+        manifest: The scans; ``find_mask`` locates their outlines.
+        recipe: Preprocessing of the network.
+        cache: The folder of cached arrays.
+        progress: Called with step, done and total.
 
     Returns:
-        Pixels of the lesions ``(n, size, size / 8)``, eight a byte along the last axis; zero where none is known.
+        Lesion pixels ``(n, size, size / 8)``, packed to bits along the last axis; zero where none are known.
 
     Raises:
         UnreadableScanError: An outline is damaged.
@@ -88,14 +85,15 @@ def decode_outlines(
         return empty if mask is None else np.packbits(mask, axis=-1)
 
     shape = (len(manifest.records), recipe.size, recipe.size // 8)
-    return _kept(path, shape, np.dtype(np.uint8), lambda: _rows(manifest, outline, "reading outlines", progress))
+    rows = partial(map_in_threads, outline, manifest.records, "reading outlines", progress)
+    return _cached(path, shape, np.dtype(np.uint8), rows)
 
 
 def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent) -> Float32[np.ndarray, "n features"]:
-    """Sum up every scan's grey values, without any spatial information; kept like the decoded scans.
+    """Compute grey-level statistics of every scan, without spatial information, or read them from the cache.
 
     Returns:
-        ``prepare.intensity.grey_statistics`` of each scan ``(n, 36)``, in the manifest's order.
+        ``preprocessing.intensity.grey_statistics`` of each scan ``(n, 36)``, in the manifest's order.
 
     Raises:
         DatasetError: A scan is gone, unreadable, or not the one that was prepared.
@@ -107,7 +105,8 @@ def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent
     def statistics(record: Record) -> _Row:
         return grey_statistics(read_record(manifest.root, record).pixels)
 
-    return _kept(path, shape, np.dtype(np.float32), lambda: _rows(manifest, statistics, "decoding scans", progress))
+    rows = partial(map_in_threads, statistics, manifest.records, "decoding scans", progress)
+    return _cached(path, shape, np.dtype(np.float32), rows)
 
 
 def _key(manifest: Manifest, method: str) -> str:
@@ -115,14 +114,6 @@ def _key(manifest: Manifest, method: str) -> str:
     for record in manifest.records:
         digest.update(record.sha256.encode())
     return digest.hexdigest()[:32]
-
-
-def _rows(manifest: Manifest, method: Callable[[Record], _Row], step: str, progress: Progress) -> Iterator[_Row]:
-    total = len(manifest.records)
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, total, _BLOCK):
-            yield np.stack(list(pool.map(method, manifest.records[start : start + _BLOCK])))
-            progress(step, min(start + _BLOCK, total), total)
 
 
 def read_record(root: Path, record: Record) -> Slice:
@@ -142,18 +133,18 @@ def read_record(root: Path, record: Record) -> Slice:
     return scan
 
 
-def _kept(
+def _cached(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], make: Callable[[], Iterator[_Row]]
 ) -> np.ndarray:
-    kept = _open(path, shape, dtype)
-    if kept is not None:
-        return kept
+    cached = _open(path, shape, dtype)
+    if cached is not None:
+        return cached
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
-        # Plain writes: a memory map on a full disk does not raise an error, it kills the process.
+        # Not written through a memory map: on a full disk that would kill the process.
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
-        for rows in make():
-            stream.write(np.ascontiguousarray(rows, dtype=dtype).tobytes())
+        for row in make():
+            stream.write(np.ascontiguousarray(row, dtype=dtype).tobytes())
     fresh = _open(path, shape, dtype)
     if fresh is None:
         msg = f"{path}: was written but cannot be read back; check the disk"
@@ -163,7 +154,7 @@ def _kept(
 
 def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray | None:
     try:
-        kept: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+        cached: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
     except (OSError, ValueError, EOFError):
         return None
-    return kept if kept.shape == shape and kept.dtype == dtype else None
+    return cached if cached.shape == shape and cached.dtype == dtype else None

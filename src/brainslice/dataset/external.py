@@ -1,4 +1,4 @@
-"""Another site's set of tumours and healthy heads, laid out beside the main one."""
+"""Preparation of an external set with the folders ``yes`` and ``no``."""
 
 from __future__ import annotations
 
@@ -16,19 +16,19 @@ from brainslice.files import atomic_folder
 from brainslice.paths import project_lock
 from brainslice.progress import Progress, silent
 
-_PLACE: Final = ("data", "external_navoneel")
+_FOLDER: Final = ("data", "external_navoneel")
 
 
 @dataclass(frozen=True, slots=True)
 class ExternalSet:
-    """What laying out an external set came to.
+    """A prepared external set.
 
     Attributes:
-        folder: Where it lies; holds ``yes`` and ``no``.
-        tumours: Scans in ``yes``.
-        healthy: Scans in ``no``.
-        unreadable: The source and the fault of each file that was left out.
-        notes: What was passed over, a line each.
+        folder: The folder that holds ``yes`` and ``no``.
+        tumours: Number of scans in ``yes``.
+        healthy: Number of scans in ``no``.
+        unreadable: Source and reason of each file left out.
+        notes: Lines on the files passed over.
     """
 
     folder: Path
@@ -39,7 +39,7 @@ class ExternalSet:
 
     @property
     def summary(self) -> str:
-        """Say in a line what there is now."""
+        """The numbers of scans in a line."""
         left_out = f"; {len(self.unreadable):,} unreadable files were left out" if self.unreadable else ""
         return f"{self.tumours + self.healthy:,} scans ({self.tumours:,} yes, {self.healthy:,} no){left_out}"
 
@@ -47,15 +47,15 @@ class ExternalSet:
 def prepare_external(
     source: Path, project_root: Path, *, copy: bool = False, progress: Progress = silent
 ) -> ExternalSet:
-    """Lay out a set of the folders ``yes`` and ``no`` as ``data/external_navoneel/{yes,no}``.
+    """Prepare a set of the folders ``yes`` and ``no`` as ``data/external_navoneel/{yes,no}``.
 
-    Folders of other names are passed over: the published archive holds everything twice.
+    Folders of other names are passed over: the published archive holds a copy of everything.
 
     Args:
         source: A folder or an archive.
         project_root: The project.
-        copy: Whether to copy the scans; otherwise they are linked to where the system can.
-        progress: Hears how far it is.
+        copy: Whether to copy the scans; otherwise they are linked where the system can.
+        progress: Called with step, done and total.
 
     Raises:
         DatasetError: One of the two folders is missing, empty, or holds nothing readable.
@@ -67,18 +67,18 @@ def prepare_external(
 
 
 def _prepare(source: Path, project_root: Path, progress: Progress, *, copy: bool) -> ExternalSet:
-    folder = project_root.joinpath(*_PLACE)
+    folder = project_root.joinpath(*_FOLDER)
     found = find_scans(open_source(source, project_root), BINARY_LABELS, ignore_others=True)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [folder])
-    seen, unreadable = hash_scan(found.scans, progress)
-    count = Counter(scan.found.label for scan in seen)
+    scans, unreadable = hash_scan(found.scans, progress)
+    count = Counter(scan.found.label for scan in scans)
     for label in BINARY_LABELS.names:
         if not count[label]:
             msg = f"{found.root}: none of the files in {label} can be read; download the set again"
             raise DatasetError(msg)
     taken: dict[str, set[str]] = {}
     with atomic_folder(folder) as staging:
-        for scan in seen:
+        for scan in scans:
             label = scan.found.label
             (staging / label).mkdir(exist_ok=True)
             name = unused_name(scan.found.path.name, taken.setdefault(label, set()))

@@ -1,4 +1,4 @@
-"""Another site's scans: each picture once, and none that the model was made from."""
+"""Scans of an external site, without copies and without training scans of the model."""
 
 from __future__ import annotations
 
@@ -24,14 +24,14 @@ from brainslice.scan.read import read_scan
 
 @dataclass(frozen=True, slots=True)
 class SiteScan:
-    """One picture of another site.
+    """A scan of an external site.
 
     Attributes:
-        path: A file that shows it.
-        pixel_hash: Hash of the decoded picture, in hexadecimal.
-        label: The class that its folder names: ``yes`` or ``no``, or a class of the model.
+        path: The file.
+        pixel_hash: Hash of the decoded pixels, in hexadecimal.
+        label: The class of its folder: ``yes`` or ``no``, or a class of the model.
         tumour: Whether that class is a tumour.
-        group: Scans that share it may show one head.
+        group: Number of its group; scans of one group may show one head.
     """
 
     path: Path
@@ -43,18 +43,18 @@ class SiteScan:
 
 @dataclass(frozen=True, slots=True)
 class ExternalSite:
-    """What can be scored of another site, and what was left out.
+    """The scans of an external site that can be scored, and counts of those left out.
 
     Attributes:
         name: The folder's name.
-        labels: The classes that its folders tell.
-        scans: Each picture once.
-        files: How many files could be read.
-        copies: How many of them repeat the picture of another.
-        overlapping: How many tumours and healthy pictures the model was made from, left out; None where nobody
-            knows what it was made from.
-        conflicts: Pictures that lie in both kinds of folders, and are left out.
-        unreadable: The source and the fault of each file that could not be read.
+        labels: The classes of its folders.
+        scans: The scans, each image once.
+        files: Number of readable files.
+        copies: Number of files that repeat an image.
+        overlapping: Numbers of tumours and of healthy scans left out as copies of training scans; None where the
+            training scans are unknown.
+        conflicts: Number of images in folders of both kinds, left out.
+        unreadable: Source and reason of each unreadable file.
     """
 
     name: str
@@ -78,36 +78,36 @@ class ExternalSite:
 
     @property
     def binary(self) -> bool:
-        """Whether the folders tell no more than tumour or healthy."""
+        """Whether the classes are tumour and healthy only."""
         return self.labels == BINARY_LABELS
 
     def summary_lines(self) -> tuple[str, ...]:
-        """Say what is scored and what is not."""
+        """Describe what is scored and what is left out."""
         tumours = int(self.tumours.sum())
         groups = len(np.unique(self.groups))
         kinds = f"{tumours:,} tumour, {len(self.scans) - tumours:,} healthy; {groups:,} groups"
         repeated = f"{self.files:,} files; {self.copies:,} files repeat a picture"
         lines = [f"{self.name}: {len(self.scans):,} pictures ({kinds}) of {repeated}"]
         if self.overlapping is None:
-            lines.append("nobody can say which of them the model was made from: its training scans are not here")
+            lines.append("duplicates of training scans were not left out: the training scans are not available")
         elif sum(self.overlapping):
             lines.append(
-                f"left out, since copies of them trained or chose the model: {self.overlapping[0]:,} tumour, "
+                f"left out as copies of training or validation scans: {self.overlapping[0]:,} tumour, "
                 f"{self.overlapping[1]:,} healthy"
             )
         if self.conflicts:
-            lines.append(f"left out, since they lie in folders of both kinds: {self.conflicts:,}")
+            lines.append(f"left out, in folders of both kinds: {self.conflicts:,}")
         return tuple(lines)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SourceData:
-    """What a model was made from.
+    """The scans that trained a model or chose its settings.
 
     Attributes:
         manifest: The prepared set.
-        rows: Places of the records that trained or chose the model.
-        cache: The folder that keeps which pictures two sets share.
+        rows: Indices of the training and validation records.
+        cache: The folder of cached overlaps.
     """
 
     manifest: Manifest
@@ -125,39 +125,41 @@ class _Count:
 def read_external_site(
     folder: Path, labels: LabelSet, source: SourceData | None, progress: Progress = silent
 ) -> ExternalSite:
-    """Read another site's folder, and leave out what the model has seen.
+    """Read the folder of an external site without copies and training scans.
 
-    Files that surely show one picture count once; those that may be neighbouring slices all count, in one group.
+    Copies count once; scans that may be neighbouring slices all count, as one group.
 
     Args:
-        folder: Holds ``yes`` and ``no``, or the classes of the model.
+        folder: The folder with ``yes`` and ``no``, or with the classes of the model.
         labels: The classes of the model.
-        source: What it was made from; None where that is not known.
-        progress: Hears how far it is.
+        source: Its training scans; None where they are unknown.
+        progress: Called with step, done and total.
 
     Raises:
         UsageError: No class of the model is healthy.
-        DatasetError: There are no such folders, or nothing is left of one of the two kinds.
+        DatasetError: There are no such folders, or no scans of one kind are left.
     """
     _ = labels.healthy_index
-    told, found = find_site_scans(folder, labels)
-    seen, unreadable = hash_scan(found, progress)
-    known = _known(seen, source, progress)
+    site_labels, found = find_site_scans(folder, labels)
+    hashed, unreadable = hash_scan(found, progress)
+    known = _known(hashed, source, progress)
     count = _Count()
-    scans = _each_picture_once(seen, told, known, count, progress)
+    scans = _unique_scans(hashed, site_labels, known, count, progress)
     if len({scan.tumour for scan in scans}) < 2:  # noqa: PLR2004 - tumours and healthy heads
         msg = (
             f"{folder}: needs unseen tumours and unseen healthy scans, got {len(scans)} of one kind after "
             f"{sum(count.known)} copies of training scans were left out; train with --exclude-overlap-with {folder}"
         )
         raise DatasetError(msg)
-    told_known = None if source is None else (count.known[0], count.known[1])
+    overlapping = None if source is None else (count.known[0], count.known[1])
     name = folder.resolve().name
-    return ExternalSite(name, told, tuple(scans), len(seen), count.copies, told_known, count.conflicts, unreadable)
+    return ExternalSite(
+        name, site_labels, tuple(scans), len(hashed), count.copies, overlapping, count.conflicts, unreadable
+    )
 
 
 def site_inputs(site: ExternalSite, recipe: Recipe, progress: Progress = silent) -> InputBatch:
-    """Turn a site's scans into network input ``(n, h, w)``, in their order."""
+    """Preprocess a site's scans to network input ``(n, h, w)``."""
     inputs = []
     for scan in site.scans:
         inputs.append(recipe(read_scan(scan.path)))
@@ -165,36 +167,36 @@ def site_inputs(site: ExternalSite, recipe: Recipe, progress: Progress = silent)
     return np.stack(inputs)
 
 
-def _known(seen: Sequence[HashedScan], source: SourceData | None, progress: Progress) -> frozenset[int]:
+def _known(hashed: Sequence[HashedScan], source: SourceData | None, progress: Progress) -> frozenset[int]:
     if source is None:
         return frozenset()
     rows = frozenset(source.rows.tolist())
-    pictures = find_overlap_pairs(source.manifest, seen, source.cache, progress)
-    return frozenset(each.scan for each in pictures if each.record in rows)
+    images = find_overlap_pairs(source.manifest, hashed, source.cache, progress)
+    return frozenset(each.scan for each in images if each.record in rows)
 
 
-def _each_picture_once(
-    seen: Sequence[HashedScan], told: LabelSet, known: frozenset[int], count: _Count, progress: Progress
+def _unique_scans(
+    hashed: Sequence[HashedScan], labels: LabelSet, known: frozenset[int], count: _Count, progress: Progress
 ) -> list[SiteScan]:
-    twins = find_duplicates([scan.fingerprint for scan in seen], progress)
-    groups = connected_groups(len(seen), twins)
-    pictures = connected_groups(len(seen), [twin for twin in twins if twin.kind != DuplicateKind.SIMILAR])
+    pairs = find_duplicates([scan.fingerprint for scan in hashed], progress)
+    groups = connected_groups(len(hashed), pairs)
+    images = connected_groups(len(hashed), [pair for pair in pairs if pair.kind != DuplicateKind.SIMILAR])
     scans = []
-    for picture in range(int(pictures.max(initial=-1)) + 1):
-        places = np.flatnonzero(pictures == picture).tolist()
-        count.copies += len(places) - 1
-        kinds = {_is_tumour(seen[place].found, told) for place in places}
+    for image in range(int(images.max(initial=-1)) + 1):
+        members = np.flatnonzero(images == image).tolist()
+        count.copies += len(members) - 1
+        kinds = {_is_tumour(hashed[member].found, labels) for member in members}
         if len(kinds) > 1:
             count.conflicts += 1
-        elif not known.isdisjoint(places):
+        elif not known.isdisjoint(members):
             count.known[0 if True in kinds else 1] += 1
         else:
-            first = seen[places[0]]
-            tumour = _is_tumour(first.found, told)
-            group = int(groups[places[0]])
+            first = hashed[members[0]]
+            tumour = _is_tumour(first.found, labels)
+            group = int(groups[members[0]])
             scans.append(SiteScan(first.found.path, first.fingerprint.pixel_hash, first.found.label, tumour, group))
     return scans
 
 
-def _is_tumour(found: ScanFile, told: LabelSet) -> bool:
-    return found.label != told.healthy
+def _is_tumour(found: ScanFile, labels: LabelSet) -> bool:
+    return found.label != labels.healthy

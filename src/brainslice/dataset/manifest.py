@@ -1,4 +1,4 @@
-"""The list of scans everything else works from: what each is, where it came from, and whom it belongs to."""
+"""The manifest: scans of a data set with class, group, split, fold and origin."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from typing import Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from brainslice.arrays import Decisions, Groups, Labels
 from brainslice.dataset.splits.excluded import ExcludedScans
@@ -32,12 +32,12 @@ class Record:
     Attributes:
         path: The file, relative to the manifest's root, with forward slashes.
         sha256: Hash of the file's bytes, in hexadecimal.
-        pixel_hash: Hash of the decoded grey picture: equal for files that differ only in how they store it.
-        label: The class's name.
-        group: Scans that share it are related (one patient, or one picture copied) and must stay together.
-        split: The data set's own part: ``train``, ``val`` or ``test``.
-        fold: The part of the group-clean protocol, from 0.
-        source: The path inside the folder or archive it came from.
+        pixel_hash: Hash of the decoded pixels, equal for files that differ in encoding only.
+        label: The class.
+        group: Name of its group: scans of one patient, or copies of one image, which no split separates.
+        split: The official split: ``train``, ``val`` or ``test``.
+        fold: The fold of the clean protocol, from 0.
+        source: The path in the original folder or archive.
     """
 
     path: str
@@ -50,7 +50,7 @@ class Record:
     source: str
 
     def __post_init__(self) -> None:
-        """Refuse records that point outside the data set or belong nowhere."""
+        """Check that the path is inside the data set, and that split, fold and group are valid."""
         path = PurePosixPath(self.path)
         if path.is_absolute() or ".." in path.parts or not path.parts:
             msg = f"a record's path must stay inside the data folder, got {self.path!r}"
@@ -68,14 +68,14 @@ class Manifest:
     """A prepared data set.
 
     Attributes:
-        root: The folder that the records' paths start from.
-        name: What the set is called; ``phantom`` marks drawn heads.
+        root: The folder of the records' paths.
+        name: The name of the set; ``phantom`` marks drawn heads.
         labels: The classes.
-        groups_from: ``table`` for known patients, ``audit`` for groups found by looking for copies.
-        official_split: Whether the source came with its own test folder.
-        records: One for each scan, in a fixed order.
+        groups_from: ``table`` for known patients, ``audit`` for groups by duplicate detection.
+        official_split: Whether the source has a test folder.
+        records: The scans, in a fixed order.
         masks: The folder of tumour outlines, where known.
-        exclusion: The scans that neither train nor choose, where some were taken out.
+        exclusion: Scans excluded from training and validation, where there are any.
     """
 
     root: Path
@@ -88,7 +88,7 @@ class Manifest:
     exclusion: ExcludedScans | None = None
 
     def __post_init__(self) -> None:
-        """Refuse sets that are empty, list a file twice, or hold classes of another set."""
+        """Check for at least one scan, unique paths and known classes."""
         if not self.records:
             msg = f"{self.root}: a data set must hold at least one scan, got none; {_REMEDY}"
             raise DatasetError(msg)
@@ -100,35 +100,35 @@ class Manifest:
 
     @property
     def paths(self) -> list[Path]:
-        """Where each scan lies, in the records' order."""
+        """The path of each scan."""
         return [self.root / record.path for record in self.records]
 
     @property
     def label_indices(self) -> Labels:
-        """The true class of each scan, as its place in ``labels``."""
-        place = {name: index for index, name in enumerate(self.labels.names)}
-        return np.array([place[record.label] for record in self.records], dtype=np.int64)
+        """The class of each scan, as an index into ``labels``."""
+        indices = {name: index for index, name in enumerate(self.labels.names)}
+        return np.array([indices[record.label] for record in self.records], dtype=np.int64)
 
     @property
     def group_indices(self) -> Groups:
-        """A number for each scan's group, from 0 in the order of the groups' names."""
-        place = {name: index for index, name in enumerate(sorted({record.group for record in self.records}))}
-        return np.array([place[record.group] for record in self.records], dtype=np.int64)
+        """The group of each scan, as an index into the sorted group names."""
+        indices = {name: index for index, name in enumerate(sorted({record.group for record in self.records}))}
+        return np.array([indices[record.group] for record in self.records], dtype=np.int64)
 
     @property
     def excluded(self) -> Decisions:
-        """Whether each scan is kept out of training and validation ``(n,)``."""
+        """Whether each scan is excluded from training and validation ``(n,)``."""
         paths = frozenset(self.exclusion.paths if self.exclusion else ())
         return np.array([record.path in paths for record in self.records], dtype=np.bool_)
 
     @property
     def phantom(self) -> bool:
-        """Whether these are drawn heads, about which no medical number can be said."""
+        """Whether these are drawn heads, for which no medical figures may be stated."""
         return self.name == PHANTOM_NAME
 
     @property
     def digest(self) -> str:
-        """What the set is in one hash: contents, classes, groups, splits and folds, but no file names."""
+        """Hash of contents, classes, groups, splits and folds, independent of file names."""
         left_out = frozenset(self.exclusion.paths if self.exclusion else ())
         lines = sorted(
             f"{r.sha256},{r.label},{r.group},{r.split},{r.fold}{',excluded' * (r.path in left_out)}\n"
@@ -137,31 +137,31 @@ class Manifest:
         return hashlib.sha256("".join(lines).encode()).hexdigest()
 
     def write(self, folder: Path) -> None:
-        """Write ``manifest.csv`` and ``dataset.json``, each whole or not at all.
+        """Write ``manifest.csv`` and ``dataset.json`` atomically.
 
-        The second names the hash of the first, so that a crash between the two is noticed when they are read.
+        The second has the hash of the first, so that reading detects a crash between the two.
 
         Raises:
             ResourceError: The disk is full.
         """
         table = io.StringIO()
         names = [field.name for field in fields(Record)]
-        # All texts in quotes: a file's name may hold a comma, a quote or a line break.
+        # File names may hold commas, quotes and line breaks.
         writer = csv.DictWriter(table, names, lineterminator="\n", quoting=csv.QUOTE_NONNUMERIC)
         writer.writeheader()
         writer.writerows(asdict(record) for record in self.records)
         text = table.getvalue()
         write_text(folder / MANIFEST_FILE, text)
-        write_json(folder / DATASET_FILE, _Header.of(self, text).model_dump())
+        write_json(folder / DATASET_FILE, _Header.of(self, text).model_dump(exclude={"schema_"}), "dataset")
         if self.exclusion is not None:
             self.exclusion.write(folder)
 
     @classmethod
     def read(cls, folder: Path) -> Manifest:
-        """Read what ``write`` wrote, and check that it is whole.
+        """Read a manifest and verify its hash.
 
         Raises:
-            DatasetError: There is no manifest, or it is not as it was written.
+            DatasetError: There is no manifest, or it is damaged or altered.
         """
         header_path, table_path = folder / DATASET_FILE, folder / MANIFEST_FILE
         header = _Header.read(header_path)
@@ -172,19 +172,21 @@ class Manifest:
         try:
             labels = LabelSet(tuple(header.class_names), header.healthy)
             records = tuple(_record(row) for row in csv.DictReader(io.StringIO(text)))
-            kept_out = ExcludedScans.read(folder)
-            facts = (header.name, labels, header.groups_from, header.official_split, records, header.masks)
-            return cls(folder, *facts, kept_out)
+            exclusion = ExcludedScans.read(folder)
+            fields_of_set = (header.name, labels, header.groups_from, header.official_split, records, header.masks)
+            return cls(folder, *fields_of_set, exclusion)
         except (BrainsliceError, KeyError, ValueError, TypeError, csv.Error) as error:
             msg = f"{table_path}: holds a line that is no record ({error}); {_REMEDY}"
             raise DatasetError(msg) from error
 
 
 class _Header(BaseModel):
-    """What ``dataset.json`` says about the whole set."""
+    """The content of ``dataset.json``."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    # Files of earlier versions have none.
+    schema_: str | None = Field(default=None, alias="schema")
     format: Literal[1] = 1
     name: str
     class_names: list[str]
@@ -197,7 +199,7 @@ class _Header(BaseModel):
 
     @classmethod
     def of(cls, manifest: Manifest, table: str) -> _Header:
-        """Describe a manifest whose table reads ``table``."""
+        """Make the header of a manifest with the text of its table."""
         return cls.model_validate(
             {
                 "name": manifest.name,
@@ -213,13 +215,17 @@ class _Header(BaseModel):
 
     @classmethod
     def read(cls, path: Path) -> _Header:
-        """Read a header, or say in one line what is wrong with it."""
+        """Read a header.
+
+        Raises:
+            DatasetError: It is damaged.
+        """
         try:
             return cls.model_validate_json(_read_text(path))
         except ValidationError as error:
             first = error.errors()[0]
-            place = ".".join(str(part) for part in first["loc"]) or "the file"
-            msg = f"{path}: {place}: {first['msg']}; {_REMEDY}"
+            key = ".".join(str(part) for part in first["loc"]) or "the file"
+            msg = f"{path}: {key}: {first['msg']}; {_REMEDY}"
             raise DatasetError(msg) from error
 
 
@@ -230,7 +236,7 @@ def _record(row: dict[str, str]) -> Record:
 
 def _read_text(path: Path) -> str:
     try:
-        # Plain bytes: universal newlines would alter file names that hold a carriage return.
+        # Universal newlines would alter file names that hold a carriage return.
         return path.read_bytes().decode("utf-8")
     except FileNotFoundError as error:
         msg = f"{path}: there is no prepared data set here; run brainslice prepare SOURCE first"

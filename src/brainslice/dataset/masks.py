@@ -1,4 +1,4 @@
-"""Tumour masks in the network's frame."""
+"""Tumour masks, transformed like their scans."""
 
 from __future__ import annotations
 
@@ -30,11 +30,11 @@ def tumour_mask(manifest: Manifest, record: Record, recipe: Recipe) -> Mask | No
 
 
 def read_mask(path: Path, scan: Slice, recipe: Recipe, *, mirrored: bool = False) -> Mask:
-    """Read a mask of any size and bring it into the frame of its scan.
+    """Read a mask of any size and transform it like its scan.
 
     Args:
         path: An image, above 0 inside the tumour.
-        scan: The scan; the mask is resized to it.
+        scan: The scan; the mask is resized to its size.
         recipe: Preprocessing of the network.
         mirrored: Whether to flip the mask left to right first.
 
@@ -49,7 +49,7 @@ def read_mask(path: Path, scan: Slice, recipe: Recipe, *, mirrored: bool = False
         with Image.open(path) as picture:
             sized = picture.convert("L").resize((columns, rows), Image.Resampling.NEAREST)
     except OSError as error:
-        msg = f"{path}: the mask cannot be read ({error}); remove it, or its folder from dataset.json, to go on without"
+        msg = f"{path}: the mask cannot be read ({error}); remove it, or its folder from dataset.json"
         raise UnreadableScanError(msg) from error
     outline = np.asarray(sized, np.float32)
     upright = np.ascontiguousarray(outline[:, ::-1]) if mirrored else outline

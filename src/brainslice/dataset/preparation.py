@@ -1,4 +1,4 @@
-"""A downloaded folder or archive becomes ``data/``: classes named, copies grouped, splits made, all or nothing."""
+"""Preparation of a data set: class names, groups, splits and the ``data`` folder."""
 
 from __future__ import annotations
 
@@ -32,33 +32,33 @@ from brainslice.paths import project_lock
 from brainslice.progress import Progress, silent
 
 DATA_FOLDER: Final = "data"
-"""Where a prepared set lies in a project."""
+"""The folder of a prepared set in a project."""
 
 _PROJECT_FOLDERS: Final = (
     *(f"{DATA_FOLDER}/{name}" for name in (*SPLITS, "cache", "external_navoneel")),
     *(UNPACKED_FOLDER, "downloads", "models", "reports", "logs"),
 )
-_FEWEST_FOLDS: Final = 3
-_LARGEST_SHARE: Final = 0.5
+_MIN_FOLDS: Final = 3
+_MAX_SHARE: Final = 0.5
 _NAMED: Final = 3
-_MOST: Final = 0.5
+_LEAKY_SHARE: Final = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class PreparationOptions:
-    """What can be chosen about preparing a set.
+    """Options of the preparation.
 
     Attributes:
         val_size: The share of the training scans that validates in the official split, where the set has a test
             folder and no validation folder; refused where it would have no effect. None for ``valid_split``.
         valid_split: The same, but not refused.
-        copy: Whether to copy the scans; otherwise they are linked to where the system can.
-        seed: Decides which groups validate, and between equal folds.
-        folds: How many parts the group-clean protocol divides the set into.
-        test_fold: The part that tests under the clean protocol; the next one validates.
-        protocol: The protocol that will train.
+        copy: Whether to copy the scans; otherwise they are linked where the system can.
+        seed: Seed of the random choices.
+        folds: Number of folds of the clean protocol.
+        test_fold: The test fold of the clean protocol; the next one validates.
+        protocol: The protocol of the training.
         labels: The classes; taken from the names of the class folders where None.
-        healthy: Which class is healthy where the classes are taken from folders; see ``labels.choose_healthy``.
+        healthy: The healthy class where classes are taken from folders; see ``labels.choose_healthy``.
         labels_table: A table with the columns path and label, in place of class folders.
     """
 
@@ -74,12 +74,12 @@ class PreparationOptions:
     labels_table: Path | None = None
 
     def __post_init__(self) -> None:
-        """Refuse choices that leave no scans to train, to choose, or to test."""
-        if self.val_size is not None and not 0 < self.val_size <= _LARGEST_SHARE:
-            msg = f"the validation share must be above 0 and at most {_LARGEST_SHARE}, got {self.val_size}"
+        """Check shares and folds."""
+        if self.val_size is not None and not 0 < self.val_size <= _MAX_SHARE:
+            msg = f"the validation share must be above 0 and at most {_MAX_SHARE}, got {self.val_size}"
             raise UsageError(msg)
-        if self.folds < _FEWEST_FOLDS:
-            msg = f"folds must be at least {_FEWEST_FOLDS} (train, validate, test), got {self.folds}"
+        if self.folds < _MIN_FOLDS:
+            msg = f"folds must be at least {_MIN_FOLDS} (train, validate, test), got {self.folds}"
             raise UsageError(msg)
         if not 0 <= self.test_fold < self.folds:
             msg = f"data.test_fold must be from 0 to {self.folds - 1}, got {self.test_fold}"
@@ -87,7 +87,7 @@ class PreparationOptions:
 
     @classmethod
     def of(cls, config: Config, **others: Any) -> PreparationOptions:  # noqa: ANN401 - the other fields as they are
-        """Take the options from a configuration; class names at their default are taken from the folders."""
+        """Make options from a configuration; default class names are replaced by those of the folders."""
         data = config.data
         names = None if data.class_names == LabelSet().names else data.class_names
         return cls(
@@ -105,21 +105,21 @@ class PreparationOptions:
 def prepare_dataset(
     source: Path, project_root: Path, options: PreparationOptions | None = None, progress: Progress = silent
 ) -> PreparedDataset:
-    """Lay out a data set for training.
+    """Prepare a data set for training.
 
     The result is ``data/{train,val,test}/<class>/*`` with ``manifest.csv`` and ``dataset.json``. Groups and
-    folds are those of known patients where the set is recognised or brings a ``groups.csv`` or folders of patients;
-    otherwise copies are looked for. All is made aside and put in place at once; what else lies in ``data/`` stays.
+    folds are those of known patients where the set is recognised or has a ``groups.csv`` or folders of patients;
+    otherwise groups are copies found by duplicate detection. Other files in ``data/`` are kept.
 
     Args:
-        source: A folder or an archive, with the set's own splits or one root of class folders.
-        project_root: The project that gets the ``data`` folder.
-        options: What can be chosen; the defaults where None.
-        progress: Called with how far it is.
+        source: A folder or an archive, with split folders or with class folders only.
+        project_root: The project.
+        options: The options; the defaults where None.
+        progress: Called with step, done and total.
 
     Raises:
         DatasetError: There are no class folders, a class is missing or empty, a folder names no class, or the
-            archive is unsafe. An older ``data`` stays as it was.
+            archive is unsafe. An existing ``data`` is then unchanged.
         UsageError: Another run is preparing the same project.
         ResourceError: The disk is full.
     """
@@ -136,13 +136,13 @@ def _prepare(source: Path, project_root: Path, options: PreparationOptions, prog
         labels_table=options.labels_table,
         ignored=_project_folders(source, project_root),
     )
-    _refuse_idle_share(found, options)
+    _check_val_size(found, options)
     refuse_overlap(found.root, [scan.path for scan in found.scans], [data / split for split in SPLITS])
-    seen, unreadable = hash_scan(found.scans, progress)
-    _refuse_lost_classes(found, seen, found.labels)
-    labels = np.array([found.labels.index(scan.found.label) for scan in seen], dtype=np.int64)
-    grouping = group_scans(found.groups_table, seen, labels, options.folds, options.seed, progress)
-    records = _records(seen, grouping, _splits(found, seen, labels, grouping, options))
+    hashed, unreadable = hash_scan(found.scans, progress)
+    _check_classes(found, hashed, found.labels)
+    labels = np.array([found.labels.index(scan.found.label) for scan in hashed], dtype=np.int64)
+    grouping = group_scans(found.groups_table, hashed, labels, options.folds, options.seed, progress)
+    records = _records(hashed, grouping, _splits(found, hashed, labels, grouping, options))
     name = _name(found.root, recognised=grouping.known_scans)
     masks = find_masks(found.root, name, [record.source for record in records])
     manifest = Manifest(
@@ -155,7 +155,7 @@ def _prepare(source: Path, project_root: Path, options: PreparationOptions, prog
         masks=str(masks) if masks else None,
     )
     split, fault = _training_split(manifest, options)
-    linked = _place(manifest, seen, progress, copy=options.copy)
+    linked = _install(manifest, hashed, progress, copy=options.copy)
     notes = (*found.notes, *grouping.notes, *_conflict_lines(grouping), *fault)
     return PreparedDataset(manifest, unreadable, linked, split, notes)
 
@@ -169,7 +169,7 @@ def _project_folders(source: Path, project_root: Path) -> list[Path]:
     return [source / inside / name for name in _PROJECT_FOLDERS]
 
 
-def _refuse_idle_share(found: ScanFolder, options: PreparationOptions) -> None:
+def _check_val_size(found: ScanFolder, options: PreparationOptions) -> None:
     if options.val_size is None:
         return
     if not found.has_splits:
@@ -190,36 +190,36 @@ def _training_split(manifest: Manifest, options: PreparationOptions) -> tuple[Sp
 
 
 def _splits(
-    found: ScanFolder, seen: Sequence[HashedScan], labels: np.ndarray, grouping: Grouping, options: PreparationOptions
+    found: ScanFolder, hashed: Sequence[HashedScan], labels: np.ndarray, grouping: Grouping, options: PreparationOptions
 ) -> list[str]:
     if not found.has_splits:
-        # The folders then are the clean protocol's parts: no test scan of that protocol lies in data/train.
+        # The folders are those of the clean protocol: none of its test scans is in data/train.
         part_of = {options.test_fold: "test", (options.test_fold + 1) % options.folds: "val"}
         return [part_of.get(fold, "train") for fold in grouping.folds]
     groups = np.unique(grouping.groups, return_inverse=True)[1].astype(np.int64)
-    splits = np.array([scan.found.split or "train" for scan in seen])
+    splits = np.array([scan.found.split or "train" for scan in hashed])
     train = np.flatnonzero(splits == "train")
     if not (splits == "val").any():
         share = options.val_size or options.valid_split
-        chosen = split_validation(labels[train], _kin(splits, groups)[train], share, options.seed)
+        chosen = split_validation(labels[train], _validation_groups(splits, groups)[train], share, options.seed)
         splits[train[chosen]] = "val"
     return [str(split) for split in splits]
 
 
-def _kin(splits: np.ndarray, groups: np.ndarray) -> np.ndarray:
-    """Say which scans validate together: what chooses a model must be drawn as what judges it.
+def _validation_groups(splits: np.ndarray, groups: np.ndarray) -> np.ndarray:
+    """Return the groups for drawing validation scans, which should resemble the test scans.
 
-    Where most test scans have relatives in training, unrelated validation scans would stop training early and fit a
-    temperature for another question; single scans are drawn then, as such sets are used, and all of it is leaky.
+    Where most test scans have relatives in training, validation scans without relatives would mislead early stopping
+    and the temperature. Then each scan is a group of its own, and the split is marked leaky.
     """
     crossing = np.isin(groups[splits == "test"], groups[splits == "train"])
-    return np.arange(len(groups)) if crossing.mean() > _MOST else groups
+    return np.arange(len(groups)) if crossing.mean() > _LEAKY_SHARE else groups
 
 
-def _records(seen: Sequence[HashedScan], grouping: Grouping, splits: Sequence[str]) -> tuple[Record, ...]:
+def _records(hashed: Sequence[HashedScan], grouping: Grouping, splits: Sequence[str]) -> tuple[Record, ...]:
     taken: dict[str, set[str]] = {}
     records = []
-    for scan, group, fold, split in zip(seen, grouping.groups, grouping.folds, splits, strict=True):
+    for scan, group, fold, split in zip(hashed, grouping.groups, grouping.folds, splits, strict=True):
         folder = f"{split}/{scan.found.label}"
         name = unused_name(scan.found.path.name, taken.setdefault(folder, set()))
         records.append(
@@ -237,45 +237,45 @@ def _records(seen: Sequence[HashedScan], grouping: Grouping, splits: Sequence[st
     return tuple(records)
 
 
-def _place(manifest: Manifest, seen: Sequence[HashedScan], progress: Progress, *, copy: bool) -> bool:
+def _install(manifest: Manifest, hashed: Sequence[HashedScan], progress: Progress, *, copy: bool) -> bool:
     linked = True
     with replace_folders(manifest.root, [*SPLITS, MANIFEST_FILE, EXCLUDED_FILE], DATASET_FILE) as staging:
-        for done, (scan, record) in enumerate(zip(seen, manifest.records, strict=True), start=1):
+        for done, (scan, record) in enumerate(zip(hashed, manifest.records, strict=True), start=1):
             target = staging / record.path
             target.parent.mkdir(parents=True, exist_ok=True)
             linked &= install_scan(scan.found.path, target, copy=copy)
-            progress("placing scans", done, len(seen))
+            progress("placing scans", done, len(hashed))
         manifest.write(staging)
     return linked
 
 
-def _refuse_lost_classes(found: ScanFolder, seen: Sequence[HashedScan], labels: LabelSet) -> None:
-    """Refuse a set of which unreadable files were all there was of a class."""
+def _check_classes(found: ScanFolder, hashed: Sequence[HashedScan], labels: LabelSet) -> None:
+    """Check that every class has readable files."""
     wanted = {(scan.split, scan.label) for scan in found.scans}
-    lost = wanted - {(scan.found.split, scan.found.label) for scan in seen}
-    for split, label in sorted(lost, key=lambda part: (part[0] or "", labels.index(part[1]))):
+    empty = wanted - {(scan.found.split, scan.found.label) for scan in hashed}
+    for split, label in sorted(empty, key=lambda part: (part[0] or "", labels.index(part[1]))):
         place = f"{found.root} ({split})" if split else f"{found.root}"
         msg = f"{place}: none of the files of class {label} can be read; download the set again"
         raise DatasetError(msg)
 
 
 def _name(root: Path, *, recognised: bool) -> str:
-    """Take the name the set gives itself, so that drawn heads are never taken for patients."""
+    """Return the name in the source's ``dataset.json``, which marks drawn heads; else the folder's name."""
     if recognised:
         return NICKPARVAR
     try:
-        said = json.loads((root / DATASET_FILE).read_bytes())
+        header = json.loads((root / DATASET_FILE).read_bytes())
     except (OSError, ValueError, RecursionError):
-        said = None
-    given = said.get("name") if isinstance(said, dict) else None
+        header = None
+    given = header.get("name") if isinstance(header, dict) else None
     name = given if isinstance(given, str) and given.isprintable() and given else root.resolve().name
-    # Another set by that name would be taken for the one whose masks are in the table.
+    # That name is reserved for the known set, whose masks are in the table.
     return name if name.casefold() != NICKPARVAR else f"{name} (not recognised)"
 
 
 def _conflict_lines(grouping: Grouping) -> list[str]:
     if not grouping.conflicts:
         return []
-    named = "; ".join(f"{one} and {other}" for one, other in grouping.conflicts[:_NAMED])
-    found = f"the same picture in two classes: {len(grouping.conflicts):,} pairs ({named})"
+    examples = "; ".join(f"{one} and {other}" for one, other in grouping.conflicts[:_NAMED])
+    found = f"the same picture in two classes: {len(grouping.conflicts):,} pairs ({examples})"
     return [f"{found}; brainslice audit lists them; remove or relabel them"]

@@ -12,14 +12,14 @@ from brainslice.labels import LabelSet
 
 @dataclass(frozen=True, slots=True)
 class PreparedDataset:
-    """A prepared set, and what was noticed on the way.
+    """A prepared set.
 
     Attributes:
-        manifest: The set, as it lies in the project.
-        unreadable: The source and the fault of each file that was left out.
+        manifest: The manifest in the project.
+        unreadable: Source and reason of each file left out.
         linked: Whether the files are links.
-        split: The split that will train; None where it cannot be made.
-        notes: What was passed over, matched, assumed or found wrong, a line each.
+        split: The split of the training; None where it cannot be made.
+        notes: Lines on files passed over, matched tables, assumptions and problems.
     """
 
     manifest: Manifest
@@ -29,7 +29,7 @@ class PreparedDataset:
     notes: tuple[str, ...] = ()
 
     def summary_lines(self) -> list[str]:
-        """Describe the set in a few lines: classes, groups, the split that will train, and what to look at."""
+        """Describe classes, groups, split and problems in a few lines."""
         manifest, records = self.manifest, self.manifest.records
         origin = "known patients and pictures" if manifest.groups_from == "table" else "copies found"
         groups = len({record.group for record in records})
@@ -51,7 +51,7 @@ def _class_line(labels: LabelSet) -> str:
 
 
 def _split_lines(manifest: Manifest, split: Split) -> list[str]:
-    """Describe the split that will train, and how far the folders of the prepared set agree with it."""
+    """Describe the split of the training, and how the folders differ from it."""
     lines = []
     for name, part in (("train", split.train), ("val", split.validation), ("test", split.test)):
         count = Counter(manifest.records[place].label for place in part)

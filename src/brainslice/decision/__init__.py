@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "conformal": "ConformalSets SetMethod fit_conformal",
     "image_quality": "image_faults",
     "mc_dropout": "HEAD_FILE LinearHead",
@@ -16,4 +16,4 @@ _HOMES = {
     "verdict": "Reason Verdict VerdictInputs decide",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

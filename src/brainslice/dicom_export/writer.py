@@ -86,7 +86,7 @@ def write_volume_dicom(
         objects: dict[str, Dataset] = {"report": make_structured_report(context, answer)}
         planes = [plane for source in context.sources if (plane := source.image_plane) is not None]
         if len(planes) == len(context.sources) and predictor.bundle.info.has_heat_maps:
-            heat = volume.stack.turn.undo(_heat_volume(predictor, volume, answer, name))
+            heat = volume.stack.reorientation.undo(_heat_volume(predictor, volume, answer, name))
             objects["map"] = make_parametric_map(context, planes, np.ascontiguousarray(heat), name)
         objects["capture"] = make_capture(context, answer, name)
         encoded = _encode_all(objects)

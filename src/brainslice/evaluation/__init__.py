@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "ensemble_gain": "EnsembleGain measure_gains member_split",
     "error_analysis": "ErrorAnalysis Mistake analyse_errors",
     "explanation": "Explained explain",
@@ -17,4 +17,4 @@ _HOMES = {
     "tuning_data": "TuningScans folder_scans validation_scans",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

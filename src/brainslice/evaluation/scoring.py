@@ -13,7 +13,7 @@ import numpy as np
 from brainslice.arrays import InputBatch, Probabilities
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config
-from brainslice.counterfactual import OutlinedScans
+from brainslice.counterfactual.generation import OutlinedScans
 from brainslice.dataset.cache import decode_outlines, decode_scans, scan_statistics
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Split
@@ -23,7 +23,7 @@ from brainslice.decision.uncertainty import uncertainty_scores
 from brainslice.errors import DatasetError, UsageError
 from brainslice.evaluation.ensemble_gain import joint_split
 from brainslice.evaluation.source_controlled import score_mirror_twins, score_slices
-from brainslice.files import write_text
+from brainslice.files import SCHEMA, write_text
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.predictor import Predictor
 from brainslice.metrics.abstention import AbstentionInputs
@@ -210,6 +210,7 @@ def record_access(log: Path, split: Split, bundle: ModelBundle, scans: int | Non
         msg = f"{log}: the log of test set accesses is damaged; restore a copy, or move it away"
         raise DatasetError(msg) from error
     entry = {
+        "schema": SCHEMA.format("test-access"),
         "split": split.digest,
         "protocol": split.protocol.value,
         "bundle": bundle.info.digest,

@@ -11,7 +11,8 @@ from typing import Final
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, InputBatch, Logits, Mask, NetworkInput, Scores
-from brainslice.counterfactual import BACKGROUND, OutlinedScans, make_test_twins
+from brainslice.counterfactual.generation import OutlinedScans, make_test_twins
+from brainslice.counterfactual.mirror import BACKGROUND
 from brainslice.dataset.masks import read_mask
 from brainslice.decision.verdict import Verdict
 from brainslice.errors import DatasetError

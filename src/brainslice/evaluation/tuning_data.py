@@ -49,8 +49,8 @@ class TuningScans:
 
     @property
     def reported_description(self) -> str:
-        """Which scans ``reported`` are."""
-        which = "they chose the threshold" if self.held_out is None else "held-out scans beside those that chose"
+        """Description of the reported scans."""
+        which = "which selected the threshold" if self.held_out is None else "held-out scans, not used for selection"
         return f"{self.description} ({which})"
 
 
@@ -70,7 +70,7 @@ def validation_scans(paths: ProjectPaths, predictor: Predictor, progress: Progre
     inputs = decode_scans(manifest, predictor.recipe, paths.cache, progress)
     tumour = manifest.label_indices[rows] != manifest.labels.healthy_index
     scores = _score(predictor, inputs[rows], tumour, manifest.group_indices[rows], progress)
-    notes = ["these scans chose the temperature and the weights too, so rates on them are optimistic"]
+    notes = ["these scans also selected weights and temperature, so rates on them are optimistic"]
     leaks, imported = split.crossing_validation > 0, predictor.bundle.info.imported
     if imported:
         notes.append("the network was trained elsewhere, perhaps on these scans, so no guarantee can be given")
@@ -79,7 +79,7 @@ def validation_scans(paths: ProjectPaths, predictor: Predictor, progress: Progre
             f"{split.crossing_validation} of them share a group with training scans, so no guarantee can be given"
         )
     description = (
-        f"{manifest.name}, validation scans of the {split.protocol.value} protocol, which chose the weights too"
+        f"{manifest.name}, validation scans of the {split.protocol.value} protocol, which also selected the weights"
     )
     return TuningScans(scores, None, description, tuple(notes), allows_guarantee=not (leaks or imported))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "decoding": "BATCH",
     "default_bundle": "DEFAULT_BUNDLE open_bundle_or_default",
     "engines.engine": "Engine EngineOutput",
@@ -19,4 +19,4 @@ _HOMES = {
     "volume": "NOT_CALIBRATED VolumePrediction predict_volume",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "abstention": "Abstention AbstentionInputs PredictionSetQuality",
     "baseline": "fit_baseline",
     "binary": "BinaryScores binary_scores compare_predictions",
@@ -19,4 +19,4 @@ _HOMES = {
     "subgroups": "BinaryPredictions SubgroupRow size_bins subgroup_rows",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -125,12 +125,6 @@ def classwise_gaps(probabilities: Probabilities, labels: Labels, bins: int = BIN
     return cells.reshape(count, classes * bins)
 
 
-def brier_score(probabilities: Probabilities, labels: Labels) -> float:
-    """Average over scans the squared distance to the truth, summed over classes: 0 to 2, lower is better."""
-    _check(probabilities, labels)
-    return float(squared_errors(probabilities, labels).mean())
-
-
 def negative_log_likelihood(probabilities: Probabilities, labels: Labels) -> float:
     """Average over scans minus the logarithm of the true class's probability, in nats.
 

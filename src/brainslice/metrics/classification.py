@@ -44,11 +44,6 @@ def macro_f1(matrix: Confusion) -> float:
     return float(macro_f1_of_each(_checked(matrix)))
 
 
-def balanced_accuracy(matrix: Confusion) -> float:
-    """Average the recall over the classes that occur."""
-    return float(balanced_accuracy_of_each(_checked(matrix)))
-
-
 def accuracy_of_each(matrices: Confusions) -> Values:
     """Compute the accuracy of each matrix; none may be empty."""
     return np.asarray(_diagonals(matrices).sum(axis=-1) / matrices.sum(axis=(-2, -1)))

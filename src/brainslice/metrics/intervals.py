@@ -57,20 +57,6 @@ def check_proportion(successes: int, n: int) -> None:
         raise UsageError(msg)
 
 
-def wilson(successes: int, n: int, level: float = LEVEL) -> Interval:
-    """Compute Wilson's interval of a proportion of independent scans.
-
-    Raises:
-        UsageError: ``successes`` is not within 0 to ``n``, or ``n`` is below 1.
-
-    Reference:
-        Wilson, Probable Inference, the Law of Succession, and Statistical Inference, JASA 1927.
-    """
-    check_proportion(successes, n)
-    low, high = _wilson_ends(successes / n, float(n), level)
-    return Interval(low, high, level, f"Wilson, {_INDEPENDENT}")
-
-
 def clustered_wilson(successes: Decisions, groups: Groups, level: float = LEVEL) -> Interval:
     """Compute Wilson's interval of a proportion of grouped scans, at the effective number of scans."""
     check_proportion(int(successes.sum()), len(successes))

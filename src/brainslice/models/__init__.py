@@ -10,7 +10,7 @@ import os
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "adaptation_loss": "AdaptationLoss adaptation_targets tumour_or_healthy",
     "augmentation": "AugmentationConfig reseed train_ready",
     "build": "Network NetworkConfig Stage pooled_features set_trainable",
@@ -29,4 +29,4 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,27 +1,24 @@
-"""Grad-CAM from gradients, for any layer, and from class maps, for the last one.
+"""Grad-CAM from gradients, for any layer.
 
-Both are equal at the head's features, where the gradient of a logit is the head's kernel. Bundles use class maps;
-gradients serve as reference in tests, and for earlier layers.
+At the head's features it equals the class maps of ``inference.heat_map``, which bundles use; gradients serve as
+reference in tests, and for earlier layers.
 """
 
 from __future__ import annotations
 
 import difflib
 import importlib
-from typing import Any, TypeAlias
+from typing import Any
 
 import keras
 import numpy as np
-from jaxtyping import Float, Float32
+from jaxtyping import Float32
 
-from brainslice.arrays import ClassMaps, InputBatch, Labels
+from brainslice.arrays import InputBatch, Labels
 from brainslice.errors import ConfigError
 from brainslice.models.build import Network
 from brainslice.models.head import FEATURES
 from brainslice.models.losses import Tensor
-
-HeatBatch: TypeAlias = Float[np.ndarray, "n mh mw"]
-"""A heat map for each scan, at least 0."""
 
 
 def gradcam(
@@ -51,18 +48,6 @@ def gradcam(
     activations, gradients = (keras.ops.convert_to_numpy(tensor).astype(np.float32) for tensor in tensors)
     weights = gradients.mean(axis=(1, 2), keepdims=True)
     heat: Float32[np.ndarray, "n mh mw"] = np.maximum((weights * activations).sum(axis=-1), 0.0)
-    return heat
-
-
-def gradcam_from_class_maps(class_maps: ClassMaps, bias: Float[np.ndarray, " k"], classes: Labels) -> HeatBatch:
-    """Compute Grad-CAM at the head's features as ``ReLU(map_k - bias_k) / (mh·mw)``.
-
-    Returns:
-        The maps ``(n, mh, mw)``.
-    """
-    _, rows, columns, _ = class_maps.shape
-    chosen = class_maps[np.arange(len(classes)), :, :, classes] - bias[classes][:, np.newaxis, np.newaxis]
-    heat: HeatBatch = np.maximum(chosen, 0.0) / (rows * columns)
     return heat
 
 

@@ -6,19 +6,10 @@ No message or log holds patient data: a study is named by the beginning of the s
 from __future__ import annotations
 
 import logging
-from typing import TYPE_CHECKING
 
 from brainslice.lazy import lazy_names
 
-if TYPE_CHECKING:
-    from brainslice.pacs.dicomweb import DicomWebArchive
-    from brainslice.pacs.listener import listen
-    from brainslice.pacs.retrieval import answer_archive
-    from brainslice.pacs.spool import StudyQueue
-
-__all__ = ["DicomWebArchive", "StudyQueue", "answer_archive", "listen"]
-
-_HOMES = {
+_MODULES = {
     "dicomweb": "DicomWebArchive",
     "listener": "listen",
     "retrieval": "answer_archive",
@@ -29,4 +20,4 @@ _HOMES = {
 for _name in ("dicomweb_client", "pynetdicom", "urllib3"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

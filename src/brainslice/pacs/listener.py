@@ -29,7 +29,8 @@ VERIFICATION: Final = "1.2.840.10008.1.1"
 _SUCCESS, _OUT_OF_RESOURCES, _NOT_MATCHING = 0x0000, 0xA700, 0xA900
 # The archive has stored the object, changed or in part.
 _WARNINGS: Final = range(0xB000, 0xC000)
-_LONGEST_TITLE: Final = 16
+_MAX_TITLE: Final = 16
+_MAX_PORT: Final = 65_535
 _POLL_SECONDS: Final = 0.5
 _TIMEOUT_SECONDS: Final = 30
 
@@ -73,22 +74,22 @@ def check_title(title: str) -> str:
     Raises:
         UsageError: It is empty, longer than 16 characters, or has a character that titles cannot have.
     """
-    if not (0 < len(title.strip()) <= _LONGEST_TITLE and title.isascii() and title.isprintable() and "\\" not in title):
-        msg = f"an AE title must have 1 to {_LONGEST_TITLE} ASCII characters and no backslash, got {title!r}"
+    if not (0 < len(title.strip()) <= _MAX_TITLE and title.isascii() and title.isprintable() and "\\" not in title):
+        msg = f"an AE title must have 1 to {_MAX_TITLE} ASCII characters and no backslash, got {title!r}"
         raise UsageError(msg)
     return title
 
 
 @dataclass(frozen=True, slots=True)
 class ListenerSettings:
-    """Where the listener listens, and to whom.
+    """Settings of the listener.
 
     Attributes:
-        host: The address; loopback unless a network is meant.
-        port: The port; 0 takes a free one.
-        title: Its own application entity title, by which it must be called.
-        callers: The application entity titles that may call.
-        max_associations: The most connections at a time; others are asked to come later.
+        host: The address to listen on.
+        port: The port; 0 for a free one.
+        title: The AE title of the listener, which callers must use.
+        callers: The AE titles of allowed callers.
+        max_associations: Maximum number of simultaneous connections; others are rejected temporarily.
     """
 
     host: str
@@ -98,11 +99,14 @@ class ListenerSettings:
     max_associations: int = 8
 
     def __post_init__(self) -> None:
-        """Check the titles."""
+        """Check port and titles."""
+        if not 0 <= self.port <= _MAX_PORT:
+            msg = f"port must be 0 to {_MAX_PORT}, got {self.port}"
+            raise UsageError(msg)
         for title in (self.title, *self.callers):
             check_title(title)
         if not self.callers:
-            msg = "the listener must know who may call; name the AE title of each sender with --allow-ae"
+            msg = "at least one sender must be allowed; give its AE title with --allow-ae"
             raise UsageError(msg)
 
 

@@ -22,7 +22,7 @@ Deliver = Callable[[Sequence[Path]], None]
 STARTED: Final = "started"
 """The event before a study is predicted."""
 
-_FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 300.0
+_FIRST_PAUSE, _MAX_PAUSE = 2.0, 300.0
 
 
 class Spool:
@@ -208,5 +208,5 @@ class StudyQueue:
         self._pauses.pop(study, None)
 
     def _pause(self, study: str) -> None:
-        pause = min(2 * self._pauses.get(study, (0.0, _FIRST_PAUSE / 2))[1], _LONGEST_PAUSE)
+        pause = min(2 * self._pauses.get(study, (0.0, _FIRST_PAUSE / 2))[1], _MAX_PAUSE)
         self._pauses[study] = (time.monotonic() + pause, pause)

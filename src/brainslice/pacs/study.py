@@ -11,14 +11,14 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from brainslice.dicom_export import write_volume_dicom
 from brainslice.dicom_export.source import read_source
+from brainslice.dicom_export.writer import write_volume_dicom
 from brainslice.errors import UnreadableScanError
-from brainslice.files import atomic_file
+from brainslice.files import SCHEMA, atomic_file
 from brainslice.inference.predictor import Predictor
 from brainslice.inference.volume import predict_volume
 from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.volume.reader import MOST_FILES, read_volume
+from brainslice.scan.volume.reader import MAX_FILES, read_volume
 
 NOT_USABLE: Final = "not usable"
 """The mark of a study that is not answered."""
@@ -108,8 +108,8 @@ def answer_study(predictor: Predictor, folder: Path, results: Path, rules: Study
 def _ranked(folder: Path, description: str, problems: list[str]) -> list[Path]:
     found = []
     for series in sorted(each for each in folder.iterdir() if each.is_dir()):
-        names = sorted(series.glob("*.dcm"))[: MOST_FILES + 1]
-        if not names or len(names) > MOST_FILES:
+        names = sorted(series.glob("*.dcm"))[: MAX_FILES + 1]
+        if not names or len(names) > MAX_FILES:
             continue
         try:
             source = read_source(names[0], 1)
@@ -138,7 +138,7 @@ def _answer_series(predictor: Predictor, series: Path, results: Path, rules: Stu
     answer = predict_volume(predictor, volume, series.name)
     if answer.predicted_class is None and not rules.report_rejected:
         reasons = ", ".join(reason.message for reason in answer.reasons if reason.rejects_input)
-        msg = f"shows no head that the model can judge: {reasons}"
+        msg = f"shows no head that the model can predict: {reasons}"
         raise UnreadableScanError(msg)
     objects = write_volume_dicom(predictor, series, volume, answer, results / "brainslice")
     return StudyAnswer(answer.verdict.value, len(volume.voxels), objects)
@@ -153,7 +153,8 @@ class EventLog:
 
     def write(self, event: str, **details: str) -> None:
         """Add an event with the time."""
-        line = json.dumps({"time": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "event": event, **details})
+        time = f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"
+        line = json.dumps({"schema": SCHEMA.format("pacs-event"), "time": time, "event": event, **details})
         self._path.parent.mkdir(parents=True, exist_ok=True)
         with self._path.open("ab+") as stream:
             torn = stream.tell() and not self._ends_with_newline()

@@ -18,13 +18,13 @@ from brainslice.files import atomic_folder, write_json, write_text
 from brainslice.phantom.draw import KINDS, Phantom, draw_phantom
 from brainslice.progress import Progress, silent
 
-FEWEST_PATIENTS: Final = 4
+MIN_PATIENTS: Final = 4
 """The minimum number of patients for a split."""
 
-FEWEST_SLICES: Final = 2
+MIN_SLICES: Final = 2
 """The minimum number of slices, so that a patient can be on both sides of the split."""
 
-FEWEST_HEADS: Final = 6
+MIN_HEADS: Final = 6
 """The minimum number of heads of each kind, for three folds with tuning."""
 
 _FOLDERS: Final = dict(zip(KINDS, ("glioma", "meningioma", "notumor", "pituitary"), strict=True))
@@ -71,9 +71,9 @@ def write_phantoms(
         UsageError: Too few patients or slices for a split.
         ResourceError: The disk is full.
     """
-    if patients_per_class < FEWEST_PATIENTS or slices < FEWEST_SLICES:
+    if patients_per_class < MIN_PATIENTS or slices < MIN_SLICES:
         msg = (
-            f"a phantom set must have {FEWEST_PATIENTS} patients a class and {FEWEST_SLICES} slices or more, "
+            f"a phantom set must have {MIN_PATIENTS} patients a class and {MIN_SLICES} slices or more, "
             f"got {patients_per_class} and {slices}"
         )
         raise UsageError(msg)
@@ -87,7 +87,7 @@ def write_phantoms(
             lines += [f"{name},{group}" for name in written]
             progress("drawing heads", done, len(files))
         write_text(staging / "groups.csv", "\n".join(lines) + "\n")
-        write_json(staging / "dataset.json", {"name": "phantom"})
+        write_json(staging / "dataset.json", {"name": "phantom"}, "phantom")
 
 
 def _list_files(patients: int, slices: int) -> Iterator[_SliceFile]:
@@ -158,8 +158,8 @@ def write_external_site(
         UsageError: Too few heads, or no slices.
         ResourceError: The disk is full.
     """
-    if heads_per_kind < FEWEST_HEADS or slices < 1:
-        msg = f"a drawn site must have {FEWEST_HEADS} heads a kind and a slice each, got {heads_per_kind} and {slices}"
+    if heads_per_kind < MIN_HEADS or slices < 1:
+        msg = f"a drawn site must have {MIN_HEADS} heads a kind and a slice each, got {heads_per_kind} and {slices}"
         raise UsageError(msg)
     tumours = [kind for kind in KINDS if kind != "no_tumor"]
     with atomic_folder(folder) as staging:

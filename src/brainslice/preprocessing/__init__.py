@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "geometry": "Box Frame find_head inside_frame",
     "intensity": "GreyStatistics grey_statistics stretch",
     "recipe": "Recipe",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

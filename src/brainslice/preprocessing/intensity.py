@@ -36,7 +36,7 @@ def percentiles(values: np.ndarray, low: float, high: float) -> tuple[float, flo
 def _between(low: np.ndarray, high: np.ndarray, share: np.ndarray) -> np.ndarray:
     """Interpolate linearly from the nearer end, as numpy does."""
     step = high - low
-    return np.where(share < 0.5, low + step * share, high - step * (1 - share))  # noqa: PLR2004 - half
+    return np.asarray(np.where(share < 0.5, low + step * share, high - step * (1 - share)))  # noqa: PLR2004 - half
 
 
 def stretch(pixels: Pixels, low: float, high: float) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "documents": "protocol_table warning_stamp",
     "external_site": "comparison_table curve_table external_tables site_table write_adaptation write_external",
     "figures.decision_curve": "write_operating_points",
@@ -15,4 +15,4 @@ _HOMES = {
     "writer": "write_reports write_training_run",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -1,8 +1,8 @@
 """Decoding in a process of its own, with limits of time and memory; a process that dies is replaced.
 
-Native decoders can panic, loop, or allocate without end. What is read by them runs here, so that the worst file
-costs one refusal. Processes start on first use (one for each thread that decodes at the same time), load only what
-the job needs, and end with the program.
+Native decoders can panic, loop, or allocate without end. They run here, so that the worst file costs one refusal.
+Processes start on first use (one for each thread that decodes at the same time), load only what the job needs, and
+end with the program.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CPU_SECONDS: Final = 0.5
 """CPU time that a decoder may take for a small file."""
 
 CPU_SECONDS_PER_BYTE: Final = 0.6 / (1 << 20)
-"""What large files get in addition."""
+"""CPU time added for each byte of the file."""
 
 MEMORY: Final = 400 << 20
 """Bytes that a decoder may allocate; large files get four times their size in addition."""
@@ -44,12 +44,12 @@ def decode_isolated(function: Callable[..., Iterable[Decoded]], data: bytes, *ar
     """Iterate over ``function(data, *arguments)``, called in a decoder process.
 
     Args:
-        function: A function of a module, which yields what can be pickled.
-        data: The file's bytes; time and memory are granted by their number.
-        *arguments: More arguments; they must be picklable.
+        function: A module-level generator function that yields picklable values.
+        data: The file's bytes; the limits of time and memory grow with their number.
+        *arguments: Further picklable arguments.
 
     Yields:
-        What the function yields; the limit of time starts anew with each.
+        The values of the function; the time limit restarts after each.
 
     Raises:
         UnreadableScanError: The function raised it, died, or took more time or memory than allowed.
@@ -63,15 +63,15 @@ def decode_isolated(function: Callable[..., Iterable[Decoded]], data: bytes, *ar
         worker.receive(_seconds(_START_SECONDS))
         limit = _SECONDS_PER_CPU_SECOND * _cpu_seconds(len(data))
         while (reply := worker.receive(_seconds(limit))) is not None:
-            yield _opened(reply)
+            yield _value_of(reply)
         _POOL.push(worker)
     except UnreadableScanError:
         _POOL.push(worker)
         raise
-    except Exception:  # noqa: BLE001 - whatever half a reply makes the reader raise
+    except Exception:  # noqa: BLE001 - half a reply may raise anything
         worker.kill()
         raise UnreadableScanError(_REFUSAL) from None
-    except BaseException:  # interrupted, or not iterated to the end: what it sends next belongs to nobody
+    except BaseException:  # interrupted, or not iterated to the end: its replies would answer the next request
         worker.kill()
         raise
 
@@ -80,7 +80,7 @@ def _seconds(limit: float) -> float:
     return max(0.0, min(limit, remaining_seconds()))
 
 
-def _opened(reply: Any) -> Any:  # noqa: ANN401 - what the function yields
+def _value_of(reply: Any) -> Any:  # noqa: ANN401 - what the function yields
     if isinstance(reply, UnreadableScanError):
         raise reply
     return reply[0]
@@ -147,7 +147,7 @@ class _Pool:
         self._idle.append(worker)
 
     def forget(self) -> None:
-        """Leave the processes to the program that started them, as after a fork."""
+        """Drop the processes without ending them: after a fork they belong to the parent."""
         self._forgotten, self._idle = self._idle, []
 
     def close(self) -> None:
@@ -173,9 +173,9 @@ def _serve(requests: BinaryIO, replies: BinaryIO) -> None:
         try:
             with as_unreadable("the file"):
                 _limit_cpu(_cpu_seconds(len(data)))
-                for found in function(data, *arguments):
+                for value in function(data, *arguments):
                     _limit_cpu(0)
-                    _reply(replies, (found,))
+                    _reply(replies, (value,))
                     _limit_cpu(_cpu_seconds(len(data)))
             outcome = None
         except UnreadableScanError as error:
@@ -191,13 +191,13 @@ def _reply(replies: BinaryIO, value: object) -> None:
 
 
 def _limit_cpu(seconds: float) -> None:
-    """End this process after so much CPU time; 0 lifts the limit. Windows has the limit of wall time only."""
+    """Limit the CPU time of this process; 0 removes the limit. Windows has the wall-time limit only."""
     if sys.platform != "win32":
         signal.setitimer(signal.ITIMER_PROF, seconds)
 
 
 def _limit_memory(more: int | None) -> None:
-    """Let this process allocate so many bytes more; None lifts the limit. Only Linux holds to it."""
+    """Limit the bytes that this process may still allocate; None removes the limit. Linux only."""
     if sys.platform == "linux":
         import resource  # noqa: PLC0415 - not on every system
 
@@ -208,8 +208,8 @@ def _limit_memory(more: int | None) -> None:
 
 
 def _main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the program decides when to end
-    # Whatever prints to standard output must not mix with the replies.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent process decides when to end
+    # Output that libraries print must not mix with the replies.
     replies = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)
     _serve(sys.stdin.buffer, replies)

@@ -9,14 +9,14 @@ from typing import Final
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.decompress import decompress
-from brainslice.scan.files import opening_bytes
+from brainslice.scan.files import leading_bytes
 
 OPENING: Final = 1024
-"""Bytes from the start of a file that are enough to detect its format."""
+"""Bytes at the start of a file that suffice to detect its format."""
 
 
 class ScanFormat(StrEnum):
-    """Kinds of files that can be read as scans."""
+    """Formats of scans."""
 
     RASTER = "picture"
     DICOM = "DICOM"
@@ -24,21 +24,21 @@ class ScanFormat(StrEnum):
 
 
 _GZIP: Final = b"\x1f\x8b"
-_FOREIGN: Final = (
+_UNSUPPORTED: Final = (
     (0, b"PK\x03\x04", "a zip archive"),
     (0, b"%PDF", "a PDF document"),
     (0, b"\x89HDF", "an HDF5 file"),
     (344, b"ni1\0", "a NIfTI header whose voxels lie in another file"),
     (4, b"ni2\0", "a NIfTI header whose voxels lie in another file"),
 )
-# The first tag of a DICOM file without a preamble is of group 2 or 8, as old archives wrote it.
-_BARE_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
-_VALUE_TYPES: Final = frozenset({b"UL", b"UI", b"CS", b"OB", b"SH", b"LO", b"DA", b"TM"})
-_LONGEST_FIRST_VALUE: Final = 256
+# DICOM files without a preamble, as old archives wrote them, begin with a tag of group 2 or 8.
+_FIRST_GROUPS: Final = (b"\x02\x00", b"\x08\x00", b"\x00\x08")
+_VALUE_REPRESENTATIONS: Final = frozenset({b"UL", b"UI", b"CS", b"OB", b"SH", b"LO", b"DA", b"TM"})
+_MAX_FIRST_VALUE: Final = 256
 _META: Final = b"\x02\x00"
 _TRANSFER_SYNTAX: Final = b"\x02\x00\x10\x00"
 _LONG_VALUES: Final = frozenset({b"OB", b"OW", b"UN", b"SQ", b"UT"})
-# Implicit and explicit little endian, explicit big endian, or not given; and lossless JPEG, whose decoder is ours.
+# Implicit and explicit little endian, explicit big endian, or not given; lossless JPEG, which is decoded in Python.
 _IN_PROCESS: Final = frozenset(
     {
         *("", "1.2.840.10008.1.2", "1.2.840.10008.1.2.1", "1.2.840.10008.1.2.2"),
@@ -49,7 +49,7 @@ _IN_PROCESS: Final = frozenset(
 _ISOLATED: Final = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF8", b"RIFF")
 _RLE: Final = (b"\1\0\0\0", b"\2\0\0\0")
 # Progressive JPEG files have about ten.
-_USUAL_SCANS: Final = 16
+_MAX_USUAL_SCANS: Final = 16
 
 
 def detect_format(data: bytes) -> ScanFormat:
@@ -59,43 +59,43 @@ def detect_format(data: bytes) -> ScanFormat:
         data: The file's first bytes, ``OPENING`` of them or all.
 
     Returns:
-        The format; unknown files count as raster images, and their reader decides.
+        The format; ``RASTER`` for all other files, which Pillow then accepts or refuses.
 
     Raises:
-        UnreadableScanError: The file is of a known format that holds no scan.
+        UnreadableScanError: The file has a known format that is not supported.
     """
-    if data[128:132] == b"DICM" or _is_bare_dicom(data):
+    if data[128:132] == b"DICM" or _is_dicom_without_preamble(data):
         return ScanFormat.DICOM
     if _is_nifti(data):
         return ScanFormat.NIFTI
     if data[:2] == _GZIP:
-        return _inside_gzip(data)
-    for offset, signature, name in _FOREIGN:
+        return _gzip_format(data)
+    for offset, signature, name in _UNSUPPORTED:
         if data[offset : offset + len(signature)] == signature:
-            raise UnreadableScanError(_foreign(name))
+            raise UnreadableScanError(_unsupported(name))
     return ScanFormat.RASTER
 
 
 def is_dicom(path: Path) -> bool:
-    """Check for a DICOM file, with a preamble or without; a file that cannot be opened is none."""
+    """Check for a DICOM file, with a preamble or without; False where it cannot be opened."""
     try:
-        return detect_format(opening_bytes(path, OPENING)) is ScanFormat.DICOM
+        return detect_format(leading_bytes(path, OPENING)) is ScanFormat.DICOM
     except UnreadableScanError:
         return False
 
 
 def needs_isolation(kind: ScanFormat, data: bytes) -> bool:
-    """Check whether a file has to be decoded in a process of its own.
+    """Check whether a file has to be decoded in a separate process.
 
-    These are the files whose decoders may crash, loop, or take time or memory out of proportion to their size.
+    That is so where its decoder may crash, loop, or need time or memory out of proportion to its size.
 
     Args:
-        kind: Its format.
-        data: The file's bytes, whole.
+        kind: The format.
+        data: All bytes of the file.
     """
     if kind is ScanFormat.RASTER:
         is_rle = data[:2] == b"BM" and data[30:34] in _RLE
-        many_scans = data[:2] == b"\xff\xd8" and data.count(b"\xff\xda") > _USUAL_SCANS
+        many_scans = data[:2] == b"\xff\xd8" and data.count(b"\xff\xda") > _MAX_USUAL_SCANS
         return data.startswith(_ISOLATED) or is_rle or many_scans or b"acTL" in data[: data.find(b"IDAT")]
     if kind is ScanFormat.DICOM:
         return transfer_syntax(data)[1] not in _IN_PROCESS or b"PALETTE" in data
@@ -103,7 +103,7 @@ def needs_isolation(kind: ScanFormat, data: bytes) -> bool:
 
 
 def transfer_syntax(data: bytes) -> tuple[int, str]:
-    """Find where the data set of a DICOM file begins, and its transfer syntax; empty where the file has none."""
+    """Return the offset of the data set of a DICOM file, and its transfer syntax UID; empty where it has none."""
     at, syntax = (132 if data[128:132] == b"DICM" else 0), ""
     while data[at : at + 2] == _META:
         long = data[at + 4 : at + 6] in _LONG_VALUES
@@ -115,26 +115,26 @@ def transfer_syntax(data: bytes) -> tuple[int, str]:
     return at, syntax
 
 
-def _inside_gzip(data: bytes) -> ScanFormat:
+def _gzip_format(data: bytes) -> ScanFormat:
     try:
         opening = bytes(decompress(data, OPENING))
     except zlib.error:
         opening = b""
     if _is_nifti(opening):
         return ScanFormat.NIFTI
-    raise UnreadableScanError(_foreign("a gzip file without NIfTI in it"))
+    raise UnreadableScanError(_unsupported("a gzip file without NIfTI in it"))
 
 
 def _is_nifti(data: bytes) -> bool:
     return data[344:348] == b"n+1\0" or data[4:8] == b"n+2\0"
 
 
-def _is_bare_dicom(data: bytes) -> bool:
-    if data[:2] not in _BARE_GROUPS or len(data) < OPENING // 8:
+def _is_dicom_without_preamble(data: bytes) -> bool:
+    if data[:2] not in _FIRST_GROUPS or len(data) < OPENING // 8:
         return False
-    # After the tag, an explicit value type, or an implicit length that is as short as that of a first value.
-    return data[4:6] in _VALUE_TYPES or 0 < int.from_bytes(data[4:8], "little") <= _LONGEST_FIRST_VALUE
+    # After the tag: an explicit value representation, or the short length of an implicit one.
+    return data[4:6] in _VALUE_REPRESENTATIONS or 0 < int.from_bytes(data[4:8], "little") <= _MAX_FIRST_VALUE
 
 
-def _foreign(name: str) -> str:
+def _unsupported(name: str) -> str:
     return f"must be a picture, DICOM or NIfTI, got {name}; export the slice as PNG"

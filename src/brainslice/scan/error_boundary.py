@@ -1,4 +1,4 @@
-"""One error for whatever readers raise, and no warnings from them."""
+"""Conversion of the exceptions of file readers, and suppression of their warnings."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from brainslice.errors import UnreadableScanError
 
 
 class _WarningSwitch:
-    """Switch warnings off while any thread decodes, and back on after the last one.
+    """Suppress warnings while any thread decodes.
 
     ``warnings.catch_warnings`` alone would let two threads restore each other's filters in the wrong order.
     """
@@ -44,22 +44,22 @@ logging.getLogger("PIL").addHandler(logging.NullHandler())
 
 
 def quietly() -> contextlib.AbstractContextManager[None]:
-    """Suppress the warnings of readers: they repeat our one error, and may quote a patient's name."""
+    """Suppress the warnings of readers, which may quote a patient's name."""
     return _WARNINGS_OFF
 
 
 @contextlib.contextmanager
 def as_unreadable(what: str) -> Iterator[None]:
-    """Turn whatever a reader raises into ``UnreadableScanError``, and suppress its warnings.
+    """Turn all exceptions of a reader into ``UnreadableScanError``, and suppress its warnings.
 
-    Readers quote the file, and that may be a patient's name: only the type of their exception is kept. Native
-    decoders may raise what is no ``Exception``, such as the panics of Rust extensions.
+    Messages of readers may quote a patient's name, so that only the type of the exception is kept. Native decoders
+    may raise a ``BaseException``, such as a panic of a Rust extension.
 
     Args:
-        what: What is being read, as in ``the DICOM file``.
+        what: The subject of the message, such as ``the DICOM file``.
 
     Raises:
-        UnreadableScanError: Anything went wrong inside.
+        UnreadableScanError: The block raised an exception.
     """
     with quietly():
         try:

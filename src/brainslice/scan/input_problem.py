@@ -1,4 +1,4 @@
-"""A scan that can be judged, but not as it was asked for: each door offers the other way in its own words."""
+"""Errors about scans that need another command or option; each interface words its own remedy."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from brainslice.errors import UnreadableScanError
 
 
 class InputProblem(StrEnum):
-    """What stands between a scan and its answer."""
+    """Reasons why a scan cannot be predicted as requested."""
 
     SEVERAL_FRAMES = "several_frames"
     SEVERAL_SERIES = "several_series"
@@ -21,21 +21,21 @@ class InputProblem(StrEnum):
 
 
 def format_series(facts: Mapping[str, Any]) -> str:
-    """Describe a series, told in plain types, for somebody who has to choose."""
+    """Describe a series in a line, for a choice between several."""
     return "{name} ({slices} x {rows} x {columns}, {plane})".format(**facts)
 
 
 class InputProblemError(UnreadableScanError):
-    """A scan was asked for in a way in which it cannot be read.
+    """A scan cannot be read as requested.
 
     Attributes:
-        code: What stands in the way.
-        fault: The same in words, without any remedy.
-        facts: What there is to choose from, in plain types.
+        code: The reason.
+        fault: The reason in words, without a remedy.
+        facts: The choices, as plain types.
     """
 
     def __init__(self, code: InputProblem, fault: str, remedy: str, facts: Mapping[str, Any] | None = None) -> None:
-        """Say what stands in the way, and what to do about it on the command line."""
+        """Join the reason and the remedy on the command line."""
         super().__init__(f"{fault}; {remedy}")
         self.code = code
         self.fault = fault
@@ -43,5 +43,30 @@ class InputProblemError(UnreadableScanError):
         self.facts = dict(facts or {})
 
     def __reduce__(self) -> tuple[type[InputProblemError], tuple[Any, ...]]:
-        """Pickle it whole, as decoder processes need."""
+        """Pickle all arguments, as decoder processes need."""
         return type(self), (self.code, self.fault, self._remedy, self.facts)
+
+
+def frame_index(frame: int | None, count: int, name: str = "frames", *, volume: bool = True) -> int:
+    """Return the index of the chosen frame; none is chosen by default where there are several.
+
+    Args:
+        frame: Its number from 1, or None.
+        count: The number of frames.
+        name: Their name in messages.
+        volume: Whether they may form a volume.
+
+    Returns:
+        The index from 0.
+
+    Raises:
+        UnreadableScanError: There are several and none was chosen, or the number is out of range.
+    """
+    if frame is None and count > 1:
+        whole = "predict them with `brainslice predict-volume`, or one of them with" if volume else "choose one with"
+        fault, remedy = f"holds {count} {name} where one slice was expected", f"{whole} `brainslice predict --frame N`"
+        raise InputProblemError(InputProblem.SEVERAL_FRAMES, fault, remedy, {"frames": count, "volume": volume})
+    if frame is not None and not 1 <= frame <= count:
+        msg = f"frame must be 1 to {count}, got {frame}; choose another number"
+        raise UnreadableScanError(msg)
+    return (frame or 1) - 1

@@ -1,4 +1,4 @@
-"""Which files of a folder are scans: one rule for every command that searches folders."""
+"""Search for scans in folders, by the same rule in every command."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.detect import OPENING, ScanFormat, detect_format
-from brainslice.scan.files import opening_bytes, printable
+from brainslice.scan.files import leading_bytes, printable
 from brainslice.scan.read import SCAN_SUFFIXES
 
 HIDDEN: Final = "hidden or system files"
@@ -19,21 +19,21 @@ OUTLINES: Final = "tumour outlines"
 NO_SCAN: Final = "files that are no scans"
 
 _SYSTEM: Final = frozenset({"thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "$recycle.bin"})
-# Tables beside scans and files of brainslice are read by others, and not counted.
+# Tables beside scans and files of brainslice are not counted as passed over.
 _RECORDS: Final = frozenset(
     {"groups.csv", "labels.csv", "slices.csv", "manifest.csv", "exclusion.json", "dataset.json", ".brainslice.lock"}
 )
 _MASK_FOLDER: Final = re.compile(r"(tumou?r)?masks?|segmentations?|outlines|groundtruth|annotations")
 _MASK_FILE: Final = re.compile(r"(.+?)[ _-](mask|seg|segmentation)([ _-]?\d+)?")
-_ENDINGS: Final = tuple(SCAN_SUFFIXES)
+_SUFFIXES: Final = tuple(SCAN_SUFFIXES)
 _PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"GIF87a", b"GIF89a")
 
 
 class SkippedFiles:
-    """Count of the files that a search passed over, by reason, with an example of each."""
+    """Counts of the files that a search passed over, by reason, with an example of each."""
 
     def __init__(self) -> None:
-        """Start with nothing passed over."""
+        """Start with no counts."""
         self.counts: Counter[str] = Counter()
         self._examples: dict[str, str] = {}
 
@@ -53,32 +53,27 @@ class SkippedFiles:
 def walk_scans(folder: Path, skipped: SkippedFiles | None = None, *, follow_links: bool = False) -> Iterator[Path]:
     """Find the scans in a folder to any depth, in the order of their names.
 
-    A file is a scan by its ending or, with another ending or none, by its first bytes (picture, DICOM, NIfTI). Hidden
+    A file is a scan by its suffix or, with another suffix or none, by its first bytes (image, DICOM, NIfTI). Hidden
     files, system files, folders of masks and masks beside their scan (``a_mask.png`` beside ``a.png``) are not.
 
     Args:
-        folder: Where to search; its own name does not matter.
-        skipped: Counts what is passed over.
+        folder: The folder to search; its own name does not matter.
+        skipped: Counts the files passed over.
         follow_links: Whether links to folders are followed, each folder once.
 
     Yields:
-        The scans; and folders that cannot be opened, for their reader to refuse.
+        The scans, and folders that cannot be opened, which reading refuses.
     """
     return _walk(folder, skipped or SkippedFiles(), {os.path.realpath(folder)} if follow_links else None)
 
 
-def is_scan_file(path: Path) -> bool:
-    """Tell whether a file is a scan by its ending or its first bytes; hidden and system files are none."""
-    return _reason_to_skip(path, ()) is None
-
-
 def reason_to_skip(parts: Sequence[str], siblings: Collection[str], opening: Callable[[], bytes]) -> str | None:
-    """Tell why a file of an archive is no scan, by the rule of ``walk_scans``.
+    """Return why a file of an archive is not a scan, by the rule of ``walk_scans``.
 
     Args:
         parts: The folders and the name of the file.
         siblings: Casefolded names of the files in its folder.
-        opening: Reads its first bytes; called where the name does not decide.
+        opening: Reads its first bytes; called only where the name does not decide.
 
     Returns:
         The reason, or None for a scan.
@@ -88,7 +83,7 @@ def reason_to_skip(parts: Sequence[str], siblings: Collection[str], opening: Cal
         return HIDDEN
     if any(_is_mask_folder(folder) for folder in folders) or _is_mask_of_sibling(name, siblings):
         return OUTLINES
-    known = name.casefold().endswith(_ENDINGS)
+    known = name.casefold().endswith(_SUFFIXES)
     return None if name.casefold() != "dicomdir" and (known or _is_scan_content(opening())) else NO_SCAN
 
 
@@ -128,13 +123,13 @@ def _is_searched(folder: Path, skipped: SkippedFiles, visited: set[str] | None) 
 
 
 def _reason_to_skip(path: Path, siblings: Collection[str]) -> str | None:
-    known = path.name.casefold().endswith(_ENDINGS)
+    known = path.name.casefold().endswith(_SUFFIXES)
     exists = os.path.exists(path)  # noqa: PTH110 - never raises
-    # Broken links, and scans that cannot be reached, are listed for their reader to refuse.
+    # Broken links and unreachable scans are listed: reading them states the reason.
     broken = not exists and (known or os.path.islink(path))  # noqa: PTH114 - never raises
     if not broken and not os.path.isfile(path) and not _is_system(path.name):  # noqa: PTH113 - never raises
         return NO_SCAN
-    reason = reason_to_skip((path.name,), siblings, lambda: opening_bytes(path, OPENING))
+    reason = reason_to_skip((path.name,), siblings, lambda: leading_bytes(path, OPENING))
     return None if broken and reason == NO_SCAN else reason
 
 
@@ -145,7 +140,7 @@ def _is_mask_folder(name: str) -> bool:
 def _is_mask_of_sibling(name: str, siblings: Collection[str]) -> bool:
     stem, _, suffix = name.casefold().removesuffix(".gz").partition(".")
     found = _MASK_FILE.fullmatch(stem)
-    return found is not None and any(found[1] + ending in siblings for ending in (f".{suffix}", *_ENDINGS))
+    return found is not None and any(found[1] + ending in siblings for ending in (f".{suffix}", *_SUFFIXES))
 
 
 def _is_scan_content(data: bytes) -> bool:

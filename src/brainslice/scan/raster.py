@@ -1,4 +1,4 @@
-"""Pictures as cameras and browsers know them: PNG, JPEG, TIFF, BMP, WebP and GIF, whatever their mode."""
+"""Reading of raster images: PNG, JPEG, TIFF, BMP, WebP and GIF in all modes."""
 
 from __future__ import annotations
 
@@ -12,42 +12,42 @@ from PIL import ExifTags, Image, ImageChops, ImageFile, TiffImagePlugin, Unident
 from brainslice.arrays import Pixels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.error_boundary import quietly
-from brainslice.scan.frames import frame_index
-from brainslice.scan.types import MOST_PIXELS, Slice, refuse_sparse
+from brainslice.scan.input_problem import frame_index
+from brainslice.scan.types import MAX_PIXELS, Slice, refuse_sparse
 
-LONGEST_SIDE: Final = 65_535
-"""Longer strips are refused: resizing them would take memory in proportion to their length."""
+MAX_SIDE: Final = 65_535
+"""Maximum rows or columns: resizing takes memory in proportion to the longer side."""
 
 RASTER_FORMATS: Final = ("PNG", "JPEG", "TIFF", "BMP", "WEBP", "GIF")
-"""Pillow's names of the formats that are opened; all its other readers stay shut."""
+"""Pillow's names of the accepted formats."""
 
-MOST_FRAMES: Final = 1_000
-"""Frames or pages that a picture may hold."""
+MAX_FRAMES: Final = 1_000
+"""Maximum number of frames or pages in a file."""
 
-# Pixels of frames that are decoded only to get to a later one.
-_MOST_SKIPPED: Final = 64_000_000
+# Pixels of the frames before the chosen one, which are decoded too.
+_MAX_SKIPPED: Final = 64_000_000
 _SIGNATURES = (b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff", b"II*\0", b"MM\0*", b"BM", b"RIFF", b"GIF8")
 
 _TIFF = (b"II*\0", b"MM\0*")
 
-# Pillow stores these modes with more than eight bits; their values are kept as they are.
-_DEEP = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
+# Pillow modes with more than 8 bits; their values are kept.
+_HIGH_BIT_MODES = frozenset({"I", "F", "I;16", "I;16L", "I;16B", "I;16N"})
 
-# Pillow's raw modes of 16-bit PNG colours, and those that read their upper and lower bytes.
-_DEEP_COLOURS: Final = {
+# Pillow's raw modes of 16-bit PNG colours, and the modes that read their upper and lower bytes.
+_COLOUR_MODES_16_BIT: Final = {
     "RGB;16B": ("RGB;16B", "RGB;16L"),
     "RGBA;16B": ("RGBA;16B", "RGBA;16L"),
     "LA;16B": ("RGBA",),
 }
 _LUMINANCE: Final = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 _COLOURS: Final = 3
-_SAMPLE_FORMAT, _SIGNED, _MOST_SIGNED = 339, 2, 127
+_SAMPLE_FORMAT, _SIGNED, _MAX_SIGNED = 339, 2, 127
 
-# Pillow decodes 64-bit real numbers, and knows no TIFF that holds them.
+# Pillow decodes 64-bit floats, but does not register them for TIFF.
 TiffImagePlugin.OPEN_INFO.setdefault((b"II", 1, (3,), 1, (64,), ()), ("F", "F;64F"))
 TiffImagePlugin.OPEN_INFO.setdefault((b"MM", 1, (3,), 1, (64,), ()), ("F", "F;64BF"))
 
-_UPRIGHT: Final = {
+_ORIENTATIONS: Final = {
     2: Image.Transpose.FLIP_LEFT_RIGHT,
     3: Image.Transpose.ROTATE_180,
     4: Image.Transpose.FLIP_TOP_BOTTOM,
@@ -59,31 +59,31 @@ _UPRIGHT: Final = {
 
 
 def read_raster(data: bytes, digest: str, frame: int | None = None) -> Slice:
-    """Decode a picture to one grey channel, turned the way its EXIF data says.
+    """Decode an image to one grey channel, rotated by its EXIF orientation.
 
-    Colours become grey by ITU-R BT.601; transparent parts lie over black. Values of 16 and 32 bits are kept,
-    everything else is 0 to 255.
+    Colours become grey by ITU-R BT.601; transparency is composed over black. Values of 16 and 32 bits are kept, all
+    others are 0 to 255.
 
     Args:
-        data: The file's bytes, whole.
-        digest: Their sha256 in hexadecimal.
-        frame: Which of several frames or pages, from 1; None where there must be one only.
+        data: All bytes of the file.
+        digest: The sha256 of the bytes, in hexadecimal.
+        frame: The frame or page, from 1; None where the file must have one only.
 
     Raises:
-        UnreadableScanError: The picture is larger than ``MOST_PIXELS``, damaged, in no format known here, or one
-            of several and none was chosen.
+        UnreadableScanError: The image is larger than ``MAX_PIXELS``, damaged, of an unsupported format, or one of
+            several and none was chosen.
     """
     with quietly():
         try:
             return Slice(_decode(data, frame), digest)
         except UnreadableScanError:
             raise
-        except Exception as error:  # of damaged files Pillow raised six exception types, and MemoryError
+        except Exception as error:  # Pillow raises many exception types on damaged files
             raise UnreadableScanError(_fault(error, data)) from error
 
 
 def invert_grey(values: Pixels) -> Pixels:
-    """Make dark what is bright, within the range that the values have, so that they stay of the kind they were."""
+    """Invert grey values within their range."""
     return np.float32(float(values.min()) + float(values.max())) - values
 
 
@@ -93,22 +93,22 @@ def _decode(data: bytes, frame: int | None) -> Pixels:
         _seek(image, frame)
         # Pages of one file may differ in size.
         _refuse_large(image, len(data))
-        deep = _deep_colours(image, data)
+        grey_16_bit = _colours_16_bit(image, data)
         image.load()
-        shown = _grey(image) if deep is None else Image.fromarray(deep)
-        values = np.array(_upright(image, shown), dtype=np.float32)
+        shown = _grey(image) if grey_16_bit is None else Image.fromarray(grey_16_bit)
+        values = np.array(_apply_orientation(image, shown), dtype=np.float32)
         if _is_signed_byte(image):
-            values[values > _MOST_SIGNED] -= 256
-        return invert_grey(values) if _is_dark_on_bright(image) else values
+            values[values > _MAX_SIGNED] -= 256
+        return invert_grey(values) if _is_inverted(image) else values
 
 
 def _seek(image: Image.Image, frame: int | None) -> None:
-    # A photograph's second picture is its own preview, and no frame.
+    # The further images of an MPO photograph are previews.
     count = 1 if image.format == "MPO" else _frame_count(image)
     index = frame_index(frame, count, "frames or pages", volume=False)
     columns, rows = image.size
-    if index * rows * columns > _MOST_SKIPPED:
-        latest = 1 + _MOST_SKIPPED // (rows * columns)
+    if index * rows * columns > _MAX_SKIPPED:
+        latest = 1 + _MAX_SKIPPED // (rows * columns)
         msg = f"frame must be at most {latest} in pictures of this size, got {frame}; save it as a picture of its own"
         raise UnreadableScanError(msg)
     if index > 0:
@@ -117,61 +117,59 @@ def _seek(image: Image.Image, frame: int | None) -> None:
 
 def _frame_count(image: Image.Image) -> int:
     count = _page_count(image) if image.format == "TIFF" else int(getattr(image, "n_frames", 1))
-    if count > MOST_FRAMES:
-        msg = f"must hold at most {MOST_FRAMES:,} frames or pages, got more; save one as a picture of its own"
+    if count > MAX_FRAMES:
+        msg = f"must hold at most {MAX_FRAMES:,} frames or pages, got more; save one as a picture of its own"
         raise UnreadableScanError(msg)
     return count
 
 
 def _page_count(image: Image.Image) -> int:
-    # The time that Pillow takes grows with the square of the number, so that it is counted up to the limit only.
-    for page in range(1, MOST_FRAMES + 1):
+    # Counted up to the limit only: the time that Pillow takes grows with the square of the number.
+    for page in range(1, MAX_FRAMES + 1):
         try:
             image.seek(page)
         except EOFError:
             image.seek(0)
             return page
-    return MOST_FRAMES + 1
+    return MAX_FRAMES + 1
 
 
 def _refuse_large(image: Image.Image, length: int) -> None:
     columns, rows = image.size
     refuse_sparse(rows * columns, length)
-    if rows * columns > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE:
+    if rows * columns > MAX_PIXELS or max(rows, columns) > MAX_SIDE:
         raise UnreadableScanError(_too_large(f"{rows:,} x {columns:,}"))
 
 
-def _is_dark_on_bright(image: Image.Image) -> bool:
-    # Pillow turns TIFFs of eight bits over by itself, and no others.
+def _is_inverted(image: Image.Image) -> bool:
+    # Pillow inverts TIFFs of 8 bits only.
     tags = getattr(image, "tag_v2", {})
-    return image.mode in _DEEP and tags.get(ExifTags.Base.PhotometricInterpretation) == 0
+    return image.mode in _HIGH_BIT_MODES and tags.get(ExifTags.Base.PhotometricInterpretation) == 0
 
 
 def _is_signed_byte(image: Image.Image) -> bool:
-    # Pillow reads signed bytes as unsigned ones.
+    # Pillow reads signed bytes as unsigned.
     tags = getattr(image, "tag_v2", {})
     return image.mode == "L" and tags.get(_SAMPLE_FORMAT, (1,))[0] == _SIGNED
 
 
 def _too_large(found: str) -> str:
-    return (
-        f"must be a picture of at most {MOST_PIXELS:,} pixels and {LONGEST_SIDE:,} a side, got {found}; scale it down"
-    )
+    return f"must be a picture of at most {MAX_PIXELS:,} pixels and {MAX_SIDE:,} a side, got {found}; scale it down"
 
 
-def _upright(image: Image.Image, shown: Image.Image) -> Image.Image:
+def _apply_orientation(image: Image.Image, shown: Image.Image) -> Image.Image:
     try:
         orientation = image.getexif().get(ExifTags.Base.Orientation)
     except (ValueError, TypeError, KeyError, OSError, SyntaxError, OverflowError, struct.error):
-        # A photograph album's damage is no reason to refuse the picture.
+        # Damaged EXIF data are no reason to refuse the image.
         return shown
-    turn = _UPRIGHT.get(orientation) if isinstance(orientation, int) else None
+    turn = _ORIENTATIONS.get(orientation) if isinstance(orientation, int) else None
     return shown if turn is None else shown.transpose(turn)
 
 
-def _deep_colours(image: ImageFile.ImageFile, data: bytes) -> Pixels | None:
+def _colours_16_bit(image: ImageFile.ImageFile, data: bytes) -> Pixels | None:
     """Read 16-bit PNG colours as grey ``(h, w)``; Pillow itself keeps the upper 8 bits only."""
-    modes = _DEEP_COLOURS.get(str(image.tile[0].args)) if image.format == "PNG" and image.tile else None
+    modes = _COLOUR_MODES_16_BIT.get(str(image.tile[0].args)) if image.format == "PNG" and image.tile else None
     if modes is None:
         return None
     halves = []
@@ -192,7 +190,7 @@ def _deep_colours(image: ImageFile.ImageFile, data: bytes) -> Pixels | None:
 
 
 def _grey(image: Image.Image) -> Image.Image:
-    if image.mode in _DEEP:
+    if image.mode in _HIGH_BIT_MODES:
         return image
     if image.mode == "LAB":
         return image.getchannel("L")
@@ -211,7 +209,7 @@ def _fault(error: Exception, data: bytes) -> str:
         return f"must be a picture ({formats}), DICOM or NIfTI, got {opening}; export it as PNG"
     if isinstance(error, MemoryError):
         return "the picture needs more memory than there is; close other programs, or scale it down"
-    # Of what it cannot identify, Pillow says only where in memory it lies.
+    # For unidentified files Pillow's message is a memory address.
     unknown = isinstance(error, UnidentifiedImageError)
     if unknown and data[:4] in _TIFF:
         return "the TIFF is damaged, or its numbers are of a kind not read here; export it with 8, 16 or 32 bits"

@@ -11,7 +11,7 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.decoder_process import decode_isolated
 from brainslice.scan.detect import ScanFormat, detect_format, needs_isolation
 from brainslice.scan.error_boundary import as_unreadable
-from brainslice.scan.files import file_bytes, of_right_length, printable
+from brainslice.scan.files import check_length, file_bytes, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
 
@@ -21,7 +21,7 @@ SCAN_SUFFIXES: Final = frozenset(
     {".png", ".jpg", ".jpeg", ".jfif", ".jpe", ".tif", ".tiff", ".bmp", ".webp", ".gif"}
     | {".dcm", ".dicom", ".ima", ".nii", ".nii.gz"}
 )
-"""Endings, casefolded, of files that are scans by their name; reading looks at the content only."""
+"""Casefolded suffixes of scans; reading detects the format by content."""
 
 
 def read_scan(path: str | Path, frame: int | None = None) -> Slice:
@@ -29,13 +29,13 @@ def read_scan(path: str | Path, frame: int | None = None) -> Slice:
 
     Args:
         path: A raster image, a DICOM file or a NIfTI file.
-        frame: Which of several frames, pages or axial slices, from 1; None where there must be one only.
+        frame: The frame, page or axial slice, from 1; None where the file must have one only.
 
     Returns:
-        Its grey values, upright, with the sha256 of the file's bytes.
+        The grey values, upright, with the sha256 of the file.
 
     Raises:
-        UnreadableScanError: The one error for all that can be wrong: ``<path>: <fault>; <remedy>``.
+        UnreadableScanError: The file cannot be read; the message is ``<path>: <fault>; <remedy>``.
     """
     try:
         data = file_bytes(Path(path))
@@ -46,21 +46,21 @@ def read_scan(path: str | Path, frame: int | None = None) -> Slice:
 
 
 def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
-    """Read one slice from bytes in memory, such as an upload; no file is opened.
+    """Read one slice from bytes in memory, such as an upload.
 
     Args:
-        data: The file's bytes, whole.
+        data: All bytes of the file.
         name: The name for error messages.
-        frame: As of ``read_scan``.
+        frame: As for ``read_scan``.
 
     Returns:
-        As ``read_scan`` gives.
+        As ``read_scan``.
 
     Raises:
-        UnreadableScanError: As of ``read_scan``.
+        UnreadableScanError: As for ``read_scan``.
     """
     try:
-        kind = detect_format(of_right_length(data))
+        kind = detect_format(check_length(data))
         reader = _reader(kind)
         if needs_isolation(kind, data):
             (found,) = decode_isolated(_decode, data, kind, reader, frame)
@@ -73,13 +73,13 @@ def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
 
 
 def _reader(kind: ScanFormat) -> _Reader:
-    # Imported on first use: pydicom and nibabel take as long to load as a hundred slices to read.
+    # Imported on first use: loading pydicom or nibabel takes as long as reading a hundred slices.
     if kind is ScanFormat.DICOM:
         from brainslice.scan.dicom.reader import read_dicom  # noqa: PLC0415
 
         return read_dicom
     if kind is ScanFormat.NIFTI:
-        from brainslice.scan.nifti.single_slice import read_nifti_slice  # noqa: PLC0415
+        from brainslice.scan.nifti.reader import read_nifti_slice  # noqa: PLC0415
 
         return read_nifti_slice
     return read_raster

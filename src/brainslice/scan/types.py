@@ -1,9 +1,8 @@
-"""What a scan is once its file has been read."""
+"""Slices and volumes in memory."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Final
@@ -17,33 +16,33 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.input_problem import InputProblem, InputProblemError
 from brainslice.scan.volume.orientation import Plane, Reorientation
 
-MOST_PIXELS: Final = 32_000_000
-"""Larger pictures are refused by their header: no slice of a head comes near."""
+MAX_PIXELS: Final = 32_000_000
+"""Maximum number of pixels, checked in the header; slices of heads have far fewer."""
 
-MOST_VOXELS: Final = 64_000_000
-"""Larger volumes are refused by their header: 244 slices of 512 x 512 pixels."""
+MAX_VOXELS: Final = 64_000_000
+"""Maximum number of voxels, checked in the header: 244 slices of 512 x 512 pixels."""
 
-# Images hold no more pixels than this, and so many a byte; larger blank images are no scans.
+# An image may have so many pixels, and so many more a byte; larger blank images are not scans.
 _BLANK_PIXELS, _PIXELS_PER_BYTE = 1 << 21, 128
 
 _FILL: Final = "put the darkest value in their place, and export it again"
 
-# Slices of another plane are cut from a volume when its voxels are this nearly cubes.
-_MOST_STRETCHED: Final = 1.5
-# A head lies at most this far from the scanner's axes; beyond it a cut is neither axial nor anything else.
-_MOST_TILTED: Final = 30.0
-# Pixels this near to squares are left as they are.
-_SQUARE: Final = 1.02
+# Axial slices are cut from volumes of other planes where the in-plane voxel sizes differ by this factor at most.
+_MAX_ANISOTROPY: Final = 1.5
+# Maximum tilt in degrees; slices of larger tilts are not axial.
+_MAX_TILT: Final = 30.0
+# Pixels of at most this ratio of sides are not resampled.
+_MAX_PIXEL_RATIO: Final = 1.02
 
 
 def refuse_sparse(pixels: int, length: int) -> None:
-    """Check the number of pixels in a header against the bytes there are.
+    """Check the number of pixels in a header against the length of the file.
 
     Raises:
-        UnreadableScanError: So few bytes hold no such image.
+        UnreadableScanError: The header claims far more pixels than the file can hold.
     """
     most = _BLANK_PIXELS + _PIXELS_PER_BYTE * length
-    if most < pixels <= MOST_PIXELS:
+    if most < pixels <= MAX_PIXELS:
         msg = f"must hold at most {most:,} pixels in {length:,} bytes, got {pixels:,}; export it again"
         raise UnreadableScanError(msg)
 
@@ -56,7 +55,7 @@ class Spacing:
     column: float
 
     def __post_init__(self) -> None:
-        """Refuse what no scanner writes."""
+        """Check for finite, positive values."""
         if not all(math.isfinite(step) and step > 0 for step in (self.row, self.column)):
             msg = f"pixel spacing must be two lengths above 0 mm, got {self.row!r} and {self.column!r}; export it again"
             raise UnreadableScanError(msg)
@@ -80,12 +79,12 @@ class RemarkCode(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Remark:
-    """A property of a file or a prediction that the reader of the answer should know.
+    """A property of a file or a prediction that the reader of the result should know.
 
     Attributes:
         code: The topic.
-        message: One line.
-        value: The plane, the kinds of pictures, the angle in whole degrees, or a number of files.
+        message: A line of text.
+        value: The plane, the kinds of images, the angle in whole degrees, or a number of files.
     """
 
     code: RemarkCode
@@ -99,12 +98,12 @@ class Remark:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Slice:
-    """One grey picture of a head. There is no field for a patient, and there will be none.
+    """A grey image of a head, without any information on the patient.
 
     Attributes:
         pixels: Grey values ``(h, w)`` as stored; finite.
-        digest: sha256 of the bytes they were read from, in hexadecimal.
-        spacing: The size of a pixel, where the file tells.
+        digest: The sha256 of the file, in hexadecimal.
+        spacing: The size of a pixel, where known.
         remarks: Properties of the file that were assumed, replaced or not used.
     """
 
@@ -114,7 +113,7 @@ class Slice:
     remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse pictures that hold nothing to look at."""
+        """Check for at least one pixel and finite values."""
         if min(self.pixels.shape) < 1:
             msg = f"a slice must have at least one row and one column, got {self.pixels.shape}; export it again"
             raise UnreadableScanError(msg)
@@ -123,52 +122,52 @@ class Slice:
             raise UnreadableScanError(msg)
 
     @classmethod
-    def of_squares(cls, pixels: Pixels, digest: str, spacing: Spacing) -> Slice:
-        """Make a slice of square pixels, as pictures are shown, and as those were that networks are trained on.
+    def with_square_pixels(cls, pixels: Pixels, digest: str, spacing: Spacing) -> Slice:
+        """Make a slice of square pixels by resampling, as training images have them.
 
         Args:
             pixels: Grey values ``(h, w)`` as stored.
-            digest: sha256 of the bytes they were read from, in hexadecimal.
+            digest: The sha256 of the file, in hexadecimal.
             spacing: The size of a pixel as stored.
 
         Raises:
-            UnreadableScanError: The pixels are so far from squares that there would be more than ``MOST_PIXELS``.
+            UnreadableScanError: The result would have more than ``MAX_PIXELS`` pixels.
         """
         step = min(spacing.row, spacing.column)
         tall, wide = spacing.row / step, spacing.column / step
-        if pixels.size * tall * wide > MOST_PIXELS:
+        if pixels.size * tall * wide > MAX_PIXELS:
             found = f"{spacing.row:.2g} x {spacing.column:.2g} mm"
             msg = f"pixels must be nearly squares, got {found}; resample the scan to square pixels first"
             raise UnreadableScanError(msg)
-        return cls(_squared(pixels, tall, wide), digest, Spacing(step, step))
+        return cls(_resample(pixels, tall, wide), digest, Spacing(step, step))
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStack:
-    """The DICOM images that a volume was made of, in the order of the stack before it was turned.
+    """The DICOM images of a volume, in the order before reorientation.
 
     Attributes:
-        images: File name and frame number, from 0, of each.
-        turn: The way from the stack to the volume.
+        images: File name and frame index of each.
+        reorientation: The transform from the stack to the volume.
     """
 
     images: tuple[tuple[str, int], ...]
-    turn: Reorientation
+    reorientation: Reorientation
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Volume:
-    """A head in three dimensions, standing as a reader expects it. There is no field for a patient here either.
+    """A volume in a standard orientation, without any information on the patient.
 
     Attributes:
         voxels: Grey values ``(s, h, w)``: slices from inferior to superior, rows from anterior to posterior,
             columns from the patient's right to the left; finite.
-        spacing: Millimetres from slice to slice, row to row and column to column.
-        acquisition_plane: The plane that the scanner took its slices in.
+        spacing: The distance of slices, rows and columns, in mm.
+        acquisition_plane: The plane of the acquired slices.
         tilt: The angle between the slices and the scanner's axial plane, in degrees.
-        evenly_spaced: Whether the scanner's slices follow each other at one distance, without any missing.
-        digest: sha256 of the bytes they were read from, in hexadecimal.
-        stack: The DICOM images it was made of; None for other files.
+        evenly_spaced: Whether the acquired slices have equal distances, none missing.
+        digest: The sha256 of the files, in hexadecimal.
+        stack: The DICOM images of the volume; None for other formats.
         remarks: Properties of the files that were assumed, replaced or not used.
     """
 
@@ -182,63 +181,55 @@ class Volume:
     remarks: tuple[Remark, ...] = ()
 
     def __post_init__(self) -> None:
-        """Refuse volumes that hold nothing to look at."""
+        """Check for at least one voxel, positive spacing and finite values."""
         if min(self.voxels.shape) < 1:
             msg = f"a volume must have at least one voxel along each axis, got {self.voxels.shape}; export it again"
             raise UnreadableScanError(msg)
         if not all(math.isfinite(step) and step > 0 for step in self.spacing):
             msg = f"the spacing of a volume must be three lengths above 0 mm, got {self.spacing}; export it again"
             raise UnreadableScanError(msg)
-        # Slice by slice: a mask of the whole would take a quarter of the volume's memory once more.
+        # Slice by slice, to save memory.
         if not all(np.isfinite(layer).all() for layer in self.voxels):
             msg = f"a volume must hold finite grey values only, got NaN or infinity; {_FILL}"
             raise UnreadableScanError(msg)
 
-    def axial_slices(self) -> Iterator[Slice]:
-        """Cut the volume into axial slices of square pixels, from inferior to superior.
-
-        Raises:
-            UnreadableScanError: The volume was taken in another plane, and too coarsely or too unevenly to be
-                cut again, or too far from any plane.
-        """
-        return (self.axial_slice(index) for index in range(len(self.voxels)))
-
     def axial_slice(self, index: int) -> Slice:
-        """Cut one axial slice of square pixels.
+        """Return an axial slice with square pixels.
 
         Args:
-            index: Which, from 0, inferior to superior.
+            index: The index, from inferior to superior.
 
         Raises:
-            UnreadableScanError: As of ``axial_slices``.
+            UnreadableScanError: The volume was acquired in another plane with coarse or uneven spacing, or its tilt is
+                too large.
         """
-        self._refuse_unfit()
+        self._refuse_non_axial()
         _, row, column = self.spacing
-        return Slice.of_squares(self.voxels[index], self.digest, Spacing(row, column))
+        return Slice.with_square_pixels(self.voxels[index], self.digest, Spacing(row, column))
 
-    def _refuse_unfit(self) -> None:
+    def _refuse_non_axial(self) -> None:
         _, row, column = self.spacing
-        if self.tilt > _MOST_TILTED:
+        if self.tilt > _MAX_TILT:
             msg = (
-                f"must lie within {_MOST_TILTED:.0f} degrees of the scanner's axes, got {self.tilt:.0f}; "
+                f"must lie within {_MAX_TILT:.0f} degrees of the scanner's axes, got {self.tilt:.0f}; "
                 "resample it along axial slices first"
             )
             raise UnreadableScanError(msg)
         if self.acquisition_plane is Plane.AXIAL:
             return
-        coarse = max(row, column) / min(row, column) > _MOST_STRETCHED
+        coarse = max(row, column) / min(row, column) > _MAX_ANISOTROPY
         if coarse or not self.evenly_spaced:
             found = f"pixels of {row:.2g} x {column:.2g} mm" if coarse else "slices missing or unevenly spaced"
             plane = self.acquisition_plane
             fault = f"the slices are {plane}, and axial ones can be cut from nearly cubic voxels only, got {found}"
-            remedy = "give an axial series, or judge single slices with `brainslice predict`"
+            remedy = "give an axial series, or predict single slices with `brainslice predict`"
             facts = {"plane": self.acquisition_plane.value, "row": row, "column": column}
             raise InputProblemError(InputProblem.NOT_AXIAL, fault, remedy, facts)
 
 
-def _squared(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:
+def _resample(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:
     rows, columns = layer.shape
-    if max(tall, wide) <= _SQUARE:
+    if max(tall, wide) <= _MAX_PIXEL_RATIO:
         return layer
     size = (max(1, round(columns * wide)), max(1, round(rows * tall)))
     resized = Image.fromarray(layer).resize(size, Image.Resampling.BILINEAR)

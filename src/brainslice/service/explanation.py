@@ -21,7 +21,7 @@ MAP_NOTE: Final = (
     "not where a tumour ends. Research use only."
 )
 
-LONGEST_SIDE: Final = 1024
+MAX_SIDE: Final = 1024
 """The maximum side of an image of the original slice."""
 
 _LOW, _HIGH = 0.5, 99.5
@@ -60,11 +60,11 @@ def data_address(picture: Image.Image) -> str:
 
 
 def original_picture(pixels: Pixels) -> Image.Image:
-    """Draw a decoded slice ``(h, w)``: uncropped, stretched to 0 to 255, at most ``LONGEST_SIDE`` pixels a side."""
+    """Draw a decoded slice ``(h, w)``: uncropped, stretched to 0 to 255, at most ``MAX_SIDE`` pixels a side."""
     # Large slices are subsampled first to save memory.
-    step = max(1, max(pixels.shape) // (2 * LONGEST_SIDE))
+    step = max(1, max(pixels.shape) // (2 * MAX_SIDE))
     pixels = pixels[::step, ::step]
     grey: UInt8[np.ndarray, "h w"] = np.rint(stretch(pixels, _LOW, _HIGH) * np.float32(255)).astype(np.uint8)
     picture = Image.fromarray(grey)
-    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    picture.thumbnail((MAX_SIDE, MAX_SIDE), Image.Resampling.LANCZOS)
     return picture

@@ -29,7 +29,7 @@ RESEARCH_USE_ONLY: Final = (
     "For research only: not a medical device; predictions must not be used for diagnosis or treatment."
 )
 
-_LARGEST_FILE: Final = 4 << 20
+_MAX_FILE_BYTES: Final = 4 << 20
 
 Content = TypeVar("Content")
 
@@ -126,10 +126,10 @@ def _card(bundle: ModelBundle) -> str | None:
 
 def _text(path: Path) -> str:
     try:
-        data = path.read_bytes()[: _LARGEST_FILE + 1]
-        if len(data) <= _LARGEST_FILE:
+        data = path.read_bytes()[: _MAX_FILE_BYTES + 1]
+        if len(data) <= _MAX_FILE_BYTES:
             return data.decode("utf-8")
-        fault = f"must be at most {_LARGEST_FILE:,} bytes long"
+        fault = f"must be at most {_MAX_FILE_BYTES:,} bytes long"
     except (OSError, UnicodeDecodeError) as error:
         fault = f"cannot be read ({type(error).__name__})"
     msg = f"{path}: {fault}; copy the bundle again"

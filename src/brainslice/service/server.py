@@ -26,7 +26,7 @@ from brainslice.service.settings import Limits, Settings
 
 _BACKLOG: Final = 64
 _OTHER_FILES: Final = 128
-_FEWEST_CONNECTIONS: Final = 16
+_MIN_CONNECTIONS: Final = 16
 _SEND_SECONDS: Final = 3
 _LOGGED_SECONDS: Final = 10.0
 
@@ -103,7 +103,7 @@ class Server(uvicorn.Server):
 
 def _protocol(limits: Limits) -> type[LimitedProtocol]:
     """Make the class of connections, limited by the number of file descriptors."""
-    connections = min(limits.connections, max(_FEWEST_CONNECTIONS, _file_descriptors() - _BACKLOG - _OTHER_FILES))
+    connections = min(limits.connections, max(_MIN_CONNECTIONS, _file_descriptors() - _BACKLOG - _OTHER_FILES))
     return type("Protocol", (LimitedProtocol,), {"limits": replace(limits, connections=connections)})
 
 

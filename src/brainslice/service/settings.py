@@ -11,10 +11,10 @@ from brainslice.errors import UsageError
 
 MEBIBYTE: Final = 1 << 20
 
-SHORTEST_TOKEN: Final = 16
+MIN_TOKEN_LENGTH: Final = 16
 """The minimum length of a token."""
 
-_LARGEST_PORT: Final = 65_535
+_MAX_PORT: Final = 65_535
 _ORIGIN: Final = re.compile(r"https?://[a-z0-9._-]+(:\d+)?")
 
 
@@ -121,8 +121,8 @@ class Settings:
     linger_seconds: float = 0.5
 
     def __post_init__(self) -> None:
-        if not 0 <= self.port <= _LARGEST_PORT:
-            msg = f"port must be 0 to {_LARGEST_PORT}, got {self.port}"
+        if not 0 <= self.port <= _MAX_PORT:
+            msg = f"port must be 0 to {_MAX_PORT}, got {self.port}"
             raise UsageError(msg)
         if self.token is None and not self.on_loopback:
             msg = (
@@ -135,7 +135,7 @@ class Settings:
                 msg = f"an origin must be a scheme, a host and perhaps a port, like https://host:8443, got {origin!r}"
                 raise UsageError(msg)
         if self.token is not None and not _is_token(self.token):
-            msg = f"a token must be {SHORTEST_TOKEN} or more ASCII characters without spaces; choose a longer one"
+            msg = f"a token must be {MIN_TOKEN_LENGTH} or more ASCII characters without spaces; choose a longer one"
             raise UsageError(msg)
 
     @property
@@ -155,4 +155,4 @@ def is_loopback(host: str) -> bool:
 
 
 def _is_token(token: str) -> bool:
-    return len(token) >= SHORTEST_TOKEN and all("!" <= letter <= "~" for letter in token)
+    return len(token) >= MIN_TOKEN_LENGTH and all("!" <= letter <= "~" for letter in token)

@@ -16,7 +16,7 @@ from brainslice.service.problems import ErrorCode, FieldError, ProblemError
 from brainslice.service.settings import Limits
 
 _FORM: Final = b"multipart/form-data"
-_LONGEST_NAME: Final = 200
+_MAX_NAME: Final = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,4 +174,4 @@ def plain_name(name: bytes | str) -> str:
     """Return a file name without folders, printable and of limited length."""
     text = name.decode("utf-8", "replace") if isinstance(name, bytes) else name
     last = text.replace("\\", "/").rsplit("/", 1)[-1]
-    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in last)[:_LONGEST_NAME]
+    return "".join(letter if letter.isprintable() else "\N{REPLACEMENT CHARACTER}" for letter in last)[:_MAX_NAME]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import brainslice.models  # noqa: F401 - configures TensorFlow before keras is imported
 from brainslice.lazy import lazy_names
 
-_HOMES = {
+_MODULES = {
     "adaptation.pipeline": "adapt",
     "cross_validation": "HEADLINES CrossValidation cross_validate",
     "ensemble": "EnsembleResult build_ensemble train_members",
@@ -13,4 +13,4 @@ _HOMES = {
     "pipeline": "train",
 }
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__, _MODULES)

@@ -42,7 +42,7 @@ class TrainingData:
     def __post_init__(self) -> None:
         """Check that there is a scan."""
         if len(self.rows) == 0:
-            msg = "training needs at least one scan, got none; look at the split with `brainslice audit`"
+            msg = "training needs at least one scan, got none; check the split with `brainslice audit`"
             raise UsageError(msg)
 
 

@@ -159,14 +159,14 @@ def train_once(fold: FoldRun, progress: Progress) -> ModelBundle:
     train(fold.paths, fold.config, assignment=fold.assignment, progress=progress)
     bundle = open_bundle(fold.paths.bundle)
     receipt = _Receipt(fingerprint=fold.fingerprint, graph=bundle.info.files[GRAPH_FILE])
-    write_json(fold.paths.models / _RECEIPT, receipt.model_dump())
+    write_json(fold.paths.models / _RECEIPT, receipt.model_dump(), "training-receipt")
     return bundle
 
 
 class _Receipt(BaseModel):
     """Fingerprint of a training and digest of its graph; other fields of the bundle may change later."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     fingerprint: str
     graph: str

@@ -12,7 +12,7 @@ from jaxtyping import Bool, Float32, Int, UInt8
 
 from brainslice.arrays import InputBatch, Labels
 from brainslice.config import LesionConfig
-from brainslice.counterfactual import Counterfactual, OutlinedScans, make_counterfactuals
+from brainslice.counterfactual.generation import Counterfactual, OutlinedScans, make_counterfactuals
 from brainslice.files import atomic_file
 from brainslice.progress import Progress
 

@@ -11,7 +11,7 @@ import keras
 
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config, ModelConfig
-from brainslice.counterfactual import OutlinedScans
+from brainslice.counterfactual.generation import OutlinedScans
 from brainslice.dataset.cache import decode_outlines, decode_scans
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.known_datasets import NICKPARVAR

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageOps
 
-from brainslice.dataset.audit.audit import AuditReport, audit_folder
+from brainslice.dataset.audit.audit import audit_folder
+from brainslice.dataset.audit.report import AuditReport
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind
 from brainslice.errors import DatasetError
 
@@ -55,7 +56,7 @@ def test_masks_are_no_scans_and_classes_have_their_own_names(report: AuditReport
     assert report.unreadable == ()
 
 
-def test_the_report_can_be_written_and_read_aloud(report: AuditReport, drawn: Path) -> None:
+def test_the_report_has_json_and_summary_lines(report: AuditReport, drawn: Path) -> None:
     said = json.loads(json.dumps(report.to_json(), allow_nan=False))
     assert said["files"] == len(report.files)
     assert len(said["duplicates"]) == len(report.duplicates)

@@ -40,7 +40,7 @@ def test_a_file_that_is_no_picture_has_other_properties(tmp_path: Path) -> None:
     assert file_properties(path) == FileProperties("other", "other", ".png", "other", "other")
 
 
-def test_a_property_that_fixes_the_class_is_found_first_and_is_telling() -> None:
+def test_a_property_that_determines_the_class_is_first_and_predictive() -> None:
     files = [properties("RGB", f"{place} x 9") for place in range(40)]
     files += [properties("L", f"{place} x 9") for place in range(40, 100)]
     found = find_shortcuts(files, ["no_tumor"] * 40 + ["glioma"] * 60)
@@ -50,7 +50,7 @@ def test_a_property_that_fixes_the_class_is_found_first_and_is_telling() -> None
     assert [each.name for each in found if each.predictive] == ["mode"]
 
 
-def test_a_property_with_a_value_of_its_own_for_each_file_gives_nothing_away() -> None:
+def test_a_property_with_unique_values_is_not_predictive() -> None:
     files = [properties("L", f"{place} x 9") for place in range(90)]
     found = {each.name: each for each in find_shortcuts(files, ["glioma", "pituitary", "no_tumor"] * 30)}
     assert found["size"].values == 90
@@ -58,13 +58,13 @@ def test_a_property_with_a_value_of_its_own_for_each_file_gives_nothing_away() -
     assert not found["size"].predictive
 
 
-def test_of_one_class_there_is_nothing_to_give_away() -> None:
+def test_one_class_has_no_shortcuts() -> None:
     assert find_shortcuts([properties("L")] * 3, ["glioma"] * 3) == ()
     assert find_shortcuts([], []) == ()
 
 
 @given(COUNTS)
-def test_cramers_v_lies_between_0_and_1_and_knows_no_direction(table: np.ndarray) -> None:
+def test_cramers_v_is_symmetric_and_from_0_to_1(table: np.ndarray) -> None:
     assert 0 <= cramers_v(table) <= 1
     assert cramers_v(table) == pytest.approx(cramers_v(table.T))
 
@@ -85,7 +85,7 @@ def test_cramers_v_of_independent_draws_is_near_0_however_many_values() -> None:
 
 
 @given(COUNTS)
-def test_guessing_uses_all_other_files_and_never_the_file_itself(table: np.ndarray) -> None:
+def test_guessing_accuracy_is_leave_one_out(table: np.ndarray) -> None:
     files = [(value, label) for (value, label), count in np.ndenumerate(table) for _ in range(count)]
     right = 0
     for others, (own,) in LeaveOneOut().split(files):

@@ -31,13 +31,13 @@ REPORT = AuditReport(
 CLEAN = AuditReport(Path("clean"), FILES[1:3], (), 0, (), connected_groups(2, ()), (), ())
 
 
-def test_families_are_the_groups_of_several_files_the_largest_first() -> None:
+def test_duplicate_groups_are_sorted_by_size() -> None:
     twins = (*TWINS, DuplicatePair(3, 4, DuplicateKind.NEAR, 0.92))
     report = dataclasses.replace(REPORT, duplicates=twins, groups=connected_groups(len(FILES), twins))
     assert report.duplicate_groups == ((2, 3, 4), (0, 1))
 
 
-def test_twins_under_two_classes_are_conflicts() -> None:
+def test_duplicates_of_two_classes_are_conflicts() -> None:
     assert REPORT.conflicts == (TWINS[1],)
     assert CLEAN.conflicts == ()
 
@@ -73,7 +73,7 @@ def test_the_summary_says_what_was_found_in_sentences() -> None:
         "heads: 5 files read (Testing 1, Training 4), 1 unreadable",
         "unreadable: heads/Training/glioma/x.png: the file is empty; copy it again",
         "copies: pairs found: 1 identical file, 1 mirrored copy",
-        "groups: 5 files show 3 different pictures; 2 of these come more than once, the commonest 2 times",
+        "groups: 5 files show 3 different pictures; 2 of these come more than once, the most frequent 2 times",
         "leak: Testing: 1 of 1 file (100.0%) known from Training: 1 identical to a file there",
     )
     assert REPORT.summary_lines()[5] == (
@@ -81,8 +81,8 @@ def test_the_summary_says_what_was_found_in_sentences() -> None:
         "under two classes"
     )
     assert REPORT.summary_lines()[6] == (
-        "giveaway: guessing the class from the file's mode alone is right in 95.0% of files, "
-        "naming the commonest class in 60.0% (Cramer's V 0.91)"
+        "shortcut: predicting the class from the file's mode alone is correct in 95.0% of files, "
+        "always naming the most frequent class in 60.0% (Cramer's V 0.91)"
     )
 
 
@@ -90,7 +90,7 @@ def test_a_clean_folder_gets_a_short_summary() -> None:
     assert CLEAN.summary_lines() == ("clean: 2 files read (Training 2), 0 unreadable", "copies: none found")
 
 
-def test_splits_that_share_nothing_are_said_to_share_nothing() -> None:
+def test_splits_without_leaks_are_reported_as_such() -> None:
     report = dataclasses.replace(
         REPORT, duplicates=(), groups=connected_groups(5, ()), leaks=find_leaks(FILES[1:], (), connected_groups(4, ()))
     )

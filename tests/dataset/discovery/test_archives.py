@@ -159,7 +159,7 @@ def test_two_hundred_thousand_entries_are_refused_before_they_are_listed(tmp_pat
 
 
 @pytest.mark.real
-def test_real_twins_by_case_refuse_the_archive(real_scans: Path, tmp_path: Path) -> None:
+def test_names_that_differ_in_case_refuse_the_archive(real_scans: Path, tmp_path: Path) -> None:
     path = tmp_path / "z_case.zip"
     path.write_bytes((real_scans / "outsiders" / "attack" / "z_case.zip").read_bytes())
     refused(path, "differ in case only|Windows reserves")

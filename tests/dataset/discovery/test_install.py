@@ -77,7 +77,7 @@ def test_an_error_between_two_renames_brings_everything_back(
 
 @pytest.mark.skipif(os.name == "nt", reason="needs a signal that cannot be caught")
 @pytest.mark.parametrize("step", range(7))
-def test_a_kill_at_any_moment_leaves_the_old_set_the_new_set_or_no_seal(tmp_path: Path, step: int) -> None:
+def test_a_kill_at_any_moment_leaves_the_old_set_the_new_set_or_no_marker(tmp_path: Path, step: int) -> None:
     folder = tmp_path / "data"
     fill(folder, "old")
     script = f"""

@@ -57,7 +57,7 @@ def test_a_finished_download_is_found_again_and_linked(cached: Path, tmp_path: P
 
 
 @pytest.mark.usefixtures("cached")
-def test_somebody_elses_folder_of_that_name_is_left_alone(tmp_path: Path) -> None:
+def test_an_existing_folder_of_that_name_is_not_replaced(tmp_path: Path) -> None:
     mine = tmp_path / "navoneel"
     mine.mkdir()
     (mine / "mine.png").touch()
@@ -99,7 +99,7 @@ def test_every_failure_says_in_one_line_what_to_do(
     assert not list(tmp_path.iterdir())
 
 
-def test_a_full_disk_is_said_as_such(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_has_its_own_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     failing(monkeypatch, OSError(errno.ENOSPC, "No space left on device"))
     with pytest.raises(ResourceError, match="no space left"):
         download("nickparvar", tmp_path)

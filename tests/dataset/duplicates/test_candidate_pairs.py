@@ -29,7 +29,7 @@ def test_the_windows_are_all_ways_to_cut_some_sides() -> None:
 
 
 @pytest.mark.parametrize("turn", range(TURNS))
-def test_a_turned_copy_is_proposed_in_its_turn_with_a_likeness_near_one(squares: np.ndarray, turn: int) -> None:
+def test_a_rotated_copy_is_proposed_with_a_similarity_near_one(squares: np.ndarray, turn: int) -> None:
     both = np.concatenate([squares, rotated(squares[5:6], turn)])
     found = find_candidate_pairs(both, both, len(both))
     undone = [t for t in range(TURNS) if np.array_equal(rotated(rotated(squares[5:6], turn), t), squares[5:6])]
@@ -70,7 +70,7 @@ def test_pairs_within_the_other_set_are_not_looked_for(squares: np.ndarray) -> N
     )
 
 
-def test_some_candidates_can_be_taken_by_mask_and_by_place(squares: np.ndarray) -> None:
+def test_candidates_are_selected_by_mask_and_by_index(squares: np.ndarray) -> None:
     found = find_candidate_pairs(
         np.concatenate([squares, squares[:2]]), np.concatenate([squares, squares[:2]]), COUNT + 2
     )
@@ -79,7 +79,7 @@ def test_some_candidates_can_be_taken_by_mask_and_by_place(squares: np.ndarray) 
     assert found.at(slice(0, 2)).similarity.tolist() == found.similarity[:2].tolist()
 
 
-def test_likeness_is_the_correlation_of_coarse_reliefs(squares: np.ndarray) -> None:
+def test_similarity_is_the_correlation_of_coarse_reliefs(squares: np.ndarray) -> None:
     both = np.concatenate([squares, squares[7:8] // 2 + 20])
     found = find_candidate_pairs(both, both, len(both))
     at = (found.first == 7) & (found.second == COUNT) & (found.turn == 0)
@@ -87,7 +87,7 @@ def test_likeness_is_the_correlation_of_coarse_reliefs(squares: np.ndarray) -> N
     assert found.similarity[at][0] == pytest.approx(float((small[7] * small[COUNT]).sum()), abs=0.02)
 
 
-def test_how_far_it_is_is_told_to_the_end(squares: np.ndarray) -> None:
+def test_progress_is_reported_to_the_end(squares: np.ndarray) -> None:
     heard: list[tuple[str, int, int]] = []
     find_candidate_pairs(squares, squares, COUNT, lambda *news: heard.append(news))
     assert [done for _, done, _ in heard] == list(range(1, heard[-1][2] + 1))

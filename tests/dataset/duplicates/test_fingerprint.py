@@ -35,7 +35,7 @@ def test_the_pixel_hash_knows_values_and_shape() -> None:
     assert pixel_hash(np.zeros((2, 8), np.float32)) != pixel_hash(np.zeros((4, 4), np.float32))
 
 
-def test_a_sketch_carries_the_file_hash_and_two_squares() -> None:
+def test_a_fingerprint_has_the_file_hash_and_two_squares() -> None:
     made = compute_fingerprint(Slice(HEAD, "f" * 64))
     assert made.sha256 == "f" * 64
     assert made.head.shape == made.frame.shape == (SIDE, SIDE)
@@ -65,7 +65,7 @@ def test_reliefs_have_mean_zero_and_length_one(side: int) -> None:
     assert np.allclose((found**2).sum(axis=(1, 2)), 1, atol=1e-5)
 
 
-def test_a_relief_forgets_brightness_contrast_and_slow_shading() -> None:
+def test_a_relief_is_invariant_to_brightness_contrast_and_shading() -> None:
     squares = compute_fingerprint(Slice(HEAD, "")).frame[None]
     dim = (squares // 2 + 40).astype(np.uint8)
     ramp = np.linspace(0, 60, SIDE)[None, None, :]
@@ -76,7 +76,7 @@ def test_a_relief_forgets_brightness_contrast_and_slow_shading() -> None:
 
 
 @given(st.integers(0, TURNS - 1), st.integers(0, 99))
-def test_the_relief_of_turned_squares_is_the_turned_relief(turn: int, seed: int) -> None:
+def test_relief_and_rotation_commute(turn: int, seed: int) -> None:
     squares = noise(seed)
     assert np.allclose(relief(rotated(squares, turn), 24), rotated(relief(squares, 24), turn), atol=1e-5)
 

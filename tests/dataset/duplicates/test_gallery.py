@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainslice.dataset.audit.audit import AuditReport, audit_folder
+from brainslice.dataset.audit.audit import audit_folder
+from brainslice.dataset.audit.report import AuditReport
 from brainslice.dataset.duplicates.gallery import choose_pairs, draw_pairs
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind, DuplicatePair, connected_groups
 

@@ -84,18 +84,18 @@ def test_finds_copies_that_were(heads: list[Fingerprint], change: str) -> None:
     assert all(NEAR_COPY <= twin.correlation <= 1 for twin in found.values())
 
 
-def test_what_may_be_the_next_slice_of_the_same_head_is_not_called_a_copy() -> None:
+def test_a_possible_neighbouring_slice_is_not_called_a_copy() -> None:
     slices = [draw_phantom(KINDS[patient % 4], patient, number, 11) for patient in range(12) for number in (2, 4)]
     found = find_duplicates([seen(Image.fromarray(phantom.pixels), str(place)) for place, phantom in enumerate(slices)])
     assert any(twin.kind == DuplicateKind.SIMILAR for twin in found)
     assert all((twin.kind == DuplicateKind.SIMILAR) == (twin.correlation < SURE_COPY) for twin in found)
 
 
-def test_slices_of_different_heads_are_no_twins(heads: list[Fingerprint]) -> None:
+def test_slices_of_different_heads_are_no_duplicates(heads: list[Fingerprint]) -> None:
     assert find_duplicates(heads) == ()
 
 
-def test_files_with_equal_pixels_are_twins_of_the_first_of_them() -> None:
+def test_files_with_equal_pixels_are_paired_with_the_first_of_them() -> None:
     head, other = drawn(1), drawn(2)
     files = [seen(head, "a"), seen(other, "b"), seen(head, "a"), seen(head, "stored differently"), seen(head, "a")]
     assert find_duplicates(files) == (
@@ -128,7 +128,7 @@ def test_pairs_within_the_other_set_are_not_reported(heads: list[Fingerprint]) -
     ]
 
 
-def test_pictures_without_structure_are_twins_only_where_they_are_equal() -> None:
+def test_images_without_structure_are_duplicates_only_where_equal() -> None:
     black, grey = np.zeros((50, 60), np.float32), np.full((70, 60), 9, np.float32)
     files = [compute_fingerprint(Slice(picture, str(place))) for place, picture in enumerate((black, grey, black))]
     assert [(twin.first, twin.second, twin.kind) for twin in find_duplicates(files)] == [
@@ -136,11 +136,11 @@ def test_pictures_without_structure_are_twins_only_where_they_are_equal() -> Non
     ]
 
 
-def test_of_no_picture_and_of_one_there_are_no_twins(heads: list[Fingerprint]) -> None:
+def test_no_image_and_one_image_have_no_duplicates(heads: list[Fingerprint]) -> None:
     assert find_duplicates([]) == find_duplicates(heads[:1]) == find_duplicates([], against=heads) == ()
 
 
-def test_the_order_of_the_files_changes_the_places_and_nothing_else(heads: list[Fingerprint]) -> None:
+def test_the_order_of_the_files_changes_the_indices_only(heads: list[Fingerprint]) -> None:
     files = [*heads[:6], seen(ImageOps.mirror(drawn(3))), seen(cropped(drawn(4), 0.1, 0.08, 0.1, 0.1))]
     order = [7, 2, 6, 0, 4, 3, 1, 5]
     straight = {frozenset((twin.first, twin.second)) for twin in find_duplicates(files)}

@@ -75,7 +75,7 @@ def test_every_record_with_the_same_pixels_is_named(manifest: Manifest, site: Pa
     shutil.rmtree(manifest.root / "again")
 
 
-def test_what_was_found_is_kept(
+def test_found_pairs_are_cached(
     manifest: Manifest, site: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen = seen_of(site)

@@ -45,7 +45,7 @@ def as_relief(picture: np.ndarray) -> np.ndarray:
     st.floats(0.95, 1.05),
     st.tuples(st.floats(-0.06, 0.06), st.floats(-0.06, 0.06)),
 )
-def test_finds_the_map_a_picture_was_moved_by(
+def test_register_finds_the_transform_of_a_moved_image(
     seed: int, degrees: float, scale: float, shift: tuple[float, float]
 ) -> None:
     cosine, sine = scale * math.cos(math.radians(degrees)), scale * math.sin(math.radians(degrees))
@@ -56,7 +56,7 @@ def test_finds_the_map_a_picture_was_moved_by(
     assert np.abs(maps[0] - wanted).max() < 0.02
 
 
-def test_a_picture_lies_perfectly_on_itself() -> None:
+def test_an_image_correlates_perfectly_with_itself() -> None:
     same = as_relief(texture(1))
     correlation, maps = register(same, same, IDENTITY, 3)
     assert correlation[0] == pytest.approx(1.0, abs=1e-4)
@@ -70,7 +70,7 @@ def test_more_steps_never_make_it_worse_and_other_pictures_do_not_agree() -> Non
     assert correlations[-1] < 0.8
 
 
-def test_pairs_are_laid_over_independently_of_each_other() -> None:
+def test_pairs_are_registered_independently_of_each_other() -> None:
     first = np.concatenate([as_relief(texture(seed)) for seed in (4, 5)])
     second = np.concatenate(
         [as_relief(seen_through(texture(seed), window_transform(Window(0.05, 1.0, 0.0, 0.97)))) for seed in (4, 5)]
@@ -89,7 +89,7 @@ def test_squares_that_hardly_overlap_or_are_folded_are_refused() -> None:
         assert register(same, same, maps, 0)[0][0] == -1
 
 
-def test_empty_squares_agree_with_nothing() -> None:
+def test_empty_squares_correlate_with_nothing() -> None:
     empty, full = np.zeros((1, SIDE, SIDE), np.float32), as_relief(texture(7))
     for first, second in ((empty, full), (full, empty), (empty, empty)):
         correlation, maps = register(first, second, IDENTITY, 3)

@@ -39,12 +39,12 @@ def in_dicom(syntax: str) -> bytes:
         pytest.param(in_dicom(JPEGLSLossless), 1, id="JPEG-LS"),
     ],
 )
-def test_the_header_tells_rows_columns_and_samples(stream: bytes, samples: int) -> None:
+def test_rows_columns_and_samples_are_read_from_the_header(stream: bytes, samples: int) -> None:
     assert declared_size(stream) == DeclaredSize(40, 49, samples)
 
 
 @given(st.binary(max_size=64), st.sampled_from([b"", b"\xff\xd8", b"\xff\x4f\xff\x51"]))
-def test_no_bytes_raise_anything_but_the_one_error(noise: bytes, opening: bytes) -> None:
+def test_random_bytes_raise_unreadable_scan_error_only(noise: bytes, opening: bytes) -> None:
     try:
         claim = declared_size(opening + noise)
     except UnreadableScanError:

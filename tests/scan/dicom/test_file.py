@@ -13,7 +13,7 @@ from pydicom.uid import (
 )
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.dicom.file import MOST_INFLATED, open_dicom
+from brainslice.scan.dicom.file import MAX_INFLATED, open_dicom
 from hospital import PATIENT, big_endian, image, written
 
 GREY = np.arange(48, dtype=np.uint16).reshape(6, 8)
@@ -29,7 +29,7 @@ def deflated(body: bytes) -> bytes:
     return opening[:start] + packer.compress(body) + packer.flush()
 
 
-def test_no_element_about_a_person_is_ever_taken() -> None:
+def test_elements_about_persons_are_not_read() -> None:
     data = written(image(GREY, PatientComments=PATIENT, ReferringPhysicianName=PATIENT, StudyDate="20200101"))
     assert PATIENT.encode() in data
     found = open_dicom(data)
@@ -53,7 +53,7 @@ def test_every_encoding_of_the_elements_gives_the_same() -> None:
         assert found.file_meta.TransferSyntaxUID
 
 
-def test_a_file_without_a_preamble_tells_its_transfer_syntax() -> None:
+def test_the_transfer_syntax_of_a_file_without_a_preamble_is_read() -> None:
     for data, syntax in (
         (written(image(GREY)), ExplicitVRLittleEndian),
         (big_endian(image(GREY)), ExplicitVRBigEndian),
@@ -63,12 +63,12 @@ def test_a_file_without_a_preamble_tells_its_transfer_syntax() -> None:
 
 
 def test_a_deflated_bomb_is_refused_within_the_budget() -> None:
-    bomb = deflated(bytes(2 * MOST_INFLATED))
+    bomb = deflated(bytes(2 * MAX_INFLATED))
     assert len(bomb) < 1_000_000
     tracemalloc.start()
     with pytest.raises(UnreadableScanError, match="once inflated"):
         open_dicom(bomb)
-    assert tracemalloc.get_traced_memory()[1] < 2.5 * MOST_INFLATED
+    assert tracemalloc.get_traced_memory()[1] < 2.5 * MAX_INFLATED
     tracemalloc.stop()
 
 

@@ -22,7 +22,7 @@ def grey(made: Dataset, stored: np.ndarray = RAMP, frame: int = 0, *, window: bo
 
 
 @given(st.floats(800, 3200), st.floats(1200, 4000), st.sampled_from(["LINEAR", "LINEAR_EXACT", "SIGMOID"]))
-def test_windows_are_those_of_pydicom_on_a_scale_of_255(centre: float, width: float, function: str) -> None:
+def test_windows_equal_those_of_pydicom(centre: float, width: float, function: str) -> None:
     made = image(RAMP, WindowCenter=f"{centre:.6g}", WindowWidth=f"{width:.6g}", VOILUTFunction=function)
     with np.errstate(over="ignore"):
         oracle = apply_voi_lut(RAMP, made)
@@ -34,7 +34,7 @@ def test_without_a_window_values_stay_as_they_are() -> None:
     np.testing.assert_array_equal(grey(image(RAMP)), RAMP)
 
 
-def test_of_several_windows_the_first_counts() -> None:
+def test_the_first_of_several_windows_is_used() -> None:
     several = image(RAMP, WindowCenter=[1000, 3000], WindowWidth=[500, 100])
     np.testing.assert_array_equal(grey(several), grey(image(RAMP, WindowCenter=1000, WindowWidth=500)))
 
@@ -46,7 +46,7 @@ def test_values_are_rescaled_before_they_are_windowed() -> None:
 
 
 @pytest.mark.parametrize("window", [True, False])
-def test_a_picture_of_dark_on_bright_is_turned_over(*, window: bool) -> None:
+def test_monochrome1_is_inverted(*, window: bool) -> None:
     made = image(RAMP, PhotometricInterpretation="MONOCHROME1", WindowCenter=2000, WindowWidth=1000)
     upright = image(RAMP, WindowCenter=2000, WindowWidth=1000)
     turned, plain = grey(made, window=window), grey(upright, window=window)
@@ -61,13 +61,13 @@ def table(first: int, values: list[int]) -> Sequence:
     return Sequence([made])
 
 
-def test_a_table_takes_the_place_of_a_window() -> None:
+def test_a_voi_table_is_used_where_there_is_no_window() -> None:
     stored = np.array([[0, 1], [2, 3]], np.uint16)
     shown = grey(image(stored, VOILUTSequence=table(0, [5, 500, 50, 5000])), stored)
     np.testing.assert_array_equal(shown, [[5, 500], [50, 5000]])
 
 
-def test_a_table_takes_the_place_of_slope_and_intercept() -> None:
+def test_a_modality_table_replaces_slope_and_intercept() -> None:
     stored = np.array([[0, 1], [2, 3]], np.uint16)
     shown = grey(image(stored, ModalityLUTSequence=table(1, [7, 70, 700])), stored, window=False)
     np.testing.assert_array_equal(shown, [[7, 7], [70, 700]])
@@ -94,7 +94,7 @@ def test_colours_become_grey_and_are_not_windowed() -> None:
     np.testing.assert_allclose(grey(image(colours, WindowCenter=5, WindowWidth=2), colours), 100, rtol=1e-5)
 
 
-def test_a_multi_frame_file_says_of_each_frame_what_it_says_of_no_other() -> None:
+def test_functional_groups_apply_to_their_frame_only() -> None:
     made = image(np.stack([RAMP, RAMP]), RescaleSlope=7)
     groups = [Dataset(), Dataset()]
     for slope, group in enumerate(groups, 2):
@@ -105,12 +105,12 @@ def test_a_multi_frame_file_says_of_each_frame_what_it_says_of_no_other() -> Non
     assert functional_group(made, 0, "PlanePositionSequence") is made
 
 
-def test_what_is_neither_grey_nor_coloured_is_refused() -> None:
+def test_images_of_two_or_four_samples_are_refused() -> None:
     with pytest.raises(UnreadableScanError, match="three colours"):
         grey(image(RAMP, PhotometricInterpretation="ICTCP"))
 
 
-def test_a_number_that_is_none_is_refused() -> None:
+def test_non_finite_numbers_are_refused() -> None:
     made = Dataset()
     made.update(image(RAMP))
     made.RescaleSlope = MultiValue(float, [float("inf")])
@@ -119,7 +119,7 @@ def test_a_number_that_is_none_is_refused() -> None:
 
 
 @pytest.mark.parametrize("window", [True, False])
-def test_padding_is_dark_in_a_picture_of_dark_on_bright_too(*, window: bool) -> None:
+def test_padding_is_dark_in_monochrome1_too(*, window: bool) -> None:
     stored = RAMP.astype(np.int16)
     stored[0] = -2000
     elements = {"PhotometricInterpretation": "MONOCHROME1", "PixelPaddingValue": -2000}
@@ -130,7 +130,7 @@ def test_padding_is_dark_in_a_picture_of_dark_on_bright_too(*, window: bool) -> 
 
 @pytest.mark.parametrize("width", [0, -50])
 @pytest.mark.parametrize("function", ["LINEAR", "LINEAR_EXACT", "SIGMOID"])
-def test_a_window_without_a_width_is_none(width: int, function: str) -> None:
+def test_a_window_of_width_0_is_ignored(width: int, function: str) -> None:
     made = image(RAMP, WindowCenter=2000, WindowWidth=width, VOILUTFunction=function)
     np.testing.assert_array_equal(grey(made), RAMP)
 
@@ -157,7 +157,7 @@ def test_the_window_of_a_picture_of_few_grey_levels_is_applied() -> None:
     assert grey(image(stored, WindowCenter=100, WindowWidth=2), stored).tolist() == [[0, 255], [255, 255]]
 
 
-def test_a_group_without_the_element_leaves_it_to_the_shared_group() -> None:
+def test_the_shared_group_is_used_where_the_frame_lacks_the_element() -> None:
     made, own, shared = image(RAMP), Dataset(), Dataset()
     own.PixelMeasuresSequence, shared.PixelMeasuresSequence = Sequence([Dataset()]), Sequence([Dataset()])
     own.PixelMeasuresSequence[0].SliceThickness, shared.PixelMeasuresSequence[0].PixelSpacing = 2.0, [0.5, 0.5]

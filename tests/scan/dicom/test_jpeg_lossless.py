@@ -16,13 +16,13 @@ pictures = arrays(np.uint16, array_shapes(min_dims=2, max_dims=2, max_side=9))
 
 
 @given(pictures, st.integers(1, 7), st.integers(0, 3))
-def test_every_predictor_gives_back_every_value(pixels: np.ndarray, predictor: int, restart_rows: int) -> None:
+def test_every_predictor_is_lossless(pixels: np.ndarray, predictor: int, restart_rows: int) -> None:
     stream = lossless_jpeg(pixels, predictor, restart_rows=restart_rows)
     np.testing.assert_array_equal(decode_lossless(stream), pixels)
 
 
 @given(arrays(np.uint16, (4, 5), elements=st.integers(0, 4095)))
-def test_twelve_bits_are_as_good_as_sixteen(pixels: np.ndarray) -> None:
+def test_images_of_12_bits_are_decoded(pixels: np.ndarray) -> None:
     np.testing.assert_array_equal(decode_lossless(lossless_jpeg(pixels, precision=12)), pixels)
 
 
@@ -37,7 +37,7 @@ GREY = lossless_jpeg(np.ones((4, 4), np.uint16))
 
 
 @pytest.mark.parametrize("side", [4096, 60_000])
-def test_a_few_bytes_that_claim_much_take_no_memory(side: int) -> None:
+def test_a_short_stream_with_a_large_size_is_refused_without_allocation(side: int) -> None:
     shape = b"\x10" + (4).to_bytes(2, "big") * 2
     lying = GREY.replace(shape, b"\x10" + side.to_bytes(2, "big") * 2)
     tracemalloc.start()
@@ -56,6 +56,6 @@ def test_a_few_bytes_that_claim_much_take_no_memory(side: int) -> None:
         pytest.param(GREY.replace(b"\1\1\0\1\0\0", b"\1\1\0\x09\0\0"), "predictor", id="unknown predictor"),
     ],
 )
-def test_what_is_no_lossless_grey_picture_is_refused(stream: bytes, fault: str) -> None:
+def test_streams_that_are_not_lossless_grey_jpeg_are_refused(stream: bytes, fault: str) -> None:
     with pytest.raises(UnreadableScanError, match=fault):
         decode_lossless(stream)

@@ -34,13 +34,13 @@ def lying(rows: int, columns: int) -> Dataset:
     return open_dicom(written(made))
 
 
-def test_a_compressed_picture_that_claims_another_size_is_not_decoded() -> None:
+def test_a_codestream_of_another_size_than_the_file_is_refused() -> None:
     with pytest.raises(UnreadableScanError, match="as the file says"):
         list(decode_frames(lying(20, 24), [0]))
 
 
 @pytest.mark.parametrize(("rows", "columns"), [(65_535, 65_535), (0, 48)])
-def test_the_header_alone_refuses_pictures_of_the_wrong_size(rows: int, columns: int) -> None:
+def test_images_of_the_wrong_size_are_refused_by_their_header(rows: int, columns: int) -> None:
     with pytest.raises(UnreadableScanError, match="pixels"):
         check_pixels(lying(rows, columns))
 
@@ -62,7 +62,7 @@ def test_a_compression_without_a_free_decoder_is_named(syntax: str) -> None:
     assert "without compression" in str(caught.value)
 
 
-def test_a_file_that_tells_no_number_of_frames_holds_one() -> None:
+def test_a_file_without_number_of_frames_has_one() -> None:
     assert frame_count(Dataset()) == 1
 
 
@@ -71,7 +71,7 @@ def test_a_file_of_less_than_one_frame_is_refused() -> None:
         frame_count(image(FRAMES[0], NumberOfFrames="-1"))
 
 
-def test_pictures_are_found_by_their_order_whatever_a_table_of_offsets_says() -> None:
+def test_frames_are_found_without_the_offset_table() -> None:
     made = image(FRAMES)
     made.compress(JPEG2000Lossless)
     # It leads into the middle of a picture, where another header could lie in wait for the decoder.

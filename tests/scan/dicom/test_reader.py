@@ -5,7 +5,7 @@ import pytest
 
 from brainslice.errors import UnreadableScanError
 from brainslice.scan import Spacing, decode_volume
-from brainslice.scan.dicom.reader import NO_PICTURES, NOT_MAGNETIC_RESONANCE, read_dicom
+from brainslice.scan.dicom.reader import NON_IMAGE_MODALITIES, NON_MR_MODALITIES, read_dicom
 from hospital import COMPRESSED, big_endian, compressed, image, slice_at, written
 
 GREY = np.random.default_rng(4).integers(0, 4096, (40, 48)).astype(np.uint16)
@@ -23,13 +23,13 @@ def test_signed_and_short_numbers_keep_their_values(stored: type) -> None:
     np.testing.assert_array_equal(read_dicom(written(image(values)), "0").pixels, values)
 
 
-def test_numbers_of_twelve_bits_lose_what_stands_above_them() -> None:
+def test_bits_above_bits_stored_are_masked() -> None:
     overlaid = GREY | np.uint16(0x8000)
     made = image(overlaid, BitsStored=12, HighBit=11)
     np.testing.assert_array_equal(read_dicom(written(made), "0").pixels, GREY)
 
 
-def test_pixels_that_are_no_squares_become_squares_alone_as_in_a_series() -> None:
+def test_non_square_pixels_are_resampled_as_in_a_series() -> None:
     oblong = {"PixelSpacing": [0.5, 0.75]}
     alone = read_dicom(slice_at(GREY, 0.0, **oblong), "0")
     assert (alone.pixels.shape, alone.spacing) == ((40, 72), Spacing(0.5, 0.5))
@@ -39,8 +39,8 @@ def test_pixels_that_are_no_squares_become_squares_alone_as_in_a_series() -> Non
 
 
 @pytest.mark.parametrize("modality", ["CT", "PT", "US", "SEG", "RTDOSE"])
-def test_what_is_no_magnetic_resonance_is_refused_by_name(modality: str) -> None:
-    assert modality in NOT_MAGNETIC_RESONANCE | NO_PICTURES
+def test_other_modalities_are_refused_by_name(modality: str) -> None:
+    assert modality in NON_MR_MODALITIES | NON_IMAGE_MODALITIES
     with pytest.raises(UnreadableScanError, match=f"got {modality}"):
         read_dicom(written(image(GREY, Modality=modality)), "0")
 
@@ -71,7 +71,7 @@ def test_a_magnitude_picture_is_read() -> None:
     )
 
 
-def test_a_slice_tells_that_its_window_was_not_used() -> None:
+def test_an_ignored_window_leaves_a_remark() -> None:
     found = read_dicom(written(image(GREY, WindowCenter=40, WindowWidth=400)), "0")
     assert [remark.code for remark in found.remarks] == ["window"]
     np.testing.assert_array_equal(found.pixels, GREY)

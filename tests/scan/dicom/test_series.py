@@ -24,7 +24,7 @@ def series(heights: range, directions: tuple[float, ...] = AXIAL, **elements: ob
     return [slice_at(HEAD[height], 2.0 * height, directions, **elements) for height in heights]
 
 
-def test_slices_lie_in_the_order_of_their_places() -> None:
+def test_slices_are_sorted_by_position() -> None:
     volume = read_series(files(*series(range(5, -1, -1))))
     np.testing.assert_array_equal(volume.voxels, HEAD)
     assert volume.spacing == (2.0, 1.0, 1.0)
@@ -32,12 +32,12 @@ def test_slices_lie_in_the_order_of_their_places() -> None:
     assert volume.evenly_spaced
 
 
-def test_a_window_does_not_touch_the_voxels() -> None:
+def test_windows_are_not_applied_to_volumes() -> None:
     windowed = read_series(files(*series(range(6), WindowCenter=100, WindowWidth=50)))
     np.testing.assert_array_equal(windowed.voxels, HEAD)
 
 
-def test_sagittal_slices_come_to_stand() -> None:
+def test_sagittal_slices_are_reoriented() -> None:
     volume = read_series(files(*series(range(6), SAGITTAL)))
     assert volume.acquisition_plane is Plane.SAGITTAL
     assert volume.voxels.shape == (48, 48, 6)
@@ -46,7 +46,7 @@ def test_sagittal_slices_come_to_stand() -> None:
     np.testing.assert_array_equal(volume.voxels[..., 0], HEAD[5][::-1, :])
 
 
-def test_of_several_series_one_must_be_chosen_by_its_name() -> None:
+def test_one_of_several_series_must_be_chosen_by_name() -> None:
     both = files(*series(range(6)), *series(range(4), SeriesInstanceUID="1.2.3"))
     with pytest.raises(UnreadableScanError, match=r"several series; choose one with `--series NAME`") as caught:
         read_series(both)
@@ -58,7 +58,7 @@ def test_of_several_series_one_must_be_chosen_by_its_name() -> None:
         read_series(both, "zz")
 
 
-def test_echoes_are_refused_unless_the_first_will_do() -> None:
+def test_echoes_are_refused_unless_first_is_set() -> None:
     echoes = [each for number in (1, 2) for each in series(range(6), InstanceNumber=number)]
     with pytest.raises(UnreadableScanError, match=r"12 pictures of 6 places .*--first-volume"):
         read_series(files(*echoes))
@@ -83,13 +83,13 @@ def enhanced(order: list[int]) -> Dataset:
 
 
 @pytest.mark.parametrize("syntax", [None, "1.2.840.10008.1.2.5"])
-def test_frames_of_one_file_lie_in_the_order_of_their_places(syntax: str | None) -> None:
+def test_frames_of_a_file_are_sorted_by_position(syntax: str | None) -> None:
     made = enhanced([3, 0, 5, 1, 4, 2])
     data = compressed(made, syntax) if syntax else written(made)
     np.testing.assert_array_equal(read_series(files(data)).voxels, HEAD)
 
 
-def test_slices_without_a_place_are_no_series() -> None:
+def test_slices_without_positions_are_refused() -> None:
     with pytest.raises(UnreadableScanError, match="no series of 3 or more"):
         read_series(files(*(written(image(each)) for each in HEAD)))
 
@@ -101,12 +101,12 @@ def test_a_damaged_slice_is_named() -> None:
 
 
 def test_a_series_that_would_fill_the_memory_is_refused_before_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brainslice.scan.dicom.series.MOST_VOXELS", HEAD.size - 1)
+    monkeypatch.setattr("brainslice.scan.dicom.series.MAX_VOXELS", HEAD.size - 1)
     with pytest.raises(UnreadableScanError, match="at most"):
         read_series(files(*series(range(6))))
 
 
-def test_what_other_devices_made_is_refused_by_the_name_of_its_file() -> None:
+def test_the_refusal_of_another_modality_names_the_file() -> None:
     scout = slice_at(HEAD[0], 90.0, Modality="CT")
     with pytest.raises(UnreadableScanError, match=r"^IM6: must be of magnetic resonance, got CT"):
         read_series(files(*series(range(6)), scout))
@@ -114,7 +114,7 @@ def test_what_other_devices_made_is_refused_by_the_name_of_its_file() -> None:
         read_series(files(scout))
 
 
-def test_what_only_accompanies_a_series_is_passed_over() -> None:
+def test_non_image_objects_in_a_series_are_passed_over() -> None:
     outline = slice_at(HEAD[0], 90.0, Modality="SEG")
     np.testing.assert_array_equal(read_series(files(*series(range(6)), outline)).voxels, HEAD)
     with pytest.raises(UnreadableScanError, match=r"^must be a scan, got SEG"):
@@ -122,7 +122,7 @@ def test_what_only_accompanies_a_series_is_passed_over() -> None:
 
 
 @pytest.mark.parametrize("kind", ["P", "LOCALIZER", "ADC"])
-def test_pictures_that_do_not_show_anatomy_are_left_out_with_a_remark(kind: str) -> None:
+def test_non_anatomical_images_are_left_out_with_a_remark(kind: str) -> None:
     others = series(range(6), ImageType=["ORIGINAL", "PRIMARY", kind], InstanceNumber=0)
     anatomy = series(range(6), ImageType=["ORIGINAL", "PRIMARY", "M"], InstanceNumber=1)
     volume = read_series(files(*others, *anatomy))

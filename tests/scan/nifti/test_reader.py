@@ -11,15 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Plane
-from brainslice.scan.nifti.reader import read_header, read_nifti
+from brainslice.scan import Plane, Spacing
+from brainslice.scan.nifti.reader import read_header, read_nifti, read_nifti_slice
 from hospital import PATIENT, nifti
 
 VOXELS = np.random.default_rng(0).integers(0, 128, (3, 4, 5)).astype(np.int16)
 
 
 @given(order=st.permutations("RAS"), flips=st.tuples(*[st.booleans()] * 3), second=st.booleans())
-def test_voxels_stand_as_nibabel_would_turn_them(order: list[str], flips: tuple[bool, ...], *, second: bool) -> None:
+def test_voxels_are_oriented_as_by_nibabel(order: list[str], flips: tuple[bool, ...], *, second: bool) -> None:
     affine = np.zeros((4, 4))
     affine[3, 3] = 1
     for axis, (letter, flip) in enumerate(zip(order, flips, strict=True)):
@@ -54,7 +54,7 @@ def test_a_compressed_file_gives_the_same() -> None:
     )
 
 
-def test_a_file_of_several_volumes_is_refused_unless_the_first_will_do() -> None:
+def test_a_file_of_several_volumes_is_refused_unless_first_is_set() -> None:
     several = np.stack([VOXELS, VOXELS + 1], axis=3)
     with pytest.raises(UnreadableScanError, match=r"2 volumes .*--first-volume"):
         read_nifti(nifti(several), "0")
@@ -62,7 +62,7 @@ def test_a_file_of_several_volumes_is_refused_unless_the_first_will_do() -> None
     np.testing.assert_array_equal(first.voxels, read_nifti(nifti(VOXELS), "0").voxels)
 
 
-def test_a_small_file_that_claims_gigabytes_takes_no_memory() -> None:
+def test_a_small_file_with_a_huge_header_size_is_refused_without_allocation() -> None:
     data = bytearray(nifti(VOXELS))
     struct.pack_into("<8h", data, 40, 3, 2000, 2000, 1000, 1, 1, 1, 1)
     bomb = gzip.compress(bytes(data) + bytes(50_000_000))
@@ -83,7 +83,7 @@ def test_a_file_cut_short_is_refused() -> None:
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf])
-def test_one_voxel_that_is_no_number_spoils_the_volume(value: float) -> None:
+def test_a_non_finite_voxel_is_refused(value: float) -> None:
     spoilt = VOXELS.astype(np.float32)
     spoilt[1, 2, 3] = value
     with pytest.raises(UnreadableScanError, match="finite"):
@@ -97,12 +97,12 @@ def test_colours_and_complex_numbers_are_refused() -> None:
             read_nifti(nifti(voxels), "0")
 
 
-def test_the_longest_step_tells_the_plane() -> None:
+def test_the_acquisition_plane_is_that_of_the_largest_spacing() -> None:
     assert read_nifti(nifti(VOXELS, np.diag([1.0, 1.0, 5.0, 1.0])), "0").acquisition_plane is Plane.AXIAL
     assert read_nifti(nifti(VOXELS, np.diag([5.0, 1.0, 1.0, 1.0])), "0").acquisition_plane is Plane.SAGITTAL
 
 
-def test_the_header_s_texts_reach_no_value() -> None:
+def test_header_texts_are_in_no_value() -> None:
     assert PATIENT.encode() in nifti(VOXELS)
     assert PATIENT not in repr(read_nifti(nifti(VOXELS), "0"))
 
@@ -133,3 +133,38 @@ def test_doubtful_orientations_leave_a_remark(
 ) -> None:
     found = orientation(qform, sform)
     assert (len(found), words is None or words in found[0]) == (int(words is not None), True)
+
+
+ORDERED = np.arange(60, dtype=np.int16).reshape(3, 4, 5)
+
+
+def test_a_file_of_one_slice_is_read_in_any_plane() -> None:
+    for axis in range(3):
+        flat = ORDERED.take([1], axis)
+        scan = read_nifti_slice(nifti(flat, np.diag([2.0, 2.0, 2.0, 1.0])), "0")
+        assert sorted(scan.pixels.shape) == sorted(size for other, size in enumerate(ORDERED.shape) if other != axis)
+        assert set(scan.pixels.ravel()) == set(flat.ravel())
+    assert scan.spacing == Spacing(2.0, 2.0)
+
+
+def test_non_square_pixels_are_resampled_as_in_a_volume() -> None:
+    for axis, shape, side in ((0, (8, 4), 2.0), (1, (15, 3), 1.0), (2, (8, 3), 1.0)):
+        scan = read_nifti_slice(nifti(ORDERED.take([1], axis), np.diag([1.0, 2.0, 3.0, 1.0])), "0")
+        assert scan.pixels.shape == shape
+        assert scan.spacing == Spacing(side, side)
+
+
+def test_a_volume_is_refused_unless_a_slice_is_chosen() -> None:
+    with pytest.raises(UnreadableScanError, match=r"brainslice predict-volume.*--frame N"):
+        read_nifti_slice(nifti(ORDERED), "0")
+    volume = read_nifti(nifti(ORDERED), "0")
+    for frame in (1, 5):
+        np.testing.assert_array_equal(read_nifti_slice(nifti(ORDERED), "0", frame).pixels, volume.voxels[frame - 1])
+    with pytest.raises(UnreadableScanError, match="frame must be 1 to 5"):
+        read_nifti_slice(nifti(ORDERED), "0", 6)
+
+
+def test_the_refusal_counts_axial_slices_after_reorientation() -> None:
+    sagittal = np.array([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
+    with pytest.raises(UnreadableScanError, match=r"holds 4 slices|\b4 slices"):
+        read_nifti_slice(nifti(ORDERED, sagittal), "0")

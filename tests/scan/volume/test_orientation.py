@@ -21,7 +21,7 @@ def axes_of(orientation: str, spacing: tuple[float, float, float] = (1.0, 1.0, 1
 
 
 @pytest.mark.parametrize("orientation", ORIENTATIONS)
-def test_every_orientation_comes_to_stand_as_nibabel_would_turn_it(orientation: str) -> None:
+def test_every_orientation_is_reoriented_as_by_nibabel(orientation: str) -> None:
     stack = np.random.default_rng(1).random((3, 4, 5)).astype(np.float32)
     start = nib.orientations.axcodes2ornt(orientation)
     standing = nib.orientations.axcodes2ornt("SPL")
@@ -52,16 +52,16 @@ def test_the_tilt_is_the_angle_to_the_axial_plane(degrees: float) -> None:
 @pytest.mark.parametrize(
     "axes", [np.zeros((3, 3)), np.full((3, 3), np.nan), np.ones((3, 3)), np.diag([1.0, 1.0, np.inf])]
 )
-def test_axes_that_span_no_space_are_refused(axes: np.ndarray) -> None:
+def test_coplanar_axes_are_refused(axes: np.ndarray) -> None:
     with pytest.raises(UnreadableScanError, match="axes of a volume"):
         reorientation_for(axes)
 
 
-def test_values_beyond_single_precision_become_infinite_without_a_word() -> None:
+def test_values_beyond_single_precision_become_infinite_without_a_warning() -> None:
     assert np.isinf(reorient(np.full((2, 2, 2), 1e300), reorientation_for(np.eye(3)))).all()
 
 
 @pytest.mark.parametrize("orientation", ["RAS", "LPS", "ASR", "PSR", "IRP", "SLA"])
-def test_a_turn_is_undone(orientation: str) -> None:
+def test_undo_inverts_a_reorientation(orientation: str) -> None:
     turn, stack = reorientation_for(axes_of(orientation)), np.arange(24.0).reshape(2, 3, 4)
     np.testing.assert_array_equal(turn.undo(turn(stack)), stack)

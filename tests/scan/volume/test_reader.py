@@ -45,7 +45,7 @@ def test_a_nifti_file_is_a_volume_whatever_its_ending(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", ["picture", "nothing", "folder"])
-def test_what_is_no_volume_is_refused_by_name(tmp_path: Path, content: str) -> None:
+def test_the_refusal_of_a_path_without_a_volume_names_it(tmp_path: Path, content: str) -> None:
     path = tmp_path / PATIENT.replace("^", "_")
     if content == "folder":
         path.mkdir()
@@ -61,7 +61,7 @@ def test_what_is_no_volume_is_refused_by_name(tmp_path: Path, content: str) -> N
 
 
 def test_a_folder_of_too_many_files_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("brainslice.scan.volume.reader.MOST_FILES", 5)
+    monkeypatch.setattr("brainslice.scan.volume.reader.MAX_FILES", 5)
     with pytest.raises(UnreadableScanError, match="at most 5 DICOM files"):
         read_volume(write_series(tmp_path / "series", HEAD))
 
@@ -77,7 +77,7 @@ def test_several_nifti_files_at_once_are_no_volume() -> None:
         decode_volume({"a": data, "b": data}, "upload")
 
 
-def test_what_lies_on_a_disc_beside_its_series_is_counted_in_a_remark(tmp_path: Path) -> None:
+def test_other_files_on_a_disc_are_counted_in_a_remark(tmp_path: Path) -> None:
     write_series(tmp_path / "PT0" / "ST0" / "SE0", HEAD)
     for name, data in {
         "DICOMDIR": slice_at(HEAD[0], 0.0, SeriesInstanceUID="1.9"),

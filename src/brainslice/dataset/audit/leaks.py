@@ -20,19 +20,19 @@ SPLIT_NAMES: Final = {
     "test": 2,
     "testing": 2,
 }
-"""Casefolded names of split folders, and in which order the splits are used."""
+"""Casefolded names of split folders with the rank of the split."""
 
 
 @dataclass(frozen=True, slots=True)
 class AuditedFile:
-    """One file that could be read.
+    """A readable file.
 
     Attributes:
         path: Relative to the audited folder, with forward slashes.
-        label: The class its folder names; empty for files in no class folder.
+        label: The class of its folder; empty outside class folders.
         split: The name of its split folder; empty where there is none.
         sha256: Hash of its bytes, in hexadecimal.
-        pixel_hash: Hash of its decoded picture, in hexadecimal.
+        pixel_hash: Hash of its decoded pixels, in hexadecimal.
     """
 
     path: str
@@ -50,11 +50,11 @@ class Leak:
         split: The later split, as ``Testing``.
         source: The earlier one, as ``Training``.
         files: Files in the later split.
-        identical: Of them those with the bytes of an earlier file.
-        same_pixels: Those that store an earlier file's pixels differently.
-        copies: Those that are near, mirrored or turned copies of an earlier file.
-        near_copies: Those that are a copy of an earlier file or the next slice of the same head.
-        related: Those connected to an earlier file through other copies only.
+        identical: Of them, files with the bytes of an earlier file.
+        same_pixels: Files with the pixels of an earlier file in another encoding.
+        copies: Near, mirrored or rotated copies of an earlier file.
+        near_copies: Copies of an earlier file or neighbouring slices of the same head.
+        related: Files related to an earlier file through other copies only.
     """
 
     split: str
@@ -68,7 +68,7 @@ class Leak:
 
     @property
     def known(self) -> int:
-        """The number of files of the later split that are known."""
+        """The number of files of the later split with a relative in the earlier one."""
         return self.identical + self.same_pixels + self.copies + self.near_copies + self.related
 
 
@@ -77,10 +77,10 @@ class SharedScan:
     """A file with a duplicate in another set.
 
     Attributes:
-        first: Its place among the audited files.
+        first: Index of the audited file.
         other: The other set's file, relative to its folder.
-        kind: How the two differ.
-        correlation: Of their fine structure; 1 for exact copies.
+        kind: The kind of duplicate.
+        correlation: Correlation of the fine structure; 1 for exact copies.
     """
 
     first: int
@@ -95,11 +95,10 @@ class Overlap:
 
     Attributes:
         folder: The other folder.
-        files: How many of its files could be read.
-        unreadable: How many could not.
-        shared: The audited files that are also there, each with the other file most like it.
-        by_label: For each class of the audited folder: its name, how many of its files are also there, and
-            how many it has.
+        files: Number of its readable files.
+        unreadable: Number of its unreadable files.
+        shared: The audited files with a duplicate there, each with the most similar one.
+        by_label: For each class of the audited folder: name, number of shared files, number of files.
     """
 
     folder: Path
@@ -114,50 +113,50 @@ def split_rank(name: str) -> int:
     return SPLIT_NAMES[name.casefold()]
 
 
-def find_leaks(files: Sequence[AuditedFile], twins: Iterable[DuplicatePair], groups: Groups) -> tuple[Leak, ...]:
+def find_leaks(files: Sequence[AuditedFile], pairs: Iterable[DuplicatePair], groups: Groups) -> tuple[Leak, ...]:
     """Measure the leak between each two splits.
 
     Args:
-        files: All files; those without a split do not matter.
-        twins: Pairs of them that show one picture.
-        groups: The groups that the twins connect ``(n,)``.
+        files: All files; those without a split are ignored.
+        pairs: Duplicates among them.
+        groups: The groups connected by the pairs ``(n,)``.
     """
     names = sorted({file.split for file in files if file.split}, key=lambda name: (split_rank(name), name))
-    copies = _copies(files, twins)
+    copies = _copies(files, pairs)
     return tuple(
         _leak(files, copies, groups, (source, split)) for later, split in enumerate(names) for source in names[:later]
     )
 
 
 def find_overlap(
-    files: Sequence[AuditedFile], others: Sequence[AuditedFile], twins: Iterable[DuplicatePair]
+    files: Sequence[AuditedFile], others: Sequence[AuditedFile], pairs: Iterable[DuplicatePair]
 ) -> tuple[SharedScan, ...]:
     """Find the closest file of another set for each file.
 
     Args:
         files: The audited files.
         others: The other set's files.
-        twins: Pairs among both, the others counted on from ``len(files)``.
+        pairs: Duplicates among both; indices of the others start at ``len(files)``.
 
     Returns:
-        One entry for each audited file that is also in the other set, in the files' order.
+        One entry for each audited file with a duplicate in the other set.
     """
-    copies = _copies([*files, *others], twins)
-    theirs: dict[str, list[AuditedFile]] = {}
+    copies = _copies([*files, *others], pairs)
+    others_by_hash: dict[str, list[AuditedFile]] = {}
     for other in others:
-        theirs.setdefault(other.pixel_hash, []).append(other)
+        others_by_hash.setdefault(other.pixel_hash, []).append(other)
     shared = []
-    for place, file in enumerate(files):
-        equal = theirs.get(file.pixel_hash)
+    for index, file in enumerate(files):
+        equal = others_by_hash.get(file.pixel_hash)
         if equal:
             same_file = [other for other in equal if other.sha256 == file.sha256]
             kind = DuplicateKind.IDENTICAL if same_file else DuplicateKind.SAME_PIXELS
-            shared.append(SharedScan(place, (same_file or equal)[0].path, kind, 1.0))
+            shared.append(SharedScan(index, (same_file or equal)[0].path, kind, 1.0))
             continue
-        there = [copy for copy in copies.get(file.pixel_hash, ()) if copy.pixel_hash in theirs]
-        if there:
-            best = max(there, key=lambda copy: copy.correlation)
-            shared.append(SharedScan(place, theirs[best.pixel_hash][0].path, best.kind, best.correlation))
+        matches = [copy for copy in copies.get(file.pixel_hash, ()) if copy.pixel_hash in others_by_hash]
+        if matches:
+            best = max(matches, key=lambda copy: copy.correlation)
+            shared.append(SharedScan(index, others_by_hash[best.pixel_hash][0].path, best.kind, best.correlation))
     return tuple(shared)
 
 
@@ -169,21 +168,21 @@ def count_by_label(files: Sequence[AuditedFile], shared: Iterable[SharedScan]) -
 
 
 class _Copy(NamedTuple):
-    """An image, by its hash, of which a file is a copy."""
+    """A copy, by its hash."""
 
     pixel_hash: str
     kind: DuplicateKind
     correlation: float
 
 
-def _copies(files: Sequence[AuditedFile], twins: Iterable[DuplicatePair]) -> dict[str, list[_Copy]]:
+def _copies(files: Sequence[AuditedFile], pairs: Iterable[DuplicatePair]) -> dict[str, list[_Copy]]:
     """Return the copies of each image, by hash."""
     copies: dict[str, list[_Copy]] = {}
-    for twin in twins:
-        one, other = files[twin.first].pixel_hash, files[twin.second].pixel_hash
+    for pair in pairs:
+        one, other = files[pair.first].pixel_hash, files[pair.second].pixel_hash
         if one != other:
-            copies.setdefault(one, []).append(_Copy(other, twin.kind, twin.correlation))
-            copies.setdefault(other, []).append(_Copy(one, twin.kind, twin.correlation))
+            copies.setdefault(one, []).append(_Copy(other, pair.kind, pair.correlation))
+            copies.setdefault(other, []).append(_Copy(one, pair.kind, pair.correlation))
     return copies
 
 
@@ -191,21 +190,21 @@ def _leak(
     files: Sequence[AuditedFile], copies: dict[str, list[_Copy]], groups: Groups, splits: tuple[str, str]
 ) -> Leak:
     source, split = splits
-    earlier = [place for place, file in enumerate(files) if file.split == source]
-    hashes = {files[place].sha256 for place in earlier}
-    pixels = {files[place].pixel_hash for place in earlier}
-    families = {int(groups[place]) for place in earlier}
-    later = [place for place, file in enumerate(files) if file.split == split]
+    earlier = [index for index, file in enumerate(files) if file.split == source]
+    hashes = {files[index].sha256 for index in earlier}
+    pixels = {files[index].pixel_hash for index in earlier}
+    earlier_groups = {int(groups[index]) for index in earlier}
+    later = [index for index, file in enumerate(files) if file.split == split]
     counts: Counter[int] = Counter()
-    for place in later:
-        file = files[place]
-        there = [copy for copy in copies.get(file.pixel_hash, ()) if copy.pixel_hash in pixels]
+    for index in later:
+        file = files[index]
+        matches = [copy for copy in copies.get(file.pixel_hash, ()) if copy.pixel_hash in pixels]
         relations = (
             file.sha256 in hashes,
             file.pixel_hash in pixels,
-            any(copy.kind != DuplicateKind.SIMILAR for copy in there),
-            bool(there),
-            int(groups[place]) in families,
+            any(copy.kind != DuplicateKind.SIMILAR for copy in matches),
+            bool(matches),
+            int(groups[index]) in earlier_groups,
         )
         if any(relations):
             counts[relations.index(True)] += 1

@@ -1,4 +1,4 @@
-"""Properties of files that predict the class without the image: shortcuts."""
+"""Shortcuts: properties of files that predict the class without the image."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class FileProperties:
     """The storage properties of an image file.
 
     Attributes:
-        mode: The colour mode, as Pillow names it: ``L`` is grey, ``RGB`` coloured.
-        format: The format its content has.
-        suffix: The ending its name has, casefolded.
+        mode: Pillow's colour mode, such as ``L`` or ``RGB``.
+        format: The format by content.
+        suffix: The casefolded suffix of the name.
         size: Columns and rows.
-        aspect: Columns by rows, to the nearest twentieth.
+        aspect: Columns divided by rows, rounded to a twentieth.
     """
 
     mode: str
@@ -40,10 +40,10 @@ class Shortcut:
 
     Attributes:
         name: The property's name, a field of ``FileProperties``.
-        values: How many different values it has.
-        strength: Cramer's V without its bias: 0 where class and property are independent, 1 where one fixes both.
-        accuracy: Share of files whose class is guessed rightly from the property alone: each from all others.
-        majority: Share that is guessed rightly by always naming the most frequent class.
+        values: Number of different values.
+        strength: Bias-corrected Cramer's V, from 0 (independent) to 1.
+        accuracy: Leave-one-out accuracy of predicting the class from the property.
+        majority: Accuracy of always predicting the most frequent class.
     """
 
     name: str
@@ -63,7 +63,7 @@ def file_properties(path: Path) -> FileProperties:
     ending = path.suffix.casefold()
     try:
         with warnings.catch_warnings():
-            # A second look at a file that has been read: whatever there is to say has been said.
+            # Reading the scan has reported problems already.
             warnings.simplefilter("ignore")
             with Image.open(path, formats=RASTER_FORMATS) as image:
                 columns, rows = image.size
@@ -81,10 +81,10 @@ def find_shortcuts(properties: Sequence[FileProperties], labels: Sequence[str]) 
         labels: The files' classes.
 
     Returns:
-        One entry for each property, the most telling first; none where there is but one class.
+        One entry for each property, the most predictive first; none where there is one class only.
     """
     classes = sorted(set(labels))
-    if len(classes) < 2:  # noqa: PLR2004 - of one class there is nothing to guess
+    if len(classes) < 2:  # noqa: PLR2004 - nothing to predict
         return ()
     found = []
     for name in (field.name for field in fields(FileProperties)):
@@ -97,10 +97,9 @@ def find_shortcuts(properties: Sequence[FileProperties], labels: Sequence[str]) 
 
 
 def cramers_v(table: Int[np.ndarray, "values classes"]) -> float:
-    """Compute Cramér's V from a contingency table.
+    """Compute the bias-corrected Cramér's V of a contingency table.
 
-    Plain V is above 0 for independent properties, the more so the more values they have; here that excess
-    is taken away.
+    Without the correction V is above 0 for independent variables.
 
     Args:
         table: Counts ``(values, classes)``.
@@ -114,7 +113,7 @@ def cramers_v(table: Int[np.ndarray, "values classes"]) -> float:
     counts = table[np.ix_(table.sum(axis=1) > 0, table.sum(axis=0) > 0)].astype(np.float64)
     total = counts.sum()
     values, classes = counts.shape
-    if min(values, classes) < 2 or total < 2:  # noqa: PLR2004 - nothing can hang together with a constant
+    if min(values, classes) < 2 or total < 2:  # noqa: PLR2004 - undefined for constants
         return 0.0
     expected = counts.sum(axis=1, keepdims=True) * counts.sum(axis=0, keepdims=True) / total
     square = float(((counts - expected) ** 2 / expected).sum() / total)
@@ -127,22 +126,19 @@ def guessing_accuracy(table: Int[np.ndarray, "values classes"]) -> float:
     """Compute the leave-one-out accuracy of predicting the class from a property.
 
     Args:
-        table: How often each value occurs in each class ``(values, classes)``.
-
-    Returns:
-        The share of right guesses.
+        table: Counts ``(values, classes)``.
     """
     totals = table.sum(axis=0)
-    right = 0
+    correct = 0
     for value, label in zip(*np.nonzero(table), strict=True):
         others = table[value].astype(np.float64)
         others[label] -= 1
-        everyone = totals.astype(np.float64)
-        everyone[label] -= 1
-        # Between equals, and where nobody shares the value, the more frequent class is guessed.
-        guess = int(np.argmax(others + everyone / (2 * table.sum())))
-        right += int(table[value, label]) if guess == label else 0
-    return right / int(table.sum())
+        all_others = totals.astype(np.float64)
+        all_others[label] -= 1
+        # Ties, and unique values, go to the more frequent class.
+        predicted = int(np.argmax(others + all_others / (2 * table.sum())))
+        correct += int(table[value, label]) if predicted == label else 0
+    return correct / int(table.sum())
 
 
 def _count(values: Sequence[str], labels: Sequence[str]) -> Int[np.ndarray, "values classes"]:

@@ -13,7 +13,7 @@ from brainslice.dataset.audit.properties import Shortcut
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind, DuplicatePair
 
 _NAMED: Final = 5
-"""Files that a summary names one by one; the rest is counted."""
+"""Maximum number of files listed in a summary; the rest is counted."""
 
 _PLURALS: Final = {
     DuplicateKind.IDENTICAL: "identical files",
@@ -30,16 +30,16 @@ class AuditReport:
     """The results of an audit.
 
     Attributes:
-        folder: What was audited.
-        files: The files that could be read, sorted by path.
-        unreadable: Path and fault of those that could not.
-        left_out: How many files outside the split folders were not looked at, in a set that has some.
-        duplicates: Pairs of files that show one picture, as places in ``files``.
-        groups: The number of each file's group ``(n,)``: files that twins connect share it.
-        leaks: For each two splits how much of the later one is known from the earlier one.
-        shortcuts: Properties of files and how far they give the class away.
-        overlap: What the folder shares with another one, where one was named.
-        skipped: Which files were passed over and why, in one line; empty where none were.
+        folder: The audited folder.
+        files: The readable files, sorted by path.
+        unreadable: Path and reason of each unreadable file.
+        left_out: Number of files outside the split folders, where there are any.
+        duplicates: Pairs of duplicates, as indices into ``files``.
+        groups: The group of each file ``(n,)``, connected by duplicates.
+        leaks: The leak between each two splits.
+        shortcuts: File properties with their association with the class.
+        overlap: The overlap with another folder, where one was given.
+        skipped: Counts of files passed over, by reason, in one line; empty where there are none.
     """
 
     folder: Path
@@ -56,16 +56,16 @@ class AuditReport:
     @property
     def conflicts(self) -> tuple[DuplicatePair, ...]:
         """Duplicates in different classes."""
-        return tuple(twin for twin in self.duplicates if self.files[twin.first].label != self.files[twin.second].label)
+        return tuple(pair for pair in self.duplicates if self.files[pair.first].label != self.files[pair.second].label)
 
     @property
     def duplicate_groups(self) -> tuple[tuple[int, ...], ...]:
         """The groups of duplicates, as indices into ``files``, the largest first."""
         members: dict[int, list[int]] = {}
-        for place, group in enumerate(self.groups.tolist()):
-            members.setdefault(group, []).append(place)
-        several = (tuple(places) for places in members.values() if len(places) > 1)
-        return tuple(sorted(several, key=lambda places: (-len(places), places)))
+        for index, group in enumerate(self.groups.tolist()):
+            members.setdefault(group, []).append(index)
+        several = (tuple(indices) for indices in members.values() if len(indices) > 1)
+        return tuple(sorted(several, key=lambda indices: (-len(indices), indices)))
 
     def to_json(self) -> dict[str, object]:
         """Return the report as plain types."""
@@ -77,11 +77,11 @@ class AuditReport:
             "unreadable": [{"path": path, "reason": reason} for path, reason in self.unreadable],
             "counts": {kind.value: count for kind, count in self._counts().items()},
             "groups": int(self.groups.max(initial=-1)) + 1,
-            "duplicate_groups": [[self.files[place].path for place in family] for family in self.duplicate_groups],
-            "duplicates": [self._pair(twin) for twin in self.duplicates],
-            "conflicts": [self._pair(twin) for twin in self.conflicts],
+            "duplicate_groups": [[self.files[index].path for index in members] for members in self.duplicate_groups],
+            "duplicates": [self._pair(pair) for pair in self.duplicates],
+            "conflicts": [self._pair(pair) for pair in self.conflicts],
             "leaks": [{**asdict(leak), "known": leak.known} for leak in self.leaks],
-            "shortcuts": [{**asdict(giveaway), "predictive": giveaway.predictive} for giveaway in self.shortcuts],
+            "shortcuts": [{**asdict(shortcut), "predictive": shortcut.predictive} for shortcut in self.shortcuts],
             "overlap": self._overlap(),
         }
 
@@ -92,20 +92,20 @@ class AuditReport:
             *self._copy_lines(),
             *(_leak_line(leak) for leak in self.leaks),
             *self._conflict_lines(),
-            *self._giveaway_lines(),
+            *self._shortcut_lines(),
             *self._overlap_lines(),
         )
 
     def _counts(self) -> dict[DuplicateKind, int]:
-        counted = Counter(twin.kind for twin in self.duplicates)
+        counted = Counter(pair.kind for pair in self.duplicates)
         return {kind: counted[kind] for kind in DuplicateKind}
 
-    def _pair(self, twin: DuplicatePair) -> dict[str, object]:
+    def _pair(self, pair: DuplicatePair) -> dict[str, object]:
         return {
-            "first": self.files[twin.first].path,
-            "second": self.files[twin.second].path,
-            "kind": twin.kind.value,
-            "correlation": round(twin.correlation, 4),
+            "first": self.files[pair.first].path,
+            "second": self.files[pair.second].path,
+            "kind": pair.kind.value,
+            "correlation": round(pair.correlation, 4),
         }
 
     def _overlap(self) -> dict[str, object] | None:
@@ -149,31 +149,31 @@ class AuditReport:
             for kind, count in self._counts().items()
             if count
         )
-        groups, families = int(self.groups.max(initial=-1)) + 1, self.duplicate_groups
+        groups, repeated = int(self.groups.max(initial=-1)) + 1, self.duplicate_groups
         groups_line = (
-            f"groups: {len(self.files):,} files show {groups:,} different pictures; {len(families):,} of these "
-            f"come more than once, the commonest {len(families[0]):,} times"
+            f"groups: {len(self.files):,} files show {groups:,} different pictures; {len(repeated):,} of these "
+            f"come more than once, the most frequent {len(repeated[0]):,} times"
         )
         return [f"copies: pairs found: {kinds}", groups_line]
 
     def _conflict_lines(self) -> list[str]:
         conflicts = self.conflicts
         lines = [
-            f"conflict: {self.files[twin.first].path} and {self.files[twin.second].path} show one picture "
-            f"({twin.kind.value}) under two classes"
-            for twin in conflicts[:_NAMED]
+            f"conflict: {self.files[pair.first].path} and {self.files[pair.second].path} show one picture "
+            f"({pair.kind.value}) under two classes"
+            for pair in conflicts[:_NAMED]
         ]
         if len(conflicts) > _NAMED:
             lines.append(f"conflict: {len(conflicts) - _NAMED:,} more pairs lie in two classes")
         return lines
 
-    def _giveaway_lines(self) -> list[str]:
+    def _shortcut_lines(self) -> list[str]:
         return [
-            f"giveaway: guessing the class from the file's {giveaway.name} alone is right in "
-            f"{giveaway.accuracy:.1%} of files, naming the commonest class in {giveaway.majority:.1%} "
-            f"(Cramer's V {giveaway.strength:.2f})"
-            for giveaway in self.shortcuts
-            if giveaway.predictive
+            f"shortcut: predicting the class from the file's {shortcut.name} alone is correct in "
+            f"{shortcut.accuracy:.1%} of files, always naming the most frequent class in {shortcut.majority:.1%} "
+            f"(Cramer's V {shortcut.strength:.2f})"
+            for shortcut in self.shortcuts
+            if shortcut.predictive
         ]
 
     def _overlap_lines(self) -> list[str]:
@@ -198,7 +198,7 @@ def _leak_line(leak: Leak) -> str:
         (leak.near_copies, "copies or next slices of a picture there"),
         (leak.related, "related through other copies"),
     )
-    parts = ", ".join(f"{count:,} {said}" for count, said in kinds if count)
+    parts = ", ".join(f"{count:,} {kind}" for count, kind in kinds if count)
     known = f"{leak.known:,} of {_files(leak.files)} ({leak.known / leak.files:.1%})"
     return f"leak: {leak.split}: {known} known from {leak.source}: {parts}"
 

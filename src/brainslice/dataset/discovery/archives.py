@@ -1,4 +1,4 @@
-"""Zip and tar archives: unpacked whole, or refused whole when one member is unsafe."""
+"""Safe extraction of zip and tar archives: all members or none."""
 
 from __future__ import annotations
 
@@ -25,27 +25,27 @@ from brainslice.files import atomic_folder
 ARCHIVE_SUFFIXES: Final = (".zip", ".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tbz2")
 """File name suffixes of archives, casefolded; unpacking looks at the content only."""
 
-_MOST_MEMBERS: Final = 100_000
-_MOST_DIRECTORY: Final = 32 << 20
-_MOST_BYTES: Final = 64 << 30
-# Images hardly shrink: what expands to a hundred times its size is no archive of scans.
-_MOST_RATIO: Final = 100
-_UNSUSPICIOUS: Final = 256 << 20
-_MOST_HEADER: Final = 1 << 20
+_MAX_MEMBERS: Final = 100_000
+_MAX_DIRECTORY: Final = 32 << 20
+_MAX_BYTES: Final = 64 << 30
+# Images compress little; a ratio of a hundred is suspicious.
+_MAX_RATIO: Final = 100
+_ALWAYS_ALLOWED_BYTES: Final = 256 << 20
+_MAX_HEADER: Final = 1 << 20
 _BLOCK: Final = 1 << 18
 _ENCRYPTED: Final = 0x1
 # The records at the end of a zip archive and their fields for the size of the directory.
 _ENTRY, _END, _END_64 = b"PK\x01\x02", b"PK\x05\x06", b"PK\x06\x06"
-_LONGEST_END: Final = 22 + 0xFFFF + 20 + 56
-# Device names and characters that Windows has no files for, and endings that it drops.
+_MAX_END_RECORDS: Final = 22 + 0xFFFF + 20 + 56
+# Device names, characters and trailing characters that Windows file names cannot have.
 _RESERVED: Final = re.compile(
     r'(con|prn|aux|nul|conin\$|conout\$|com[0-9¹²³]|lpt[0-9¹²³]) *(\..*)?|.*[. ]|.*[<>:"|?*\x00-\x1f].*',
     re.DOTALL | re.IGNORECASE,
 )
-_BY_HAND: Final = "unpack it by hand, look at what is in it, and give the folder"
-_AGAIN: Final = "download it again"
-# What the standard library raises on damaged archives, beside system errors without a number.
-_BROKEN: Final = (
+_UNPACK_MANUALLY: Final = "unpack it manually, check its content, and give the folder"
+_DOWNLOAD_AGAIN: Final = "download it again"
+# Exceptions of the standard library on damaged archives, beside OSError without errno.
+_ARCHIVE_ERRORS: Final = (
     zipfile.BadZipFile,
     tarfile.TarError,
     zlib.error,
@@ -68,21 +68,21 @@ def is_archive(path: Path) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a zip or tar archive into a folder, which appears only when everything went well.
+    """Unpack a zip or tar archive into a folder, which is made only where all members are valid.
 
     Archives inside the archive are not unpacked; permissions of members are ignored.
 
     Args:
         archive: A ``.zip``, ``.tar``, ``.tar.gz`` or ``.tar.bz2`` file, detected by content.
-        folder: The folder to make; an older one is replaced.
+        folder: The folder to make; an existing one is replaced.
 
     Raises:
         DatasetError: A member's name leads outside, is reserved on Windows or equal to another but for case; a
-            member is a link, a device, encrypted or damaged; or there is too much of it. Nothing is left behind.
+            member is a link, a device, encrypted or damaged; or the archive is too large. Nothing is left behind.
         ResourceError: The disk is full.
     """
-    with _in_one_line(archive):
-        budget = min(_MOST_BYTES, max(_UNSUSPICIOUS, _MOST_RATIO * archive.stat().st_size))
+    with _one_line_errors(archive):
+        budget = min(_MAX_BYTES, max(_ALWAYS_ALLOWED_BYTES, _MAX_RATIO * archive.stat().st_size))
         with atomic_folder(folder) as staging:
             writer = _Writer(archive, staging, budget)
             if _is_zip(archive):
@@ -90,15 +90,15 @@ def unpack(archive: Path, folder: Path) -> None:
             else:
                 _untar(archive, writer, budget)
             if not writer.files:
-                _refuse(archive, "holds no files", _AGAIN)
+                _refuse(archive, "holds no files", _DOWNLOAD_AGAIN)
 
 
 @contextmanager
 def unpacked(path: Path) -> Iterator[Path]:
-    """Unpack an archive into a temporary folder while the block runs; any other path is given as it is.
+    """Unpack an archive into a temporary folder for the block; other paths are returned unchanged.
 
     Raises:
-        DatasetError: As of ``unpack``.
+        DatasetError: As for ``unpack``.
     """
     if not (path.is_file() and is_archive(path)):
         yield path
@@ -109,7 +109,7 @@ def unpacked(path: Path) -> Iterator[Path]:
 
 
 class _Writer:
-    """Writer of members below one folder, with a budget."""
+    """Writes members below one folder, with limits of their number and size."""
 
     def __init__(self, archive: Path, staging: Path, budget: int) -> None:
         self.archive = archive
@@ -122,7 +122,7 @@ class _Writer:
     def make_folder(self, name: str) -> None:
         """Make one folder, unless it is there."""
         path = self._claim(name, 0)
-        self._refuse_twins(name, self.files.intersection(self._add_folders(path / "any")))
+        self._refuse_duplicates(name, self.files.intersection(self._add_folders(path / "any")))
         (self.staging / path).mkdir(parents=True, exist_ok=True)
 
     def write(self, name: str, size: int, content: _Readable) -> None:
@@ -130,7 +130,7 @@ class _Writer:
         path = self._claim(name, size)
         key = _key(path)
         parents = self._add_folders(path)
-        self._refuse_twins(name, ({key} & (self.files | self._folders)) | self.files.intersection(parents))
+        self._refuse_duplicates(name, ({key} & (self.files | self._folders)) | self.files.intersection(parents))
         self.files.add(key)
         target, written = self.staging / path, 0
         target.parent.mkdir(parents=True, exist_ok=True)
@@ -139,32 +139,32 @@ class _Writer:
                 written += len(block)
                 stream.write(block)
         if written != size:
-            _refuse(self.archive, f"holds {name!r} in another length than its entry says", _AGAIN)
+            _refuse(self.archive, f"holds {name!r} in another length than its entry says", _DOWNLOAD_AGAIN)
 
     def _add_folders(self, path: PurePosixPath) -> list[str]:
         keys = [_key(parent) for parent in path.parents[:-1]]
         self._folders.update(keys)
         return keys
 
-    def _refuse_twins(self, name: str, found: set[str]) -> None:
+    def _refuse_duplicates(self, name: str, found: set[str]) -> None:
         if found:
             _refuse(
                 self.archive,
                 f"holds {name!r} twice, as a file and a folder, or under names that differ in case only",
-                _BY_HAND,
+                _UNPACK_MANUALLY,
             )
 
     def _claim(self, name: str, size: int) -> PurePosixPath:
         path = _inside(self.archive, name)
         self._members += 1
         self._left -= size
-        if size < 0 or self._left < 0 or self._members > _MOST_MEMBERS:
-            _refuse(self.archive, "would unpack to far more than an archive of its size should hold", _BY_HAND)
+        if size < 0 or self._left < 0 or self._members > _MAX_MEMBERS:
+            _refuse(self.archive, "would unpack to far more than an archive of its size should hold", _UNPACK_MANUALLY)
         return path
 
 
 class _Bounded(io.BufferedIOBase):
-    """Stream of a decompressed tar archive that refuses headers long enough to fill the memory."""
+    """Stream of a decompressed tar archive that refuses long headers, which tarfile would read into memory."""
 
     def __init__(self, archive: Path, stream: io.BufferedIOBase, budget: int) -> None:
         self._archive = archive
@@ -172,12 +172,12 @@ class _Bounded(io.BufferedIOBase):
         self._left = 2 * budget
 
     def read(self, size: int | None = -1, /) -> bytes:
-        """Read, up to the longest header."""
-        asked = -1 if size is None else size
-        self._left -= asked
-        if not 0 <= asked <= _MOST_HEADER or self._left < 0:
-            _refuse(self._archive, "holds a header of unreasonable length", _BY_HAND)
-        return self._stream.read(asked)
+        """Read at most the maximum length of a header."""
+        count = -1 if size is None else size
+        self._left -= count
+        if not 0 <= count <= _MAX_HEADER or self._left < 0:
+            _refuse(self._archive, "holds a header of unreasonable length", _UNPACK_MANUALLY)
+        return self._stream.read(count)
 
     def seek(self, offset: int, whence: int = io.SEEK_SET, /) -> int:
         """Set the position."""
@@ -191,14 +191,14 @@ class _Bounded(io.BufferedIOBase):
 def _is_zip(archive: Path) -> bool:
     with archive.open("rb") as stream:
         tar = stream.read(262).endswith(b"ustar")
-    # A plain tar archive whose last member is a zip archive ends like one.
+    # An uncompressed tar archive whose last member is a zip archive also passes the check of zipfile.
     return not tar and zipfile.is_zipfile(archive)
 
 
 def _refuse_many_entries(archive: Path) -> None:
-    """Count the entries of a zip archive before an object is made of each."""
+    """Count the entries of a zip archive before zipfile creates an object for each."""
     with archive.open("rb") as stream:
-        start = max(0, stream.seek(0, os.SEEK_END) - _LONGEST_END)
+        start = max(0, stream.seek(0, os.SEEK_END) - _MAX_END_RECORDS)
         stream.seek(start)
         tail = stream.read()
         end, end_64 = tail.rfind(_END), tail.rfind(_END_64)
@@ -207,15 +207,15 @@ def _refuse_many_entries(archive: Path) -> None:
             (size,), end = struct.unpack_from("<Q", tail, end_64 + 40), end_64
         size = min(size, start + end)
         stream.seek(start + end - size)
-        if size > _MOST_DIRECTORY or stream.read(size).count(_ENTRY) > _MOST_MEMBERS:
-            _refuse(archive, f"holds more than {_MOST_MEMBERS:,} entries", _BY_HAND)
+        if size > _MAX_DIRECTORY or stream.read(size).count(_ENTRY) > _MAX_MEMBERS:
+            _refuse(archive, f"holds more than {_MAX_MEMBERS:,} entries", _UNPACK_MANUALLY)
 
 
 def _unzip(archive: Path, writer: _Writer) -> None:
     _refuse_many_entries(archive)
     with zipfile.ZipFile(archive) as opened:
         for member in opened.infolist():
-            _refuse_odd_member(archive, member)
+            _check_member(archive, member)
         for member in opened.infolist():
             if member.orig_filename.endswith(("/", "\\")):
                 writer.make_folder(member.orig_filename)
@@ -224,17 +224,17 @@ def _unzip(archive: Path, writer: _Writer) -> None:
                 writer.write(member.orig_filename, member.file_size, content)
 
 
-def _refuse_odd_member(archive: Path, member: zipfile.ZipInfo) -> None:
-    # The library cuts a name at a zero byte, and turns backslashes on Windows only.
+def _check_member(archive: Path, member: zipfile.ZipInfo) -> None:
+    # zipfile cuts names at a zero byte, and converts backslashes on Windows only.
     name = member.orig_filename
     _inside(archive, name)
     if member.flag_bits & _ENCRYPTED:
-        _refuse(archive, f"holds {name!r} encrypted", _BY_HAND)
-    # Other methods have no limit on what one read may allocate.
+        _refuse(archive, f"holds {name!r} encrypted", _UNPACK_MANUALLY)
+    # Reads of other methods may allocate without limit.
     if member.compress_type not in {zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED}:
-        _refuse(archive, f"packs {name!r} by a method that is not read here", _BY_HAND)
+        _refuse(archive, f"packs {name!r} by a method that is not read here", _UNPACK_MANUALLY)
     if stat.S_IFMT(member.external_attr >> 16) not in {0, stat.S_IFREG, stat.S_IFDIR}:
-        _refuse(archive, f"holds a link or a device, {name!r}", _BY_HAND)
+        _refuse(archive, f"holds a link or a device, {name!r}", _UNPACK_MANUALLY)
 
 
 def _untar(archive: Path, writer: _Writer, budget: int) -> None:
@@ -251,7 +251,7 @@ def _untar(archive: Path, writer: _Writer, budget: int) -> None:
             elif member.isdir():
                 writer.make_folder(member.name)
             else:
-                _refuse(archive, f"holds a link or a device, {member.name!r}", _BY_HAND)
+                _refuse(archive, f"holds a link or a device, {member.name!r}", _UNPACK_MANUALLY)
 
 
 def _inflated(archive: Path) -> io.BufferedIOBase:
@@ -263,32 +263,32 @@ def _inflated(archive: Path) -> io.BufferedIOBase:
 
 
 def _inside(archive: Path, name: str) -> PurePosixPath:
-    """Check a member's name: it must lie inside the folder, and be possible, on every system."""
-    # Some programs for Windows write backslashes between folders.
+    """Check that a member's name is inside the folder and valid on every system."""
+    # Some Windows programs write backslashes between folders.
     path, windows = PurePosixPath(name.replace("\\", "/")), PureWindowsPath(name)
     outside = path.is_absolute() or ".." in windows.parts or windows.drive or windows.root
     if not name or outside or "\0" in name:
-        _refuse(archive, f"holds a name that leads outside, {name!r}", _BY_HAND)
+        _refuse(archive, f"holds a name that leads outside, {name!r}", _UNPACK_MANUALLY)
     if any(_RESERVED.fullmatch(part) for part in path.parts):
-        _refuse(archive, f"holds a name that Windows reserves, {name!r}", _BY_HAND)
+        _refuse(archive, f"holds a name that Windows reserves, {name!r}", _UNPACK_MANUALLY)
     return path
 
 
 def _key(path: PurePosixPath) -> str:
-    """Make names equal that are one file on some system: in another case, or composed otherwise."""
+    """Return a key that is equal for names that are one file on some system: by case or Unicode form."""
     return unicodedata.normalize("NFC", str(path)).casefold()
 
 
 @contextmanager
-def _in_one_line(archive: Path) -> Iterator[None]:
+def _one_line_errors(archive: Path) -> Iterator[None]:
     try:
         yield
-    except (*_BROKEN, OSError) as error:
+    except (*_ARCHIVE_ERRORS, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
-            msg = f"{archive}: cannot be unpacked ({error.strerror}); {_BY_HAND}"
+            msg = f"{archive}: cannot be unpacked ({error.strerror}); {_UNPACK_MANUALLY}"
             raise DatasetError(msg) from error
         reason = str(error).replace("\n", " ") or type(error).__name__
-        msg = f"{archive}: is no zip or tar archive, or a damaged one ({reason}); {_AGAIN}"
+        msg = f"{archive}: is no zip or tar archive, or a damaged one ({reason}); {_DOWNLOAD_AGAIN}"
         raise DatasetError(msg) from error
 
 

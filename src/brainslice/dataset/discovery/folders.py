@@ -1,4 +1,4 @@
-"""Scans, classes, splits and patients read from a folder's layout, or from ``labels.csv`` beside the scans."""
+"""Discovery of scans, classes, splits and patients by folder layout or ``labels.csv``."""
 
 from __future__ import annotations
 
@@ -34,12 +34,12 @@ class ScanFolder:
     """A folder that holds a data set.
 
     Attributes:
-        root: Where its split folders or class folders lie.
+        root: The folder of its split folders or class folders.
         labels: Its classes.
-        scans: All scans of all classes, sorted by source.
-        has_splits: Whether the set has a test folder of its own.
+        scans: All scans, sorted by source.
+        has_splits: Whether the set has a test folder.
         groups_table: The table of patients beside the scans, where there is one.
-        notes: What was passed over, matched or assumed, a line each.
+        notes: Lines on files passed over, matched tables and assumptions.
     """
 
     root: Path
@@ -62,16 +62,16 @@ def find_scans(
     """Find the scans of a data set and their classes.
 
     Split folders (``Training``, ``val``, ``test``; any case) may lie above the class folders or inside them, and
-    folders of patients inside both. A set whose only parts are training and validation counts as one root. With a
-    table of labels, folders do not matter.
+    folders of patients inside both. Without a test folder, training and validation folders are taken together. With a
+    table of labels, folders are ignored.
 
     Args:
-        source: The folder; the set may lie in folders inside it.
+        source: The folder; the set may be in nested folders.
         labels: The classes; taken from the names of the class folders where None.
-        healthy: Which class is healthy where the classes are taken from folders; see ``choose_healthy``.
-        ignore_others: Whether folders that name no class are passed over.
+        healthy: The healthy class where classes are taken from folders; see ``choose_healthy``.
+        ignore_others: Whether to pass over folders that name no class.
         labels_table: A table with the columns path and label; ``labels.csv`` beside the scans where None.
-        ignored: Folders inside the source that are not searched, such as those that a project writes.
+        ignored: Folders inside the source to leave out, such as those that a project writes.
 
     Raises:
         DatasetError: There are no class folders, one is missing or empty, one names no class, or a table is wrong.
@@ -94,7 +94,7 @@ def find_scans(
     placed, official = _official_parts(root, placed, skipped)
     labels = _labels_of(source, placed, labels, healthy)
     named = _named(root, placed, labels, skipped if ignore_others else None)
-    _refuse_gaps(root, named, labels, official=official)
+    _check_classes(root, named, labels, official=official)
     scans = assign_patients([(each, label) for each, label in named], notes, official=official)
     if skipped.summary:
         notes.append(skipped.summary)
@@ -107,7 +107,7 @@ def _is_inside(path: Path, folders: Sequence[Path]) -> bool:
 
 
 def _wrappers(paths: Sequence[tuple[str, ...]], labels: LabelSet | None) -> tuple[str, ...]:
-    """List the folders that wrap a set: each holds one folder with scans, which is neither split nor class."""
+    """List the nested folders around a set: each holds a single folder, which is neither split nor class."""
     known, wrappers = labels or LabelSet(), list[str]()
     while paths := [parts for parts in paths if len(parts) > len(wrappers) + 1]:
         names = {parts[len(wrappers)] for parts in paths}
@@ -153,7 +153,7 @@ def _from_table(
 
 
 def _official_parts(root: Path, placed: list[PlacedScan], skipped: SkippedFiles) -> tuple[list[PlacedScan], bool]:
-    """Keep what lies in split folders where there are some, and tell whether one of them is for testing."""
+    """Keep scans in split folders where there are any, and return whether there is a test folder."""
     splits = {each.split for each in placed} - {""}
     if "test" in splits and "train" not in splits:
         msg = f"{root}: has a test folder but none for training; a folder named Training or train is needed"
@@ -204,7 +204,7 @@ def _named(
     return named
 
 
-def _refuse_gaps(root: Path, named: Sequence[tuple[PlacedScan, str]], labels: LabelSet, *, official: bool) -> None:
+def _check_classes(root: Path, named: Sequence[tuple[PlacedScan, str]], labels: LabelSet, *, official: bool) -> None:
     present: dict[str, set[str]] = defaultdict(set)
     for each, label in named:
         present[each.split if official else ""].add(label)

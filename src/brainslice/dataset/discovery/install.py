@@ -1,4 +1,4 @@
-"""From where and to where: sources opened, scans linked or copied aside and put in place in one go."""
+"""Installation of scans: opening sources, linking or copying, atomic replacement of folders."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from brainslice.errors import DatasetError
 from brainslice.files import full_disk_error, is_full_disk, sha256_of
 
 UNPACKED_FOLDER: Final = "data_source"
-"""Where a project keeps what was in archives."""
+"""The folder of unpacked archives in a project."""
 
 _PREFIX: Final = ".preparing-"
 
 
 def open_source(source: Path, project_root: Path) -> Path:
-    """Give a source's folder; an archive is unpacked into the project first, once for each content.
+    """Return a source's folder; an archive is unpacked into the project first, once for each content.
 
     Raises:
-        DatasetError: There is no such file, or the archive cannot be trusted.
+        DatasetError: There is no such file, or the archive is unsafe or damaged.
         ResourceError: The disk is full.
     """
     if not source.is_file():
@@ -40,7 +40,7 @@ def open_source(source: Path, project_root: Path) -> Path:
 
 
 def refuse_overlap(root: Path, scans: Sequence[Path], replaced: Sequence[Path]) -> None:
-    """Refuse to replace the very folders that hold the source.
+    """Refuse sources inside the folders to be replaced.
 
     Raises:
         DatasetError: A scan lies in a folder that would be replaced.
@@ -53,17 +53,17 @@ def refuse_overlap(root: Path, scans: Sequence[Path], replaced: Sequence[Path]) 
 
 
 @contextmanager
-def replace_folders(folder: Path, parts: Sequence[str], seal: str) -> Iterator[Path]:
-    """Give a temporary folder whose parts take the place of older ones together; all else in the folder stays.
+def replace_folders(folder: Path, parts: Sequence[str], marker: str) -> Iterator[Path]:
+    """Yield a temporary folder whose parts replace those of a folder after the block; other files are kept.
 
-    Whatever goes wrong inside the block, or while places are changed, the older parts stay or come back. The
-    seal, without which nobody believes the parts, is the first to leave and the last to arrive: even where
-    the power fails between two renames, what is half new is never read.
+    After an error in the block or while renaming, the old parts are kept or restored. The marker, without which the
+    parts are invalid, is removed first and installed last, so that a crash between two renames leaves no valid mixture
+    of old and new parts.
 
     Args:
-        folder: Where the parts live; made if need be.
-        parts: Names of files and folders in it, beside the seal; those that the block does not make go.
-        seal: The name of the file that vouches for the parts.
+        folder: The folder of the parts; made where missing.
+        parts: Names of files and folders in it, without the marker; parts that the block does not make are removed.
+        marker: The name of the file that makes the parts valid.
 
     Raises:
         ResourceError: The disk is full.
@@ -79,7 +79,7 @@ def replace_folders(folder: Path, parts: Sequence[str], seal: str) -> Iterator[P
             new.mkdir()
             old.mkdir()
             yield new
-            _swap(folder, new, old, [*parts, seal])
+            _swap(folder, new, old, [*parts, marker])
     finally:
         shutil.rmtree(staging, ignore_errors=True)
         if fresh and not any(folder.iterdir()):
@@ -87,10 +87,10 @@ def replace_folders(folder: Path, parts: Sequence[str], seal: str) -> Iterator[P
 
 
 def install_scan(scan: Path, target: Path, *, copy: bool) -> bool:
-    """Link to a scan, or copy it where asked to or where the system refuses links.
+    """Link to a scan, or copy it where requested or where the system refuses links.
 
     Returns:
-        Whether it is a link.
+        Whether the result is a link.
     """
     if not copy:
         try:
@@ -105,7 +105,7 @@ def install_scan(scan: Path, target: Path, *, copy: bool) -> bool:
 
 
 def unused_name(name: str, taken: set[str]) -> str:
-    """Find a file name that no other file of its folder has, not even in another case, and take it."""
+    """Return a file name unused in its folder in any case, and add it to ``taken``."""
     stem, dot, suffix = name.rpartition(".")
     candidate, number = name, 1
     while candidate.casefold() in taken:

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 from brainslice.dataset.discovery.side_table import GROUPS_FILE
 
-# Digits make a folder's name a patient's, unless it names a sequence, a plane or a part of the set.
+# Folder names with digits are patients, except names of sequences and parts of the set.
 _NO_PATIENT: Final = re.compile(
     r"(t[12]\w*|flair|dwi|adc|pd|swi|b|part|batch|fold|set|version|v|size|\d+x)[\s_.-]?\d*\w?"
 )
@@ -23,10 +23,10 @@ class ScanFile:
     """A scan of a data set.
 
     Attributes:
-        path: Where it lies.
-        source: The same, relative to the set's root, with forward slashes.
-        label: Its class.
-        split: ``train``, ``val`` or ``test`` as its folder has it; None in a set without a test folder.
+        path: The file.
+        source: The path relative to the set's root, with forward slashes.
+        label: The class.
+        split: ``train``, ``val`` or ``test`` by its folder; None in a set without a test folder.
         group: Its patient, from a folder inside the class folder or from ``labels.csv``; None where unknown.
     """
 
@@ -38,7 +38,7 @@ class ScanFile:
 
 
 class PlacedScan(NamedTuple):
-    """A scan with what its folders, or its row of a table, give: label, split, inner folders, group."""
+    """A scan with label, split, inner folders and group, by its folders or by a table."""
 
     path: Path
     parts: tuple[str, ...]
@@ -49,7 +49,7 @@ class PlacedScan(NamedTuple):
 
 
 def assign_patients(named: Sequence[tuple[PlacedScan, str]], notes: list[str], *, official: bool) -> list[ScanFile]:
-    """Make scans, and take folders inside class folders for patients where their names look like it."""
+    """Assign scans to patients by folders inside class folders whose names look like patients."""
     scans = []
     others: set[str] = set()
     classes: dict[str, set[str]] = defaultdict(set)
@@ -61,11 +61,11 @@ def assign_patients(named: Sequence[tuple[PlacedScan, str]], notes: list[str], *
             siblings[label].add(patient)
         elif each.inner:
             others.add(each.inner[0])
-        # A long number is one patient's in every class; numbers from 1 start anew in each.
+        # A long number is the same patient in every class; short numbers start at 1 in each class.
         folder_group = patient if _LONG_NUMBER.search(patient) else f"{label}/{patient}"
         group = each.group or (folder_group if patient else "") or None
         scans.append(ScanFile(each.path, "/".join(each.parts), label, each.split if official else None, group))
-    if len({name for names in siblings.values() for name in names}) < 2:  # noqa: PLR2004 - one folder tells nothing
+    if len({name for names in siblings.values() for name in names}) < 2:  # noqa: PLR2004 - a single folder is no patient
         others.update(classes)
         scans = [replace(scan, group=each.group or None) for scan, (each, _) in zip(scans, named, strict=True)]
         classes.clear()
@@ -89,7 +89,7 @@ def _patient_notes(
         same = "one patient" if _LONG_NUMBER.search(twice[0]) else "different patients"
         notes.append(
             f"patients: {len(twice):,} names come in several classes and count as {same} ({twice[0]}); "
-            f"a table {GROUPS_FILE} (columns path and group) can say otherwise"
+            f"a table {GROUPS_FILE} (columns path and group) overrides this"
         )
     if others:
         names = ", ".join(sorted(others)[:3])

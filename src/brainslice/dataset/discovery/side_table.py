@@ -1,4 +1,4 @@
-"""Tables beside a data set (``groups.csv``, ``labels.csv``): rows read and matched to scans as people write paths."""
+"""Tables beside a data set (``groups.csv``, ``labels.csv``), matched to scans by path."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ _NAMED: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class MatchedRows:
-    """Rows of a table beside the scans that they name.
+    """Rows of a table with the scans that they name.
 
     Attributes:
-        rows: For each matched scan its place, and the row's cells by column name.
-        note: How many rows and scans matched, in one line.
+        rows: The cells by column name, for the index of each matched scan.
+        note: The numbers of matched rows and scans, in one line.
     """
 
     rows: Mapping[int, Mapping[str, str]]
@@ -55,16 +55,16 @@ def find_table(folders: Sequence[Path], name: str) -> Path | None:
 def match_table(path: Path, needed: Sequence[str], sources: Sequence[str]) -> MatchedRows:
     r"""Read a table and match its rows to scans.
 
-    Encodings UTF-8, UTF-16 and Windows-1252; commas, semicolons, tabs; headers in any case. Paths may be written with
-    backslashes, absolute, with or without leading folders or endings, in any case, with blanks around.
+    Accepts UTF-8, UTF-16 and Windows-1252; commas, semicolons and tabs; headers in any case. Paths may have
+    backslashes, be absolute, lack leading folders or suffixes, and differ in case and surrounding blanks.
 
     Args:
         path: The table.
-        needed: Columns that must be there, beside ``path``.
+        needed: Required columns, beside ``path``.
         sources: The scans' paths relative to the set, with forward slashes.
 
     Raises:
-        DatasetError: It is no such table, no row matches, a row matches several scans, or rows contradict each other.
+        DatasetError: The table is invalid, no row matches, a row matches several scans, or rows contradict each other.
     """
     rows = _read(path, needed)
     index = _Index(sources)
@@ -93,7 +93,7 @@ def match_table(path: Path, needed: Sequence[str], sources: Sequence[str]) -> Ma
 
 
 class _Index:
-    """Scans by the tails of their paths."""
+    """Index of scans by the last parts of their paths."""
 
     def __init__(self, sources: Sequence[str]) -> None:
         self._parts = [_parts(source) for source in sources]
@@ -107,7 +107,7 @@ class _Index:
                     self._tails.setdefault((*parts[start:-1], stem), []).append(place)
 
     def places(self, text: str) -> list[int]:
-        """Find the scans that a cell may name: one path must be the end of the other, or two parts be equal."""
+        """Find the scans that a path may mean: one must be the end of the other, or two parts be equal."""
         parts, exact = _parts(text), _parts(text, fold=False)
         for take in range(len(parts), 0, -1):
             places = self._tails.get(parts[-take:], [])

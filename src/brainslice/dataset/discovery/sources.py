@@ -1,4 +1,4 @@
-"""Where the public sets come from: one pinned version each, so that nobody's split changes underneath."""
+"""Download of the public data sets in pinned versions."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ from brainslice.files import full_disk_error
 from brainslice.lazy import require_extra
 from brainslice.progress import Progress, silent
 
-_NO_LOGIN: Final = {"CredentialError", "UnauthenticatedError"}
+_LOGIN_ERRORS: Final = {"CredentialError", "UnauthenticatedError"}
 _LOGIN: Final = "Kaggle asks for a login; put your account's kaggle.json into the folder .kaggle at home"
-_ANSWERS: Final[dict[object, str]] = {
+_STATUS_MESSAGES: Final[dict[object, str]] = {
     401: _LOGIN,
     403: _LOGIN,
     404: "Kaggle has no such version any more; look for a newer release of brainslice",
@@ -24,14 +24,14 @@ _ANSWERS: Final[dict[object, str]] = {
 
 @dataclass(frozen=True, slots=True)
 class DatasetSource:
-    """A public data set at its origin.
+    """A public data set.
 
     Attributes:
-        name: What it is called here.
-        handle: Its owner and name on Kaggle.
-        version: The version everything here was measured on.
-        scans: How many pictures that version holds.
-        command: What to do with a file that was downloaded by hand.
+        name: Its name here.
+        handle: Owner and name on Kaggle.
+        version: The pinned version, on which all results were measured.
+        scans: Number of images in that version.
+        command: The command for a file that was downloaded manually.
     """
 
     name: str
@@ -42,19 +42,19 @@ class DatasetSource:
 
     @property
     def pinned_handle(self) -> str:
-        """The handle with its version, as kagglehub takes it."""
+        """The handle with its version, for kagglehub."""
         return f"{self.handle}/versions/{self.version}"
 
     @property
     def page(self) -> str:
-        """Where people download that version by hand."""
+        """The web page of that version."""
         return f"https://www.kaggle.com/datasets/{self.pinned_handle}"
 
 
 SOURCES: Final = {
     source.name: source
     for source in (
-        # The second version holds 7,200 other pictures in other folders.
+        # Version 2 holds 7,200 other images in other folders.
         DatasetSource("nickparvar", "masoudnickparvar/brain-tumor-mri-dataset", 1, 7023, "brainslice prepare FILE"),
         DatasetSource(
             "navoneel",
@@ -68,23 +68,22 @@ SOURCES: Final = {
 
 
 def download(name: str, folder: Path, progress: Progress = silent) -> Path:
-    """Fetch a public set through kagglehub, or find that it is here already.
+    """Download a public set through kagglehub, or find it in kagglehub's cache.
 
-    What was fetched once is kept in kagglehub's own cache, where an interrupted download goes on and other
-    projects find it; ``folder`` becomes a link to it. Public sets need no login; where Kaggle asks for one,
-    kagglehub takes it from ``kaggle.json``.
+    kagglehub resumes interrupted downloads; ``folder`` becomes a link into its cache. Public sets need no login; where
+    Kaggle asks for one, kagglehub takes it from ``kaggle.json``.
 
     Args:
         name: A key of ``SOURCES``.
-        folder: The link to make; a real folder of that name is left alone.
-        progress: Hears the beginning and the end.
+        folder: The link to make; an existing folder of that name is not replaced.
+        progress: Called with step, done and total.
 
     Returns:
         The folder to prepare.
 
     Raises:
         UsageError: There is no set of that name.
-        DownloadError: No network, no permission, or not the file that was promised; says what to do.
+        DownloadError: The download failed.
         ResourceError: The disk is full.
     """
     source = SOURCES.get(name)
@@ -94,7 +93,7 @@ def download(name: str, folder: Path, progress: Progress = silent) -> Path:
     require_extra("train", f"{name}: download", "kagglehub")
     step = f"downloading {name}"
     progress(step, 0, 1)
-    with _in_one_line(source), full_disk_error(folder):
+    with _one_line_errors(source), full_disk_error(folder):
         fetched = _fetch(source)
     progress(step, 1, 1)
     return _link(folder, fetched)
@@ -107,7 +106,7 @@ def _fetch(source: DatasetSource) -> Path:
 
 
 def _link(link: Path, fetched: Path) -> Path:
-    # A convenience: where it cannot be had, the cache itself will do.
+    # Where links are refused, the folder in the cache is used.
     with suppress(OSError, NotImplementedError):
         link.parent.mkdir(parents=True, exist_ok=True)
         if link.is_symlink():
@@ -118,23 +117,23 @@ def _link(link: Path, fetched: Path) -> Path:
 
 
 @contextmanager
-def _in_one_line(source: DatasetSource) -> Iterator[None]:
+def _one_line_errors(source: DatasetSource) -> Iterator[None]:
     try:
         yield
     except BrainsliceError:
         raise
     except Exception as error:
-        # kagglehub promises no exception types: network, server and cache errors all arrive here.
-        by_hand = f"download it by hand from {source.page} and give the file: {source.command}"
-        msg = f"{source.name}: {_reason(error)}; or {by_hand}"
+        # kagglehub documents no exception types; network, server and cache errors arrive here.
+        manual = f"download it by hand from {source.page} and give the file: {source.command}"
+        msg = f"{source.name}: {_reason(error)}; or {manual}"
         raise DownloadError(msg) from error
 
 
 def _reason(error: Exception) -> str:
     status = getattr(getattr(error, "response", None), "status_code", None)
     kind = type(error).__name__
-    if kind in _NO_LOGIN or status in _ANSWERS:
-        return _ANSWERS.get(status, _LOGIN)
+    if kind in _LOGIN_ERRORS or status in _STATUS_MESSAGES:
+        return _STATUS_MESSAGES.get(status, _LOGIN)
     if status is not None:
         return f"Kaggle answered with error {status}; try again later"
     if isinstance(error, OSError) and error.filename is not None:

@@ -19,18 +19,18 @@ WINDOWS: Final = tuple(
     Window(top, bottom, left, right)
     for top, bottom, left, right in itertools.product((0.0, _CUT), (1.0, 1 - _CUT), (0.0, _CUT), (1.0, 1 - _CUT))
 )
-"""Ways to cut 8 % off some sides of a picture, the first of them none: where a cropped copy may have been taken."""
+"""Crops of 8 % on some sides of an image; the first is the whole image."""
 
 COARSE: Final = 24
-"""Rows and columns that pictures are first compared at."""
+"""Rows and columns of the first comparison."""
 
-# Likenesses above this are looked at in any case; a copy that was not cropped stays above .9.
-_LIKE: Final = 0.8
-# Below this not even the best likeness of a picture is looked at.
-_UNLIKE: Final = 0.6
-# Numbers kept of a relief of 576: they hold 95 % of what tells MRI slices apart.
-_KEPT: Final = 128
-_FEW: Final = 1000
+# Pairs above this similarity are candidates; copies that were not cropped are above 0.9.
+_SIMILAR: Final = 0.8
+# Minimum similarity of the best match of an image.
+_MIN_BEST: Final = 0.6
+# Principal components kept of 576; they hold 95 % of the differences between MRI slices.
+_COMPONENTS: Final = 128
+_MIN_FOR_BASIS: Final = 1000
 _BLOCK: Final = 1024
 
 _Vectors: TypeAlias = Float32[np.ndarray, "n d"]
@@ -43,12 +43,12 @@ class CandidatePairs:
     """Candidate pairs, each with the transform of highest correlation.
 
     Attributes:
-        first: Place of the one picture ``(m,)``.
-        second: Place of the other; it is turned, and looked at through a window.
-        square: 0 where the heads were compared, 1 where the whole frames were.
-        turn: How the second one is turned, as ``sketch.turned`` counts.
-        window: The place in ``WINDOWS`` of the part of the turned second picture that shows the first.
-        similarity: Their coarse correlation.
+        first: Index of the first image ``(m,)``.
+        second: Index of the second, which is rotated and cropped.
+        square: 0 where heads were compared, 1 where whole images were.
+        turn: The rotation of the second image, as in ``fingerprint.rotated``.
+        window: Index into ``WINDOWS`` of the part of the rotated second image that shows the first.
+        similarity: The coarse correlation.
     """
 
     first: Int[np.ndarray, " m"]
@@ -63,7 +63,7 @@ class CandidatePairs:
         return len(self.first)
 
     def at(self, chosen: np.ndarray | slice) -> CandidatePairs:
-        """Take some of them: a mask, places, or a range."""
+        """Select pairs by mask, indices or slice."""
         return CandidatePairs(
             self.first[chosen],
             self.second[chosen],
@@ -80,13 +80,13 @@ def find_candidate_pairs(
     """Compare all pairs of images under eight flips and rotations, and with crops.
 
     Args:
-        heads: The heads' squares ``(n, s, s)``.
-        frames: The whole pictures' squares, likewise.
-        ours: Only pairs with one of the first ``ours`` pictures are looked for.
-        progress: Hears how many comparisons are done.
+        heads: Squares of the heads ``(n, s, s)``.
+        frames: Squares of the whole images, likewise.
+        ours: Pairs must contain one of the first ``ours`` images.
+        progress: Called with step, done and total.
 
     Returns:
-        The candidates; a pair comes once for each turn in which it stands out.
+        The candidates; a pair occurs once for each rotation of high similarity.
     """
     total = 2 * (TURNS + len(WINDOWS) - 1)
     found: list[CandidatePairs] = []
@@ -103,7 +103,7 @@ def _whole(squares: InputBatch, square: int, ours: int) -> Iterator[CandidatePai
     plain = _vectors(reliefs, basis)
     for turn in range(TURNS):
         other = _vectors(rotated(reliefs, turn), basis)
-        yield _described(_alike(plain, other, ours), square, turn, 0)
+        yield _described(_similar_pairs(plain, other, ours), square, turn, 0)
 
 
 def _cropped(heads: InputBatch, ours: int) -> Iterator[CandidatePairs]:
@@ -113,7 +113,7 @@ def _cropped(heads: InputBatch, ours: int) -> Iterator[CandidatePairs]:
     for window in range(1, len(WINDOWS)):
         parts = relief(heads, COARSE, WINDOWS[window])
         for turn, seen in enumerate((window, _opposite(window))):
-            found = _most_alike(plain, _vectors(rotated(parts, turn), basis), ours)
+            found = _best_pairs(plain, _vectors(rotated(parts, turn), basis), ours)
             yield _described(found, 0, turn, seen)
 
 
@@ -124,14 +124,11 @@ def _opposite(window: int) -> int:
 
 
 def _basis(reliefs: Reliefs) -> _Basis | None:
-    """Compute the principal components of the images.
-
-    None for few pictures: all their numbers are kept, for comparing them is cheap.
-    """
+    """Compute the principal components of the images; None for few images, which are compared in full."""
     flat = reliefs.reshape(len(reliefs), -1)
-    if len(flat) <= _FEW:
+    if len(flat) <= _MIN_FOR_BASIS:
         return None
-    return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_KEPT:], dtype=np.float32)
+    return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_COMPONENTS:], dtype=np.float32)
 
 
 def _vectors(reliefs: Reliefs, basis: _Basis | None) -> _Vectors:
@@ -140,51 +137,51 @@ def _vectors(reliefs: Reliefs, basis: _Basis | None) -> _Vectors:
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
-def _alike(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:
+def _similar_pairs(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:
     """Return all pairs above the threshold, each once."""
     found: list[_Pairs] = []
     for start in range(0, ours, _BLOCK):
         stop = min(start + _BLOCK, ours)
-        likeness = plain[start:stop] @ other[start:].T
-        row, column = np.nonzero(likeness > _LIKE)
+        similarity = plain[start:stop] @ other[start:].T
+        row, column = np.nonzero(similarity > _SIMILAR)
         later = column > row
         row, column = row[later], column[later]
-        found.append((row + start, column + start, likeness[row, column]))
+        found.append((row + start, column + start, similarity[row, column]))
     return _joined(found)
 
 
-def _most_alike(plain: _Vectors, parts: _Vectors, ours: int) -> _Pairs:
+def _best_pairs(plain: _Vectors, parts: _Vectors, ours: int) -> _Pairs:
     """Return the best crop of each image, and the best image of each crop."""
     found: list[_Pairs] = []
     best = np.full(len(plain), -1, dtype=np.float32)
     best_part = np.zeros(len(plain), dtype=np.int64)
     for start in range(0, len(parts), _BLOCK):
         part = np.arange(start, min(start + _BLOCK, len(parts)))
-        # Of two pictures from the other set nobody asked.
-        likeness = parts[part] @ plain[: len(plain) if start < ours else ours].T
-        own = part < likeness.shape[1]
-        likeness[np.flatnonzero(own), part[own]] = -1
-        picture = likeness.argmax(axis=1)
-        found.append((picture, part, likeness[np.arange(len(part)), picture]))
-        champion = likeness.argmax(axis=0)
-        strength = likeness[champion, np.arange(likeness.shape[1])]
-        better = np.flatnonzero(strength > best[: len(strength)])
-        best[better], best_part[better] = strength[better], part[champion[better]]
+        # Pairs within the other set are not wanted.
+        similarity = parts[part] @ plain[: len(plain) if start < ours else ours].T
+        own = part < similarity.shape[1]
+        similarity[np.flatnonzero(own), part[own]] = -1
+        image = similarity.argmax(axis=1)
+        found.append((image, part, similarity[np.arange(len(part)), image]))
+        best_row = similarity.argmax(axis=0)
+        best_value = similarity[best_row, np.arange(similarity.shape[1])]
+        better = np.flatnonzero(best_value > best[: len(best_value)])
+        best[better], best_part[better] = best_value[better], part[best_row[better]]
     found.append((np.arange(len(plain)), best_part, best))
-    first, second, likeness = _joined(found)
-    kept = (likeness > _UNLIKE) & (np.minimum(first, second) < ours)
-    return first[kept], second[kept], likeness[kept]
+    first, second, similarity = _joined(found)
+    kept = (similarity > _MIN_BEST) & (np.minimum(first, second) < ours)
+    return first[kept], second[kept], similarity[kept]
 
 
 def _joined(found: list[_Pairs]) -> _Pairs:
-    first, second, likeness = (np.concatenate(parts) for parts in zip(*found, strict=True))
-    return first, second, likeness
+    first, second, similarity = (np.concatenate(parts) for parts in zip(*found, strict=True))
+    return first, second, similarity
 
 
 def _described(pairs: _Pairs, square: int, turn: int, window: int) -> CandidatePairs:
-    first, second, likeness = pairs
+    first, second, similarity = pairs
     same = [np.full(len(first), value) for value in (square, turn, window)]
-    return CandidatePairs(first, second, same[0], same[1], same[2], likeness)
+    return CandidatePairs(first, second, same[0], same[1], same[2], similarity)
 
 
 def _best_of_each(found: list[CandidatePairs]) -> CandidatePairs:

@@ -16,29 +16,29 @@ from brainslice.preprocessing.geometry import Box, find_head
 from brainslice.scan.types import Slice
 
 SIDE: Final = 72
-"""Rows and columns of a sketch's squares: enough to tell neighbouring slices apart once they lie on each other."""
+"""Rows and columns of the squares, which suffice to distinguish registered neighbouring slices."""
 
 TURNS: Final = 8
-"""The ways a square can be laid on another: bit 1 mirrors left-right, 2 upside-down, 4 swaps rows and columns."""
+"""Number of flips and rotations of a square: bit 1 mirrors left-right, 2 upside-down, 4 transposes."""
 
 Squares: TypeAlias = Shaped[np.ndarray, "n side side"]
-"""Several squares of one size, whatever they hold."""
+"""Squares of one size."""
 
 Reliefs: TypeAlias = Float32[np.ndarray, "n side side"]
-"""Fine structure of several pictures, each of mean 0 and length 1; all 0 where a picture has none."""
+"""High-pass filtered images, each of mean 0 and norm 1; all 0 where an image has no structure."""
 
-# Pictures worked on at a time, so that what lies between two steps stays in the processor's cache.
+# Images per step, so that intermediate results stay in the processor's cache.
 _BLOCK: Final = 128
-# A square whose structure is weaker than this many grey levels is empty: noise would match noise.
-_FAINTEST: Final = 0.5
+# Squares of less structure, in grey levels, are empty: noise would match noise.
+_MIN_STRUCTURE: Final = 0.5
 
-# A margin is darker than this share of the range of grey values, except for this share of its points.
+# A margin is darker than this fraction of the grey range, except for this fraction of its pixels.
 _DARK: Final = 0.05
-_STRAY: Final = 0.01
+_STRAY_SHARE: Final = 0.01
 
 
 class Window(NamedTuple):
-    """A part of a square, as fractions of its side."""
+    """A crop of a square, in fractions of its side."""
 
     top: float = 0.0
     bottom: float = 1.0
@@ -53,14 +53,13 @@ WHOLE: Final = Window()
 class Fingerprint:
     """The fingerprint of an image.
 
-    Both squares are stretched to fill their side, whatever the shape of the picture: copies that were
-    squeezed or padded look alike again.
+    Both squares are resized without regard to the aspect ratio, so that squeezed and padded copies are similar again.
 
     Attributes:
         sha256: Hash of the file's bytes, in hexadecimal.
-        pixel_hash: Hash of the decoded grey picture, in hexadecimal.
-        head: The part that holds the head, ``(72, 72)``: what survives added or removed margins.
-        frame: The whole picture, ``(72, 72)``: what survives when the head is found differently in a copy.
+        pixel_hash: Hash of the decoded pixels, in hexadecimal.
+        head: The head, ``(72, 72)``, independent of margins.
+        frame: The whole image, ``(72, 72)``, independent of the detection of the head.
     """
 
     sha256: str
@@ -97,7 +96,7 @@ def pixel_hash(pixels: Pixels) -> str:
 def rotated(squares: Squares, turn: int) -> Squares:
     """Flip and rotate squares ``(n, side, side)``; ``turn`` is a sum of the bits of ``TURNS``.
 
-    The relief of turned squares is the turned relief.
+    Rotation commutes with ``relief``.
     """
     if turn & 4:
         squares = squares.transpose(0, 2, 1)
@@ -107,14 +106,13 @@ def rotated(squares: Squares, turn: int) -> Squares:
 def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
     """Remove the shading of squares by a high-pass filter.
 
-    Two heads resemble each other in outline and shading, whoever they belong to; what makes a picture that
-    picture is finer. So the mean of each point's 5 x 5 neighbourhood is taken away, and what is left is
-    smoothed a little, lest the grid of a copy shifted by half a cell looks like another picture.
+    All heads are similar in outline and shading; images differ in fine structure. So the mean of each 5 x 5
+    neighbourhood is subtracted, and the result smoothed, so that copies shifted by half a pixel stay similar.
 
     Args:
         squares: Grey values ``(n, s, s)``.
-        side: Rows and columns of the result; each point is the mean of what falls into it.
-        window: The part of the squares to look at.
+        side: Rows and columns of the result, by area averaging.
+        window: The crop of the squares.
 
     Returns:
         The reliefs ``(n, side, side)``.
@@ -129,15 +127,12 @@ def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
 
 
 def _head_box(pixels: Pixels) -> Box:
-    """Find the head after removing dark margins.
-
-    How much black lies around a head moves the border between dark and bright, and copies differ in that.
-    """
+    """Find the head after removing dark margins, whose size changes the threshold and differs between copies."""
     rows, columns = pixels.shape
     lowest, highest = (float(value) for value in np.percentile(pixels[::3, ::3], [0.0, 99.0]))
     bright = pixels > lowest + _DARK * (highest - lowest)
-    down = np.flatnonzero(bright.mean(axis=1) > _STRAY)
-    across = np.flatnonzero(bright.mean(axis=0) > _STRAY)
+    down = np.flatnonzero(bright.mean(axis=1) > _STRAY_SHARE)
+    across = np.flatnonzero(bright.mean(axis=0) > _STRAY_SHARE)
     if min(down.size, across.size) == 0:
         return Box(0, 0, rows, columns)
     top, left = int(down[0]), int(across[0])
@@ -171,7 +166,7 @@ def _weighted(squares: Reliefs, weights: tuple[float, ...]) -> Reliefs:
     """Replace each point by the weighted mean of its neighbours, in rows and then in columns."""
     for axis in (1, 2):
         reach, side = len(weights) // 2, squares.shape[axis]
-        # Beyond the edge the picture goes on as it is at the edge.
+        # Edge padding.
         places = np.clip(np.arange(-reach, side + reach), 0, side - 1)
         padded = squares.take(places, axis=axis)
         mean = np.zeros_like(squares)
@@ -185,5 +180,5 @@ def _weighted(squares: Reliefs, weights: tuple[float, ...]) -> Reliefs:
 def _unit(squares: Reliefs) -> Reliefs:
     centred = squares - squares.mean(axis=(1, 2), keepdims=True)
     length = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True))
-    structured = length > _FAINTEST * squares.shape[1]
+    structured = length > _MIN_STRUCTURE * squares.shape[1]
     return np.asarray(np.where(structured, centred / np.maximum(length, 1e-6), 0), dtype=np.float32)

@@ -20,11 +20,11 @@ _GAP: Final = 6
 _LINE: Final = 15
 _TEXT: Final = 3 * _LINE + 8
 _ACROSS: Final = 3
-_LONGEST: Final = 29
-"""Letters of a file's name that fit under its picture."""
+_MAX_LABEL: Final = 29
+"""Characters of a file's name that fit under its image."""
 
 _PAPER, _INK, _FAINT, _EMPTY = "#ffffff", "#1a1a1a", "#666666", "#d9d9d9"
-# Kinds keep their colours; chosen to stay apart for colour-blind eyes (Okabe and Ito).
+# Colours for colour-blind readers (Okabe and Ito).
 _COLOURS: Final = {
     DuplicateKind.IDENTICAL: "#d55e00",
     DuplicateKind.SAME_PIXELS: "#e69f00",
@@ -36,15 +36,14 @@ _COLOURS: Final = {
 
 
 def draw_pairs(report: AuditReport, path: Path, limit: int = 24) -> None:
-    """Draw pairs of copies side by side, each with its kind, correlation, splits and names.
+    """Draw pairs of copies side by side, with kind, correlation, splits and names.
 
-    Pairs that cross splits or classes come first; of each group one pair is shown before a second one is, and
-    kinds take turns.
+    Pairs across splits or classes come first; groups and kinds alternate.
 
     Args:
-        report: What the audit found.
-        path: The PNG to write, whole or not at all.
-        limit: The most pairs that are drawn.
+        report: The audit report.
+        path: The PNG file.
+        limit: Maximum number of pairs.
 
     Raises:
         ResourceError: The disk is full.
@@ -57,26 +56,26 @@ def draw_pairs(report: AuditReport, path: Path, limit: int = 24) -> None:
     draw = ImageDraw.Draw(sheet)
     title = f"{report.folder.name}: {len(chosen):,} of {len(report.duplicates):,} pairs of copies"
     draw.text((_GAP, _GAP), _shown(title), fill=_INK, font=_font())
-    for place, twin in enumerate(chosen):
-        corner = (place % across * wide, place // across * high + 2 * _LINE)
-        _draw_pair(sheet, report, twin, corner)
+    for index, pair in enumerate(chosen):
+        corner = (index % across * wide, index // across * high + 2 * _LINE)
+        _draw_pair(sheet, report, pair, corner)
     with atomic_file(path) as temporary:
         sheet.save(temporary, format="PNG")
 
 
 def choose_pairs(report: AuditReport, limit: int) -> tuple[DuplicatePair, ...]:
     """Choose pairs for the gallery: across splits or classes first, of many groups and all kinds."""
-    seen: dict[int, int] = {}
+    group_counts: dict[int, int] = {}
     queues: dict[DuplicateKind, list[tuple[int, bool, DuplicatePair]]] = {kind: [] for kind in DuplicateKind}
-    for twin in sorted(report.duplicates, key=lambda twin: not _crosses(report, twin)):
-        group = int(report.groups[twin.first])
-        queues[twin.kind].append((seen.get(group, 0), not _crosses(report, twin), twin))
-        seen[group] = seen.get(group, 0) + 1
+    for pair in sorted(report.duplicates, key=lambda pair: not _crosses(report, pair)):
+        group = int(report.groups[pair.first])
+        queues[pair.kind].append((group_counts.get(group, 0), not _crosses(report, pair), pair))
+        group_counts[group] = group_counts.get(group, 0) + 1
     ordered = {kind: iter(sorted(queue, key=lambda entry: entry[:2])) for kind, queue in queues.items()}
-    return tuple(twin for _, twin in zip(range(limit), _in_turn(list(ordered.values())), strict=False))
+    return tuple(pair for _, pair in zip(range(limit), _alternate(list(ordered.values())), strict=False))
 
 
-def _in_turn(queues: Sequence[Iterator[tuple[int, bool, DuplicatePair]]]) -> Iterator[DuplicatePair]:
+def _alternate(queues: Sequence[Iterator[tuple[int, bool, DuplicatePair]]]) -> Iterator[DuplicatePair]:
     waiting = list(queues)
     while waiting:
         for queue in tuple(waiting):
@@ -87,23 +86,23 @@ def _in_turn(queues: Sequence[Iterator[tuple[int, bool, DuplicatePair]]]) -> Ite
                 yield entry[2]
 
 
-def _crosses(report: AuditReport, twin: DuplicatePair) -> bool:
-    first, second = report.files[twin.first], report.files[twin.second]
+def _crosses(report: AuditReport, pair: DuplicatePair) -> bool:
+    first, second = report.files[pair.first], report.files[pair.second]
     return first.split != second.split or first.label != second.label
 
 
-def _draw_pair(sheet: Image.Image, report: AuditReport, twin: DuplicatePair, corner: tuple[int, int]) -> None:
+def _draw_pair(sheet: Image.Image, report: AuditReport, pair: DuplicatePair, corner: tuple[int, int]) -> None:
     left, top = corner
     below = top + _GAP + _SIDE + 4
     draw = ImageDraw.Draw(sheet)
-    for side, place in enumerate((twin.first, twin.second)):
-        file, start = report.files[place], left + _GAP + side * (_SIDE + _GAP)
+    for side, index in enumerate((pair.first, pair.second)):
+        file, start = report.files[index], left + _GAP + side * (_SIDE + _GAP)
         sheet.paste(_thumbnail(report.folder / file.path), (start, top + _GAP))
         origin = " / ".join(part for part in (file.split, file.label) if part)
         draw.text((start, below + _LINE), _shortened(origin), fill=_FAINT, font=_font())
         draw.text((start, below + 2 * _LINE), _shortened(Path(file.path).name), fill=_INK, font=_font())
-    said = f"{twin.kind.value}, correlation {twin.correlation:.3f}"
-    draw.text((left + _GAP, below), said, fill=_COLOURS[twin.kind], font=_font())
+    caption = f"{pair.kind.value}, correlation {pair.correlation:.3f}"
+    draw.text((left + _GAP, below), caption, fill=_COLOURS[pair.kind], font=_font())
 
 
 def _thumbnail(path: Path) -> Image.Image:
@@ -126,10 +125,10 @@ def _thumbnail(path: Path) -> Image.Image:
 def _shortened(text: str) -> str:
     """Shorten a long name in the middle."""
     text = _shown(text)
-    if len(text) <= _LONGEST:
+    if len(text) <= _MAX_LABEL:
         return text
-    front = (_LONGEST - 3) // 2
-    return f"{text[:front]}...{text[front + 3 - _LONGEST :]}"
+    front = (_MAX_LABEL - 3) // 2
+    return f"{text[:front]}...{text[front + 3 - _MAX_LABEL :]}"
 
 
 def _shown(text: str) -> str:

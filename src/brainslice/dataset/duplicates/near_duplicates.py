@@ -35,10 +35,10 @@ class DuplicatePair:
     """A pair of duplicate files.
 
     Attributes:
-        first: Place of the one file in the list that was searched.
-        second: Place of the other; always after the first.
-        kind: How they differ.
-        correlation: Of their fine structure, once laid on each other; 1 for exact copies.
+        first: Index of the first file.
+        second: Index of the second, larger than the first.
+        kind: The kind of duplicate.
+        correlation: Correlation of the registered fine structure; 1 for exact copies.
     """
 
     first: int
@@ -52,8 +52,8 @@ class _Level(NamedTuple):
 
     Attributes:
         side: Rows and columns of the reliefs.
-        steps: How often the map is improved.
-        least: The correlation below which a pair is dropped.
+        steps: Number of iterations of the registration.
+        least: Minimum correlation.
     """
 
     side: int
@@ -62,65 +62,70 @@ class _Level(NamedTuple):
 
 
 NEAR_COPY: Final = 0.91
-"""The correlation from which two pictures are one. Of 11 million pairs of different known patients in the public set
-none comes above .88; copies of its pictures cropped by up to a tenth on each side come above .94."""
+"""Minimum correlation of duplicates. In the public set, none of 11 million pairs of different known patients is above
+0.88; copies cropped by up to a tenth on each side are above 0.94."""
 
 SURE_COPY: Final = 0.955
-"""The correlation from which it is no other slice: of 3,555 pairs of alike slices of one head none comes above it."""
+"""Minimum correlation of copies: none of 3,555 pairs of similar slices of one head is above it."""
 
 _LEVELS: Final = (_Level(COARSE, 5, 0.83), _Level(36, 3, 0.88), _Level(SIDE, 3, NEAR_COPY))
 _KINDS: Final = {0: DuplicateKind.NEAR, 1: DuplicateKind.MIRRORED}
-# Pairs that agree this well lie on each other already: most copies were neither cropped nor scaled.
-_LIES_WELL: Final = 0.97
+# Pairs above this correlation are registered already: most copies were neither cropped nor scaled.
+_REGISTERED: Final = 0.97
 _CHUNK: Final = 64
 _BLOCK: Final = 32 * _CHUNK
 
 
 def find_duplicates(
-    sketches: Sequence[Fingerprint], progress: Progress = silent, against: Sequence[Fingerprint] = ()
+    fingerprints: Sequence[Fingerprint], progress: Progress = silent, against: Sequence[Fingerprint] = ()
 ) -> tuple[DuplicatePair, ...]:
     """Find all duplicates, including mirrored, rotated, cropped, rescaled and re-encoded ones.
 
-    Files with the same pixels are twins of the first of them, not of each other, and only that first one is
-    compared with other pictures; so ten equal files make nine twins.
+    Files with the same pixels are paired with the first of them only, which alone is compared with other images; so
+    ten equal files make nine pairs.
 
     Args:
-        sketches: The pictures.
-        progress: Hears how far it is.
-        against: Pictures of another set, counted on from ``len(sketches)``; pairs within it are not looked for.
+        fingerprints: Fingerprints of the images.
+        progress: Called with step, done and total.
+        against: Fingerprints of another set, with indices from ``len(fingerprints)``; pairs within it are left out.
 
     Returns:
-        The twins, in the order of their places.
+        The pairs, sorted by index.
     """
-    everything = [*sketches, *against]
+    everything = [*fingerprints, *against]
     exact, distinct = _exact(everything)
     places = np.array(distinct, dtype=np.int64)
-    ours = int((places < len(sketches)).sum())
-    twins = [twin for twin in exact if twin.first < len(sketches)]
+    ours = int((places < len(fingerprints)).sum())
+    pairs = [pair for pair in exact if pair.first < len(fingerprints)]
     if len(places) > 1 and ours > 0:
         heads = np.stack([everything[place].head for place in distinct])
         frames = np.stack([everything[place].frame for place in distinct])
         candidates = find_candidate_pairs(heads, frames, ours, progress)
         candidates, correlations = _confirmed((heads, frames), candidates, progress)
-        twins += _described(candidates, correlations, places)
-    return tuple(sorted(twins, key=lambda twin: (twin.first, twin.second)))
+        pairs += _duplicate_pairs(candidates, correlations, places)
+    return tuple(sorted(pairs, key=lambda pair: (pair.first, pair.second)))
 
 
-def connected_groups(count: int, twins: Iterable[DuplicatePair]) -> Groups:
+def connected_groups(count: int, pairs: Iterable[DuplicatePair]) -> Groups:
     """Number the connected components of duplicate pairs.
 
     Args:
-        count: How many files there are.
-        twins: Pairs among them.
+        count: Number of files.
+        pairs: Duplicates among them.
 
     Returns:
-        A number for each file ``(count,)``, from 0 in the order of each group's first file.
+        The group of each file ``(count,)``, numbered by first occurrence.
     """
+    return connected_components(count, ((pair.first, pair.second) for pair in pairs))
+
+
+def connected_components(count: int, edges: Iterable[tuple[int, int]]) -> Groups:
+    """Number the connected components of a graph ``(count,)`` by their first node."""
     parents = list(range(count))
-    for twin in twins:
-        first, second = sorted((_root(parents, twin.first), _root(parents, twin.second)))
+    for edge in edges:
+        first, second = sorted(_root(parents, node) for node in edge)
         parents[second] = first
-    roots = [_root(parents, place) for place in range(count)]
+    roots = [_root(parents, node) for node in range(count)]
     return np.unique(np.array(roots, dtype=np.int64), return_inverse=True)[1].astype(np.int64).reshape(count)
 
 
@@ -131,87 +136,87 @@ def _root(parents: list[int], place: int) -> int:
     return place
 
 
-def _exact(sketches: Sequence[Fingerprint]) -> tuple[list[DuplicatePair], list[int]]:
+def _exact(fingerprints: Sequence[Fingerprint]) -> tuple[list[DuplicatePair], list[int]]:
     """Pair each file with the first of equal pixels, and return these first files."""
-    firsts: dict[str, int] = {}
-    twins = []
-    for place, each in enumerate(sketches):
-        first = firsts.setdefault(each.pixel_hash, place)
+    first_with: dict[str, int] = {}
+    pairs = []
+    for place, each in enumerate(fingerprints):
+        first = first_with.setdefault(each.pixel_hash, place)
         if first != place:
-            same_file = sketches[first].sha256 == each.sha256
-            twins.append(
+            same_file = fingerprints[first].sha256 == each.sha256
+            pairs.append(
                 DuplicatePair(first, place, DuplicateKind.IDENTICAL if same_file else DuplicateKind.SAME_PIXELS, 1.0)
             )
-    return twins, list(firsts.values())
+    return pairs, list(first_with.values())
 
 
 def _confirmed(
     squares: tuple[InputBatch, InputBatch], candidates: CandidatePairs, progress: Progress
 ) -> tuple[CandidatePairs, Float32[np.ndarray, " m"]]:
     """Register pairs from coarse to fine, and keep those above every threshold."""
-    maps = np.stack([window_transform(window) for window in WINDOWS])[candidates.window]
+    transforms = np.stack([window_transform(window) for window in WINDOWS])[candidates.window]
     correlations = candidates.similarity
     for level in _LEVELS:
-        correlations, maps = _laid_over(squares, candidates, maps, level, progress)
+        correlations, transforms = _register_level(squares, candidates, transforms, level, progress)
         kept = correlations >= level.least
-        candidates, correlations, maps = candidates.at(kept), correlations[kept], maps[kept]
+        candidates, correlations, transforms = candidates.at(kept), correlations[kept], transforms[kept]
     return candidates, correlations
 
 
-def _laid_over(
+def _register_level(
     squares: tuple[InputBatch, InputBatch],
     candidates: CandidatePairs,
-    maps: Transforms,
+    transforms: Transforms,
     level: _Level,
     progress: Progress,
 ) -> tuple[Float32[np.ndarray, " m"], Transforms]:
-    # Half precision is ample for a correlation, and these arrays are the largest of all.
+    # Half precision suffices for a correlation and saves memory.
     reliefs = [relief(part, level.side).astype(np.float16) for part in squares]
     total = len(candidates)
     correlations = np.empty(total, dtype=np.float32)
-    better = np.empty_like(maps)
+    improved = np.empty_like(transforms)
 
     def one(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        first, second = _pairs(reliefs, candidates.at(part))
-        correlations[part], better[part] = _improved(first, second, maps[part], level.steps)
+        first, second = _relief_pairs(reliefs, candidates.at(part))
+        correlations[part], improved[part] = _register_if_needed(first, second, transforms[part], level.steps)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, total, _BLOCK):
             stop = min(start + _BLOCK, total)
             list(pool.map(one, range(start, stop, _CHUNK)))
             progress(f"checking pairs at {level.side} pixels", stop, total)
-    return correlations, better
+    return correlations, improved
 
 
-def _improved(
-    first: Reliefs, second: Reliefs, maps: Transforms, steps: int
+def _register_if_needed(
+    first: Reliefs, second: Reliefs, transforms: Transforms, steps: int
 ) -> tuple[Float32[np.ndarray, " m"], Transforms]:
     """Register pairs, with more iterations for those of low correlation."""
-    correlations, better = register(first, second, maps, 0)
-    poor = correlations < _LIES_WELL
+    correlations, improved = register(first, second, transforms, 0)
+    poor = correlations < _REGISTERED
     if poor.any():
-        correlations[poor], better[poor] = register(first[poor], second[poor], maps[poor], steps)
-    return correlations, better
+        correlations[poor], improved[poor] = register(first[poor], second[poor], transforms[poor], steps)
+    return correlations, improved
 
 
-def _pairs(
+def _relief_pairs(
     reliefs: Sequence[Float16[np.ndarray, "pictures side side"]], candidates: CandidatePairs
 ) -> tuple[Reliefs, Reliefs]:
     first, second = reliefs[0][candidates.first], reliefs[0][candidates.second]
-    framed = candidates.square == 1
-    first[framed] = reliefs[1][candidates.first[framed]]
-    second[framed] = reliefs[1][candidates.second[framed]]
+    whole = candidates.square == 1
+    first[whole] = reliefs[1][candidates.first[whole]]
+    second[whole] = reliefs[1][candidates.second[whole]]
     for turn in np.unique(candidates.turn).tolist():
         at = candidates.turn == turn
         second[at] = rotated(second[at], turn)
     return first.astype(np.float32), second.astype(np.float32)
 
 
-def _described(
+def _duplicate_pairs(
     candidates: CandidatePairs, correlations: Float32[np.ndarray, " m"], places: Groups
 ) -> Iterator[DuplicatePair]:
-    """Describe each pair by its best turn."""
+    """Make a pair for each two images, with the best rotation."""
     seen: set[tuple[int, int]] = set()
     for row in np.argsort(-correlations, kind="stable").tolist():
         pair = sorted((int(places[candidates.first[row]]), int(places[candidates.second[row]])))

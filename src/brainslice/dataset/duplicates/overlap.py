@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
@@ -22,14 +20,13 @@ from brainslice.dataset.splits.groups import HashedScan, hash_scan
 from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.files import write_json
 from brainslice.labels import LabelSet
-from brainslice.progress import Progress, silent
+from brainslice.progress import Progress, map_in_threads, silent
 from brainslice.scan.read import read_scan
 
 BINARY_LABELS: Final = LabelSet(("yes", "no"), healthy="no")
-"""The folders of sets that only tell tumours from healthy heads."""
+"""The folders of sets with the classes tumour and healthy only."""
 
-_VERSION: Final = "shared pictures 1"
-_BLOCK: Final = 128
+_VERSION: Final = "shared pictures 2"
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,10 +34,10 @@ class OverlapPair:
     """A scan of another set with a duplicate in the prepared set.
 
     Attributes:
-        scan: Its place among the other set's scans.
-        record: The place of the record that shows the picture too.
-        kind: How the two differ.
-        correlation: Of their fine structure; 1 for exact copies.
+        scan: Index of the other set's scan.
+        record: Index of the record in the prepared set.
+        kind: The kind of duplicate.
+        correlation: Correlation of the fine structure; 1 for exact copies.
     """
 
     scan: int
@@ -57,7 +54,7 @@ def find_site_scans(folder: Path, labels: LabelSet) -> tuple[LabelSet, tuple[Sca
         labels: The classes of the model.
 
     Returns:
-        The classes that the folders tell, and the scans.
+        The classes of the folders, and the scans.
 
     Raises:
         DatasetError: The folder holds neither.
@@ -79,27 +76,30 @@ def find_overlap_pairs(
 
     Args:
         manifest: The prepared set.
-        scans: The other set's scans, all of which could be read.
-        cache: The folder that keeps what was found.
-        progress: Hears how far it is.
+        scans: The readable scans of the other set.
+        cache: The folder of cached results.
+        progress: Called with step, done and total.
 
     Returns:
-        Each pair of a scan and a record that show one picture.
+        Each pair of a scan and a record that are duplicates.
 
     Raises:
-        DatasetError: A scan of the prepared set is gone or unreadable.
+        DatasetError: A scan of the prepared set is missing or unreadable.
         ResourceError: The disk is full.
     """
     path = cache / f"shared-{_key(manifest, scans)}.json"
     if path.is_file():
         return tuple(
             OverlapPair(row["scan"], row["record"], DuplicateKind(row["kind"]), row["correlation"])
-            for row in json.loads(path.read_text(encoding="utf-8"))
+            for row in json.loads(path.read_text(encoding="utf-8"))["pairs"]
         )
     ours = [scan.fingerprint for scan in scans]
-    twins = find_duplicates(ours, progress, against=_sketches(manifest, progress))
-    found = _expanded(twins, [scan.fingerprint.pixel_hash for scan in scans], [r.pixel_hash for r in manifest.records])
-    write_json(path, [asdict(each) for each in found])
+    prepared = list(map_in_threads(_fingerprint, manifest.paths, "reading the prepared scans", progress))
+    duplicates = find_duplicates(ours, progress, against=prepared)
+    found = _expanded(
+        duplicates, [scan.fingerprint.pixel_hash for scan in scans], [r.pixel_hash for r in manifest.records]
+    )
+    write_json(path, {"pairs": [asdict(each) for each in found]}, "overlap")
     return found
 
 
@@ -107,18 +107,18 @@ def exclude_overlap(manifest: Manifest, folder: Path, cache: Path, progress: Pro
     """Exclude the groups of another set's scans from training and validation.
 
     Args:
-        manifest: The prepared set; nothing on the disk changes.
+        manifest: The prepared set; its files are not changed.
         folder: The other set.
-        cache: The folder that keeps which pictures the two share.
-        progress: Hears how far it is.
+        cache: The folder of cached results.
+        progress: Called with step, done and total.
 
     Raises:
-        DatasetError: The folder holds no classes, or a scan of the prepared set is gone.
+        DatasetError: The folder holds no classes, or a scan of the prepared set is missing.
     """
     _, found = find_site_scans(folder, manifest.labels)
-    seen, _ = hash_scan(found, progress)
-    known = {each.record for each in find_overlap_pairs(manifest, seen, cache, progress)}
-    groups = {manifest.records[place].group for place in known}
+    hashed, _ = hash_scan(found, progress)
+    known = {each.record for each in find_overlap_pairs(manifest, hashed, cache, progress)}
+    groups = {manifest.records[index].group for index in known}
     paths = sorted(record.path for record in manifest.records if record.group in groups)
     return replace(manifest, exclusion=ExcludedScans(folder.resolve().name, len(known), tuple(paths)))
 
@@ -130,16 +130,7 @@ def _key(manifest: Manifest, scans: Iterable[HashedScan]) -> str:
     return digest.hexdigest()[:32]
 
 
-def _sketches(manifest: Manifest, progress: Progress) -> list[Fingerprint]:
-    paths, sketches = manifest.paths, []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(paths), _BLOCK):
-            sketches += list(pool.map(_sketch, paths[start : start + _BLOCK]))
-            progress("reading the prepared scans", len(sketches), len(paths))
-    return sketches
-
-
-def _sketch(path: Path) -> Fingerprint:
+def _fingerprint(path: Path) -> Fingerprint:
     try:
         return compute_fingerprint(read_scan(path))
     except UnreadableScanError as error:
@@ -147,19 +138,21 @@ def _sketch(path: Path) -> Fingerprint:
         raise DatasetError(msg) from error
 
 
-def _expanded(twins: Iterable[DuplicatePair], scans: Sequence[str], records: Sequence[str]) -> tuple[OverlapPair, ...]:
-    """Extend results of unique pixels to all files."""
+def _expanded(
+    duplicates: Iterable[DuplicatePair], scans: Sequence[str], records: Sequence[str]
+) -> tuple[OverlapPair, ...]:
+    """Extend pairs of unique images to all files."""
     with_pixels: dict[str, list[int]] = defaultdict(list)
-    for place, pixels in enumerate(records):
-        with_pixels[pixels].append(place)
+    for index, pixels in enumerate(records):
+        with_pixels[pixels].append(index)
     pairs: dict[tuple[str, str], DuplicatePair] = {}
-    for twin in twins:
-        if twin.second >= len(scans):
-            pairs.setdefault((scans[twin.first], records[twin.second - len(scans)]), twin)
+    for pair in duplicates:
+        if pair.second >= len(scans):
+            pairs.setdefault((scans[pair.first], records[pair.second - len(scans)]), pair)
     found = []
     for scan, pixels in enumerate(scans):
         found += [OverlapPair(scan, record, DuplicateKind.SAME_PIXELS, 1.0) for record in with_pixels.get(pixels, ())]
-        for (ours, theirs), twin in pairs.items():
+        for (ours, theirs), pair in pairs.items():
             if ours == pixels != theirs:
-                found += [OverlapPair(scan, place, twin.kind, twin.correlation) for place in with_pixels[theirs]]
+                found += [OverlapPair(scan, index, pair.kind, pair.correlation) for index in with_pixels[theirs]]
     return tuple(found)

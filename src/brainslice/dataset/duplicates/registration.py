@@ -11,17 +11,17 @@ from jaxtyping import Bool, Float32
 from brainslice.dataset.duplicates.fingerprint import Reliefs, Window
 
 Transforms: TypeAlias = Float32[np.ndarray, "m 2 3"]
-"""Where each point of one square lies in another: affine, in coordinates from -1 to 1 across, then down."""
+"""Affine transforms of points of a square to another, in coordinates from -1 to 1, column before row."""
 
 _Correlations: TypeAlias = Float32[np.ndarray, " m"]
 _Rows: TypeAlias = Float32[np.ndarray, "m q"]
 
-# Of the first square at least this share must lie on the second, or the correlation says nothing.
+# Minimum fraction of overlap for a meaningful correlation.
 _OVERLAP: Final = 0.6
-# A copy is stretched and sheared within these factors; more would fold one head into another.
-_STRETCH: Final = (0.65, 1.55)
+# Range of the singular values of plausible transforms.
+_SCALE_RANGE: Final = (0.65, 1.55)
 
-_RIM: Final = 0.5
+_EDGE_TOLERANCE: Final = 0.5
 
 
 def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
@@ -35,40 +35,40 @@ def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
     )
 
 
-def register(first: Reliefs, second: Reliefs, maps: Transforms, steps: int) -> tuple[_Correlations, Transforms]:
+def register(first: Reliefs, second: Reliefs, transforms: Transforms, steps: int) -> tuple[_Correlations, Transforms]:
     """Optimise affine transforms so that the second squares correlate best with the first.
 
-    Gauss-Newton steps on the squared difference of the normalised squares; gradients and curvature are
-    those of the first square, so they are computed once.
+    Gauss-Newton steps on the squared difference of the normalised squares, with gradient and curvature of the first
+    square, which are computed once.
 
     Args:
-        first: Squares ``(m, s, s)``, mean 0 and length 1.
-        second: The squares to be laid over them, likewise.
-        maps: Where to begin.
-        steps: How often to improve.
+        first: Squares ``(m, s, s)``, mean 0 and norm 1.
+        second: The squares to register, likewise.
+        transforms: The initial transforms.
+        steps: Number of iterations.
 
     Returns:
-        The best correlation on the way, within the part where both squares are, and its maps; -1 where
-        the squares hardly overlap or the map distorts as no copy is distorted.
+        The best correlation within the overlap, and its transforms; -1 where the overlap is small or the transform is
+        implausible.
 
     Reference:
         Baker and Matthews, Lucas-Kanade 20 years on, IJCV 56 (2004), section 3.2 (inverse compositional).
     """
     count, side, _ = first.shape
-    wanted = first.reshape(count, -1)
+    target = first.reshape(count, -1)
     descent = _steepest_descent(first)
     inverse = _inverse_curvature(descent)
     best = np.full(count, -1, dtype=np.float32)
-    best_maps = maps.copy()
+    best_transforms = transforms.copy()
     for step in range(steps + 1):
-        seen, inside = _look(second, maps @ _points(side))
-        correlation, error = _compare(wanted, seen, inside)
-        better = (correlation > best) & _plausible(maps)
-        best[better], best_maps[better] = correlation[better], maps[better]
+        sampled, inside = _sample(second, transforms @ _points(side))
+        correlation, error = _compare(target, sampled, inside)
+        better = (correlation > best) & _plausible(transforms)
+        best[better], best_transforms[better] = correlation[better], transforms[better]
         if step < steps:
-            change = (inverse @ (descent @ error[:, :, None]))[:, :, 0]
-            maps = _composed(maps, change.reshape(count, 2, 3))
-    return best, best_maps
+            update = (inverse @ (descent @ error[:, :, None]))[:, :, 0]
+            transforms = _composed(transforms, update.reshape(count, 2, 3))
+    return best, best_transforms
 
 
 @functools.lru_cache(maxsize=8)
@@ -88,24 +88,24 @@ def _steepest_descent(squares: Reliefs) -> Float32[np.ndarray, "m 6 q"]:
 
 def _inverse_curvature(descent: Float32[np.ndarray, "m 6 q"]) -> Float32[np.ndarray, "m 6 6"]:
     curvature = descent @ descent.transpose(0, 2, 1)
-    # A little more on the diagonal: squares without structure in one direction have no curvature there.
+    # Regularised: squares without structure in one direction have no curvature there.
     weight = np.trace(curvature, axis1=1, axis2=2) / 6e3 + 1e-6
     inverse = np.linalg.inv(curvature + weight[:, None, None] * np.eye(6, dtype=np.float32))
     return np.asarray(inverse, dtype=np.float32)
 
 
-def _look(squares: Reliefs, places: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
+def _sample(squares: Reliefs, positions: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
     """Sample squares bilinearly, with a mask of the positions inside."""
     count, side, _ = squares.shape
-    # A little beyond the edge still counts: maps of exact copies wander by less.
-    inside = (np.abs(places) < 1 + _RIM / side).all(axis=1)
-    places = (places + 1) * np.float32(side / 2) - np.float32(0.5)
-    np.clip(places, 0, side - 1.001, out=places)
-    corner = places.astype(np.int32)
-    places -= corner
+    # Half a pixel of tolerance at the edge.
+    inside = (np.abs(positions) < 1 + _EDGE_TOLERANCE / side).all(axis=1)
+    positions = (positions + 1) * np.float32(side / 2) - np.float32(0.5)
+    np.clip(positions, 0, side - 1.001, out=positions)
+    corner = positions.astype(np.int32)
+    positions -= corner
     index = corner[:, 1] * side + corner[:, 0] + (np.arange(count, dtype=np.int32) * (side * side))[:, None]
     values = squares.ravel()
-    across, down = places[:, 0], places[:, 1]
+    across, down = positions[:, 0], positions[:, 1]
     upper, lower = values.take(index), values.take(index + side)
     upper += (values.take(index + 1) - upper) * across
     lower += (values.take(index + side + 1) - lower) * across
@@ -113,36 +113,36 @@ def _look(squares: Reliefs, places: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows
     return upper, inside
 
 
-def _compare(wanted: _Rows, seen: _Rows, inside: Bool[np.ndarray, "m q"]) -> tuple[_Correlations, _Rows]:
+def _compare(target: _Rows, sampled: _Rows, inside: Bool[np.ndarray, "m q"]) -> tuple[_Correlations, _Rows]:
     """Correlate the overlap, and return the difference after intensity matching."""
     within = inside.astype(np.float32)
     points = np.maximum(within.sum(axis=1, keepdims=True), 1)
-    seen = (seen - (seen * within).sum(axis=1, keepdims=True) / points) * within
-    wanted = (wanted - (wanted * within).sum(axis=1, keepdims=True) / points) * within
-    length_seen = np.sqrt((seen * seen).sum(axis=1, keepdims=True))
-    length_wanted = np.sqrt((wanted * wanted).sum(axis=1, keepdims=True))
-    correlation = (seen * wanted).sum(axis=1) / np.maximum(length_seen * length_wanted, 1e-9)[:, 0]
+    sampled = (sampled - (sampled * within).sum(axis=1, keepdims=True) / points) * within
+    target = (target - (target * within).sum(axis=1, keepdims=True) / points) * within
+    norm_sampled = np.sqrt((sampled * sampled).sum(axis=1, keepdims=True))
+    norm_target = np.sqrt((target * target).sum(axis=1, keepdims=True))
+    correlation = (sampled * target).sum(axis=1) / np.maximum(norm_sampled * norm_target, 1e-9)[:, 0]
     enough = points[:, 0] > _OVERLAP * within.shape[1]
-    error = seen * (length_wanted / np.maximum(length_seen, 1e-9)) - wanted
+    error = sampled * (norm_target / np.maximum(norm_sampled, 1e-9)) - target
     return np.where(enough, correlation, np.float32(-1)).astype(np.float32), error
 
 
-def _plausible(maps: Transforms) -> Bool[np.ndarray, " m"]:
+def _plausible(transforms: Transforms) -> Bool[np.ndarray, " m"]:
     # The two singular values of a 2 x 2 matrix, from its sum of squares and its determinant.
-    linear = maps[:, :, :2].astype(np.float64)
+    linear = transforms[:, :, :2].astype(np.float64)
     squares = (linear**2).sum(axis=(1, 2))
     area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
     half = np.sqrt(np.maximum(squares**2 - 4 * area**2, 0.0))
     largest, smallest = np.sqrt((squares + half) / 2), np.sqrt(np.maximum(squares - half, 0.0) / 2)
-    return np.asarray((smallest > _STRETCH[0]) & (largest < _STRETCH[1]) & (area > 0))
+    return np.asarray((smallest > _SCALE_RANGE[0]) & (largest < _SCALE_RANGE[1]) & (area > 0))
 
 
-def _composed(maps: Transforms, change: Transforms) -> Transforms:
+def _composed(transforms: Transforms, update: Transforms) -> Transforms:
     """Compose the transforms with the inverse of an update."""
-    bottom = np.broadcast_to(np.array([0, 0, 1], dtype=np.float32), (len(maps), 1, 3))
+    bottom = np.broadcast_to(np.array([0, 0, 1], dtype=np.float32), (len(transforms), 1, 3))
     identity = np.eye(3, dtype=np.float32)
-    small = np.concatenate([change + identity[:2], bottom], axis=1)
-    # A change that cannot be undone (a square without structure) is no change.
-    undone = np.where((np.abs(np.linalg.det(small)) > 1e-3)[:, None, None], small, identity)  # noqa: PLR2004 - not 0
-    composed = np.concatenate([maps, bottom], axis=1) @ np.linalg.inv(undone)
+    small = np.concatenate([update + identity[:2], bottom], axis=1)
+    # Updates that are not invertible, of squares without structure, are dropped.
+    invertible = np.where((np.abs(np.linalg.det(small)) > 1e-3)[:, None, None], small, identity)  # noqa: PLR2004 - not 0
+    composed = np.concatenate([transforms, bottom], axis=1) @ np.linalg.inv(invertible)
     return np.asarray(composed[:, :2], dtype=np.float32)

@@ -12,7 +12,7 @@ from brainslice.errors import DatasetError
 from brainslice.files import write_json
 
 EXCLUDED_FILE: Final = "exclusion.json"
-"""The list, beside the manifest it belongs to."""
+"""The file of excluded scans, beside the manifest."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,7 +21,7 @@ class ExcludedScans:
 
     Attributes:
         against: The other set's name.
-        copies: How many of the scans show a picture of the other set; the rest are their relatives.
+        copies: Number of scans with a duplicate in the other set; the others are related to these.
         paths: The scans, relative to the manifest's root, sorted.
     """
 
@@ -44,7 +44,7 @@ class ExcludedScans:
         Raises:
             ResourceError: The disk is full.
         """
-        write_json(folder / EXCLUDED_FILE, asdict(self))
+        write_json(folder / EXCLUDED_FILE, asdict(self), "excluded-scans")
 
     @classmethod
     def read(cls, folder: Path) -> ExcludedScans | None:
@@ -65,7 +65,7 @@ class ExcludedScans:
 
 
 class _Stored(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True)
 
     against: str
     copies: int

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 import numpy as np
 
@@ -18,16 +15,15 @@ from brainslice.dataset.duplicates.fingerprint import Fingerprint, compute_finge
 from brainslice.dataset.duplicates.near_duplicates import (
     DuplicateKind,
     DuplicatePair,
+    connected_components,
     connected_groups,
     find_duplicates,
 )
 from brainslice.dataset.splits.known_datasets import TABLE_FOLDS, KnownScan, perceptual_hash, recognise_dataset
 from brainslice.dataset.splits.split import assign_folds
 from brainslice.errors import UnreadableScanError
-from brainslice.progress import Progress
+from brainslice.progress import Progress, map_in_threads
 from brainslice.scan.read import read_scan
-
-_BLOCK: Final = 128
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -44,12 +40,12 @@ class Grouping:
     """The groups of related scans.
 
     Attributes:
-        groups: A name for each scan's group.
-        folds: A fold for each scan; groups never cross.
-        origin: ``table`` where patients are known, ``audit`` where copies were looked for only.
-        known_scans: Whether this is the public set whose patients are known.
-        conflicts: Pairs of scans, by their sources, that show one picture under two classes.
-        notes: What the table of patients came to, a line each.
+        groups: The group name of each scan.
+        folds: The fold of each scan; no group crosses folds.
+        origin: ``table`` where patients are known, ``audit`` for duplicate detection only.
+        known_scans: Whether this is the public set with known patients.
+        conflicts: Duplicates in two classes, by their sources.
+        notes: Lines on the table of patients.
     """
 
     groups: tuple[str, ...]
@@ -66,20 +62,16 @@ def hash_scan(
     """Read and hash every scan.
 
     Returns:
-        Those that can be read, in order; and the source and the fault of those that cannot.
+        The readable scans, and source and reason of each unreadable one.
     """
-    seen: list[HashedScan] = []
+    hashed: list[HashedScan] = []
     unreadable: list[tuple[str, str]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, len(scans), _BLOCK):
-            block = scans[start : start + _BLOCK]
-            for scan, outcome in zip(block, pool.map(_look, block), strict=True):
-                if isinstance(outcome, HashedScan):
-                    seen.append(outcome)
-                else:
-                    unreadable.append((scan.source.encode("utf-8", "replace").decode(), outcome))
-            progress("reading scans", start + len(block), len(scans))
-    return tuple(seen), tuple(unreadable)
+    for scan, outcome in zip(scans, map_in_threads(_hash, scans, "reading scans", progress), strict=True):
+        if isinstance(outcome, HashedScan):
+            hashed.append(outcome)
+        else:
+            unreadable.append((scan.source.encode("utf-8", "replace").decode(), outcome))
+    return tuple(hashed), tuple(unreadable)
 
 
 def group_scans(
@@ -87,19 +79,19 @@ def group_scans(
 ) -> Grouping:
     """Group related scans, and assign groups to folds.
 
-    The public set with known patients is recognised and taken as its own table has it. Otherwise copies are looked
-    for, and scans of one patient (by the table, else by the folder inside the class) are joined.
+    The public set with known patients is recognised and grouped by the shipped table. Otherwise groups are duplicates
+    and scans of one patient, by the table, else by the folder inside the class.
 
     Args:
-        table: A table with the columns path and group; None where there is none.
+        table: A table with the columns path and group, or None.
         scans: The scans.
         labels: Their classes ``(n,)``.
-        folds: How many folds.
-        seed: Decides between equals.
-        progress: Called with how far it is.
+        folds: Number of folds.
+        seed: Seed for ties.
+        progress: Called with step, done and total.
 
     Raises:
-        DatasetError: The table is none or matches nothing, or there are fewer groups than folds.
+        DatasetError: The table is invalid or matches nothing, or there are fewer groups than folds.
     """
     known = recognise_dataset([(scan.found.source, scan.perceptual_hash) for scan in scans])
     keys: list[str | None] = [scan.found.group for scan in scans]
@@ -109,7 +101,7 @@ def group_scans(
         notes = (f"{table.name}: not used, since the patients of this set are known",) if table else ()
     elif table is not None:
         matched = match_table(table, ("group",), [scan.found.source for scan in scans])
-        keys = [matched.rows.get(place, {}).get("group") or key for place, key in enumerate(keys)]
+        keys = [matched.rows.get(index, {}).get("group") or key for index, key in enumerate(keys)]
         notes = (matched.note,)
     origin = "table" if any(keys) else "audit"
     pairs: tuple[DuplicatePair, ...] = ()
@@ -117,17 +109,17 @@ def group_scans(
         pairs = find_duplicates([scan.fingerprint for scan in scans], progress)
         keys = _joined(keys, connected_groups(len(scans), pairs))
     groups = tuple(key for key in keys if key is not None)
-    places = np.unique(groups, return_inverse=True)[1].astype(np.int64)
-    dealt = tuple(assign_folds(labels, places, folds, seed).tolist())
+    group_indices = np.unique(groups, return_inverse=True)[1].astype(np.int64)
+    fold_of_scan = tuple(assign_folds(labels, group_indices, folds, seed).tolist())
     if known and folds == TABLE_FOLDS:
-        dealt = _table_folds(known, groups)
-    return Grouping(groups, dealt, origin, known is not None, _conflicts(scans, pairs), notes)
+        fold_of_scan = _table_folds(known, groups)
+    return Grouping(groups, fold_of_scan, origin, known is not None, _conflicts(scans, pairs), notes)
 
 
 def _conflicts(scans: Sequence[HashedScan], pairs: Sequence[DuplicatePair]) -> tuple[tuple[str, str], ...]:
     """List duplicates with different classes."""
     first_with: dict[str, int] = {}
-    equal = [(first_with.setdefault(scan.fingerprint.pixel_hash, place), place) for place, scan in enumerate(scans)]
+    equal = [(first_with.setdefault(scan.fingerprint.pixel_hash, index), index) for index, scan in enumerate(scans)]
     copies = [(pair.first, pair.second) for pair in pairs if pair.kind is not DuplicateKind.SIMILAR]
     return tuple(
         (scans[one].found.source, scans[other].found.source)
@@ -136,7 +128,7 @@ def _conflicts(scans: Sequence[HashedScan], pairs: Sequence[DuplicatePair]) -> t
     )
 
 
-def _look(scan: ScanFile) -> HashedScan | str:
+def _hash(scan: ScanFile) -> HashedScan | str:
     try:
         scan.source.encode("utf-8")
         read = read_scan(scan.path)
@@ -149,30 +141,25 @@ def _look(scan: ScanFile) -> HashedScan | str:
 
 def _joined(keys: Sequence[str | None], copies: Groups) -> list[str | None]:
     """Join scans with a common key and duplicates, and name each group after its first key or scan."""
-    parent = {place: place for place in range(len(keys))}
-
-    def root_of(place: int) -> int:
-        while parent[place] != place:
-            parent[place] = parent[parent[place]]
-            place = parent[place]
-        return place
-
     first_with: dict[tuple[str, object], int] = {}
-    for place, (key, copy) in enumerate(zip(keys, copies.tolist(), strict=True)):
-        for tie in (("copy", copy), *([("key", key)] if key else [])):
-            one, other = sorted((root_of(place), root_of(first_with.setdefault(tie, place))))
-            parent[other] = one
+    edges = [
+        (first_with.setdefault(link, index), index)
+        for index, (key, copy) in enumerate(zip(keys, copies.tolist(), strict=True))
+        for link in (("copy", copy), *([("key", key)] if key else []))
+    ]
+    groups = connected_components(len(keys), edges).tolist()
     names: dict[int, str] = {}
-    for place, key in enumerate(keys):
+    for group, key in zip(groups, keys, strict=True):
         if key:
-            names.setdefault(root_of(place), key)
-    roots = [root_of(place) for place in range(len(keys))]
-    return [names.setdefault(root, f"found-{root:05d}") for root in roots]
+            names.setdefault(group, key)
+    for index, group in enumerate(groups):
+        names.setdefault(group, f"found-{index:05d}")
+    return [names[group] for group in groups]
 
 
 def _table_folds(known: Sequence[KnownScan | None], groups: Sequence[str]) -> tuple[int, ...]:
-    """Use the table's folds; assign groups without fold in turn."""
+    """Use the table's folds; distribute groups without a fold evenly."""
     fold_of = {group: scan.fold for scan, group in zip(reversed(known), reversed(groups), strict=True) if scan}
-    strangers = sorted(set(groups) - set(fold_of))
-    fold_of |= {group: turn % TABLE_FOLDS for turn, group in enumerate(strangers)}
+    without_fold = sorted(set(groups) - set(fold_of))
+    fold_of |= {group: index % TABLE_FOLDS for index, group in enumerate(without_fold)}
     return tuple(fold_of[group] for group in groups)

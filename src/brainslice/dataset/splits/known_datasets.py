@@ -1,4 +1,4 @@
-"""The known public data set: recognised by names and images, with groups, folds and masks."""
+"""Recognition of the known public data set, with its groups, folds and masks."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ COLUMNS: Final = (
 )  # fmt: skip
 
 _TABLE: Final = "nickparvar.csv.gz"
-_AGREEMENT: Final = 0.95
+_MIN_RECOGNISED: Final = 0.95
 _SIDE: Final = 32
 _FREQUENCIES: Final = 8
-_MOST_BITS: Final = 8
-"""Fingerprints of one picture, re-encoded or rescaled, differ in 6 bits at most; of two heads, in some 27."""
+_MAX_DISTANCE: Final = 8
+"""Maximum distance of perceptual hashes of one image: re-encoded or rescaled, 6 bits; of two heads, about 27."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,13 +37,13 @@ class KnownScan:
     """The table's entry of a scan.
 
     Attributes:
-        name: The file's name in the set, without its ending.
-        group: Scans that share it show one patient, or are one picture.
-        fold: The part of the group-clean protocol, 0 to 4.
-        patient_known: Whether the group is a patient; otherwise it is a picture in all its copies.
-        mask: The file that holds the tumour's outline, or empty.
-        mirrored: Whether the outline has to be flipped left to right first.
-        perceptual_hash: What the picture looks like, in 64 bits.
+        name: The file name without its suffix.
+        group: The group: a patient, or the copies of an image.
+        fold: The fold of the clean protocol, 0 to 4.
+        patient_known: Whether the group is a patient.
+        mask: The file of the tumour mask, or empty.
+        mirrored: Whether the mask has to be flipped left to right.
+        perceptual_hash: The 64-bit perceptual hash.
     """
 
     name: str
@@ -67,8 +67,8 @@ def perceptual_hash(pixels: Pixels) -> int:
     Reference:
         Zauner, Implementation and Benchmarking of Perceptual Image Hash Functions, 2010, section 3.2.1.
     """
-    picture = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
-    small = np.asarray(picture, dtype=np.float64)
+    image = Image.fromarray(pixels).resize((_SIDE, _SIDE), Image.Resampling.BOX)
+    small = np.asarray(image, dtype=np.float64)
     position, frequency = np.arange(_SIDE), np.arange(_FREQUENCIES)[:, None]
     cosines = np.cos(np.pi * (position + 0.5) * frequency / _SIDE)
     spectrum = (cosines @ small @ cosines.T).ravel()
@@ -90,35 +90,35 @@ def known_scan(source: str) -> KnownScan | None:
 
 
 def recognise_dataset(scans: Sequence[tuple[str, int]]) -> tuple[KnownScan | None, ...] | None:
-    """Return whether files are the known set, or a part of it.
+    """Recognise the known set, or a part of it.
 
     Args:
-        scans: For each file its path or name, and its picture's fingerprint.
+        scans: Path or name, and perceptual hash, of each file.
 
     Returns:
-        What is known of each file, None for those whose name or picture is another; or None in place of all,
-        where fewer than 95 % are known.
+        The entry of each file, None for files with another name or image; None instead of a tuple where fewer than
+        95 % are known.
     """
     table = known_scans()
     found = []
-    for name, print_ in scans:
+    for name, hash_ in scans:
         known = table.get(_stem(name))
-        alike = known is not None and (known.perceptual_hash ^ print_).bit_count() <= _MOST_BITS
-        found.append(known if alike else None)
-    agreeing = sum(known is not None for known in found)
-    return tuple(found) if scans and agreeing >= _AGREEMENT * len(scans) else None
+        same_image = known is not None and (known.perceptual_hash ^ hash_).bit_count() <= _MAX_DISTANCE
+        found.append(known if same_image else None)
+    recognised = sum(known is not None for known in found)
+    return tuple(found) if scans and recognised >= _MIN_RECOGNISED * len(scans) else None
 
 
 def find_masks(folder: Path, name: str, sources: Iterable[str]) -> Path | None:
     """Find a folder of tumour outlines in a source folder, or beside it.
 
     Args:
-        folder: Where the set's class folders or split folders lie.
-        name: What the set is called.
+        folder: The folder of the class folders or split folders.
+        name: The name of the set.
         sources: The scans' paths or names.
 
     Returns:
-        The first of ``masks``, ``tumour_masks`` and ``../tumour_masks`` that holds an outline of some scan.
+        The first of ``masks``, ``tumour_masks`` and ``../tumour_masks`` with a mask of a scan.
     """
     wanted = {file for source in sources for file, _ in [_mask_name(name, source)] if file}
     for candidate in (folder / "masks", folder / "tumour_masks", folder.parent / "tumour_masks"):
@@ -131,8 +131,7 @@ def find_mask(manifest: Manifest, record: Record) -> tuple[Path, bool] | None:
     """Find the outline of the tumour on a scan.
 
     Returns:
-        The mask's file, to be resized to the scan, and whether it has to be flipped left to right first; None
-        where no outline is known.
+        The mask file and whether it has to be flipped left to right; None where there is no mask.
     """
     if manifest.masks is None:
         return None

@@ -1,4 +1,4 @@
-"""Who trains, who validates, who tests: by the set's own folders, or so that no group crosses."""
+"""Splits into training, validation and test: by the official folders, or by group."""
 
 from __future__ import annotations
 
@@ -15,32 +15,32 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.errors import DatasetError, LeakError, UsageError
 
 Indices: TypeAlias = Int[np.ndarray, " _"]
-"""Places in a manifest's records, ascending."""
+"""Indices of a manifest's records, ascending."""
 
 _Counts: TypeAlias = Float64[np.ndarray, "groups k"]
-_LARGEST_SHARE = 0.5
+_MAX_SHARE = 0.5
 
 
 class Protocol(StrEnum):
-    """How a test set is chosen."""
+    """Protocols of choosing the test set."""
 
     CLEAN = "clean"
-    """By fold: scans of one group are never on both sides."""
+    """By fold; no group crosses the split."""
     OFFICIAL = "official"
-    """As the set's own folders have it, relatives on both sides or not."""
+    """By the folders of the data set, whose groups may cross the split."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Split:
-    """Which scans train, which choose, and which are kept for the end.
+    """Training, validation and test scans.
 
     Attributes:
         protocol: How the test set was chosen.
-        train: Places of the training scans.
-        validation: Places of the scans that choose checkpoint, temperature and threshold.
-        test: Places of the scans that are looked at once.
-        crossing: Test scans whose group is also in train or validation.
-        crossing_validation: Validation scans whose group is also in train.
+        train: Indices of the training scans.
+        validation: Indices of the scans that choose checkpoint, temperature and threshold.
+        test: Indices of the test scans.
+        crossing: Number of test scans whose group is also in training or validation.
+        crossing_validation: Number of validation scans whose group is also in training.
     """
 
     protocol: Protocol
@@ -52,12 +52,12 @@ class Split:
 
     @property
     def leaky(self) -> bool:
-        """Whether some group is on both sides of a border."""
+        """Whether a group crosses the split."""
         return self.crossing > 0 or self.crossing_validation > 0
 
     @property
     def digest(self) -> str:
-        """The protocol and all three parts in one hash."""
+        """Hash of the protocol and the three parts."""
         digest = hashlib.sha256(self.protocol.value.encode())
         for part in (self.train, self.validation, self.test):
             digest.update(f"|{len(part)}|".encode())
@@ -66,19 +66,19 @@ class Split:
 
 
 def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0, validation_fold: int | None = None) -> Split:
-    """Divide a prepared set for training, choosing and testing.
+    """Split a prepared set into training, validation and test.
 
-    Scans that the manifest excludes neither train nor choose; where they test, they still do.
+    Scans excluded by the manifest are left out of training and validation only.
 
     Args:
         manifest: The set.
-        protocol: ``OFFICIAL`` takes the set's own folders; ``CLEAN`` tests on ``test_fold``, validates on
-            the next one and trains on the rest.
-        test_fold: The fold that tests; only ``CLEAN`` looks at it.
-        validation_fold: The fold that validates; the next one unless told, and only ``CLEAN`` looks at it.
+        protocol: ``OFFICIAL`` uses the folders of the set; ``CLEAN`` tests on ``test_fold``, validates on the next
+            one and trains on the rest.
+        test_fold: The test fold of ``CLEAN``.
+        validation_fold: The validation fold of ``CLEAN``; the one after the test fold where None.
 
     Raises:
-        UsageError: There is no such fold, or one fold would both validate and test.
+        UsageError: There is no such fold, or it would both validate and test.
         DatasetError: A part would be empty, or a class would be missing from training.
     """
     parts = _folders(manifest) if protocol is Protocol.OFFICIAL else _folds(manifest, test_fold, validation_fold)
@@ -100,8 +100,8 @@ def make_split(manifest: Manifest, protocol: Protocol, test_fold: int = 0, valid
     return Split(protocol, train, validation, test, int(crossing.sum()), int(within.sum()))
 
 
-def check_leaks(split: Split, accepted: bool) -> None:  # noqa: FBT001 - the one question there is
-    """Stop where relatives of a scan are on the other side, unless somebody accepted that in words.
+def check_leaks(split: Split, accepted: bool) -> None:  # noqa: FBT001 - the only option
+    """Refuse a leaky split that was not accepted explicitly.
 
     Raises:
         LeakError: Groups cross the split and ``accepted`` is false.
@@ -116,7 +116,7 @@ def check_leaks(split: Split, accepted: bool) -> None:  # noqa: FBT001 - the one
         found.append(f"{split.crossing_validation} of {among} validation scans have relatives in train")
     msg = (
         f"the {split.protocol} split leaks: {' and '.join(found)}; take the clean protocol, "
-        "or give --accept-leaks to go on with every output marked leaky"
+        "or give --accept-leaks to continue with every output marked leaky"
     )
     raise LeakError(msg)
 
@@ -124,17 +124,17 @@ def check_leaks(split: Split, accepted: bool) -> None:  # noqa: FBT001 - the one
 def assign_folds(
     labels: Labels, groups: Groups, folds: int, seed: int, *, option: str = "data.folds"
 ) -> Int[np.ndarray, " n"]:
-    """Deal groups out to folds of about equal size and about equal mixture of classes.
+    """Assign groups to folds of similar size and class distribution.
 
-    The largest groups are dealt first, each to the fold that holds fewest of its classes; every class counts
-    alike, however rare.
+    The largest groups are assigned first, each to the fold with the fewest scans of its classes, weighted by class
+    frequency.
 
     Args:
         labels: Classes ``(n,)``.
-        groups: Groups ``(n,)``; no group is ever divided.
-        folds: How many, at least two and at most the number of groups.
-        seed: Decides between equals.
-        option: What sets the number of folds, for error messages.
+        groups: Groups ``(n,)``, which are never divided.
+        folds: The number, from two to the number of groups.
+        seed: Seed for ties.
+        option: The option of the number of folds, for error messages.
 
     Returns:
         The fold of each scan ``(n,)``, each in ``[0, folds)`` and none empty.
@@ -146,7 +146,7 @@ def assign_folds(
     if folds < 2:  # noqa: PLR2004 - one fold would both train and test
         msg = f"folds must be at least 2, got {folds}"
         raise UsageError(msg)
-    counts, member_of = _tally(labels, groups)
+    counts, group_of = _count_by_group(labels, groups)
     if len(counts) < folds:
         msg = f"{folds} folds need as many unrelated groups of scans, got {len(counts)}; "
         msg += f"set {option} to {len(counts)} or fewer" if len(counts) > 2 else "add scans of other patients"  # noqa: PLR2004
@@ -154,26 +154,26 @@ def assign_folds(
     shares = np.column_stack([counts / counts.sum(axis=0), counts.sum(axis=1) / counts.sum()])
     order = np.random.default_rng(seed).permutation(len(counts))
     order = order[np.argsort(-counts.sum(axis=1)[order], kind="stable")]
-    held = np.zeros((folds, shares.shape[1]))
+    assigned = np.zeros((folds, shares.shape[1]))
     fold_of = np.zeros(len(counts), dtype=np.int64)
     for group in order:
-        # Sums of squares grow least where least is held of what the group brings.
-        fold = int(np.lexsort((held[:, -1], held @ shares[group]))[0])
-        held[fold] += shares[group]
+        # Adding the group here increases the sum of squares the least.
+        fold = int(np.lexsort((assigned[:, -1], assigned @ shares[group]))[0])
+        assigned[fold] += shares[group]
         fold_of[group] = fold
-    return np.take(fold_of, member_of)
+    return np.take(fold_of, group_of)
 
 
 def split_validation(labels: Labels, groups: Groups, share: float, seed: int) -> Decisions:
-    """Choose whole groups that make up about ``share`` of every class.
+    """Choose groups that make up about ``share`` of every class.
 
-    A class is never taken whole; where two or more groups hold it, it is on both sides afterwards.
+    Classes in two or more groups are in both parts afterwards.
 
     Args:
         labels: Classes ``(n,)``.
-        groups: Groups ``(n,)``; no group is ever divided.
-        share: The part wanted, above 0 and at most 0.5.
-        seed: Decides which groups.
+        groups: Groups ``(n,)``, which are never divided.
+        share: The target share, above 0 and at most 0.5.
+        seed: Seed of the random choice.
 
     Returns:
         Whether each scan is chosen ``(n,)``.
@@ -181,29 +181,29 @@ def split_validation(labels: Labels, groups: Groups, share: float, seed: int) ->
     Raises:
         UsageError: ``share`` is out of range.
     """
-    if not 0 < share <= _LARGEST_SHARE:
-        msg = f"the validation share must be above 0 and at most {_LARGEST_SHARE}, got {share}"
+    if not 0 < share <= _MAX_SHARE:
+        msg = f"the validation share must be above 0 and at most {_MAX_SHARE}, got {share}"
         raise UsageError(msg)
-    counts, member_of = _tally(labels, groups)
+    counts, group_of = _count_by_group(labels, groups)
     total, wanted = counts.sum(axis=0), share * counts.sum(axis=0)
-    chosen, held = np.zeros(len(counts), dtype=np.bool_), np.zeros_like(total)
+    chosen, assigned = np.zeros(len(counts), dtype=np.bool_), np.zeros_like(total)
     order = np.random.default_rng(seed).permutation(len(counts))
     for group in order:
-        after = held + counts[group]
-        nearer = (((after - wanted) ** 2 - (held - wanted) ** 2) / total).sum() < 0
+        after = assigned + counts[group]
+        nearer = (((after - wanted) ** 2 - (assigned - wanted) ** 2) / total).sum() < 0
         if nearer and (after < total).all():
-            chosen[group], held = True, after
+            chosen[group], assigned = True, after
     for label in range(len(total)):
-        # Few scans: no group brings the class nearer to its share, yet validation must know the class.
-        able = [g for g in order if counts[g, label] and (held + counts[g] < total).all()]
-        if not held[label] and able:
-            smallest = min(able, key=lambda g: float(counts[g].sum()))
-            chosen[smallest], held = True, held + counts[smallest]
-    return np.take(chosen, member_of)
+        # With few scans no group brings the class nearer to its share, but validation needs the class.
+        candidates = [g for g in order if counts[g, label] and (assigned + counts[g] < total).all()]
+        if not assigned[label] and candidates:
+            smallest = min(candidates, key=lambda g: float(counts[g].sum()))
+            chosen[smallest], assigned = True, assigned + counts[smallest]
+    return np.take(chosen, group_of)
 
 
 def _other_test_folds(manifest: Manifest) -> str:
-    """Name the test folds under which every class has training scans."""
+    """Return the remedy: the test folds for which every class has training scans."""
     labels, folds = manifest.label_indices, np.array([record.fold for record in manifest.records])
     count = int(folds.max()) + 1
     trains = {fold: ~np.isin(folds, (fold, (fold + 1) % count)) & ~manifest.excluded for fold in range(count)}
@@ -223,17 +223,17 @@ def _folds(manifest: Manifest, test_fold: int, validation_fold: int | None) -> n
     if not 0 <= test_fold < count:
         msg = f"the test fold must be from 0 to {count - 1}, got {test_fold}"
         raise UsageError(msg)
-    chooses = (test_fold + 1) % count if validation_fold is None else validation_fold
-    if not 0 <= chooses < count or chooses == test_fold:
-        msg = f"the validation fold must be from 0 to {count - 1} and not the test fold, got {chooses}"
+    validates = (test_fold + 1) % count if validation_fold is None else validation_fold
+    if not 0 <= validates < count or validates == test_fold:
+        msg = f"the validation fold must be from 0 to {count - 1} and not the test fold, got {validates}"
         raise UsageError(msg)
-    return np.where(folds == test_fold, "test", np.where(folds == chooses, "val", "train"))
+    return np.where(folds == test_fold, "test", np.where(folds == validates, "val", "train"))
 
 
-def _tally(labels: Labels, groups: Groups) -> tuple[_Counts, Indices]:
-    """Count each group's scans of each class that occurs, and tell which group each scan is in."""
+def _count_by_group(labels: Labels, groups: Groups) -> tuple[_Counts, Indices]:
+    """Count the scans of each group and class; return the counts and the group index of each scan."""
     classes, class_of = np.unique(labels, return_inverse=True)
-    names, member_of = np.unique(groups, return_inverse=True)
+    names, group_of = np.unique(groups, return_inverse=True)
     counts = np.zeros((len(names), len(classes)))
-    np.add.at(counts, (member_of, class_of), 1)
-    return counts, member_of
+    np.add.at(counts, (group_of, class_of), 1)
+    return counts, group_of

@@ -32,11 +32,11 @@ def assign_split(manifest: Manifest, config: Config, validation_fold: int | None
 
     Args:
         manifest: The set.
-        config: ``data.protocol`` and ``data.test_fold`` choose the split.
-        validation_fold: The fold that chooses, of the clean protocol; the one after the test fold unless told.
+        config: ``data.protocol`` and ``data.test_fold`` determine the split.
+        validation_fold: The validation fold of the clean protocol; the one after the test fold where None.
 
     Raises:
-        UsageError: There is no such fold, or one fold would both choose and test.
+        UsageError: There is no such fold, or it would both validate and test.
         DatasetError: A part would be empty, or a class would be missing from training.
     """
     protocol = Protocol(config.data.protocol)
@@ -51,15 +51,15 @@ def fold_count(manifest: Manifest) -> int:
 def reassign_split(manifest: Manifest, folds: int, seed: int) -> Manifest:
     """Assign a prepared set to another number of folds, by group and stratified by class.
 
-    Nothing on the disk changes; a set that has this number of folds already is given back as it is.
+    The files are not changed; a set with this number of folds is returned unchanged.
 
     Raises:
         DatasetError: More folds than groups.
     """
     if folds == fold_count(manifest):
         return manifest
-    dealt = assign_folds(manifest.label_indices, manifest.group_indices, folds, seed).tolist()
-    records = (replace(record, fold=fold) for record, fold in zip(manifest.records, dealt, strict=True))
+    folds_of = assign_folds(manifest.label_indices, manifest.group_indices, folds, seed).tolist()
+    records = (replace(record, fold=fold) for record, fold in zip(manifest.records, folds_of, strict=True))
     return replace(manifest, records=tuple(records))
 
 
@@ -69,18 +69,18 @@ def find_split(manifest: Manifest, digest: str) -> Split | None:
 
 
 def join_splits(manifest: Manifest, splits: Sequence[Split]) -> Split:
-    """Join the splits of ensemble members: the scans none was trained on, and held-out scans of each.
+    """Join the splits of ensemble members.
 
     Args:
-        manifest: The set that all splits are of.
-        splits: One a member, at least one.
+        manifest: The common data set.
+        splits: The split of each member.
 
     Returns:
-        In ``train`` whatever any member was trained on, in ``test`` what every member kept for testing, and in
-        ``validation`` what chose something for a member and trained none; each part may be empty.
+        In ``train`` the training scans of any member, in ``test`` the common test scans of all, and in ``validation``
+        validation scans that trained no member. Each part may be empty.
 
     Raises:
-        UsageError: The members were divided by different protocols.
+        UsageError: The members have different protocols.
     """
     protocols = sorted({split.protocol.value for split in splits})
     if len(protocols) > 1:
@@ -92,7 +92,7 @@ def join_splits(manifest: Manifest, splits: Sequence[Split]) -> Split:
     validation = np.setdiff1d(chosen, train)
     groups = manifest.group_indices
     crossing = np.isin(groups[test], groups[np.union1d(train, chosen)])
-    # Folds validate one member and train another on purpose; what leaks is what leaks within a member.
+    # A fold may validate one member and train another; only leaks within a member count.
     within = max(split.crossing_validation for split in splits)
     return Split(splits[0].protocol, train, validation, test, int(crossing.sum()), within)
 
@@ -102,13 +102,13 @@ def _every_split(manifest: Manifest) -> Iterator[Split]:
     for test in folds:
         for validation in folds:
             if test != validation:
-                yield from _made(manifest, Protocol.CLEAN, test, validation)
-    yield from _made(manifest, Protocol.OFFICIAL, 0, None)
+                yield from _split_if_valid(manifest, Protocol.CLEAN, test, validation)
+    yield from _split_if_valid(manifest, Protocol.OFFICIAL, 0, None)
 
 
-def _made(manifest: Manifest, protocol: Protocol, test: int, validation: int | None) -> Iterator[Split]:
+def _split_if_valid(manifest: Manifest, protocol: Protocol, test: int, validation: int | None) -> Iterator[Split]:
     try:
         yield make_split(manifest, protocol, test, validation)
     except (DatasetError, UsageError):
-        # Nobody can have trained on a split that cannot be made.
+        # No training can have used a split that cannot be made.
         return

@@ -1,7 +1,6 @@
-"""What a compressed picture says of its own size, before anything is decoded.
+"""Image sizes in the headers of JPEG, JPEG-LS and JPEG 2000 codestreams.
 
-A DICOM file tells the size of its pictures, and so does each compressed picture in it; a decoder believes the
-picture. A few bytes can claim gigabytes, so the two must agree first.
+Decoders allocate what the codestream claims, which may be gigabytes; so it must agree with the DICOM file first.
 """
 
 from __future__ import annotations
@@ -14,10 +13,10 @@ from brainslice.errors import UnreadableScanError
 
 _JPEG_STARTS: Final = b"\xff\xd8"
 _JPEG_2000_STARTS: Final = b"\xff\x4f\xff\x51"
-# Frame headers of all JPEG processes, and of JPEG-LS; the three left out among them are tables.
+# Frame headers of all JPEG processes and of JPEG-LS; the three markers left out are tables.
 _FRAME_MARKERS: Final = frozenset({*range(0xC0, 0xD0), 0xF7} - {0xC4, 0xC8, 0xCC})
 _MARKER: Final = 0xFF
-# JPEG 2000 may lie in a JP2 box, which a DICOM file should not have and some do.
+# Some DICOM files hold JP2 boxes around the codestream, against the standard.
 _BOXES_END: Final = 512
 
 
@@ -32,29 +31,23 @@ class DeclaredSize:
 
 
 def declared_size(stream: bytes) -> DeclaredSize:
-    """Read the size from the header of a JPEG, JPEG-LS or JPEG 2000 picture.
-
-    Args:
-        stream: One compressed picture.
-
-    Returns:
-        What its header claims.
+    """Read the size from the header of a JPEG, JPEG-LS or JPEG 2000 codestream.
 
     Raises:
-        UnreadableScanError: It has no such header.
+        UnreadableScanError: There is no such header.
     """
-    found = _jpeg_claim(stream) if stream[:2] == _JPEG_STARTS else _jpeg_2000_claim(stream)
+    found = _jpeg_size(stream) if stream[:2] == _JPEG_STARTS else _jpeg_2000_size(stream)
     if found is None:
         msg = "a compressed picture in the DICOM file has no header; export it again"
         raise UnreadableScanError(msg)
     return found
 
 
-def _jpeg_claim(stream: bytes) -> DeclaredSize | None:
+def _jpeg_size(stream: bytes) -> DeclaredSize | None:
     at = 2
     while at + 10 <= len(stream) and stream[at] == _MARKER:
         marker = stream[at + 1]
-        if marker == _MARKER:  # filling between segments
+        if marker == _MARKER:  # fill bytes between segments
             at += 1
             continue
         if marker in _FRAME_MARKERS:
@@ -64,7 +57,7 @@ def _jpeg_claim(stream: bytes) -> DeclaredSize | None:
     return None
 
 
-def _jpeg_2000_claim(stream: bytes) -> DeclaredSize | None:
+def _jpeg_2000_size(stream: bytes) -> DeclaredSize | None:
     at = stream.find(_JPEG_2000_STARTS, 0, _BOXES_END)
     if at < 0 or len(stream) < at + 44:
         return None

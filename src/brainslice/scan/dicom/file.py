@@ -1,4 +1,4 @@
-"""Parsing of DICOM files: only the elements that reading pixels needs, with limits on what their headers claim."""
+"""Parsing of DICOM files: the elements needed to read pixels, with limits on header values."""
 
 from __future__ import annotations
 
@@ -21,14 +21,13 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.decompress import DEFLATE, decompress
 from brainslice.scan.detect import transfer_syntax
 
-MOST_INFLATED: Final = 64 * 1024 * 1024
-"""Bytes that a deflated file may expand to."""
+MAX_INFLATED: Final = 64 * 1024 * 1024
+"""Maximum bytes of a deflated file after expansion."""
 
-MOST_FRAMES: Final = 20_000
-"""Frames that a file may hold."""
+MAX_FRAMES: Final = 20_000
+"""Maximum number of frames of a file."""
 
-# All that is ever read. Names, birth dates, identifiers of persons and comments are not in this list, so that
-# nothing can log them; other elements are skipped by their length.
+# Names, birth dates, identifiers of persons and comments are not in this list: what is not read cannot be logged.
 _ELEMENTS: Final = (
     *("Modality", "SeriesInstanceUID", "InstanceNumber", "ImagePositionPatient", "ImageOrientationPatient"),
     *("Rows", "Columns", "NumberOfFrames", "SamplesPerPixel", "PhotometricInterpretation", "PlanarConfiguration"),
@@ -46,44 +45,44 @@ _ELEMENTS: Final = (
     *("PixelData", "FloatPixelData", "DoubleFloatPixelData"),
 )
 
-_MOST_ENTRIES: Final = 1 << 16
+_MAX_ENTRIES: Final = 1 << 16
 _BYTE: Final = 8
 _DISCRETE, _REPEAT = 0, 2
 
 
 def open_dicom(data: bytes, *, pixels: bool = True) -> Dataset:
-    """Parse the elements of a DICOM file that reading its pixels needs.
+    """Parse the elements of a DICOM file that are needed to read its pixels.
 
     Args:
-        data: The file's bytes, with a preamble or without.
-        pixels: Whether to read the pixel data too.
+        data: All bytes of the file, with or without a preamble.
+        pixels: Whether to read the pixel data.
 
     Returns:
         The elements, with the transfer syntax.
 
     Raises:
-        UnreadableScanError: The file expands to more than ``MOST_INFLATED`` bytes, or its header claims more frames
-            or palette entries than there can be.
-        Exception: Whatever pydicom raises of damaged files.
+        UnreadableScanError: The file expands to more than ``MAX_INFLATED`` bytes, or its header claims more frames
+            or palette entries than the limits allow.
+        Exception: pydicom cannot parse the file.
     """
     body, syntax = transfer_syntax(data)
     deflated = syntax == DeflatedExplicitVRLittleEndian
     if deflated:
-        data = bytes(decompress(data[body:], MOST_INFLATED + 1, DEFLATE))
-        if len(data) > MOST_INFLATED:
-            msg = f"must hold at most {MOST_INFLATED:,} bytes once inflated, got more; export it uncompressed"
+        data = bytes(decompress(data[body:], MAX_INFLATED + 1, DEFLATE))
+        if len(data) > MAX_INFLATED:
+            msg = f"must hold at most {MAX_INFLATED:,} bytes once inflated, got more; export it uncompressed"
             raise UnreadableScanError(msg)
     found = dcmread(io.BytesIO(data), stop_before_pixels=not pixels, force=True, specific_tags=list(_ELEMENTS))
     if deflated or found.file_meta.get("TransferSyntaxUID") is None:
         found.file_meta = FileMetaDataset()
-        found.file_meta.TransferSyntaxUID = UID(_syntax_read(found))
+        found.file_meta.TransferSyntaxUID = UID(_detected_syntax(found))
     _check_frames(found, len(data))
     _check_palettes(found)
     return found
 
 
 def read_decimals(source: Dataset, keyword: str) -> Any:  # noqa: ANN401 - as pydicom gives it
-    """Read decimal numbers; those with a comma for the point, which pydicom leaves as text, too."""
+    """Read decimal strings; decimal commas, which pydicom leaves as text, become points."""
     value = source.get(keyword)
     if isinstance(value, str):
         return value.replace(",", ".")
@@ -98,7 +97,7 @@ def _check_frames(found: FileDataset, length: int) -> None:
     if not found.file_meta.TransferSyntaxUID.is_encapsulated:
         samples = int(found.get("SamplesPerPixel") or 1) * int(found.get("Rows") or 0) * int(found.get("Columns") or 0)
         smallest = max(1, samples * int(found.get("BitsAllocated") or 1) // 8)
-    most = max(1, min(MOST_FRAMES, length // smallest))
+    most = max(1, min(MAX_FRAMES, length // smallest))
     if frames > most:
         msg = f"a file of {length:,} bytes must hold at most {most:,} frames, got {frames:,}; copy or export it again"
         raise UnreadableScanError(msg)
@@ -110,21 +109,21 @@ def _check_palettes(found: FileDataset) -> None:
             descriptor = element.keyword.removeprefix("Segmented").removesuffix("Data") + "Descriptor"
             bits = 16 if found[descriptor].value[2] > _BYTE else _BYTE
             words = np.frombuffer(element.value, f"<u{bits // 8}", len(element.value) // (bits // 8)).tolist()
-            _count_entries(words, bits, 0, 0, _MOST_ENTRIES)
+            _count_entries(words, bits, 0, 0, _MAX_ENTRIES)
 
 
 def _count_entries(words: list[int], bits: int, at: int, segments: int, left: int) -> int:
-    """Count the entries of a segmented palette without expanding it; segments may repeat others.
+    """Count the entries of a segmented palette without expanding it, since segments may repeat others.
 
     Args:
         words: The segments.
         bits: The size of a word.
-        at: Where the first of them begins.
-        segments: How many to count; 0 counts all.
-        left: How many entries there may be.
+        at: The offset of the first segment.
+        segments: The number of segments to count; 0 for all.
+        left: The number of entries allowed.
 
     Returns:
-        How many more entries there may be.
+        The number of entries still allowed.
 
     Reference:
         DICOM PS3.3, C.7.9.2, Segmented Palette Color Lookup Table Data.
@@ -133,7 +132,7 @@ def _count_entries(words: list[int], bits: int, at: int, segments: int, left: in
         kind, length = words[at : at + 2]
         left -= 1 if kind == _REPEAT else max(1, length)
         if left < 0:
-            msg = f"a palette must have at most {_MOST_ENTRIES:,} entries, got more; export the file again"
+            msg = f"a palette must have at most {_MAX_ENTRIES:,} entries, got more; export the file again"
             raise UnreadableScanError(msg)
         at += 2
         if kind == _REPEAT:
@@ -149,7 +148,7 @@ def _count_entries(words: list[int], bits: int, at: int, segments: int, left: in
     return left
 
 
-def _syntax_read(found: FileDataset) -> str:
+def _detected_syntax(found: FileDataset) -> str:
     implicit, little = found.original_encoding
     if implicit:
         return ImplicitVRLittleEndian

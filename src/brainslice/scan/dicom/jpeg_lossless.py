@@ -1,6 +1,6 @@
-"""Decoder of lossless JPEG (process 14), the most common compression of archives older than JPEG 2000.
+"""Decoder of lossless JPEG (process 14), the most common compression before JPEG 2000.
 
-Other decoders for Python are under the GPL, or take more than 40 MB.
+Other decoders for Python are licensed under the GPL, or take more than 40 MB.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from jaxtyping import Int64, UInt16
 
 from brainslice.errors import UnreadableScanError
 
-MOST_PIXELS: Final = 1 << 21
-"""Larger images are refused: this decoder takes a second for a million pixels."""
+MAX_PIXELS: Final = 1 << 21
+"""Maximum number of pixels: this decoder takes a second for a million."""
 
 _LOSSLESS: Final = 0xC3
 _TABLES, _SCAN, _RESTARTS, _END = 0xC4, 0xDA, 0xDD, 0xD9
 _LEFT, _ABOVE, _PLANE = 1, 2, 4
 _WORD: Final = 32
 _PEEK: Final = 16
-# This size stands for one difference, without further bits.
+# This size means a fixed difference without further bits.
 _FULL_SIZE: Final = 16
 _FULL_DIFFERENCE: Final = 32768
 
@@ -45,7 +45,7 @@ class _Header:
 
 @dataclass(frozen=True, slots=True)
 class _Codes:
-    """A Huffman table: for all values of the next sixteen bits, the length of the code and the bits that follow it."""
+    """A Huffman table: code length and number of extra bits, for all values of the next 16 bits."""
 
     lengths: list[int]
     sizes: list[int]
@@ -71,8 +71,8 @@ def decode_lossless(stream: bytes) -> UInt16[np.ndarray, "h w"]:
         msg = "must be grey, got several colours"
         raise _refusal(msg)
     count = header.rows * header.columns
-    if count > MOST_PIXELS:
-        msg = f"must have at most {MOST_PIXELS:,} pixels, got {count:,}"
+    if count > MAX_PIXELS:
+        msg = f"must have at most {MAX_PIXELS:,} pixels, got {count:,}"
         raise _refusal(msg)
     if count > 8 * len(stream):  # every pixel takes a bit at least
         msg = "is cut short"
@@ -147,12 +147,12 @@ def _between_restarts(data: bytes) -> list[bytes]:
             first = at + 2
             if marker == _END:
                 return pieces
-        at += 2 if marker != 0xFF else 1  # noqa: PLR2004 - filling before a marker
+        at += 2 if marker != 0xFF else 1  # noqa: PLR2004 - fill bytes before a marker
     return [*pieces, data[first:].replace(b"\xff\x00", b"\xff")]
 
 
 def _differences(data: bytes, count: int, codes: _Codes) -> Int64[np.ndarray, " n"]:
-    """Read so many differences, each a code for its size and then its bits."""
+    """Decode differences: each is a Huffman code of its size, then its bits."""
     words = struct.iter_unpack(">I", data + bytes(-len(data) % 4 + 8))
     lengths, sizes = codes.lengths, codes.sizes
     found = array("i", bytes(4 * count))

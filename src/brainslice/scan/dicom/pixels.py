@@ -1,4 +1,4 @@
-"""The pictures in a DICOM file, decoded within a budget, whatever they are compressed with."""
+"""Decoding of DICOM pixel data in all common transfer syntaxes, within limits."""
 
 from __future__ import annotations
 
@@ -14,16 +14,16 @@ from pydicom.uid import UID, JPEGExtended12Bit, JPEGLossless, JPEGLosslessSV1, R
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.dicom.codestream import declared_size
 from brainslice.scan.dicom.jpeg_lossless import decode_lossless
-from brainslice.scan.raster import LONGEST_SIDE
-from brainslice.scan.types import MOST_PIXELS, refuse_sparse
+from brainslice.scan.raster import MAX_SIDE
+from brainslice.scan.types import MAX_PIXELS, refuse_sparse
 
-_OURS: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
+_LOSSLESS_JPEG: Final = frozenset({JPEGLossless, JPEGLosslessSV1})
 _GREY_BITS: Final = 8
-_WHOLE: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
+_PIXEL_ELEMENTS: Final = ("PixelData", "FloatPixelData", "DoubleFloatPixelData")
 
 
 def frame_count(image: Dataset) -> int:
-    """Count the pictures that a file says it holds.
+    """Return the number of frames in the header.
 
     Raises:
         UnreadableScanError: The number is below 1.
@@ -36,35 +36,35 @@ def frame_count(image: Dataset) -> int:
 
 
 def check_pixels(image: Dataset) -> None:
-    """Refuse files without a picture, and pictures that are too large, by what the header tells.
+    """Refuse files without an image, and images that are too large, by their header.
 
     Raises:
-        UnreadableScanError: There is nothing to decode, or too much.
+        UnreadableScanError: There are no pixels, or too many.
     """
-    if not any(name in image for name in _WHOLE) or "Rows" not in image or "Columns" not in image:
+    if not any(name in image for name in _PIXEL_ELEMENTS) or "Rows" not in image or "Columns" not in image:
         msg = "the DICOM file holds no picture; choose one that does"
         raise UnreadableScanError(msg)
     rows, columns, samples = int(image.Rows), int(image.Columns), int(image.get("SamplesPerPixel") or 1)
-    if rows * columns * samples > MOST_PIXELS or max(rows, columns) > LONGEST_SIDE or min(rows, columns) < 1:
+    if rows * columns * samples > MAX_PIXELS or max(rows, columns) > MAX_SIDE or min(rows, columns) < 1:
         found = f"{rows:,} x {columns:,}" + f" of {samples} samples" * (samples > 1)
-        msg = f"must hold pictures of 1 to {MOST_PIXELS:,} pixels, got {found}; scale them down"
+        msg = f"must hold pictures of 1 to {MAX_PIXELS:,} pixels, got {found}; scale them down"
         raise UnreadableScanError(msg)
-    refuse_sparse(rows * columns * samples, len(image.get("PixelData") or b"") or MOST_PIXELS)
+    refuse_sparse(rows * columns * samples, len(image.get("PixelData") or b"") or MAX_PIXELS)
 
 
 def decode_frames(image: Dataset, frames: Sequence[int]) -> Iterator[np.ndarray]:
-    """Decode some pictures of a file, one at a time.
+    """Decode frames one at a time.
 
     Args:
         image: The file's elements, with pixels.
-        frames: Their numbers, from 0, rising.
+        frames: Their indices, in ascending order.
 
     Yields:
-        Stored values ``(h, w)``; red, green and blue ``(h, w, 3)`` of coloured pictures.
+        Stored values ``(h, w)``, or RGB ``(h, w, 3)``.
 
     Raises:
-        UnreadableScanError: They are larger than budgeted, or compressed in a way that cannot be read here.
-        Exception: Whatever decoders raise of damaged pictures.
+        UnreadableScanError: They are too large, or of an unsupported transfer syntax.
+        Exception: A decoder refuses a damaged frame.
     """
     check_pixels(image)
     syntax = image.file_meta.TransferSyntaxUID
@@ -75,7 +75,7 @@ def decode_frames(image: Dataset, frames: Sequence[int]) -> Iterator[np.ndarray]
         yield from (_stored_values(array, image) for array, _ in _decoded(image, frames))
         return
     streams = _streams(image, frames)
-    if syntax in _OURS:
+    if syntax in _LOSSLESS_JPEG:
         yield from (_stored_values(decode_lossless(stream), image, declared_size(stream).bits) for stream in streams)
         return
     # Check every header before the first frame is decoded.
@@ -95,17 +95,17 @@ def _streams(image: Dataset, frames: Iterable[int]) -> Iterator[bytes]:
     for number, stream in enumerate(found):
         if number not in wanted:
             continue
-        if image.file_meta.TransferSyntaxUID != RLELossless:  # which has no header that could lie
-            claim = declared_size(stream)
-            told = (int(image.Rows), int(image.Columns), int(image.get("SamplesPerPixel", 1)))
-            if (claim.rows, claim.columns, claim.samples) != told:
-                msg = f"a compressed picture must be {told} as the file says, got {claim}; export it again"
+        if image.file_meta.TransferSyntaxUID != RLELossless:  # RLE has no header with a size
+            declared = declared_size(stream)
+            expected = (int(image.Rows), int(image.Columns), int(image.get("SamplesPerPixel", 1)))
+            if (declared.rows, declared.columns, declared.samples) != expected:
+                msg = f"a compressed picture must be {expected} as the file says, got {declared}; export it again"
                 raise UnreadableScanError(msg)
         yield stream
 
 
 def _stored_values(values: np.ndarray, image: Dataset, depth: int = 0) -> np.ndarray:
-    """Keep the stored bits of a grey frame, whatever its transfer syntax: shift, mask and extend the sign.
+    """Extract the stored bits of a grey frame in any transfer syntax: shift, mask and extend the sign.
 
     Args:
         values: The decoded frame.
@@ -129,7 +129,7 @@ def _stored_values(values: np.ndarray, image: Dataset, depth: int = 0) -> np.nda
 
 
 def _restore_padding(kept: np.ndarray, words: np.ndarray, image: Dataset) -> None:
-    """Write a padding value that BitsStored cannot hold where the whole word was it, as masking would hide it."""
+    """Restore padding values that do not fit into BitsStored and were lost by masking."""
     padding, bits = image.get("PixelPaddingValue"), int(image.BitsStored)
     if not isinstance(padding, int) or not str(image.get("PhotometricInterpretation")).startswith("MONOCHROME"):
         return
@@ -140,7 +140,7 @@ def _restore_padding(kept: np.ndarray, words: np.ndarray, image: Dataset) -> Non
 
 
 def _can_read(syntax: UID, bits: int) -> bool:
-    if syntax in _OURS:
+    if syntax in _LOSSLESS_JPEG:
         return True
     if syntax == JPEGExtended12Bit and bits > _GREY_BITS:
         return False

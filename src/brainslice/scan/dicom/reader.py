@@ -1,4 +1,4 @@
-"""A DICOM file becomes a slice."""
+"""Reading of a slice from a DICOM file."""
 
 from __future__ import annotations
 
@@ -11,28 +11,27 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.dicom.file import open_dicom, read_decimals
 from brainslice.scan.dicom.intensity import functional_group, grey_frame
 from brainslice.scan.dicom.pixels import check_pixels, decode_frames, frame_count
-from brainslice.scan.frames import frame_index
+from brainslice.scan.input_problem import frame_index
 from brainslice.scan.types import Remark, Slice, Spacing
 
-NOT_MAGNETIC_RESONANCE: Final = frozenset(
+NON_MR_MODALITIES: Final = frozenset(
     {
         *("BI", "BMD", "CR", "CT", "DX", "ECG", "ES", "EPS", "GM", "IO", "IVOCT", "IVUS", "MG", "NM", "OAM", "OCT"),
         *("OP", "OPT", "OPV", "PA", "PT", "PX", "RF", "RG", "SM", "SMR", "TG", "US", "XA", "XC"),
     }
 )
-"""Devices whose pictures are none of magnetic resonance, by their codes in DICOM."""
+"""DICOM modalities of images other than magnetic resonance."""
 
-NO_PICTURES: Final = frozenset(
+NON_IMAGE_MODALITIES: Final = frozenset(
     {
         *("ANN", "ASMT", "AU", "DOC", "FID", "HD", "KO", "M3D", "PLAN", "PR", "REG", "RTDOSE", "RTIMAGE", "RTPLAN"),
         *("RTRECORD", "RTSTRUCT", "RWV", "SEG", "SR", "STAIN", "TEXTUREMAP"),
     }
 )
-"""What lies beside pictures in an archive, by its codes."""
-
+"""DICOM modalities of objects that are not images."""
 
 COMPLEX_PARTS: Final = ("phase", "real part", "imaginary part")
-"""Kinds of pictures that are never predicted."""
+"""Kinds of images that are never predicted."""
 
 _KINDS: Final = {
     "phase": {"P", "PHASE", "PHASE MAP", "PHASE_MAP"},
@@ -45,19 +44,19 @@ _KINDS: Final = {
 
 
 def read_dicom(data: bytes, digest: str, frame: int | None = None) -> Slice:
-    """Read one picture from a DICOM file.
+    """Read one slice from a DICOM file.
 
     Args:
-        data: The file's bytes, whole.
-        digest: Their sha256 in hexadecimal.
-        frame: Which of several pictures, from 1; None where there must be one only.
+        data: All bytes of the file.
+        digest: The sha256 of the bytes, in hexadecimal.
+        frame: The frame, from 1; None where the file must have one only.
 
     Returns:
-        Its grey values, windowed as the file asks; in square pixels where the file tells their size.
+        The slice, with the window of the file applied, in square pixels where their size is known.
 
     Raises:
-        UnreadableScanError: It holds no picture of magnetic resonance, or several and none was chosen.
-        Exception: Whatever pydicom raises of damaged files.
+        UnreadableScanError: It is no image of magnetic resonance, or has several frames and none was chosen.
+        Exception: pydicom cannot parse the file.
     """
     image = open_dicom(data)
     check_modality(image)
@@ -70,14 +69,14 @@ def read_dicom(data: bytes, digest: str, frame: int | None = None) -> Slice:
     spacing, ratio = spacing_of(image, index), image.get("PixelAspectRatio")
     found = Slice(grey, digest)
     if spacing is not None:
-        found = Slice.of_squares(grey, digest, spacing)
+        found = Slice.with_square_pixels(grey, digest, spacing)
     elif ratio and len(ratio) == 2:  # noqa: PLR2004 - height, width
-        found = replace(Slice.of_squares(grey, digest, Spacing(float(ratio[0]), float(ratio[1]))), spacing=None)
+        found = replace(Slice.with_square_pixels(grey, digest, Spacing(float(ratio[0]), float(ratio[1]))), spacing=None)
     return replace(found, remarks=tuple(remarks))
 
 
-def picture_kind(image: Dataset, frame: int) -> str:
-    """Name the kind of a picture that does not show anatomy alone, by ImageType and the frame type; else empty."""
+def image_kind(image: Dataset, frame: int) -> str:
+    """Return the kind of an image by ImageType and FrameType; empty for anatomical images."""
     source = functional_group(image, frame, "MRImageFrameTypeSequence")
     types = [str(word).upper() for word in (source.get("FrameType") or image.get("ImageType") or ())]
     words = {*types, str(source.get("ComplexImageComponent") or "").upper()}
@@ -85,42 +84,42 @@ def picture_kind(image: Dataset, frame: int) -> str:
 
 
 def _refuse_phase(image: Dataset, frame: int) -> None:
-    kind = picture_kind(image, frame)
+    kind = image_kind(image, frame)
     if kind in COMPLEX_PARTS:
         msg = f"must be a magnitude picture, got a {kind} picture; choose the magnitude of the same series"
         raise UnreadableScanError(msg)
 
 
 def check_modality(image: Dataset) -> None:
-    """Refuse what other devices made.
+    """Refuse modalities other than magnetic resonance.
 
     Raises:
-        UnreadableScanError: The file says that it is something else than magnetic resonance.
+        UnreadableScanError: The file names another modality.
     """
     modality = _modality_of(image)
-    if modality in NOT_MAGNETIC_RESONANCE:
-        msg = f"must be of magnetic resonance, got {modality}; no model here knows such pictures"
+    if modality in NON_MR_MODALITIES:
+        msg = f"must be of magnetic resonance, got {modality}; the models are trained on MR only"
         raise UnreadableScanError(msg)
-    if only_accompanies(image):
+    if is_non_image(image):
         msg = f"must be a scan, got {modality}, which only accompanies one; choose the scan itself"
         raise UnreadableScanError(msg)
 
 
-def only_accompanies(image: Dataset) -> bool:
-    """Tell whether a file is what lies beside pictures in a study, such as an outline drawn on them."""
-    return _modality_of(image) in NO_PICTURES
+def is_non_image(image: Dataset) -> bool:
+    """Check for an object that is not an image, such as a segmentation or a report."""
+    return _modality_of(image) in NON_IMAGE_MODALITIES
 
 
 def spacing_of(image: Dataset, frame: int) -> Spacing | None:
-    """Read the size of a picture's pixels, where the file tells it.
+    """Read the pixel spacing of a frame; None where the file has none.
 
     Raises:
-        UnreadableScanError: The size is none that a scanner writes.
+        UnreadableScanError: The spacing is not finite and positive.
     """
-    told = read_decimals(functional_group(image, frame, "PixelMeasuresSequence", "PixelSpacing"), "PixelSpacing")
-    if not told or len(told) != 2:  # noqa: PLR2004 - rows, columns
+    spacing = read_decimals(functional_group(image, frame, "PixelMeasuresSequence", "PixelSpacing"), "PixelSpacing")
+    if not spacing or len(spacing) != 2:  # noqa: PLR2004 - rows, columns
         return None
-    return Spacing(float(told[0]), float(told[1]))
+    return Spacing(float(spacing[0]), float(spacing[1]))
 
 
 def _modality_of(image: Dataset) -> str:

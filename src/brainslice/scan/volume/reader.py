@@ -13,17 +13,17 @@ from brainslice.deadline import check_deadline
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.detect import OPENING, ScanFormat, detect_format
 from brainslice.scan.error_boundary import as_unreadable
-from brainslice.scan.files import file_bytes, is_folder, of_right_length, opening_bytes, printable
+from brainslice.scan.files import check_length, file_bytes, is_folder, leading_bytes, printable
 from brainslice.scan.input_problem import InputProblem, InputProblemError
 from brainslice.scan.listing import SkippedFiles, walk_scans
 from brainslice.scan.types import Remark, RemarkCode, Volume
 
-MOST_FILES: Final = 5_000
-"""A folder of more DICOM files is refused: it holds more than one examination."""
+MAX_FILES: Final = 5_000
+"""Maximum number of DICOM files in a folder; more belong to several studies."""
 
 BESIDE: Final = "files beside the volume"
 
-_MOST_NAMED: Final = 5
+_MAX_NAMED: Final = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,15 +45,15 @@ def read_volume(path: Path, *, series: str | None = None, first: bool = False) -
     """Read a volume from a NIfTI file, a DICOM file of many frames, or a folder with a DICOM series or a NIfTI file.
 
     Args:
-        path: The file or folder, such as a patient disc; files are known by their content.
-        series: How the name of one of several DICOM series begins, as an error lists them.
+        path: The file or folder, such as a patient CD; formats are detected by content.
+        series: The beginning of the name of one of several DICOM series, as listed in the error.
         first: Whether to take the first volume of a file that holds several, such as times or echoes.
 
     Returns:
         The volume: inferior to superior, anterior to posterior, right to left; a remark counts files passed over.
 
     Raises:
-        UnreadableScanError: The one error for all that can be wrong: ``<path>: <fault>; <remedy>``.
+        UnreadableScanError: The path cannot be read; the message is ``<path>: <fault>; <remedy>``.
     """
     skipped = SkippedFiles()
     try:
@@ -76,26 +76,26 @@ def decode_volume(
     first: bool = False,
     skipped: SkippedFiles | None = None,
 ) -> Volume:
-    """Read a volume from bytes in memory, such as an upload; no file is opened.
+    """Read a volume from bytes in memory, such as an upload.
 
     Args:
-        files: The bytes of each file, whole: one NIfTI file, or the DICOM files of a series; others are passed over.
+        files: All bytes of each file: one NIfTI file, or the DICOM files of a series; others are passed over.
         name: The name for error messages.
-        series: As of ``read_volume``.
-        first: As of ``read_volume``.
-        skipped: What was passed over before.
+        series: As for ``read_volume``.
+        first: As for ``read_volume``.
+        skipped: Files passed over before.
 
     Returns:
-        As ``read_volume`` gives.
+        As ``read_volume``.
 
     Raises:
-        UnreadableScanError: As of ``read_volume``.
+        UnreadableScanError: As for ``read_volume``.
         TimeLimitError: The deadline of the context has passed.
     """
     try:
         alone = len(files) == 1
         read = {
-            each: _File(partial(_in_time, data), _kind(of_right_length(data)[:OPENING], alone=alone))
+            each: _File(partial(_before_deadline, data), _kind(check_length(data)[:OPENING], alone=alone))
             for each, data in files.items()
         }
         return _read(read, _Choice(series, first), skipped or SkippedFiles())
@@ -104,8 +104,8 @@ def decode_volume(
         raise UnreadableScanError(msg) from error
 
 
-def _in_time(data: bytes) -> bytes:
-    """Give a file's bytes while there is time; a series is read file by file."""
+def _before_deadline(data: bytes) -> bytes:
+    """Return the bytes after checking the deadline, for each file of a series."""
     check_deadline()
     return data
 
@@ -123,10 +123,10 @@ def _files_of_folder(folder: Path, skipped: SkippedFiles) -> _Files:
     files: dict[str, _File] = {}
     count = 0
     for path in walk_scans(folder, skipped):
-        found = _File(partial(file_bytes, path), _kind(opening_bytes(path, OPENING)))
+        found = _File(partial(file_bytes, path), _kind(leading_bytes(path, OPENING)))
         count += found.kind is ScanFormat.DICOM
-        if count > MOST_FILES:
-            msg = f"must hold at most {MOST_FILES:,} DICOM files, got more; name the folder of one series"
+        if count > MAX_FILES:
+            msg = f"must hold at most {MAX_FILES:,} DICOM files, got more; name the folder of one series"
             raise UnreadableScanError(msg)
         files[str(path.relative_to(folder))] = found
     return files
@@ -144,7 +144,7 @@ def _read(files: _Files, choice: _Choice, skipped: SkippedFiles) -> Volume:
         fault = "holds no DICOM series and no NIfTI file"
         raise InputProblemError(InputProblem.NO_VOLUME, fault, "`brainslice predict` takes pictures")
     if not dicom and len(nifti) > 1:
-        names = ", ".join(sorted(map(printable, nifti))[:_MOST_NAMED])
+        names = ", ".join(sorted(map(printable, nifti))[:_MAX_NAMED])
         fault = f"must be one NIfTI file or the DICOM files of a series, got {len(nifti)} NIfTI files ({names})"
         raise InputProblemError(InputProblem.NO_VOLUME, fault, "name the files one by one")
     volume = _read_series(dicom, choice) if dicom else _read_nifti(next(iter(nifti.values()))(), choice)

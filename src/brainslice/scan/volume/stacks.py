@@ -1,4 +1,4 @@
-"""Slices of a DICOM folder or file, told apart and put in the order in which they lie in the head."""
+"""Grouping of DICOM images into stacks, sorted by position."""
 
 from __future__ import annotations
 
@@ -14,34 +14,33 @@ from brainslice.errors import UnreadableScanError
 from brainslice.scan.dicom.file import read_decimals
 from brainslice.scan.dicom.intensity import functional_group
 from brainslice.scan.dicom.pixels import frame_count
-from brainslice.scan.dicom.reader import picture_kind, spacing_of
+from brainslice.scan.dicom.reader import image_kind, spacing_of
 from brainslice.scan.input_problem import format_series
 from brainslice.scan.volume.orientation import Reorientation, reorientation_for
 
-FEWEST_SLICES: Final = 3
-"""Fewer slices are no volume."""
+MIN_SLICES: Final = 3
+"""Minimum number of slices of a volume."""
 
-MOST_GEOMETRIES: Final = 200
-"""Orientations and pixel sizes that a series may have; the time to compare them grows with the square."""
+MAX_GEOMETRIES: Final = 200
+"""Maximum number of orientations and pixel sizes of a series; the time to compare them grows with the square."""
 
-# Slices nearer to each other than this, in mm, lie at one place.
-_SAME_PLACE: Final = 0.01
-# Directions, and sizes of pixels in mm, that differ by no more than this belong to one stack: scanners write the last
-# digits differently from slice to slice.
-_SAME: Final = 2e-3
-# Steps from slice to slice may differ by this share of the middle one.
-_UNEVEN: Final = 0.1
+# Distance in mm below which slices have the same position.
+_SAME_POSITION: Final = 0.01
+# Tolerance of directions and of pixel sizes in mm within a stack: the last digits differ from slice to slice.
+_TOLERANCE: Final = 2e-3
+# Relative tolerance of the slice distance, compared with the median.
+_SPACING_TOLERANCE: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
 class SlicePosition:
-    """Where one picture lies, and in which file.
+    """The position and the source of an image.
 
     Attributes:
-        file: The file's name among those it came with.
-        frame: The picture's number in it, from 0.
-        number: The scanner's own count, which orders several pictures of one place.
-        corner: The centre of the first pixel, in mm.
+        file: The name of its file.
+        frame: The frame index in the file.
+        number: InstanceNumber, which orders images of the same position.
+        corner: The centre of the first pixel, in mm (LPS).
     """
 
     file: str
@@ -52,14 +51,14 @@ class SlicePosition:
 
 @dataclass(frozen=True, slots=True)
 class SeriesGeometry:
-    """What pictures of one stack share.
+    """The common properties of the images of a stack.
 
     Attributes:
-        series: A digest of what the file calls its series; the name itself is kept nowhere.
-        directions: Along rows and columns, three numbers each.
+        series: A digest of SeriesInstanceUID, which itself is not kept.
+        directions: Direction cosines along rows and columns.
         size: Rows and columns.
-        spacing: The size of a pixel in mm.
-        kind: As of ``picture_kind``; empty for anatomy.
+        spacing: Pixel spacing in mm.
+        kind: As ``image_kind``; empty for anatomical images.
     """
 
     series: str
@@ -75,95 +74,96 @@ class SeriesGeometry:
 
     def includes(self, other: SeriesGeometry) -> bool:
         """Check whether images of the other geometry belong to this stack too."""
-        mine, theirs = ((*each.directions, *each.spacing) for each in (self, other))
+        own, others = ((*each.directions, *each.spacing) for each in (self, other))
         alike = (self.series, self.size, self.kind) == (other.series, other.size, other.kind)
-        return alike and all(abs(one - another) <= _SAME for one, another in zip(mine, theirs, strict=True))
+        return alike and all(abs(one - another) <= _TOLERANCE for one, another in zip(own, others, strict=True))
 
 
 @dataclass(frozen=True, slots=True)
 class SliceStack:
-    """Pictures of one series, parallel and of one size, in the order in which they lie.
+    """Parallel images of one series and size, sorted by position.
 
     Attributes:
-        geometry: What they share.
-        positions: The pictures; several may lie at one place.
+        geometry: Their common properties.
+        positions: The images; several may have the same position.
     """
 
     geometry: SeriesGeometry
     positions: tuple[SlicePosition, ...]
 
     @classmethod
-    def of(cls, kinship: SeriesGeometry, places: list[SlicePosition]) -> SliceStack:
-        """Order pictures by where they lie, then by the scanner's count."""
-        normal = kinship.normal
-        rising = sorted((float(normal @ each.corner), at) for at, each in enumerate(places))
-        heights = np.array([height for height, _ in rising])
-        # The count decides between pictures of one place, however its height is rounded.
-        floors = np.cumsum(np.diff(heights, prepend=heights[:1]) > _SAME_PLACE).tolist()
-        together = [(floor, places[at]) for floor, (_, at) in zip(floors, rising, strict=True)]
-        together.sort(key=lambda each: (each[0], each[1].number, each[1].frame))
-        return cls(kinship, tuple(place for _, place in together))
+    def of(cls, geometry: SeriesGeometry, images: list[SlicePosition]) -> SliceStack:
+        """Sort images by position, then by InstanceNumber."""
+        normal = geometry.normal
+        by_height = sorted((float(normal @ image.corner), index) for index, image in enumerate(images))
+        heights = np.array([height for height, _ in by_height])
+        # Heights that differ by rounding only are one position, in which InstanceNumber decides.
+        levels = np.cumsum(np.diff(heights, prepend=heights[:1]) > _SAME_POSITION).tolist()
+        ordered = [(level, images[index]) for level, (_, index) in zip(levels, by_height, strict=True)]
+        ordered.sort(key=lambda each: (each[0], each[1].number, each[1].frame))
+        return cls(geometry, tuple(image for _, image in ordered))
 
     @property
     def name(self) -> str:
-        """A short name to choose the stack by; it tells nothing of a patient."""
+        """A short name for the choice of a stack, without information on the patient."""
         return hashlib.sha256(repr(self.geometry).encode()).hexdigest()[:8]
 
     @property
     def heights(self) -> Float64[np.ndarray, " n"]:
-        """Where each picture lies along the normal, in mm, rising."""
-        return np.array([float(self.geometry.normal @ place.corner) for place in self.positions])
+        """The position of each image along the normal, in mm, ascending."""
+        return np.array([float(self.geometry.normal @ image.corner) for image in self.positions])
 
-    def firsts(self) -> SliceStack:
-        """Keep the first picture of each place."""
-        apart = np.diff(self.heights, prepend=-np.inf) > _SAME_PLACE
-        return SliceStack(self.geometry, tuple(place for place, new in zip(self.positions, apart, strict=True) if new))
+    def first_images(self) -> SliceStack:
+        """Return the stack with the first image of each position."""
+        new_position = np.diff(self.heights, prepend=-np.inf) > _SAME_POSITION
+        kept = tuple(image for image, new in zip(self.positions, new_position, strict=True) if new)
+        return SliceStack(self.geometry, kept)
 
     @property
-    def even(self) -> bool:
-        """Whether all steps from slice to slice are nearly the same."""
-        steps = np.diff(self.firsts().heights)
-        middle = float(np.median(steps))
-        return bool((np.abs(steps - middle) <= _UNEVEN * middle).all())
+    def evenly_spaced(self) -> bool:
+        """Whether the distances of slices are nearly equal."""
+        steps = np.diff(self.first_images().heights)
+        median = float(np.median(steps))
+        return bool((np.abs(steps - median) <= _SPACING_TOLERANCE * median).all())
 
-    def turn(self) -> Reorientation:
-        """Find how the stack is brought to stand."""
+    def reorientation(self) -> Reorientation:
+        """Return the reorientation of the stack to the standard orientation."""
         directions = np.array(self.geometry.directions).reshape(2, 3)
         row, column = self.geometry.spacing
-        step = float(np.median(np.diff(self.firsts().heights)))
+        step = float(np.median(np.diff(self.first_images().heights)))
         return reorientation_for(np.stack([self.geometry.normal * step, directions[1] * row, directions[0] * column]))
 
     def __str__(self) -> str:
-        """Describe it for somebody who has to choose."""
+        """Describe the stack in a line, for a choice between several."""
         return format_series(self.facts())
 
     def facts(self) -> dict[str, str | int]:
-        """Describe it for a door that offers it in words of its own."""
+        """Return name, size, plane and kind as plain types."""
         rows, columns = self.geometry.size
-        plane = self.turn().plane_of(0).value
+        plane = self.reorientation().plane_of(0).value
         facts: dict[str, str | int] = {"name": self.name, "slices": len(self.positions)}
         facts |= {"rows": rows, "columns": columns, "plane": plane}
         return facts | ({"kind": self.geometry.kind} if self.geometry.kind else {})
 
 
 def slice_positions(image: Dataset, file: str, missing: set[str]) -> list[tuple[SeriesGeometry, SlicePosition]]:
-    """Find where each picture of a file lies.
+    """Read geometry and position of each frame of a file.
 
     Args:
         image: The file's elements; pixels are not needed.
         file: The file's name.
-        missing: Receives the names of the elements that pictures lack.
+        missing: Receives the keywords of missing elements.
 
     Returns:
-        What each picture shares with others, and its place; pictures that tell no place are left out.
+        The geometry and the position of each frame that has both.
 
     Raises:
-        UnreadableScanError: The size of a pixel is none that a scanner writes.
-        ValueError: A number in the file is none.
+        UnreadableScanError: The pixel spacing is not finite and positive.
+        ValueError: A value is not a number.
     """
     frames = frame_count(image)
-    called = f"{image.get('SeriesInstanceUID', '')}{file if frames > 1 else ''}"
-    series = hashlib.sha256(called.encode()).hexdigest()
+    source = f"{image.get('SeriesInstanceUID', '')}{file if frames > 1 else ''}"
+    series = hashlib.sha256(source.encode()).hexdigest()
     size = (int(image.Rows), int(image.Columns))
     found = []
     for frame in range(frames):
@@ -175,38 +175,38 @@ def slice_positions(image: Dataset, file: str, missing: set[str]) -> list[tuple[
             missing.update(name for name, value in lacking.items() if not value)
             continue
         x, y, z = (float(number) for number in corner)
-        kinship = SeriesGeometry(
+        geometry = SeriesGeometry(
             series,
             _directions(directions),
             size,
             (round(spacing.row, 4), round(spacing.column, 4)),
-            picture_kind(image, frame),
+            image_kind(image, frame),
         )
-        found.append((kinship, SlicePosition(file, frame, int(image.get("InstanceNumber") or 0), (x, y, z))))
+        found.append((geometry, SlicePosition(file, frame, int(image.get("InstanceNumber") or 0), (x, y, z))))
     return found
 
 
 def group_slices(found: list[tuple[SeriesGeometry, SlicePosition]]) -> list[SliceStack]:
-    """Group slices into stacks, the largest first; stacks of fewer slices than a volume needs are left out.
+    """Group slices into stacks, the largest first; stacks of fewer than ``MIN_SLICES`` slices are left out.
 
     Raises:
-        UnreadableScanError: A series has more than ``MOST_GEOMETRIES`` orientations and pixel sizes.
+        UnreadableScanError: A series has more than ``MAX_GEOMETRIES`` orientations and pixel sizes.
     """
     groups: dict[SeriesGeometry, list[SlicePosition]] = {}
     geometries: dict[str, list[SeriesGeometry]] = {}
-    for geometry, place in found:
+    for geometry, position in found:
         known = geometry
         if geometry not in groups:
             others = geometries.setdefault(geometry.series, [])
             known = next((each for each in others if each.includes(geometry)), geometry)
             if known is geometry:
                 others.append(geometry)
-            if len(others) > MOST_GEOMETRIES:
-                msg = f"a series must have at most {MOST_GEOMETRIES} orientations, got more; remove it from the folder"
+            if len(others) > MAX_GEOMETRIES:
+                msg = f"a series must have at most {MAX_GEOMETRIES} orientations, got more; remove it from the folder"
                 raise UnreadableScanError(msg)
-        groups.setdefault(known, []).append(place)
-    stacks = [SliceStack.of(kinship, places) for kinship, places in groups.items()]
-    large = [stack for stack in stacks if len(stack.firsts().positions) >= FEWEST_SLICES]
+        groups.setdefault(known, []).append(position)
+    stacks = [SliceStack.of(geometry, images) for geometry, images in groups.items()]
+    large = [stack for stack in stacks if len(stack.first_images().positions) >= MIN_SLICES]
     return sorted(large, key=lambda stack: (-len(stack.positions), stack.name))
 
 
@@ -214,8 +214,8 @@ def _value(image: Dataset, frame: int, sequence: str, keyword: str) -> Any:  # n
     return read_decimals(functional_group(image, frame, sequence, keyword), keyword)
 
 
-def _directions(told: object) -> tuple[float, ...]:
-    numbers = np.array(told, dtype=np.float64)
+def _directions(value: object) -> tuple[float, ...]:
+    numbers = np.array(value, dtype=np.float64)
     if numbers.shape != (6,) or not np.isfinite(numbers).all():
         msg = "the orientation of a slice must be six finite numbers, got others; export the series again"
         raise UnreadableScanError(msg)

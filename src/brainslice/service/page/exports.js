@@ -21,8 +21,8 @@ export function asJson(entry, model) {
   const result = entry.kind === "volume" ? entry.answer.whole : entry.answer.prediction;
   const about = { name: model?.name ?? null, digest: entry.answer.model, version: model?.version ?? null };
   const asked = Object.keys(entry.asked).length > 0 ? entry.asked : undefined;
-  const told = { research_use_only: researchLine(), model: about, asked, result };
-  return new Blob([`${JSON.stringify(told, null, 2)}\n`], { type: "application/json" });
+  const saved = { schema: "brainslice/page-result/1", research_use_only: researchLine(), model: about, asked, result };
+  return new Blob([`${JSON.stringify(saved, null, 2)}\n`], { type: "application/json" });
 }
 
 /** Draw both images as shown, with text; without the file name, which may name a patient. */

@@ -67,6 +67,7 @@ function fillRow(entry, current) {
     entry.row.dataset.found = found;
     mark.replaceChildren(sign(found));
   }
+  picture.classList.toggle("blank", !entry.picture);
   if (entry.picture && entry.picture !== entry.drawn) {
     entry.drawn = entry.picture;
     thumbnail(picture, entry.picture);

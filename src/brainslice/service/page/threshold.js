@@ -96,7 +96,7 @@ export class Threshold {
 
 const WHERE = {
   "where.plain": /^validation$/,
-  "where.validation": /^(?<name>.*), validation scans of the (?<protocol>\w+) protocol, which chose the weights too \((?<use>.*)\)$/,
+  "where.validation": /^(?<name>.*), validation scans of the (?<protocol>\w+) protocol, which (?:also selected the weights|chose the weights too) \((?<use>.*)\)$/,
   "where.groups": /^(?<name>.*), (?<groups>[\d,]+) groups of scans \((?<use>.*)\)$/,
 };
 
@@ -105,7 +105,7 @@ function whereWords(text) {
   for (const [key, pattern] of Object.entries(WHERE)) {
     const values = pattern.exec(text)?.groups ?? (pattern.test(text) ? {} : null);
     if (values === null) continue;
-    return say(key, { ...values, use: say(values.use === "they chose the threshold" ? "where.chose" : "where.held_out") });
+    return say(key, { ...values, use: say(/^(which selected|they chose) the threshold$/.test(values.use) ? "where.chose" : "where.held_out") });
   }
   return text;
 }

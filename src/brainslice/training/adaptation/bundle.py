@@ -132,7 +132,7 @@ def card_lines(adapted: AdaptedModel, outcome: Outcome, config: Config) -> tuple
     source = f"{outcome.before:.3f} before, {outcome.after:.3f} after"
     return (
         f"{site.summary_lines()[0]}. All of them trained this network.",
-        f"Out of fold (no scan trained, tuned or chose the model that is reported on it): {after}.",
+        f"Out of fold (no scan trained, tuned or selected the model that predicts it): {after}.",
         f"The base on the same scans: {base}.",
         f"Macro F1 on the source's validation scans: {source}, may fall by {limit:g}.",
         f"The threshold is the lowest with {config.adapt.specificity:.0%} specificity among the out-of-fold answers.",

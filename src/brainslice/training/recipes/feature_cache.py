@@ -35,7 +35,7 @@ Trunk: TypeAlias = Callable[[Views], Float32[np.ndarray, "b ah aw c"]]
 Images: TypeAlias = Callable[[Int[np.ndarray, " b"]], Views]
 
 _BLOCK = 32
-_FEWEST_FOR_EXPORT = 1000
+_MIN_FOR_EXPORT = 1000
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +191,7 @@ def fast_frozen_part(network: Network, scratch: Path, images: int) -> Trunk:
         scratch: A folder for the graph while it is opened.
         images: The number of images that it will be run on.
     """
-    if keras.config.backend() != "tensorflow" or images < _FEWEST_FOR_EXPORT:
+    if keras.config.backend() != "tensorflow" or images < _MIN_FOR_EXPORT:
         return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
     scratch.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".trunk.tmp-", dir=scratch) as folder:
