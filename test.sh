@@ -66,7 +66,7 @@ done
 
 # Last, so that pytest's closing line ends the output. Files keep the order of tests/conftest.py: those with slow tests first.
 echo "== pytest -n $workers --dist loadfile $*"
-"$programs/python" -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder "$@"
+"$programs/python" -m pytest -n "$workers" --dist loadfile --no-loadscope-reorder --durations 25 "$@"
 code=$?
 [ "$failed" -ne 0 ] || failed=$code
 exit "$failed"

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float, Float32, Int, UInt8
+
+from brainslice.array_types import Bool, Float, Float32, Int, UInt8
 
 Pixels: TypeAlias = Float32[np.ndarray, "h w"]
 """The grey values of one slice as stored in its file, of any range."""

@@ -20,8 +20,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Int, UInt8
 
+from brainslice.array_types import Bool, Int, UInt8
 from brainslice.arrays import InputBatch, Labels, Mask, NetworkInput
 from brainslice.config import LesionConfig
 from brainslice.counterfactual.mirror import MirrorTwins, mirror_sham, mirror_twins

@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Float64, Int
 from PIL import Image, ImageFilter
 
+from brainslice.array_types import Bool, Float32, Float64, Int
 from brainslice.arrays import Mask, NetworkInput
 
 Grey: TypeAlias = Float32[np.ndarray, "h w"]

@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool
 
+from brainslice.array_types import Bool
 from brainslice.arrays import InputBatch, Mask, NetworkInput
 from brainslice.counterfactual.mirror import BACKGROUND, correlation, feathered, widened
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
 
+from brainslice.array_types import Float32, Shaped, UInt8
 from brainslice.arrays import InputBatch
 from brainslice.dataset.manifest import Manifest, Record
 from brainslice.dataset.masks import tumour_mask

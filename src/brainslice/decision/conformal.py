@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
-from jaxtyping import Bool, Float
 
+from brainslice.array_types import Bool, Float
 from brainslice.arrays import Groups, Labels, Probabilities, Scores
 from brainslice.errors import CalibrationError
 

@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Float32
 
+from brainslice.array_types import Float, Float32
 from brainslice.arrays import Logits, MemberLogits, check_npz
 from brainslice.errors import BundleError, UsageError
 from brainslice.files import atomic_file

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float, Float32, Float64
 
+from brainslice.array_types import Float, Float32, Float64
 from brainslice.arrays import Features, Scores, check_npz
 from brainslice.errors import BundleError, CalibrationError
 from brainslice.files import atomic_file

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool
 
+from brainslice.array_types import Bool
 from brainslice.arrays import Decisions, Labels, Logits, Probabilities, Scores
 from brainslice.errors import CalibrationError
 

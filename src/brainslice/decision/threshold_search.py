@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Final, NoReturn, TypeAlias
 
 import numpy as np
-from jaxtyping import Float
 
+from brainslice.array_types import Float
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.decision.operating_point import TARGETS, Criterion, Guarantee, Target, Unit
 from brainslice.errors import CalibrationError

@@ -5,8 +5,8 @@ from __future__ import annotations
 import math
 
 import numpy as np
-from jaxtyping import Float
 
+from brainslice.array_types import Float
 from brainslice.arrays import Decisions, Labels, MemberProbabilities, Probabilities, Scores
 from brainslice.errors import UsageError
 

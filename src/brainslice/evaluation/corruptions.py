@@ -19,9 +19,9 @@ from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32
 from PIL import Image
 
+from brainslice.array_types import Float32
 from brainslice.arrays import Pixels
 from brainslice.errors import UsageError
 from brainslice.preprocessing.geometry import Box, find_head

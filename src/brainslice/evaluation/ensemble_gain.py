@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float64
 
+from brainslice.array_types import Float64
 from brainslice.arrays import Labels, MemberLogits, Probabilities
 from brainslice.bundle.store import ModelBundle
 from brainslice.dataset.manifest import Manifest

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Int
 
+from brainslice.array_types import Int
 from brainslice.dataset.masks import tumour_mask
 from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import atomic_folder

@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float
 
+from brainslice.array_types import Float
 from brainslice.arrays import Decisions, NetworkInput, Probabilities
 from brainslice.config import Config
 from brainslice.dataset.external_site import read_external_site

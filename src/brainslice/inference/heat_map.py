@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
+from brainslice.array_types import Float
 from brainslice.arrays import Heat, Mask
 
 

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, UInt8
 from PIL import Image, ImageDraw, ImageFont
 
+from brainslice.array_types import Float, UInt8
 from brainslice.arrays import Heat, NetworkInput
 from brainslice.errors import UsageError
 from brainslice.files import atomic_file

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 from PIL import Image
 
+from brainslice.array_types import Float
 from brainslice.arrays import Heat, NetworkInput
 from brainslice.decision.verdict import Reason, Verdict
 from brainslice.errors import UsageError

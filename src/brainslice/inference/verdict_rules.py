@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import Bool
 
+from brainslice.array_types import Bool
 from brainslice.arrays import MemberProbabilities, NetworkInput, Scores
 from brainslice.bundle.store import ModelBundle
 from brainslice.decision.conformal import ConformalSets

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float64
 
+from brainslice.array_types import Float64
 from brainslice.arrays import NetworkInput, Scores, Voxels
 from brainslice.deadline import check_deadline
 from brainslice.decision.verdict import Reason, Verdict

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Bool, Float
 from scipy.stats import binom
 
+from brainslice.array_types import Bool, Float
 from brainslice.arrays import Decisions, Groups, Labels, Probabilities, Scores
 from brainslice.errors import UsageError
 from brainslice.labels import LabelSet

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float
 from sklearn.ensemble import RandomForestClassifier
 
+from brainslice.array_types import Float
 from brainslice.arrays import Labels, Probabilities
 from brainslice.errors import UsageError
 

@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Real, UInt16
 from scipy.stats import norm
 
+from brainslice.array_types import Float, Real, UInt16
 from brainslice.arrays import Groups
 from brainslice.errors import UsageError
 from brainslice.metrics.intervals import LEVEL, Interval

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from brainslice.array_types import Float, Int
 from brainslice.arrays import Groups, Labels, Probabilities, Scores
 from brainslice.errors import UsageError
 from brainslice.metrics.intervals import LEVEL, Interval, clustered_wilson

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int, Real
 
+from brainslice.array_types import Float, Int, Real
 from brainslice.arrays import Labels
 from brainslice.errors import UsageError
 

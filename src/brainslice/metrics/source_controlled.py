@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Bool, Float64, Int
 
+from brainslice.array_types import Bool, Float64, Int
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.metrics.bootstrap import resample
 from brainslice.metrics.curves.ranking import area_under_roc

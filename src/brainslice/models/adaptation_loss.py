@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import keras
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.arrays import Decisions
 from brainslice.errors import ConfigError
 from brainslice.models.losses import Tensor

@@ -16,8 +16,8 @@ from typing import Literal, TypeAlias
 
 import keras
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.errors import ConfigError, DownloadError
 from brainslice.models.backbones import Backbone, get_backbone
 from brainslice.models.head import attach_head, head_bias, is_head_layer, pooled_layer

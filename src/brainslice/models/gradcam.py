@@ -12,8 +12,8 @@ from typing import Any
 
 import keras
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.arrays import InputBatch, Labels
 from brainslice.errors import ConfigError
 from brainslice.models.build import Network

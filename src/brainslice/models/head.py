@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Final
 
 import keras
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.errors import ConfigError
 from brainslice.models.losses import Tensor
 

@@ -12,8 +12,8 @@ from typing import Any, Final
 import h5py
 import keras
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.errors import ConfigError
 from brainslice.models.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from brainslice.models.build import Network, NetworkConfig

@@ -9,8 +9,8 @@ from typing import Any, Final, TypeAlias
 
 import keras
 import numpy as np
-from jaxtyping import Float32, Shaped
 
+from brainslice.array_types import Float32, Shaped
 from brainslice.arrays import Labels
 from brainslice.errors import ConfigError, DatasetError
 

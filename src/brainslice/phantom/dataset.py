@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
+from brainslice.array_types import UInt8
 from brainslice.arrays import Mask
 from brainslice.errors import UsageError
 from brainslice.files import atomic_folder, write_json, write_text

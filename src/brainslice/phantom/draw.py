@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import numpy as np
-from jaxtyping import UInt8
 
+from brainslice.array_types import UInt8
 from brainslice.arrays import Mask
 from brainslice.errors import UsageError
 from brainslice.phantom.anatomy import BRAINS, Tissues, draw_head

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Float64
 from PIL import Image
 
+from brainslice.array_types import Float32, Float64
 from brainslice.arrays import Decisions, Mask, Pixels
 from brainslice.errors import UsageError
 from brainslice.preprocessing.intensity import percentiles

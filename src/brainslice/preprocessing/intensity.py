@@ -6,8 +6,8 @@ import math
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.arrays import Pixels
 
 GreyStatistics: TypeAlias = Float32[np.ndarray, " 36"]

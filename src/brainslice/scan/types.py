@@ -8,9 +8,9 @@ from enum import StrEnum
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float32
 from PIL import Image
 
+from brainslice.array_types import Float32
 from brainslice.arrays import Pixels, Voxels
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.input_problem import InputProblem, InputProblemError

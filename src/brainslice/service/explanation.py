@@ -7,9 +7,9 @@ import io
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import UInt8
 from PIL import Image
 
+from brainslice.array_types import UInt8
 from brainslice.arrays import Pixels
 from brainslice.inference.overlay import draw_page
 from brainslice.inference.prediction import Prediction

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int
 
+from brainslice.array_types import Bool, Float32, Int
 from brainslice.arrays import Labels
 from brainslice.errors import UsageError
 from brainslice.models.losses import class_weights, mixup, one_hot, sample_weights

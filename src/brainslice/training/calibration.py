@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Float, Int
 
+from brainslice.array_types import Float, Int
 from brainslice.arrays import Features, Groups, Labels, Logits
 from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.types import Validation

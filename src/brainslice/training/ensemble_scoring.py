@@ -8,8 +8,8 @@ from functools import reduce
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Bool
 
+from brainslice.array_types import Bool
 from brainslice.arrays import Groups, InputBatch, Labels, Logits
 from brainslice.bundle.types import GraphParity
 from brainslice.dataset.external_site import SourceData, read_external_site, site_inputs

@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32, Int, UInt8
 
+from brainslice.array_types import Bool, Float32, Int, UInt8
 from brainslice.arrays import InputBatch, Labels
 from brainslice.config import LesionConfig
 from brainslice.counterfactual.generation import Counterfactual, OutlinedScans, make_counterfactuals

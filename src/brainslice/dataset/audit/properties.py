@@ -9,9 +9,9 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Int
 from PIL import Image
 
+from brainslice.array_types import Int
 from brainslice.scan.raster import RASTER_FORMATS
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Int
 
+from brainslice.array_types import Float32, Int
 from brainslice.arrays import InputBatch
 from brainslice.dataset.duplicates.fingerprint import TURNS, Reliefs, Window, relief, rotated
 from brainslice.progress import Progress, silent

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
-from jaxtyping import Float32, Shaped, UInt8
 from PIL import Image
 
+from brainslice.array_types import Float32, Shaped, UInt8
 from brainslice.arrays import InputBatch, NetworkInput, Pixels
 from brainslice.preprocessing.geometry import Box, find_head
 from brainslice.scan.types import Slice

@@ -10,8 +10,8 @@ from enum import StrEnum
 from typing import Final, NamedTuple
 
 import numpy as np
-from jaxtyping import Float16, Float32
 
+from brainslice.array_types import Float16, Float32
 from brainslice.arrays import Groups, InputBatch
 from brainslice.dataset.duplicates.candidate_pairs import COARSE, WINDOWS, CandidatePairs, find_candidate_pairs
 from brainslice.dataset.duplicates.fingerprint import SIDE, Fingerprint, Reliefs, relief, rotated

@@ -6,8 +6,8 @@ import functools
 from typing import Final, TypeAlias
 
 import numpy as np
-from jaxtyping import Bool, Float32
 
+from brainslice.array_types import Bool, Float32
 from brainslice.dataset.duplicates.fingerprint import Reliefs, Window
 
 Transforms: TypeAlias = Float32[np.ndarray, "m 2 3"]

@@ -8,8 +8,8 @@ from enum import StrEnum
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float64, Int
 
+from brainslice.array_types import Float64, Int
 from brainslice.arrays import Decisions, Groups, Labels
 from brainslice.dataset.manifest import Manifest
 from brainslice.errors import DatasetError, LeakError, UsageError

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
 import numpy as np
-from jaxtyping import Float
 
+from brainslice.array_types import Float
 from brainslice.arrays import ClassMaps, Features, InputBatch, Logits, MemberLogits
 from brainslice.errors import BundleError
 

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.arrays import InputBatch
 from brainslice.errors import BundleError
 from brainslice.inference.engines.engine import EngineOutput

@@ -6,8 +6,8 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.arrays import ClassMaps, InputBatch, MemberLogits
 from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.predictor import Predictor

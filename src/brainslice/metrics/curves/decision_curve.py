@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float
 
+from brainslice.array_types import Float
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.errors import UsageError
 from brainslice.metrics.curves.ranking import require_both_classes

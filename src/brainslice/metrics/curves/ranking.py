@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Float, Int, Real
 from scipy.stats import norm, rankdata
 
+from brainslice.array_types import Float, Int, Real
 from brainslice.arrays import Decisions, Groups, Scores
 from brainslice.errors import UsageError
 from brainslice.metrics.intervals import LEVEL, Interval

@@ -10,10 +10,10 @@ from itertools import cycle
 from pathlib import Path
 
 import numpy as np
-from jaxtyping import Real
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from brainslice.array_types import Real
 from brainslice.labels import class_title
 from brainslice.metrics.abstention import Abstention, PredictionSetQuality
 from brainslice.metrics.calibration import Reliability

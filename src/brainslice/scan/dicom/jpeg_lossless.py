@@ -11,8 +11,8 @@ from dataclasses import dataclass, field
 from typing import Final
 
 import numpy as np
-from jaxtyping import Int64, UInt16
 
+from brainslice.array_types import Int64, UInt16
 from brainslice.errors import UnreadableScanError
 
 MAX_PIXELS: Final = 1 << 21

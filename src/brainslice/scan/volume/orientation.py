@@ -8,8 +8,8 @@ from enum import StrEnum
 from itertools import permutations
 
 import numpy as np
-from jaxtyping import Float64
 
+from brainslice.array_types import Float64
 from brainslice.arrays import Voxels
 from brainslice.errors import UnreadableScanError
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
-from jaxtyping import Float64
 from pydicom import Dataset
 
+from brainslice.array_types import Float64
 from brainslice.errors import UnreadableScanError
 from brainslice.scan.dicom.file import read_decimals
 from brainslice.scan.dicom.intensity import functional_group

@@ -8,8 +8,8 @@ from typing import TypeAlias
 
 import keras
 import numpy as np
-from jaxtyping import Float, Int
 
+from brainslice.array_types import Float, Int
 from brainslice.arrays import Logits
 from brainslice.decision.operating_point import Criterion, Target
 from brainslice.decision.temperature import Temperature, tumour_probabilities

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from jaxtyping import Float16, Int
 
+from brainslice.array_types import Float16, Int
 from brainslice.arrays import InputBatch, Labels
 from brainslice.bundle.store import ModelBundle, open_bundle
 from brainslice.config import Config

@@ -12,8 +12,8 @@ from typing import TypeAlias
 
 import keras
 import numpy as np
-from jaxtyping import Float, Float16, Float32
 
+from brainslice.array_types import Float, Float16, Float32
 from brainslice.arrays import Decisions, Labels, Logits
 from brainslice.config import AdaptConfig
 from brainslice.errors import UsageError

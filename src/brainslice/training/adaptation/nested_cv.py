@@ -8,8 +8,8 @@ from itertools import combinations
 from typing import TypeAlias
 
 import numpy as np
-from jaxtyping import Int
 
+from brainslice.array_types import Int
 from brainslice.arrays import Decisions, Logits, Scores
 from brainslice.decision.operating_point import Criterion, Target
 from brainslice.decision.temperature import Temperature, fit_marginal_temperature, marginal_losses, tumour_probabilities

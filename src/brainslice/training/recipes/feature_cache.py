@@ -17,8 +17,8 @@ from typing import TypeAlias
 
 import keras
 import numpy as np
-from jaxtyping import Bool, Float16, Float32, Int
 
+from brainslice.array_types import Bool, Float16, Float32, Int
 from brainslice.arrays import InputBatch
 from brainslice.errors import ResourceError
 from brainslice.files import full_disk_error, write_text

@@ -14,8 +14,8 @@ from functools import partial
 
 import keras
 import numpy as np
-from jaxtyping import Float32
 
+from brainslice.array_types import Float32
 from brainslice.arrays import Logits
 from brainslice.models.augmentation import with_positions
 from brainslice.models.build import pooled_features, set_trainable
