@@ -359,6 +359,7 @@ def main() -> None:
             print(f"{row.title:58}{cells}{'≤' if row.bound == 'most' else '≥'} {row.target:g}", flush=True)
     if given.output:
         made = {
+            "schema": "brainslice/results/1",
             "title": "Speed beside what a user would pick instead",
             "command": ["python -m benchmarks"],
             "note": f"{given.rounds} pairs a row, {given.count} pictures; {os.cpu_count()} CPUs, {platform.machine()}, "
