@@ -24,7 +24,9 @@ def trained(project: Path) -> Path:
     return project
 
 
-def test_evaluate_prints_scores_and_writes_reports(trained: Path, capsys: Capture) -> None:
+def test_evaluate_prints_scores_and_writes_reports(trained: Path, tmp_path: Path, capsys: Capture) -> None:
+    assert call("report", trained) == 3
+    assert "run brainslice evaluate" in capsys.readouterr().err
     assert call("evaluate", "--project-root", trained, *WORDS, "--gradcam", "3") == 0
     said = capsys.readouterr().out
     assert "phantom, clean protocol, test [phantom]" in said
@@ -34,12 +36,6 @@ def test_evaluate_prints_scores_and_writes_reports(trained: Path, capsys: Captur
     assert told["test_openings"] == 1
     assert told["analysis"]["errors"]["n"] > 0
     assert "test scans misclassified; the most confident first in errors.png" in said
-
-
-def test_all_results_are_written_on_one_page(trained: Path, tmp_path: Path, capsys: Capture) -> None:
-    assert call("report", trained) == 3
-    assert "run brainslice evaluate" in capsys.readouterr().err
-    assert call("evaluate", "--project-root", trained, *WORDS, "--gradcam", "0") == 0
     assert (trained / "reports" / "report.html").is_file()
     page = tmp_path / "informe.html"
     assert call("report", trained, "--language", "es", "--output", page) == 0
