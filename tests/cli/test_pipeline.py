@@ -194,7 +194,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 def test_demo_runs_on_phantoms(asked: dict[str, Any], tmp_path: Path, capsys: Capture) -> None:
     assert call("demo", "--project-root", tmp_path, "--patients", "10", "--seed", "5") == 0
-    assert json.loads((asked["source"] / "dataset.json").read_text()) == {"name": "phantom"}
+    assert json.loads((asked["source"] / "dataset.json").read_text())["name"] == "phantom"
     assert (asked["root"], asked["seed"]) == (tmp_path, 5)
     assert "model.weights=shipped" in asked["overrides"]
     assert {folder.name for folder in asked["external"].iterdir()} == {"yes", "no"}

@@ -32,7 +32,7 @@ def test_worklist_prints_a_line_for_each_scan(trained: Path, scans: Path, capsys
     lines = said.out.splitlines()
     marked = sum(line.startswith("review") for line in lines)
     assert marked == -(-len(lines) // 2)
-    assert f"{marked} of {len(lines)} scans are for a person" in said.err
+    assert f"{marked} of {len(lines)} scans are marked for review by a person" in said.err
     assert "research only" in said.err
     assert all("tumour" in line or "refer" in line for line in lines)
 

@@ -40,7 +40,8 @@ def groups(folder: Path) -> dict[str, str]:
 def test_the_layout_is_that_of_the_set_people_download(phantoms: Path) -> None:
     for side in ("Training", "Testing"):
         assert {path.name for path in (phantoms / side).iterdir()} == FOLDERS
-    assert json.loads((phantoms / "dataset.json").read_text(encoding="utf-8")) == {"name": "phantom"}
+    content = json.loads((phantoms / "dataset.json").read_text(encoding="utf-8"))
+    assert content == {"schema": "brainslice/phantom/1", "name": "phantom"}
     assert len(pictures(phantoms, "Training")) == 4 * (7 * 2 - 1)
     assert len(pictures(phantoms, "Testing")) == 4 * (2 + 1 + 3)
 

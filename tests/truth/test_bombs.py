@@ -198,7 +198,8 @@ def check(path: Path, frame: int = 0) -> None:
         more = max(grown, decoder - _START_MEGABYTES)
         assert more < (REFUSED_MEGABYTES if message else READ_MEGABYTES), (message, more)
         if message:
-            size = path.stat().st_size if path.is_file() else 0
+            files = [path] if path.is_file() else path.rglob("*")
+            size = sum(file.stat().st_size for file in files)
             linear = size / (1 << 20)
             assert own < REFUSED_SECONDS + linear, message
             assert of_decoder < REFUSED_SECONDS + _START_SECONDS + linear, message
