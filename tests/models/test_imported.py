@@ -56,6 +56,18 @@ def nested() -> keras.Model:
     return keras.Model(inputs, keras.layers.Softmax()(values))
 
 
+def normalised(*, shared: bool) -> keras.Model:
+    """Normalisation inside a model inside, as ``keras.applications.EfficientNetB0`` has it."""
+    mean, variance = (110.0, 900.0) if shared else ([120.0, 110.0, 100.0], [400.0, 900.0, 1600.0])
+    axis = None if shared else -1
+    normalisation = keras.layers.Normalization(axis=axis, mean=mean, variance=variance)
+    keras.utils.set_random_seed(3)
+    first, *rest = trunk()
+    inner = keras.Sequential([first, normalisation, *rest])
+    inputs = keras.Input((SIZE, SIZE, 3))
+    return keras.Model(inputs, dense()(keras.layers.GlobalAveragePooling2D()(inner(inputs))))
+
+
 def dense(units: int = CLASSES, activation: str | None = "softmax", **options: object) -> keras.layers.Layer:
     return keras.layers.Dense(units, activation=activation, bias_initializer="normal", **options)
 
@@ -77,6 +89,8 @@ MODELS: dict[str, tuple[Callable[[], keras.Model], int]] = {
     "grey": (lambda: pooled(dense(use_bias=False), channels=1), 11),
     "activation": (lambda: pooled(dense(activation=None), keras.layers.Activation("softmax")), 11),
     "nested": (nested, 11),
+    "normalised by channel": (lambda: normalised(shared=False), 11),
+    "normalised alike": (lambda: normalised(shared=True), 11),
     "flat": (lambda: flat(dense()), 1),
 }
 

@@ -57,11 +57,7 @@ def read_classifier(path: Path, order: Sequence[int], pixels: str, size: int | N
     Raises:
         ConfigError: The file holds no such model, or its input or output does not fit.
     """
-    model = load_keras_file(path)
-    if isinstance(model, keras.Sequential):
-        # Loading calls each layer several times; of a clone each layer has one input and one output.
-        weights, model = model.get_weights(), keras.models.clone_model(model)
-        model.set_weights(weights)
+    model = _cloned(path, load_keras_file(path))
     size, channels = _input_shape(path, model, size)
     head = _find_head(path, model)
     kernel, bias = _head_arrays(head.dense)
@@ -77,6 +73,39 @@ def read_classifier(path: Path, order: Sequence[int], pixels: str, size: int | N
     whole = keras.Model(scan, attach_head(config, features, keras.Model(scan, features)), name="whole")
     whole.get_layer(HEAD).set_weights([kernel[:, list(order)], bias[list(order)]])
     return Network(config, whole, whole, whole)
+
+
+def _cloned(path: Path, model: keras.Model) -> keras.Model:
+    """Copy a model whose graph cannot be used as loaded: Sequential, or with normalisation layers.
+
+    Loading calls each layer of a Sequential model several times; of a clone each layer has one input and one output.
+    The constants of ``Normalization`` would become inputs of an exported graph, so ``Rescaling`` takes its place.
+    """
+    inner = list(model._flatten_layers())  # noqa: SLF001 - Keras has no public name for layers of nested models
+    if not isinstance(model, keras.Sequential) and not any(map(_is_normalisation, inner)):
+        return model
+    if any(_is_normalisation(layer) and (layer.invert or np.size(layer.mean) not in {1, _COLOURS}) for layer in inner):
+        msg = f"{path}: a Normalization layer must have one mean for each of three channels, or one for all; rebuild it"
+        raise ConfigError(msg)
+    copy = keras.models.clone_model(model, clone_function=_clone_layer, recursive=True)
+    for old, new in zip(inner, copy._flatten_layers(), strict=True):  # noqa: SLF001 - as above
+        if not isinstance(old, keras.Model) and not _is_normalisation(old):
+            new.set_weights(old.get_weights())
+    return copy
+
+
+def _is_normalisation(layer: keras.layers.Layer) -> bool:
+    return isinstance(layer, keras.layers.Normalization)
+
+
+def _clone_layer(layer: keras.layers.Layer) -> keras.layers.Layer:
+    if not _is_normalisation(layer):
+        return type(layer).from_config(layer.get_config())
+    deviation = np.maximum(np.sqrt(np.ravel(layer.variance)), keras.backend.epsilon())
+    scale, offset = 1 / deviation, -np.ravel(layer.mean) / deviation
+    if scale.size == 1:
+        return keras.layers.Rescaling(float(scale[0]), float(offset[0]), name=layer.name)
+    return keras.layers.Rescaling(scale.tolist(), offset.tolist(), name=layer.name)
 
 
 def load_keras_file(path: Path) -> keras.Model:
