@@ -121,7 +121,7 @@ def test_both_pictures_are_enlarged_together_and_scroll_together(visit: Visit, t
     widths = "panes => panes.map(pane => pane.scrollWidth / pane.clientWidth)"
     assert visit.page.eval_on_selector_all(".pane", widths) == pytest.approx([4, 4], abs=0.05)
     visit.page.evaluate("document.querySelector('.pane').scrollTo(10, 20)")
-    visit.page.wait_for_function("document.querySelectorAll('.pane')[1].scrollTop === 20")
+    visit.page.wait_for_function("() => document.querySelectorAll('.pane')[1].scrollTop === 20")
     visit.page.click("#view-reset")
     assert visit.page.eval_on_selector_all(".pane", widths) == pytest.approx([1, 1], abs=0.01)
     assert visit.pixels("original") == before
