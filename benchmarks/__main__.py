@@ -150,7 +150,7 @@ ROWS = {
         3,
     ),
     "audit_cleanvision": Row(
-        "audit / cleanvision", Side("ours:audit"), Side("other_sides:cleanvision", "runtimes"), "most", 1
+        "audit / cleanvision", Side("ours:audit"), Side("other_sides:cleanvision", "runtimes"), "most", 3
     ),
     "volume": Row("volume / its slices one by one", Side("ours:volume"), Side("ours:volume_slices"), "least", 1.5),
     "service_1": Row(
@@ -361,7 +361,7 @@ def main() -> None:
         made = {
             "schema": "brainslice/results/1",
             "title": "Speed beside what a user would pick instead",
-            "command": ["python -m benchmarks"],
+            "command": ["# python -m benchmarks --images FOLDER --volume FILE.nii.gz --output results/benchmarks.json"],
             "note": f"{given.rounds} pairs a row, {given.count} pictures; {os.cpu_count()} CPUs, {platform.machine()}, "
             f"{platform.system()}, Python {platform.python_version()}, brainslice {version('brainslice')}, "
             f"{datetime.now(UTC):%Y-%m-%d}",
