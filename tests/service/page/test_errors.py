@@ -169,3 +169,25 @@ def test_the_page_asks_for_a_token_where_the_service_needs_one(
             "JSON.stringify([{ ...localStorage }, { ...sessionStorage }, document.cookie, location.href])"
         )
         assert WORD not in kept
+
+
+def test_a_token_entered_while_a_request_waits_is_used_for_that_request(
+    visiting: Callable[..., Visit], served_bundle: Path, tumour: Path
+) -> None:
+    with serving(served_bundle, token=WORD) as guarded:
+        visit = visiting(guarded, fresh=True).open()
+        held: list[Route] = []
+
+        def hold(route: Route) -> None:
+            held.append(route)
+
+        visit.page.route("**/explain*", hold, times=1)
+        with visit.page.expect_request("**/explain*"):
+            visit.page.set_input_files("#files", str(tumour))
+        visit.page.fill("#token-field", WORD)
+        visit.page.keyboard.press("Enter")
+        visit.page.wait_for_selector("#token", state="hidden")
+        held[0].fulfill(**problem(401, "unauthorized"))
+        visit.settle(1)
+        assert visit.rows() == ["first.png Tumour"]
+        assert not visit.shown("#token")

@@ -34,6 +34,7 @@ for (const button of document.querySelectorAll("[data-example]")) {
 await learnModel();
 document.documentElement.dataset.ready = "";
 
+/** Show the model and what depends on it; returns false if the service requires another token. */
 async function learnModel() {
   try {
     model = await askModel();
@@ -42,13 +43,15 @@ async function learnModel() {
     offerVerdicts(the("filter"), model);
     the("model-problem").hidden = true;
   } catch (failure) {
-    if (failure.status === 401) askToken();
-    else {
-      the("model-problem").hidden = false;
-      the("model-problem").replaceChildren(say("problem.model"), " ", ...reasonOf(failure), " ",
-        element("button", { type: "button", onclick: learnModel }, say("action.again")));
+    if (failure.status === 401) {
+      askToken();
+      return false;
     }
+    the("model-problem").hidden = false;
+    the("model-problem").replaceChildren(say("problem.model"), " ", ...reasonOf(failure), " ",
+      element("button", { type: "button", onclick: learnModel }, say("action.again")));
   }
+  return true;
 }
 
 async function take(lot) {
@@ -279,9 +282,9 @@ async function giveToken(event) {
   the("token-field").value = "";
   the("token").hidden = true;
   tokenTried = true;
-  await learnModel();
-  if (the("token").hidden) {
+  if (await learnModel()) {
     tokenTried = false;
+    the("token").hidden = true;
     await queue.resume();
   }
 }

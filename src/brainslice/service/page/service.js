@@ -55,7 +55,8 @@ export function forget(volume) {
 }
 
 async function ask(address, options) {
-  const headers = token === null ? {} : { Authorization: `Bearer ${token}` };
+  const sent = token;
+  const headers = sent === null ? {} : { Authorization: `Bearer ${sent}` };
   const late = AbortSignal.timeout(PATIENCE);
   const signal = options.signal ? anyOf(options.signal, late) : late;
   let answer;
@@ -66,6 +67,8 @@ async function ask(address, options) {
     if (options.signal?.aborted) throw new Failure("state.cancelled");
     throw new Failure(late.aborted || error.name === "TimeoutError" ? "problem.time" : "problem.gone");
   }
+  // A token entered while this request was on its way has not been tried yet.
+  if (answer.status === 401 && token !== sent) return ask(address, options);
   throw await failureOf(answer);
 }
 
