@@ -19,6 +19,7 @@ from brainslice.decision.verdict import Verdict
 from brainslice.files import SCHEMA
 
 if TYPE_CHECKING:
+    from brainslice.bundle.store import ModelBundle
     from brainslice.report.documents import Table as ReportTable
 
 OUT = Console(highlight=False, soft_wrap=True, emoji=False)
@@ -80,6 +81,18 @@ def print_json(kind: str, values: Mapping[str, Any], indent: int | None = None) 
 def in_brackets(warnings: Sequence[str]) -> str:
     """Format a model's warnings to follow a name; empty without any."""
     return f" [{', '.join(warnings)}]" if warnings else ""
+
+
+def print_bundle(bundle: ModelBundle, notes: Iterable[str], selected: str) -> None:
+    """Print the notes on a new bundle, its folder, and its metrics on the scans that ``selected`` tells the use of."""
+    info, checked = bundle.info, bundle.info.validation
+    for line in notes:
+        print_note(line)
+    print_line(f"bundle{in_brackets(info.warnings)}: {bundle.folder}")
+    print_line(
+        f"validation ({info.provenance.protocol}, n = {checked.n}, {selected}): "
+        f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
+    )
 
 
 def can_print(text: str) -> bool:

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from brainslice import api
-from brainslice.cli.console import in_brackets, print_line, print_note, progress_bars
+from brainslice.cli.console import print_bundle, print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
 from brainslice.paths import ProjectPaths
 
@@ -42,15 +42,7 @@ def import_keras(
         made = api.import_keras(
             model, names, root, pixels=pixels, image_size=image_size, crop=crop, config=chosen, progress=progress
         )
-    info = made.bundle.info
-    for line in made.notes:
-        print_note(line)
-    checked = info.validation
-    print_line(f"bundle{in_brackets(info.warnings)}: {ProjectPaths.of(root, chosen).bundle}")
-    print_line(
-        f"validation ({info.provenance.protocol}, n = {checked.n}, chose the temperature): "
-        f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
-    )
+    print_bundle(made.bundle, made.notes, "selected the temperature")
     print_note("where this accuracy is lower than expected, check the order of --class-names, --pixels and --crop")
 
 

@@ -8,7 +8,15 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brainslice import api
-from brainslice.cli.console import in_brackets, print_line, print_note, print_report, print_table, progress_bars
+from brainslice.cli.console import (
+    in_brackets,
+    print_bundle,
+    print_line,
+    print_note,
+    print_report,
+    print_table,
+    progress_bars,
+)
 from brainslice.cli.data import exclude
 from brainslice.cli.options import (
     AcceptLeaks,
@@ -60,15 +68,7 @@ def train_one(paths: ProjectPaths, config: Config, accept_leaks: bool) -> None:
     """Train under one protocol and print the result."""
     with progress_bars() as progress:
         trained = api.train(paths.root, config=config, accept_leaks=accept_leaks, progress=progress)
-    info = trained.bundle.info
-    for line in trained.notes:
-        print_note(line)
-    checked = info.validation
-    print_line(f"bundle{in_brackets(info.warnings)}: {paths.bundle}")
-    print_line(
-        f"validation ({info.provenance.protocol}, n = {checked.n}, selected the weights and the temperature): "
-        f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
-    )
+    print_bundle(trained.bundle, trained.notes, "selected the weights and the temperature")
 
 
 @writes_project("cross-validating")
@@ -178,16 +178,10 @@ def ensemble(
 
 def _show_ensemble(joined: api.EnsembleBundle) -> None:
     info = joined.bundle.info
-    for line in joined.notes:
-        print_note(line)
-    print_line(f"bundle{in_brackets(info.warnings)}: {joined.bundle.folder}")
+    members = info.ensemble.members_per_scan if info.ensemble else 0
+    print_bundle(joined.bundle, joined.notes, f"selected the temperature, each scored by at least {members} members")
     unused = len(joined.assignment.split.test)
     print_line(f"{info.backbone}; {unused} scans are left that no member was trained or chosen on")
-    checked, members = info.validation, info.ensemble.members_per_scan if info.ensemble else 0
-    print_line(
-        f"held-out scans (n = {checked.n}, selected the temperature, each scored by at least {members} members): "
-        f"accuracy {checked.accuracy:.3f}, ECE {checked.ece:.3f}, temperature {info.temperature:.3f}"
-    )
 
 
 def _show_gains(scored: ScoredTestSet, gains: tuple[EnsembleGain, ...]) -> None:
