@@ -28,7 +28,8 @@ def branch(name: str) -> onnx.GraphProto:
 
 
 def test_the_shipped_graph_is_accepted() -> None:
-    check_graph(DEFAULT_BUNDLE / "model.onnx")
+    path = DEFAULT_BUNDLE / "model.onnx"
+    check_graph(path.read_bytes(), path)
 
 
 def test_large_constants_are_refused(tmp_path: Path) -> None:
@@ -45,7 +46,7 @@ def test_control_flow_and_custom_operators_are_refused(tmp_path: Path) -> None:
     other = helper.make_node("Run", ["b"], ["logits"], domain="strange")
     path = write(tmp_path / "m.onnx", choice, hidden, other, arrays=(condition,))
     with pytest.raises(BundleError, match=r"operators If, Relu, strange\.Run;"):
-        check_graph(path)
+        check_graph(path.read_bytes(), path)
 
 
 @pytest.mark.parametrize("cut", [1, 100, 4000, -1])
@@ -53,7 +54,7 @@ def test_truncated_graphs_are_refused(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "m.onnx"
     path.write_bytes((DEFAULT_BUNDLE / "model.onnx").read_bytes()[:cut])
     with pytest.raises(BundleError, match="must be an ONNX graph"):
-        check_graph(path)
+        check_graph(path.read_bytes(), path)
 
 
 def test_random_bytes_are_refused_or_have_no_operators(tmp_path: Path) -> None:

@@ -10,10 +10,12 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
 import pytest
 from onnx import TensorProto, helper
 
 from brainslice.errors import BundleError
+from brainslice.inference.default_bundle import DEFAULT_BUNDLE
 from brainslice.inference.engines.onnx_engine import OnnxEngine, OnnxSession
 
 write_graph: Callable[..., Path] = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["write_graph"]
@@ -108,6 +110,24 @@ def test_threads_do_not_change_outputs(graph: Path, threads: int) -> None:
     batch = np.random.default_rng(0).integers(0, 256, size=(3, 64, 64), dtype=np.uint8)
     some, one = OnnxEngine(graph, threads=threads).run(batch), OnnxEngine(graph, threads=1).run(batch)
     np.testing.assert_allclose(some.logits, one.logits, atol=1e-6)
+
+
+@pytest.mark.parametrize("scans", [2, 3, 4, 5, 33])
+def test_a_divided_batch_has_the_outputs_of_a_whole_one(scans: int) -> None:
+    path = DEFAULT_BUNDLE / "model.onnx"
+    batch = np.random.default_rng(1).uniform(0, 255, size=(scans, 224, 224, 1)).astype(np.float32)
+    divided = OnnxSession(path, threads=2).run(batch, ["logits", "class_maps"])
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    for one, other in zip(divided, session.run(["logits", "class_maps"], {"scan": batch}), strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_a_graph_that_is_replaced_after_opening_is_not_read_again(tmp_path: Path) -> None:
+    path = write(tmp_path / "graph.onnx", TensorProto.FLOAT)
+    session = OnnxSession(path, threads=2)
+    path.write_bytes(b"another graph")
+    double, _ = session.run(np.ones((6, 3), np.float32))
+    np.testing.assert_array_equal(double, np.full((6, 3), 2.0, np.float32))
 
 
 def write(path: Path, *kinds: int) -> Path:

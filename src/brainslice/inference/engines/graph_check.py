@@ -24,14 +24,18 @@ _DOMAINS: Final = frozenset({"", "ai.onnx", "ai.onnx.ml"})
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
-def check_graph(path: Path) -> None:
+def check_graph(graph: bytes, path: Path) -> None:
     """Check that a graph has plain operators only.
+
+    Args:
+        graph: The content of the file.
+        path: The file, for messages.
 
     Raises:
         BundleError: The file is no ONNX graph, or has an operator that loops, makes large arrays or is not standard.
     """
     try:
-        faults = sorted(set(_faults(memoryview(path.read_bytes()))))
+        faults = sorted(set(_faults(memoryview(graph))))
     except (IndexError, ValueError) as error:
         msg = f"{path}: must be an ONNX graph, got something else ({error}); copy the bundle again"
         raise BundleError(msg) from error

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from pathlib import Path
+from threading import Lock
 from typing import Final
 
 import numpy as np
@@ -37,12 +39,16 @@ MEMBER_LOGITS: Final = "member_logits"
 """The output of an ensemble's member logits."""
 
 _AXES: Final = 4
+_LARGEST_PART: Final = 8
 _FATAL_ONLY: Final = 4
 _REMEDY: Final = "only graphs that brainslice exported can be used"
 
 
 class OnnxSession:
     """A graph with one float32 input.
+
+    One to three items are run by all threads together. A larger batch is divided, and each part is run by one thread,
+    so that no thread waits for another.
 
     Attributes:
         path: The file.
@@ -65,8 +71,13 @@ class OnnxSession:
             msg = f"{path}: must be a graph in a file, there is none; copy the bundle again or train a new one"
             raise BundleError(msg)
         self.path = path
-        check_graph(path)
-        self._session = _open(path, threads)
+        self._threads = threads or os.cpu_count() or 1
+        self._lock = Lock()
+        # Kept, because the file may be replaced or deleted before a second session is needed.
+        self._graph = path.read_bytes()
+        check_graph(self._graph, path)
+        self._session = self._open(threads)
+        self._single_threaded = self._session if self._threads == 1 else None
         inputs = [(node.name, node.type, len(node.shape)) for node in self._session.get_inputs()]
         if len(inputs) != 1 or inputs[0][1] != "tensor(float)":
             msg = f"{path}: the graph must have one input of 32-bit floats, got {inputs}; export it again"
@@ -81,11 +92,35 @@ class OnnxSession:
             BundleError: The shape of the input does not fit.
         """
         names = list(self.output_names if outputs is None else outputs)
+        # No part of one item: its last bits would differ from those of the same item in a batch.
+        parts = min(len(batch) // 2, max(self._threads, -(-len(batch) // _LARGEST_PART)))
         try:
-            return list(self._session.run(names, {self.input_name: batch}))
+            if parts < 2:  # noqa: PLR2004 - nothing to divide
+                return list(self._session.run(names, {self.input_name: batch}))
+            session = self._open_single_threaded()
+            with ThreadPoolExecutor(min(parts, self._threads)) as pool:
+                done = pool.map(lambda part: session.run(names, {self.input_name: part}), np.array_split(batch, parts))
+                return [np.concatenate(arrays) for arrays in zip(*done, strict=True)]
         except Exception as error:
             fault = f"cannot take an input of shape {batch.shape} ({_one_line(error)})"
             msg = f"{self.path}: {fault}; use another bundle or export the graph again"
+            raise BundleError(msg) from error
+
+    def _open_single_threaded(self) -> onnxruntime.InferenceSession:
+        with self._lock:
+            if self._single_threaded is None:
+                self._single_threaded, self._graph = self._open(1), b""
+            return self._single_threaded
+
+    def _open(self, threads: int) -> onnxruntime.InferenceSession:
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = threads
+        # Errors are raised as exceptions and need not be printed as well.
+        options.log_severity_level = _FATAL_ONLY
+        try:
+            return onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+        except Exception as error:
+            msg = f"{self.path}: must be an ONNX graph, got something else ({_one_line(error)}); copy the bundle again"
             raise BundleError(msg) from error
 
 
@@ -133,18 +168,6 @@ class OnnxEngine:
             msg = f"{self._session.path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
         return EngineOutput(**outputs)
-
-
-def _open(path: Path, threads: int) -> onnxruntime.InferenceSession:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    # Errors are raised as exceptions and need not be printed as well.
-    options.log_severity_level = _FATAL_ONLY
-    try:
-        return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
-    except Exception as error:
-        msg = f"{path}: must be an ONNX graph, got something else ({_one_line(error)}); copy the bundle again"
-        raise BundleError(msg) from error
 
 
 def _one_line(error: Exception) -> str:
