@@ -115,6 +115,8 @@ class OnnxSession:
     def _open(self, threads: int) -> onnxruntime.InferenceSession:
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = threads
+        # Threads that wait for the next run in a loop would take the cores from decoding and from other sessions.
+        options.add_session_config_entry("session.force_spinning_stop", "1")
         # Errors are raised as exceptions and need not be printed as well.
         options.log_severity_level = _FATAL_ONLY
         try:
