@@ -138,3 +138,29 @@ def test_the_model_is_named_with_its_digest(visit: Visit, served_bundle: Path) -
     facts = visit.words("#facts")
     assert info.digest in facts
     assert "1,200 scans of 230 groups" in facts
+
+
+def score(value: float, n: int, groups: int, interval: dict[str, float] | None) -> dict[str, object]:
+    return {"value": value, "interval": interval, "n": n, "groups": groups}
+
+
+def test_the_results_of_source_controlled_tests_stand_first(visiting: Callable[..., Visit], address: str) -> None:
+    visit = visiting()
+    model = visit.page.request.get(f"{address}model").json()
+    twins = {"lesion_twin_scores_higher": score(0.877, 130, 15, {"low": 0.734, "high": 0.948})}
+    within = {"auc": score(0.9, 9, 5, None), "auc_within_patients": score(0.823, 2200, 5, None)}
+    tests = [{"name": "mirror twins", "scores": twins}, {"name": "<b>slices", "scores": within}]
+    model["test"] = {"source_controlled": tests, "scores": {"accuracy": score(0.879, 1425, 131, None)}}
+    visit.page.route("**/model", lambda route: route.fulfill(json=model))
+    visit.open()
+    visit.page.click("#card summary")
+    first = (
+        "higher in 88 % [73 %, 95 %] of 130 pairs from 15 patients; <b>slices: AUC within patients 0.82, 2,200 slices"
+    )
+    assert first in visit.words("#facts div:first-child")
+    assert "88 %, 1,425 scans of 131 groups" in visit.words("#facts")
+
+
+def test_a_model_without_source_controlled_tests_is_said_to_lack_them(visit: Visit) -> None:
+    visit.page.click("#card summary")
+    assert "not done with this model" in visit.words("#facts div:first-child")

@@ -16,10 +16,29 @@ function protocol(name) {
   return say(`protocol.${name}`);
 }
 
+/** A score with its interval, and what it was measured on. */
+function measured({ value, interval, n, groups }, format) {
+  const range = interval ? ` [${format(interval.low)}, ${format(interval.high)}]` : "";
+  return { value: format(value) + range, n: number(n), groups: number(groups) };
+}
+
+/** The results of tests in which pictures with and without lesion come from the same source. */
+function sourceControlled(test) {
+  const said = (test?.source_controlled ?? []).map(({ name, scores }) => {
+    const { lesion_twin_scores_higher: twins, auc_within_patients: within } = scores;
+    if (twins) return say("card.twins", measured(twins, share));
+    return within ? say("card.slices", { name, ...measured(within, (value) => number(value, 2)) }) : null;
+  });
+  return said.filter((line) => line !== null);
+}
+
 function facts(model) {
   const from = model.provenance;
   const imported = from.training_recipe === "imported";
+  const controlled = sourceControlled(model.test);
+  const accuracy = model.test?.scores?.accuracy;
   return [
+    ["controlled", controlled.length > 0 ? controlled.join("; ") : say("card.untested")],
     ["name", model.name],
     ["digest", model.digest],
     ["created", day(model.created)],
@@ -31,6 +50,7 @@ function facts(model) {
     ...(imported ? [] : [["train", scans(from.train_images, from.train_groups)]]),
     ["validation", scans(from.validation_images, from.validation_groups)],
     ["accuracy", `${share(model.validation.accuracy)}, n = ${number(model.validation.n)}`],
+    ...(accuracy ? [["test", say("card.tested", measured(accuracy, share))]] : []),
     ["threshold", number(model.threshold, 2)],
   ];
 }
