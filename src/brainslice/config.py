@@ -69,6 +69,13 @@ class DataConfig(_Section):
         return self
 
 
+class PreprocessingConfig(_Section):
+    """Optional steps of the preprocessing, stored in the bundle and repeated at inference."""
+
+    bias_field: Literal["none", "n4"] = "none"
+    contrast: Literal["none", "clahe", "nyul"] = "none"
+
+
 class QuickConfig(_Section):
     """Recipe ``quick``: training above the cut, on cached activations."""
 
@@ -198,6 +205,7 @@ class Config(_Section):
 
     seed: Annotated[int, Field(ge=0, lt=2**31)] = 42
     data: DataConfig = DataConfig()
+    preprocessing: PreprocessingConfig = PreprocessingConfig()
     train: TrainConfig = TrainConfig()
     augment: AugmentConfig = AugmentConfig()
     model: ModelConfig = ModelConfig()

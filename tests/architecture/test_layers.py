@@ -33,6 +33,7 @@ def test_no_room_leans_upward_or_sideways() -> None:
         pytest.param("dataset/manifest.py", "from brainslice.decision import temperature", id="sideways"),
         pytest.param("scan/read.py", "import matplotlib", id="a heavy library in a light room"),
         pytest.param("report/__init__.py", "import keras", id="keras outside its rooms"),
+        pytest.param("inference/predictor.py", "import SimpleITK", id="SimpleITK outside preprocessing"),
     ],
 )
 def test_an_import_in_the_wrong_direction_is_caught(tmp_path: Path, module: str, line: str) -> None:

@@ -11,6 +11,7 @@ import pytest
 from brainslice.cli.main import app
 
 HEAVY = {"tensorflow", "keras", "sklearn", "matplotlib", "scipy", "pydicom", "nibabel", "pynetdicom", "requests"}
+HEAVY |= {"SimpleITK", "cv2"}
 GROUPS = {str(group.name): group.typer_instance for group in app.registered_groups}
 COMMANDS = [
     *(str(command.name) for command in app.registered_commands),

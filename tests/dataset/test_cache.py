@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainslice.dataset.cache import decode_scans, scan_statistics
+from brainslice.dataset.cache import decode_scans, scan_deciles, scan_statistics
 from brainslice.dataset.manifest import Manifest, Record
 from brainslice.errors import DatasetError, ResourceError
 from brainslice.labels import LabelSet
+from brainslice.preprocessing.histogram import deciles
 from brainslice.preprocessing.intensity import grey_statistics
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.scan.read import read_scan
@@ -61,6 +62,18 @@ def test_another_recipe_another_order_and_another_scan_are_other_arrays(tmp_path
     assert not np.array_equal(plain, uncropped)
     assert np.array_equal(plain, turned[::-1])
     assert len(list(cache.iterdir())) == 3
+
+
+def test_deciles_are_those_of_the_stretched_scans_and_are_kept(tmp_path: Path) -> None:
+    manifest = scans(tmp_path)
+    table = scan_deciles(manifest, RECIPE, tmp_path / "cache")
+    expected = [deciles(RECIPE.stretched(read_scan(path))) for path in manifest.paths]
+    np.testing.assert_array_equal(table, expected)
+    for path in manifest.paths:
+        path.unlink()
+    np.testing.assert_array_equal(scan_deciles(manifest, RECIPE, tmp_path / "cache"), expected)
+    with pytest.raises(DatasetError):
+        scan_deciles(manifest, dataclasses.replace(RECIPE, low=2.0), tmp_path / "cache")
 
 
 def test_more_scans_than_one_block_keep_their_order(tmp_path: Path) -> None:

@@ -13,9 +13,10 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
+from brainslice import lazy
 from brainslice.bundle.store import write_bundle
 from brainslice.bundle.types import BundleDraft
-from brainslice.errors import BundleError, UnreadableScanError, UsageError
+from brainslice.errors import BundleError, MissingExtraError, UnreadableScanError, UsageError
 from brainslice.inference.overlay import save_overlay
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
@@ -169,6 +170,26 @@ def test_recipe_of_another_version_raises(draft: BundleDraft, graph: Path, tmp_p
     folder = bundle_with(draft, graph, tmp_path, recipe=draft.recipe | {"sharpen": True})
     with pytest.raises(BundleError, match=r"its preprocessing is invalid .*sharpen"):
         Predictor.open(folder)
+
+
+def test_bundle_with_a_step_whose_library_is_missing_is_refused_when_opened(
+    draft: BundleDraft, graph: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = bundle_with(draft, graph, tmp_path, recipe=draft.recipe | {"contrast": "clahe"})
+    monkeypatch.setattr(lazy, "is_installed", lambda _: False)
+    with pytest.raises(MissingExtraError, match=r"contrast: clahe\) needs cv2; .*pip install 'brainslice\[clahe\]'$"):
+        Predictor.open(folder)
+
+
+def test_optional_steps_of_a_bundle_are_applied_to_scans(
+    draft: BundleDraft, graph: Path, tmp_path: Path, draw_scan: DrawScan
+) -> None:
+    scan = draw_scan(0)
+    folder = bundle_with(draft, graph, tmp_path, recipe=draft.recipe | {"contrast": "clahe"})
+    seen = Predictor.open(folder).predict(scan).network_input
+    recipe = Recipe.from_json(draft.recipe | {"contrast": "clahe"})
+    np.testing.assert_array_equal(seen, recipe(read_scan(scan)))
+    assert not np.array_equal(seen, Recipe.from_json(draft.recipe)(read_scan(scan)))
 
 
 def test_graph_of_another_input_size_is_refused(

@@ -1,22 +1,30 @@
 from __future__ import annotations
 
+import hashlib
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from PIL import Image
 
+from brainslice import lazy
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
-from brainslice.errors import ConfigError, DatasetError, LeakError, ParityError, UsageError
+from brainslice.dataset.splits.split import Protocol, make_split
+from brainslice.errors import ConfigError, DatasetError, LeakError, MissingExtraError, ParityError, UsageError
 from brainslice.inference.predictor import Predictor
 from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.export import export_onnx
 from brainslice.models.head import HEAD
 from brainslice.models.weights import load_arrays
 from brainslice.paths import ProjectPaths
+from brainslice.preprocessing.histogram import deciles, mean_landmarks
+from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
+from brainslice.scan.read import read_scan
 from brainslice.training import bundle as bundle_module
 from brainslice.training import pipeline
 from brainslice.training.pipeline import TrainingResult, train
@@ -46,6 +54,16 @@ def weights_of(root: Path, network: Network) -> dict[str, np.ndarray]:
 
 def rename(root: Path, name: str) -> None:
     replace(Manifest.read(root / "data"), name=name).write(root / "data")
+
+
+def rehash(root: Path) -> Manifest:
+    """Let the manifest accept files that were changed."""
+    manifest = Manifest.read(root / "data")
+    digests = [hashlib.sha256(path.read_bytes()).hexdigest() for path in manifest.paths]
+    records = tuple(replace(record, sha256=found) for record, found in zip(manifest.records, digests, strict=True))
+    changed_set = replace(manifest, records=records)
+    changed_set.write(root / "data")
+    return changed_set
 
 
 @pytest.mark.usefixtures("small")
@@ -91,6 +109,33 @@ def test_test_scans_do_not_affect_training(project: Path, tmp_path: Path) -> Non
     one, two = train_in(project), train_in(other)
     assert one.bundle.info.provenance.manifest_digest != two.bundle.info.provenance.manifest_digest
     assert [epoch.validation_loss for epoch in one.epochs] == [epoch.validation_loss for epoch in two.epochs]
+
+
+@pytest.mark.usefixtures("small")
+def test_landmarks_are_learnt_from_training_scans_and_repeated_at_inference(project: Path) -> None:
+    words = ("preprocessing.contrast=nyul", "train.quick.epochs=0")
+    trained = train_in(project, *words)
+    manifest, plain = Manifest.read(project / "data"), Recipe(size=SIZE)
+    levels = [deciles(plain.stretched(read_scan(path))) for path in manifest.paths]
+    learnt = mean_landmarks(np.stack(levels)[make_split(manifest, Protocol.CLEAN).train])
+    assert trained.bundle.info.recipe == Recipe(size=SIZE, contrast="nyul", landmarks=learnt).to_json()
+    assert Predictor.open(trained.bundle.folder).recipe.landmarks == learnt
+    # Scans of other grey values in the test fold must not change what the training scans teach.
+    for record in manifest.records:
+        if record.fold == 0:
+            Image.new("L", (60, 60), 9).save(project / "data" / record.path)
+    shutil.rmtree(project / "data" / "cache")
+    again = rehash(project)
+    assert again.digest != manifest.digest
+    assert train_in(project, *words).bundle.info.recipe == trained.bundle.info.recipe
+
+
+@pytest.mark.usefixtures("small")
+def test_a_step_without_its_library_is_refused_before_any_work(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(lazy, "is_installed", lambda name: name != "SimpleITK")
+    with pytest.raises(MissingExtraError, match=r"pip install 'brainslice\[n4\]'"):
+        train_in(project, "preprocessing.bias_field=n4")
+    assert not (project / "data" / "cache").exists()
 
 
 @pytest.mark.slow

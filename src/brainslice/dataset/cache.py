@@ -17,6 +17,7 @@ from brainslice.dataset.masks import tumour_mask
 from brainslice.dataset.splits.known_datasets import find_mask
 from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.files import atomic_file
+from brainslice.preprocessing.histogram import LANDMARKS, deciles
 from brainslice.preprocessing.intensity import grey_statistics
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, map_in_threads, silent
@@ -87,6 +88,33 @@ def decode_outlines(
     shape = (len(manifest.records), recipe.size, recipe.size // 8)
     rows = partial(map_in_threads, outline, manifest.records, "reading outlines", progress)
     return _cached(path, shape, np.dtype(np.uint8), rows)
+
+
+def scan_deciles(
+    manifest: Manifest, recipe: Recipe, cache: Path, progress: Progress = silent
+) -> Float32[np.ndarray, "n landmarks"]:
+    """Compute the foreground's deciles of every scan, from which landmarks are learnt, or read them from the cache.
+
+    Args:
+        manifest: The scans.
+        recipe: Preprocessing of the network up to the stretch of grey values.
+        cache: The folder of cached arrays.
+        progress: Called with step, done and total.
+
+    Returns:
+        ``preprocessing.histogram.deciles`` of each stretched scan ``(n, 9)``, in the manifest's order.
+
+    Raises:
+        DatasetError: A scan is gone, unreadable, or not the one that was prepared.
+        ResourceError: The disk is full.
+    """
+    path = cache / f"deciles-{_key(manifest, f'deciles 1 {recipe.digest}')}.npy"
+
+    def of_record(record: Record) -> _Row:
+        return deciles(recipe.stretched(read_record(manifest.root, record)))
+
+    rows = partial(map_in_threads, of_record, manifest.records, "reading grey values", progress)
+    return _cached(path, (len(manifest.records), LANDMARKS), np.dtype(np.float32), rows)
 
 
 def scan_statistics(manifest: Manifest, cache: Path, progress: Progress = silent) -> Float32[np.ndarray, "n features"]:

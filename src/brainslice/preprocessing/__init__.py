@@ -5,7 +5,8 @@ from __future__ import annotations
 from brainslice.lazy import lazy_names
 
 _MODULES = {
-    "geometry": "Box Frame find_head inside_frame",
+    "geometry": "Box Frame find_head foreground inside_frame",
+    "histogram": "deciles mean_landmarks standardise",
     "intensity": "GreyStatistics grey_statistics stretch",
     "recipe": "Recipe",
 }

@@ -187,6 +187,16 @@ def find_head(pixels: Pixels) -> Box:
     return _refine(rough.grown(step, inner), pixels, threshold)
 
 
+def foreground(pixels: Pixels) -> Mask:
+    """Find the pixels of the head's tissue in grey values ``(h, w)`` of any range, without those of the background.
+
+    Returns:
+        The pixels above Otsu's threshold of the coarse grid; none if the image is uniform.
+    """
+    step = max(1, math.ceil(max(pixels.shape) / _CELLS))
+    return np.asarray(pixels > _threshold(_reduce(pixels, step)))
+
+
 def _refine(box: Box, pixels: Pixels, threshold: float) -> Box:
     """Shrink a box to the outermost rows and columns with more than a few bright pixels."""
     bright = box.cut(pixels) > threshold

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import shutil
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import keras
@@ -12,7 +12,7 @@ import keras
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config, ModelConfig
 from brainslice.counterfactual.generation import OutlinedScans
-from brainslice.dataset.cache import decode_outlines, decode_scans
+from brainslice.dataset.cache import decode_outlines, decode_scans, scan_deciles
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.known_datasets import NICKPARVAR
 from brainslice.dataset.splits.split import check_leaks
@@ -21,6 +21,7 @@ from brainslice.errors import ConfigError, LeakError
 from brainslice.models.build import Network, NetworkConfig, build
 from brainslice.models.weights import SHIPPED_WEIGHTS
 from brainslice.paths import ProjectPaths, writes_project
+from brainslice.preprocessing.histogram import mean_landmarks
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
@@ -79,7 +80,7 @@ def train(
     check_leaks(split, accepted=accept_leaks)
     _check_recall_weights(config, manifest)
     _check_weights(config, manifest)
-    recipe = Recipe(size=config.data.image_size)
+    recipe = _recipe(assignment, config, paths, progress)
     network = _build_network(config, manifest)
     task = TrainingTask(
         network=network,
@@ -96,6 +97,20 @@ def train(
     result: BundleResult = make_bundle(task, manifest, recipe, paths)
     shutil.rmtree(paths.workspace, ignore_errors=True)
     return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes))
+
+
+def _recipe(assignment: SplitAssignment, config: Config, paths: ProjectPaths, progress: Progress) -> Recipe:
+    """Make the preprocessing; landmarks of grey values are learnt from the training scans alone."""
+    steps, size = config.preprocessing, config.data.image_size
+    if steps.contrast != "nyul":
+        return Recipe(size, bias_field=steps.bias_field, contrast=steps.contrast)
+    plain = Recipe(size, bias_field=steps.bias_field)
+    levels = scan_deciles(assignment.manifest, plain, paths.cache, progress)
+    landmarks = mean_landmarks(levels[assignment.split.train])
+    if not landmarks:
+        msg = "preprocessing.contrast must not be nyul: no training scan has a foreground to learn landmarks from"
+        raise ConfigError(msg)
+    return replace(plain, contrast="nyul", landmarks=landmarks)
 
 
 def _training_images(

@@ -1,0 +1,172 @@
+"""Compare the optional preprocessing steps on frozen ImageNet features, with linear classifiers.
+
+Usage: python tools/preprocessing_ablation.py PROJECT WEIGHTS OUTPUT.json FOLDER...
+
+PROJECT is a prepared project with outlines; fold 0 is never read. WEIGHTS is imagenet or its local file. Each FOLDER
+has slices with and without tumour of the same patients (slices.csv). Of folds 2 to 4, fold 1 and each FOLDER a sample
+is drawn with a fixed seed. For each preprocessing the activations at the cut are computed, and two logistic
+regressions are fitted on them: the class of a scan from the mean and maximum over positions, scored on fold 1; and
+whether a position lies in a tumour, from the outlines, of which a slice's score is the mean of its four strongest
+positions. OUTPUT.json keeps every finished preprocessing; the same command goes on with the others.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections import defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
+
+from brainslice.dataset.cache import decode_outlines, decode_scans, scan_deciles
+from brainslice.dataset.manifest import Manifest
+from brainslice.evaluation.source_controlled import SliceRow, read_slices
+from brainslice.files import write_json
+from brainslice.metrics.bootstrap import resample
+from brainslice.metrics.curves.ranking import area_under_roc
+from brainslice.metrics.scoring import mean_score
+from brainslice.models.build import NetworkConfig, build
+from brainslice.preprocessing import Recipe, mean_landmarks
+from brainslice.scan.read import read_scan
+from brainslice.training.recipes.feature_cache import Trunk, fast_frozen_part
+
+SEED = 0
+TRAINING, VALIDATION, SLICES = 120, 60, 6
+"""Scans a class of folds 2 to 4 and of fold 1, and slices a patient at most, half of them with a tumour."""
+
+POSITIONS, STRONGEST, BATCH = 20, 4, 16
+PLANS = {"none": {}, "clahe": {"contrast": "clahe"}, "nyul": {"contrast": "nyul"}, "n4": {"bias_field": "n4"}}
+
+
+@dataclass(frozen=True, eq=False)
+class Sample:
+    """What every preprocessing is compared on: scans of the set, how many of them train, and slices of each folder."""
+
+    manifest: Manifest
+    train: int
+    folders: dict[str, list[SliceRow]]
+    cache: Path
+
+
+def main(project: Path, weights: str, output: Path, folders: Sequence[Path]) -> None:
+    """Score each preprocessing, and the difference to none, with 95 % intervals by group or patient."""
+    rng = np.random.default_rng(SEED)
+    sample = draw(Manifest.read(project / "data"), folders, project / "data" / "cache", rng)
+    found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
+    network = build(NetworkConfig(weights=weights if weights == "imagenet" else Path(weights), seed=SEED))
+    trunk = fast_frozen_part(network, sample.cache, 4000)
+    for name in (name for name in PLANS if name not in found):
+        found[name] = {key: values.tolist() for key, values in score(sample, name, trunk).items()}
+        write_json(output, found, "ablation")
+    for name, values in found.items():
+        for key, own in values.items():
+            if not key.endswith("_groups"):
+                groups = np.array(values.get(f"{key}_groups", range(len(own))))
+                draws = resample(groups, SEED)
+                gained = mean_score("difference", np.array(own) - found["none"][key], draws, len(own))
+                text = mean_score(key, np.array(own), draws, len(own)).text
+                sys.stdout.write(f"{name} {key}: {text}; difference {gained.text}, groups = {draws.groups}\n")
+
+
+def draw(manifest: Manifest, folders: Sequence[Path], cache: Path, rng: np.random.Generator) -> Sample:
+    """Draw scans of each class, one a group as long as there are groups, and slices of each patient."""
+    chosen = []
+    for folds, count in (({2, 3, 4}, TRAINING), ({1}, VALIDATION)):
+        for label in manifest.labels.names:
+            groups = defaultdict(list)
+            for record in rng.permutation(np.array(manifest.records, dtype=object)):
+                if record.fold in folds and record.label == label:
+                    groups[record.group].append(record)
+            turns = sorted((turn, at) for at, each in enumerate(groups.values()) for turn in range(len(each)))
+            members = list(groups.values())
+            chosen += [members[at][turn] for turn, at in turns[:count]]
+    slices = {}
+    for folder in folders:
+        rows = defaultdict(list)
+        for row in rng.permutation(np.array(read_slices(folder), dtype=object)):
+            rows[row.patient, row.tumour].append(row)
+        slices[folder.name] = [row for each in rows.values() for row in each[: SLICES // 2]]
+    return Sample(replace(manifest, records=tuple(chosen)), TRAINING * len(manifest.labels), slices, cache)
+
+
+def score(sample: Sample, name: str, trunk: Trunk) -> dict[str, np.ndarray]:
+    """Return whether each scan of fold 1 is classified rightly, and the AUC within each patient."""
+    manifest, train = sample.manifest, sample.train
+    recipe = make_recipe(sample, name)
+    features = activations(trunk, decode_scans(manifest, recipe, sample.cache))
+    pooled = np.concatenate([features.mean(axis=(1, 2)), features.max(axis=(1, 2))], axis=1)
+    labels = manifest.label_indices
+    classes = linear().fit(pooled[:train], labels[:train])
+    results = {
+        "accuracy": (classes.predict(pooled[train:]) == labels[train:]).astype(float),
+        "accuracy_groups": manifest.group_indices[train:],
+    }
+    positions = fit_positions(features[:train], coverage(sample, recipe, features.shape[1]), healthy_rows(manifest))
+    for folder, rows in sample.folders.items():
+        inputs = np.stack([recipe(read_scan(row.path)) for row in rows])
+        maps = activations(trunk, inputs)
+        logits = positions.decision_function(maps.reshape(-1, maps.shape[-1])).reshape(len(maps), -1)
+        results[folder] = within_patients(rows, np.sort(logits, axis=1)[:, -STRONGEST:].mean(axis=1))
+    return results
+
+
+def make_recipe(sample: Sample, name: str) -> Recipe:
+    """Make the preprocessing; landmarks are learnt from the training scans."""
+    if PLANS[name].get("contrast") != "nyul":
+        return Recipe(**PLANS[name])
+    levels = scan_deciles(sample.manifest, Recipe(), sample.cache)
+    return Recipe(contrast="nyul", landmarks=mean_landmarks(levels[: sample.train]))
+
+
+def activations(trunk: Trunk, inputs: np.ndarray) -> np.ndarray:
+    """Compute the activations at the cut of network inputs ``(n, h, w)``."""
+    starts = range(0, len(inputs), BATCH)
+    return np.concatenate([trunk(inputs[at : at + BATCH, ..., np.newaxis].astype(np.float32)) for at in starts])
+
+
+def coverage(sample: Sample, recipe: Recipe, cells: int) -> np.ndarray:
+    """Return the share of each position of the training scans that an outline covers."""
+    packed = decode_outlines(sample.manifest, recipe, sample.cache)[: sample.train]
+    masks, step = np.unpackbits(packed, axis=-1), recipe.size // cells
+    return masks.reshape(len(masks), cells, step, cells, step).mean(axis=(2, 4))
+
+
+def healthy_rows(manifest: Manifest) -> np.ndarray:
+    """Return whether each scan is of the healthy class."""
+    return manifest.label_indices == manifest.labels.healthy_index
+
+
+def fit_positions(features: np.ndarray, covered: np.ndarray, healthy: np.ndarray) -> Any:  # noqa: ANN401 - untyped
+    """Fit the classifier of positions: covered ones against some of the others, where the outline is known."""
+    rng, chosen, inside = np.random.default_rng(SEED), [], []
+    for maps, cells, is_healthy in zip(features, covered, healthy, strict=False):
+        flat, known = maps.reshape(-1, maps.shape[-1]), cells.ravel()
+        tumour, free = np.flatnonzero(known > 0.5), np.flatnonzero(known == 0)  # noqa: PLR2004 - half
+        if len(tumour) or is_healthy:
+            some = rng.choice(free, min(POSITIONS, len(free)), replace=False)
+            chosen += [flat[tumour], flat[some]]
+            inside += [np.ones(len(tumour)), np.zeros(len(some))]
+    return linear().fit(np.concatenate(chosen), np.concatenate(inside))
+
+
+def linear() -> Any:  # noqa: ANN401 - untyped
+    """Make a logistic regression of standardised features with balanced classes."""
+    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500, class_weight="balanced"))
+
+
+def within_patients(rows: Sequence[SliceRow], scores: np.ndarray) -> np.ndarray:
+    """Return the AUC within each patient with slices of both kinds, in the patients' order."""
+    patients, tumour = np.array([row.patient for row in rows]), np.array([row.tumour for row in rows])
+    both = [name for name in np.unique(patients) if 0 < tumour[patients == name].mean() < 1]
+    return np.array([area_under_roc(tumour[patients == name], scores[patients == name]) for name in both])
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), [Path(folder) for folder in sys.argv[4:]])
