@@ -57,7 +57,7 @@ def small_network(plan: NetworkConfig) -> Network:
     """Build a few layers in place of a backbone, with normalisation on both sides of the cut."""
     keras.utils.set_random_seed(plan.seed)
     scan = keras.Input((plan.size, plan.size, 1), name="scan")
-    values = keras.layers.Rescaling(1 / 128, -1.0)(scan)
+    values = keras.layers.Rescaling(1 / 128, -1.0, name="normalisation")(scan)
     values = keras.layers.Conv2D(6, 5, 8, padding="same", activation="relu", name="first")(values)
     values = keras.layers.BatchNormalization(name="below")(values)
     cut = keras.layers.Conv2D(8, 3, padding="same", activation="relu", name=get_backbone(plan.backbone).cut)(values)

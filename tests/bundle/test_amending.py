@@ -20,7 +20,7 @@ def test_update_changes_given_fields_only(bundle: ModelBundle) -> None:
     assert amended == open_bundle(bundle.folder)
     assert amended.info.threshold == 0.3
     assert amended.info.digest != bundle.info.digest
-    own = {"digest", "files"}
+    own = {"digest", "seal", "files"}
     assert amended.info.model_copy(update={"threshold": bundle.info.threshold}).model_dump(
         exclude=own
     ) == bundle.info.model_dump(exclude=own)

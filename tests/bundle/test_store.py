@@ -137,6 +137,18 @@ def test_another_time_format_counts_as_altered(bundle: ModelBundle) -> None:
     assert "was altered" in fault_of(bundle.folder)
 
 
+def test_a_bundle_without_a_seal_opens_unless_altered(bundle: ModelBundle) -> None:
+    path = bundle.folder / "bundle.json"
+    older = bundle.info.model_copy(update={"seal": None})
+    older = older.model_copy(update={"digest": older.expected_digest()})
+    path.write_bytes(older.to_text().encode())
+    assert open_bundle(bundle.folder).info == older
+    assert older.digest != bundle.info.digest
+    for changed in (older.model_copy(update={"created": older.created.replace(year=2000)}), bundle.info):
+        path.write_bytes(changed.model_copy(update={"seal": None}).to_text().encode())
+        assert "was altered" in fault_of(bundle.folder)
+
+
 def test_a_changed_temperature_counts_as_altered(bundle: ModelBundle) -> None:
     path = bundle.folder / "bundle.json"
     path.write_bytes(path.read_bytes().replace(b"1.25", b"1.75"))

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -57,7 +58,7 @@ def test_description_round_trip(
     again = BundleInfo.model_validate_json(info.to_text())
     assert again == info
     assert again.to_text() == info.to_text()
-    assert again.digest == again.sealed_digest()
+    assert (again.digest, again.seal) == (again.expected_digest(), again.expected_seal())
 
 
 @pytest.mark.parametrize(
@@ -123,7 +124,7 @@ def test_required_and_optional_fields(info: BundleInfo) -> None:
 
 
 def test_empty_optional_fields_are_left_out(info: BundleInfo) -> None:
-    assert not OPTIONAL & json.loads(info.to_text()).keys()
+    assert OPTIONAL & json.loads(info.to_text()).keys() == {"seal"}
 
 
 @pytest.mark.parametrize("count", [3, 5])
@@ -143,8 +144,17 @@ def test_infinite_quantiles_round_trip(draft: BundleDraft) -> None:
 
 def test_digest_depends_on_every_field(info: BundleInfo) -> None:
     changes = {"temperature": 1.26, "name": "other", "threshold": 0.4, "files": {"model.onnx": "2" * 64}}
-    digests = {info.model_copy(update={name: value}).sealed_digest() for name, value in changes.items()}
+    digests = {info.model_copy(update={name: value}).expected_digest() for name, value in changes.items()}
     assert len(digests | {info.digest}) == len(changes) + 1
+
+
+def test_the_seal_covers_the_time_and_the_digest_does_not(info: BundleInfo, draft: BundleDraft) -> None:
+    later = BundleInfo.sign(draft.model_copy(update={"created": draft.created + timedelta(seconds=1)}), HASHES)
+    assert later.digest == info.digest
+    assert later.seal != info.seal
+    # In bundles of before, the digest covered all.
+    before = [each.model_copy(update={"seal": None}).expected_digest() for each in (info, later)]
+    assert len({*before, info.digest}) == 3
 
 
 def test_the_digest_does_not_depend_on_the_order_of_the_files(draft: BundleDraft) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from brainslice.errors import ConfigError, DownloadError
+from brainslice.models import build as build_module
 from brainslice.models.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from brainslice.models.build import (
     Network,
@@ -21,6 +22,7 @@ from brainslice.models.build import (
 )
 from brainslice.models.head import FEATURES, HEAD
 from brainslice.models.weights import weights_digest
+from small_training import small_network
 
 
 @pytest.fixture(scope="module")
@@ -34,6 +36,16 @@ def test_the_same_plan_gives_the_same_arrays_and_leaves_pythons_generator_alone(
     again = build(plan)
     assert random.getstate() == state
     assert weights_digest(again.model) == weights_digest(mixed.model)
+
+
+def test_operations_without_a_name_are_named_by_their_place() -> None:
+    plan = NetworkConfig(size=64, weights=None, head="pyramid", healthy=2)
+    models = [small_network(plan).model for _ in range(2)]
+    assert models[0].get_config() != models[1].get_config()
+    for model in models:
+        build_module._name_operations(model)
+    assert models[0].get_config() == models[1].get_config()
+    assert len({each.name for each in models[0].operations}) == len(models[0].operations)
 
 
 def test_another_seed_gives_other_arrays(network: Network, mixed: Network) -> None:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -55,6 +56,10 @@ def test_equal_networks_give_equal_files(
     again = tmp_path / "again.onnx"
     export_onnx(make_tiny(), again)
     assert again.read_bytes() == exported[1].read_bytes()
+    for name in ("one.keras", "two.keras"):
+        save_network(make_tiny(), tmp_path / name)
+        time.sleep(2)  # archives hold times in steps of two seconds
+    assert (tmp_path / "one.keras").read_bytes() == (tmp_path / "two.keras").read_bytes()
 
 
 def test_the_graph_takes_a_scan_and_nothing_else(exported: tuple[Network, Path]) -> None:

@@ -144,3 +144,7 @@ def test_parity_error_keeps_the_older_bundle_and_success_keeps_it_as_previous(
     newer = end(make_task("seed=5")).bundle.info
     digests = [open_bundle(tmp_path / "models" / name).info.digest for name in ("bundle.previous", "bundle")]
     assert digests == [older.digest, newer.digest]
+    # As after a kill between writing the bundle and deleting the checkpoints.
+    again = end(make_task("seed=5")).bundle.info
+    assert again.digest == newer.digest
+    assert open_bundle(tmp_path / "models" / "bundle.previous").info == older

@@ -47,7 +47,7 @@ def train_in(root: Path, *words: str, progress: Progress = silent, accept_leaks:
 
 
 def weights_of(root: Path, network: Network) -> dict[str, np.ndarray]:
-    """Read what a training left; the graph's own bytes hold names that count up with every network of a process."""
+    """Read the arrays of the Keras file that a training left."""
     load_arrays(network.model, root / "models" / "best.keras")
     return arrays_of(network)
 
@@ -148,7 +148,12 @@ def test_interrupted_run_gives_the_same_weights(project: Path, tmp_path: Path, r
         train_in(project, word, progress=interrupt_at(step, 2))
     assert not (project / "models" / "bundle").exists()
     assert (project / "models" / "unfinished").is_dir()
-    assert train_in(project, word).epochs == whole.epochs
+    resumed = train_in(project, word)
+    assert resumed.epochs == whole.epochs
+    assert (resumed.bundle.info.files, resumed.bundle.info.digest) == (
+        whole.bundle.info.files,
+        whole.bundle.info.digest,
+    )
     one, two = (weights_of(root, small_network(PLAN)) for root in (project, other))
     assert not changed(one, two)
 

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 import brainslice
+from brainslice.inference import decoding
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
 from brainslice.tables.table import TableSummary, predict_tree
@@ -93,3 +94,18 @@ def test_a_killed_batch_resumes_to_the_same_table(
     assert sorted(path.name for path in tmp_path.iterdir()) == ["killed.csv", "samples", "tree", "whole.csv"]
     rows = list(csv.DictReader(whole.read_text(encoding="utf-8").splitlines()))
     assert len({row["path"] for row in rows}) == scans
+
+
+@pytest.mark.parametrize("ending", ["csv", "jsonl", "parquet"])
+def test_1_2_and_8_workers_write_equal_tables(
+    ending: str, project: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tree = Path(shutil.copytree(project / "source" / "Testing", tmp_path / "tree"))
+    bad_files(tree, next(tree.rglob("*.png")).read_bytes())
+    tables = []
+    for workers in (1, 2, 8):
+        monkeypatch.setattr(decoding.os, "cpu_count", lambda workers=workers: workers)
+        table = tmp_path / f"table{workers}.{ending}"
+        assert predict_tree(Predictor.open(project / "models" / "bundle"), [tree], table).refused == 10
+        tables.append(table.read_bytes())
+    assert tables[1:] == tables[:1] * 2

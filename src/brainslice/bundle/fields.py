@@ -124,3 +124,19 @@ class Ensemble(StoredModel):
     def out_of_fold(self) -> bool:
         """Whether the temperature was fitted on predictions of fewer members than there are."""
         return self.members_per_scan < len(self.members)
+
+
+class HalfPrecisionParity(StoredModel):
+    """Differences of a graph with 16-bit weights from that with 32-bit weights.
+
+    Attributes:
+        n: The number of validation scans compared.
+        probabilities: Largest absolute difference of any probability.
+        same_class: The share of the scans whose most probable class is the same.
+        source: The digest of the bundle with 32-bit weights.
+    """
+
+    n: PositiveInt
+    probabilities: NotNegative
+    same_class: Fraction
+    source: Sha256

@@ -64,8 +64,8 @@ def check_signature(bundle: ModelBundle, key: Path) -> None:
 
 
 def _message(bundle: ModelBundle) -> bytes:
-    # The digest covers the description, which lists the hash of every file.
-    return f"brainslice bundle {bundle.info.digest}\n".encode()
+    # The seal covers the description, which lists the hash of every file; older bundles have only a digest, which does.
+    return f"brainslice bundle {bundle.info.seal or bundle.info.digest}\n".encode()
 
 
 def _signature_path(folder: Path) -> Path:

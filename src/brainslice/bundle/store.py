@@ -158,11 +158,15 @@ def _read_info(path: Path) -> BundleInfo:
     except ValidationError as error:
         msg = f"{path}: {_first_fault(error)}; {_REMEDY}"
         raise BundleError(msg) from error
-    written = info.to_text().encode()
-    if not (is_sealed(data.decode()) if older else (data, info.digest) == (written, info.sealed_digest())):
+    if not (is_sealed(data.decode()) if older else _is_unaltered(info, data)):
         msg = f"{path}: was altered after it was written; {_REMEDY}"
         raise BundleError(msg)
     return info
+
+
+def _is_unaltered(info: BundleInfo, data: bytes) -> bool:
+    expected = (info.to_text().encode(), info.expected_digest(), info.expected_seal())
+    return (data, info.digest, info.seal) == expected
 
 
 def _check_version(path: Path, version: int) -> None:

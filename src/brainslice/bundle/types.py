@@ -11,6 +11,7 @@ from pydantic import AwareDatetime, Field, JsonValue, PositiveInt, model_validat
 from brainslice.bundle.fields import (
     Ensemble,
     Fraction,
+    HalfPrecisionParity,
     Line,
     NotNegative,
     PlainName,
@@ -38,7 +39,7 @@ IMPORTED: Final = "imported"
 _UNSIGNED = "0" * 64
 
 OPTIONAL: Final = frozenset(
-    {"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision", "labels_digest"}
+    {"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision", "labels_digest", "seal"}
 )
 """Fields left out of the JSON if empty, so that older bundles keep their digests."""
 
@@ -140,22 +141,6 @@ class GraphParity(StoredModel):
     n: PositiveInt
     logits: NotNegative
     class_maps: NotNegative
-
-
-class HalfPrecisionParity(StoredModel):
-    """Differences of a graph with 16-bit weights from that with 32-bit weights.
-
-    Attributes:
-        n: The number of validation scans compared.
-        probabilities: Largest absolute difference of any probability.
-        same_class: The share of the scans whose most probable class is the same.
-        source: The digest of the bundle with 32-bit weights.
-    """
-
-    n: PositiveInt
-    probabilities: NotNegative
-    same_class: Fraction
-    source: Sha256
 
 
 class BundleDraft(StoredModel):
@@ -263,12 +248,15 @@ class BundleInfo(BundleDraft):
     Attributes:
         format: The format version.
         files: File name to sha256, for every file except the description.
-        digest: sha256 over the rest of this description, which identifies the bundle.
+        digest: sha256 over the rest of this description except ``created`` and ``seal``, which identifies the bundle:
+            equal trainings give equal digests. In bundles without a seal it covers ``created`` too.
+        seal: sha256 over the rest of this description, which shows that it is unaltered; None in older bundles.
     """
 
     format: Literal[2] = FORMAT
     files: dict[PlainName, Sha256]
     digest: Sha256 = _UNSIGNED
+    seal: Sha256 | None = None
 
     @model_validator(mode="after")
     def _check_files(self) -> BundleInfo:
@@ -279,17 +267,32 @@ class BundleInfo(BundleDraft):
 
     @classmethod
     def sign(cls, draft: BundleDraft, files: dict[str, str]) -> BundleInfo:
-        """Complete a draft with the hashes of its files and its own digest."""
+        """Complete a draft with the hashes of its files, its own digest and its seal."""
         fields = {name: getattr(draft, name) for name in BundleDraft.model_fields}
-        unsigned = cls(**fields, files=dict(sorted(files.items())))
-        return unsigned.model_copy(update={"digest": unsigned.sealed_digest()})
+        unsigned = cls(**fields, files=dict(sorted(files.items())), seal=_UNSIGNED)
+        identified = unsigned.model_copy(update={"digest": unsigned.expected_digest()})
+        return identified.model_copy(update={"seal": identified.expected_seal()})
 
-    def sealed_digest(self) -> str:
-        """Compute the digest of this description without its field ``digest``."""
-        unsigned = self.model_copy(update={"digest": _UNSIGNED})
-        return hashlib.sha256(unsigned.to_text().encode()).hexdigest()
+    def expected_digest(self) -> str:
+        """Compute what ``digest`` must be."""
+        left_out = () if self.seal is None else ("created", "seal")
+        return self._hash_without("digest", left_out)
+
+    def expected_seal(self) -> str | None:
+        """Compute what ``seal`` must be; None for a bundle without one."""
+        return None if self.seal is None else self._hash_without("seal", ())
 
     def to_text(self) -> str:
         """Return the JSON text as stored; equal descriptions give equal bytes."""
-        fields = {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
-        return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
+        return _to_text(self._stored_fields())
+
+    def _hash_without(self, itself: str, left_out: tuple[str, ...]) -> str:
+        fields = {name: value for name, value in self._stored_fields().items() if name not in left_out}
+        return hashlib.sha256(_to_text(fields | {itself: _UNSIGNED}).encode()).hexdigest()
+
+    def _stored_fields(self) -> dict[str, JsonValue]:
+        return {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
+
+
+def _to_text(fields: dict[str, JsonValue]) -> str:
+    return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

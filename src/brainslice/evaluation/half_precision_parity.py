@@ -7,7 +7,7 @@ from typing import Final
 import numpy as np
 
 from brainslice.arrays import InputBatch
-from brainslice.bundle.types import HalfPrecisionParity
+from brainslice.bundle.fields import HalfPrecisionParity
 from brainslice.errors import ParityError
 from brainslice.inference.engines.engine import Engine
 from brainslice.inference.predictor import Predictor

@@ -8,6 +8,7 @@ so that gradient Grad-CAM at these features is exactly ``relu(map - bias) / (h·
 from __future__ import annotations
 
 import random
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -133,6 +134,7 @@ def build(config: NetworkConfig) -> Network:
             frozen_part=keras.Model(base.inputs[0], cut, name="trunk"),
             trainable_part=keras.Model(cut, outputs, name="tail"),
         )
+    _name_operations(network.model)
     if isinstance(config.weights, Path):
         load_arrays(network.model if config.weights.suffix == ".keras" else base, config.weights)
     set_trainable(network, "all")
@@ -215,6 +217,14 @@ def _replace_normalisation(backbone: Backbone, layer: keras.layers.Layer) -> ker
     if isinstance(layer, keras.layers.Rescaling):
         return keras.layers.Identity(name=layer.name, dtype="float32")
     return type(layer).from_config(layer.get_config())
+
+
+def _name_operations(model: keras.Model) -> None:
+    """Name unnamed operations by their place; the names that Keras gives count up with every network of a process."""
+    for index, operation in enumerate(model.operations):
+        kind = type(operation).__name__.lower()
+        if re.fullmatch(rf"{kind}\d*", operation.name.replace("_", "")):
+            operation.name = f"{kind}_at_{index}"
 
 
 @contextmanager

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import contextlib
 import io
+import json
 import logging
 import math
 import warnings
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,6 +139,18 @@ def save_network(network: Network, path: Path) -> None:
         raise ConfigError(msg)
     with atomic_file(path) as temporary:
         network.model.save(temporary)
+        _remove_times(temporary)
+
+
+def _remove_times(path: Path) -> None:
+    """Rewrite a ``.keras`` archive with fixed times of writing, so that equal networks give equal files."""
+    with zipfile.ZipFile(path) as archive:
+        members = {name: archive.read(name) for name in archive.namelist()}
+    metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
+    members["metadata.json"] = json.dumps(metadata).encode()
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, content in members.items():
+            archive.writestr(zipfile.ZipInfo(name), content)
 
 
 def extract_head(network: Network) -> LinearHead:

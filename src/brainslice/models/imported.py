@@ -68,7 +68,7 @@ def read_classifier(path: Path, order: Sequence[int], pixels: str, size: int | N
     values = _scaled(scan, channels, pixels)
     features = keras.Model(model.inputs[0], head.features, name="imported")(values)
     if len(features.shape) == 2:  # noqa: PLR2004 - scans and features, without positions
-        features = keras.layers.Reshape((1, 1, features.shape[-1]))(features)
+        features = keras.layers.Reshape((1, 1, features.shape[-1]), name="position")(features)
     config = NetworkConfig(size=size, classes=len(order), dropout=head.rate, weights=None)
     whole = keras.Model(scan, attach_head(config, features, keras.Model(scan, features)), name="whole")
     whole.get_layer(HEAD).set_weights([kernel[:, list(order)], bias[list(order)]])
@@ -220,5 +220,5 @@ def _scaled(scan: keras.KerasTensor, channels: int, pixels: str) -> keras.KerasT
     if channels != _COLOURS and isinstance(scale, list):
         msg = f"pixels {pixels} are of models with three channels, this one has {channels}; give another range"
         raise ConfigError(msg)
-    values = keras.layers.Concatenate()([scan] * channels) if channels > 1 else scan
-    return keras.layers.Rescaling(scale, offset)(values)
+    values = keras.layers.Concatenate(name="colour")([scan] * channels) if channels > 1 else scan
+    return keras.layers.Rescaling(scale, offset, name="pixels")(values)

@@ -68,8 +68,8 @@ def build_report(
 ) -> dict[str, Any]:
     """Return the contents of ``report.json``.
 
-    The same model on the same scans gives the same report except for ``timestamps``, which also holds the bundle's
-    digest because that depends on the time at which the bundle was made, and the machine.
+    The same model on the same scans gives the same report except for ``timestamps``, which also holds the machine, and
+    the bundle's digest, which in bundles without a seal depends on the time at which the bundle was made.
 
     Args:
         scored: The evaluated bundle and its results on the test scans.

@@ -15,12 +15,13 @@ import numpy as np
 from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
 from brainslice.bundle.model_card import CARD_FILE, model_card
-from brainslice.bundle.store import ModelBundle, write_bundle
+from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.dataset.manifest import Manifest
 from brainslice.decision.mc_dropout import HEAD_FILE
 from brainslice.decision.out_of_distribution import DETECTOR_FILE
 from brainslice.decision.temperature import Temperature
+from brainslice.errors import BundleError
 from brainslice.files import atomic_file, atomic_folder, write_text
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine
@@ -80,18 +81,29 @@ def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: P
         detector = fit_detector(training.features, output.features, decision, files[DETECTOR_FILE])
         draft = _draft(task, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
         write_text(files[CARD_FILE], model_card(draft))
-        _keep_previous(paths.bundle)
+        _keep_previous(paths.bundle, draft)
         bundle = write_bundle(paths.bundle, draft, files)
     with atomic_file(paths.best) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)
     return BundleResult(bundle, (*notes, *more_notes))
 
 
-def _keep_previous(bundle: Path) -> None:
-    """Copy the bundle that is about to be replaced to ``bundle.previous``."""
-    if bundle.is_dir():
+def _keep_previous(bundle: Path, draft: BundleDraft) -> None:
+    """Copy the bundle that is about to be replaced to ``bundle.previous``.
+
+    A training that was killed after it wrote its bundle writes it again, and keeps the one before it.
+    """
+    if bundle.is_dir() and not _is_description_of(bundle, draft):
         with atomic_folder(bundle.with_name("bundle.previous")) as staging:
             shutil.copytree(bundle, staging, dirs_exist_ok=True)
+
+
+def _is_description_of(bundle: Path, draft: BundleDraft) -> bool:
+    try:
+        info = open_bundle(bundle).info
+    except BundleError:
+        return False
+    return all(getattr(info, name) == getattr(draft, name) for name in BundleDraft.model_fields if name != "created")
 
 
 @dataclass(frozen=True, slots=True)

@@ -124,7 +124,7 @@ def build_ensemble(
         held_out = folder_scans(calibration_folder, assignment, recipe, len(members), paths.cache, progress)
     parent = output.resolve().parent
     parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".ensemble-", dir=parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".ensemble.tmp-", dir=parent) as folder:
         files = {name: Path(folder) / name for name in (GRAPH_FILE, DETECTOR_FILE, CARD_FILE)}
         pack_graphs([member.path(GRAPH_FILE) for member in members], files[GRAPH_FILE])
         training = inputs[detector_scans(assignment.split.train, config.seed)]

@@ -56,6 +56,19 @@ def test_computes_nothing_twice(tmp_path: Path) -> None:
     assert again.any()
 
 
+def test_flags_of_deleted_arrays_do_not_count(tmp_path: Path) -> None:
+    whole = np.array(cache_features(cached(tmp_path), PICTURES, np.arange(70), noisy, trunk, silent))
+    cached(tmp_path).arrays.unlink()
+
+    def killed(_: np.ndarray) -> np.ndarray:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        cache_features(cached(tmp_path), PICTURES, np.arange(70), noisy, killed, silent)
+    again = cache_features(cached(tmp_path), PICTURES, np.arange(70), noisy, trunk, silent)
+    np.testing.assert_array_equal(again, whole)
+
+
 def test_interrupted_caching_resumes(tmp_path: Path) -> None:
     calls = []
 

@@ -111,7 +111,7 @@ def write_adapted(
     """
     data = adapted.data
     names.bundle.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".adapted-", dir=names.bundle.parent) as folder:
+    with tempfile.TemporaryDirectory(prefix=".adapted.tmp-", dir=names.bundle.parent) as folder:
         files = {name: Path(folder) / name for name in _FILES}
         _, graph_parity = export_network(data.network, files, data.inputs[:_PARITY_SCANS])
         draft = _draft(adapted, outcome, config, graph_parity, _fit_detector(data, config, files[DETECTOR_FILE]))

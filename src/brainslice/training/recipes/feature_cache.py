@@ -172,6 +172,8 @@ def _open(cached: CachedFeatures, count: int) -> tuple[np.memmap, Bool[np.ndarra
             "free some space, set data.cache to another disk, or lower train.quick.views"
         )
         raise ResourceError(msg)
+    # Flags of arrays that are gone would count as those of the new, empty ones after a kill.
+    cached.done.unlink(missing_ok=True)
     return np.lib.format.open_memmap(cached.arrays, mode="w+", dtype=np.float16, shape=shape), done
 
 
