@@ -1,13 +1,14 @@
-"""Compare the optional preprocessing steps on frozen ImageNet features, with linear classifiers.
+"""Compare the optional preprocessing steps on frozen ImageNet features, with small heads.
 
 Usage: python tools/preprocessing_ablation.py PROJECT WEIGHTS OUTPUT.json FOLDER...
 
 PROJECT is a prepared project with outlines; fold 0 is never read. WEIGHTS is imagenet or its local file. Each FOLDER
 has slices with and without tumour of the same patients (slices.csv). Of folds 2 to 4, fold 1 and each FOLDER a sample
-is drawn with a fixed seed. For each preprocessing the activations at the cut are computed, and two logistic
-regressions are fitted on them: the class of a scan from the mean and maximum over positions, scored on fold 1; and
-whether a position lies in a tumour, from the outlines, of which a slice's score is the mean of its four strongest
-positions. OUTPUT.json keeps every finished preprocessing; the same command goes on with the others.
+is drawn with a fixed seed. For each preprocessing the activations at the cut are computed, and two models are fitted
+on them: a logistic regression of a scan's class on the mean and maximum over positions, scored on fold 1; and two 3 x
+3 convolutions that tell from the outlines which positions lie in a tumour, of which a slice's score is the mean of
+its four strongest positions. OUTPUT.json keeps every finished preprocessing; the same command goes on with the
+others.
 """
 
 from __future__ import annotations
@@ -15,11 +16,12 @@ from __future__ import annotations
 import json
 import sys
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
@@ -38,11 +40,15 @@ from brainslice.scan.read import read_scan
 from brainslice.training.recipes.feature_cache import Trunk, fast_frozen_part
 
 SEED = 0
-TRAINING, VALIDATION, SLICES = 120, 60, 6
-"""Scans a class of folds 2 to 4 and of fold 1, and slices a patient at most, half of them with a tumour."""
+TRAINING, VALIDATION, SLICES = 150, 40, 400
+"""Scans a class of folds 2 to 4 and of fold 1, and slices of a folder at most, shared among patients and kinds."""
 
-POSITIONS, STRONGEST, BATCH = 20, 4, 16
+STRONGEST, BATCH, EPOCHS, CHANNELS = 4, 16, 10, 128
 PLANS = {"none": {}, "clahe": {"contrast": "clahe"}, "nyul": {"contrast": "nyul"}, "n4": {"bias_field": "n4"}}
+
+
+Positions = Callable[[np.ndarray], np.ndarray]
+"""Maps activations ``(n, h, w, c)`` to the log odds of a tumour at each position."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,14 +71,19 @@ def main(project: Path, weights: str, output: Path, folders: Sequence[Path]) -> 
     for name in (name for name in PLANS if name not in found):
         found[name] = {key: values.tolist() for key, values in score(sample, name, trunk).items()}
         write_json(output, found, "ablation")
-    for name, values in found.items():
-        for key, own in values.items():
-            if not key.endswith("_groups"):
-                groups = np.array(values.get(f"{key}_groups", range(len(own))))
-                draws = resample(groups, SEED)
-                gained = mean_score("difference", np.array(own) - found["none"][key], draws, len(own))
-                text = mean_score(key, np.array(own), draws, len(own)).text
-                sys.stdout.write(f"{name} {key}: {text}; difference {gained.text}, groups = {draws.groups}\n")
+    for name in PLANS:
+        report(name, found[name], found["none"])
+
+
+def report(name: str, values: dict[str, list[float]], plain: dict[str, list[float]]) -> None:
+    """Print the scores of a preprocessing, and their differences to those without any step."""
+    for key, own in values.items():
+        if not key.endswith("_groups"):
+            draws = resample(np.array(values.get(f"{key}_groups", range(len(own)))), SEED)
+            reached, gained = (
+                mean_score(key, np.array(each), draws, len(own)) for each in (own, np.subtract(own, plain[key]))
+            )
+            sys.stdout.write(f"{name} {key}: {reached.text}; difference {gained.text}, groups = {draws.groups}\n")
 
 
 def draw(manifest: Manifest, folders: Sequence[Path], cache: Path, rng: np.random.Generator) -> Sample:
@@ -92,7 +103,8 @@ def draw(manifest: Manifest, folders: Sequence[Path], cache: Path, rng: np.rando
         rows = defaultdict(list)
         for row in rng.permutation(np.array(read_slices(folder), dtype=object)):
             rows[row.patient, row.tumour].append(row)
-        slices[folder.name] = [row for each in rows.values() for row in each[: SLICES // 2]]
+        share = SLICES // len(rows)
+        slices[folder.name] = [row for each in rows.values() for row in each[:share]]
     return Sample(replace(manifest, records=tuple(chosen)), TRAINING * len(manifest.labels), slices, cache)
 
 
@@ -103,16 +115,19 @@ def score(sample: Sample, name: str, trunk: Trunk) -> dict[str, np.ndarray]:
     features = activations(trunk, decode_scans(manifest, recipe, sample.cache))
     pooled = np.concatenate([features.mean(axis=(1, 2)), features.max(axis=(1, 2))], axis=1)
     labels = manifest.label_indices
-    classes = linear().fit(pooled[:train], labels[:train])
+    regression = LogisticRegression(C=0.1, max_iter=500, class_weight="balanced")
+    classes = make_pipeline(StandardScaler(), regression).fit(pooled[:train], labels[:train])
     results = {
         "accuracy": (classes.predict(pooled[train:]) == labels[train:]).astype(float),
         "accuracy_groups": manifest.group_indices[train:],
     }
-    positions = fit_positions(features[:train], coverage(sample, recipe, features.shape[1]), healthy_rows(manifest))
+    positions = fit_positions(
+        features[:train], coverage(sample, recipe, features.shape[1]), healthy_rows(manifest)[:train]
+    )
     for folder, rows in sample.folders.items():
         inputs = np.stack([recipe(read_scan(row.path)) for row in rows])
         maps = activations(trunk, inputs)
-        logits = positions.decision_function(maps.reshape(-1, maps.shape[-1])).reshape(len(maps), -1)
+        logits = positions(maps).reshape(len(maps), -1)
         results[folder] = within_patients(rows, np.sort(logits, axis=1)[:, -STRONGEST:].mean(axis=1))
     return results
 
@@ -143,22 +158,25 @@ def healthy_rows(manifest: Manifest) -> np.ndarray:
     return manifest.label_indices == manifest.labels.healthy_index
 
 
-def fit_positions(features: np.ndarray, covered: np.ndarray, healthy: np.ndarray) -> Any:  # noqa: ANN401 - untyped
-    """Fit the classifier of positions: covered ones against some of the others, where the outline is known."""
-    rng, chosen, inside = np.random.default_rng(SEED), [], []
-    for maps, cells, is_healthy in zip(features, covered, healthy, strict=False):
-        flat, known = maps.reshape(-1, maps.shape[-1]), cells.ravel()
-        tumour, free = np.flatnonzero(known > 0.5), np.flatnonzero(known == 0)  # noqa: PLR2004 - half
-        if len(tumour) or is_healthy:
-            some = rng.choice(free, min(POSITIONS, len(free)), replace=False)
-            chosen += [flat[tumour], flat[some]]
-            inside += [np.ones(len(tumour)), np.zeros(len(some))]
-    return linear().fit(np.concatenate(chosen), np.concatenate(inside))
-
-
-def linear() -> Any:  # noqa: ANN401 - untyped
-    """Make a logistic regression of standardised features with balanced classes."""
-    return make_pipeline(StandardScaler(), LogisticRegression(C=0.1, max_iter=500, class_weight="balanced"))
+def fit_positions(features: np.ndarray, covered: np.ndarray, healthy: np.ndarray) -> Positions:
+    """Fit the head of positions, where the outline is known; positions in and outside tumours weigh equally."""
+    known = healthy | covered.any(axis=(1, 2))
+    features, inside = features[known], (covered[known] > 0.5).astype(np.float32)  # noqa: PLR2004 - half
+    mean, deviation = features.mean(axis=(0, 1, 2)), features.std(axis=(0, 1, 2)) + 1e-6
+    weights = np.where(inside > 0, 0.5 / inside.mean(), 0.5 / (1 - inside.mean()))
+    keras.utils.set_random_seed(SEED)
+    head = keras.Sequential(
+        [
+            keras.Input(features.shape[1:]),
+            *(keras.layers.Conv2D(CHANNELS, 3, padding="same", activation="relu") for _ in range(2)),
+            keras.layers.Conv2D(1, 1),
+        ]
+    )
+    head.compile(keras.optimizers.Adam(1e-3), keras.losses.BinaryCrossentropy(from_logits=True))
+    head.fit(
+        (features - mean) / deviation, inside[..., None], BATCH, EPOCHS, sample_weight=weights[..., None], verbose=0
+    )
+    return lambda maps: np.asarray(head.predict((maps - mean) / deviation, verbose=0))
 
 
 def within_patients(rows: Sequence[SliceRow], scores: np.ndarray) -> np.ndarray:

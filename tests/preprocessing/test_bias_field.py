@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import SimpleITK as sitk  # noqa: N813 - its usual name
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
@@ -43,8 +44,10 @@ def test_a_shaded_head_becomes_more_like_the_plain_one(drawn: np.ndarray) -> Non
     assert 1 - after < 0.5 * (1 - before)
 
 
-def test_equal_scans_give_equal_bits(drawn: np.ndarray) -> None:
-    np.testing.assert_array_equal(correct_bias_field(drawn), correct_bias_field(drawn.copy()))
+def test_equal_scans_give_equal_bits_whatever_the_number_of_threads(drawn: np.ndarray) -> None:
+    first = correct_bias_field(drawn)
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(3)
+    np.testing.assert_array_equal(correct_bias_field(drawn.copy()), first)
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (1, 400), (7, 7), (40, 40), (400, 30)])

@@ -23,7 +23,7 @@ def correct_bias_field(pixels: Pixels) -> Pixels:
     """Divide grey values ``(h, w)`` of any range by the smooth intensity non-uniformity that N4 finds in the tissue.
 
     The field is fitted to the image reduced to at most 64 pixels a side, as is usual, and divided out at full
-    resolution. One thread and no random numbers: equal images give equal results.
+    resolution. No random numbers, and one thread, which is set for all of SimpleITK: equal images give equal results.
 
     Returns:
         Corrected values, the smallest 0; the image itself if it is too small or too uniform to fit a field.
@@ -43,11 +43,13 @@ def correct_bias_field(pixels: Pixels) -> Pixels:
     tissue = foreground(values)
     if np.count_nonzero(tissue) < _MIN_PIXELS or np.ptp(values[tissue]) == 0:
         return pixels
+    # Sums of several threads depend on their number, which must not change the input of a network. The filter's own
+    # number does not reach the filters within it; slices are corrected side by side instead.
+    sitk.ProcessObject.SetGlobalDefaultNumberOfThreads(1)
     mask = sitk.GetImageFromArray(tissue.astype(np.uint8))
     mask.CopyInformation(reduced)
     correction = sitk.N4BiasFieldCorrectionImageFilter()
     correction.SetMaximumNumberOfIterations(_ITERATIONS)
-    correction.SetNumberOfThreads(1)
     correction.Execute(reduced, mask)
     field = sitk.GetArrayFromImage(correction.GetLogBiasFieldAsImage(image))
     corrected: Pixels = scaled * np.exp(-field, dtype=np.float32)
