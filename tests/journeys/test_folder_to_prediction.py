@@ -183,33 +183,29 @@ def test_a_bundle_of_another_split_is_not_judged(
     assert "another split" in capsys.readouterr().err
 
 
-def test_the_original_commands_run(phantom_project: Project, tmp_path: Path) -> None:
+@pytest.mark.parametrize("train", [(), pytest.param(("src/train.py",), marks=pytest.mark.slow_only)])
+def test_the_original_commands_run(phantom_project: Project, tmp_path: Path, train: tuple[str, ...]) -> None:
     here = Path(__file__).parents[2]
     root = tmp_path / "original"
     shutil.copytree(phantom_project.root, root, symlinks=True)
+    shutil.copytree(phantom_project.source, root / "source")
     scan = next((phantom_project.source / "Testing" / "glioma").iterdir())
-
-    def original(script: str, *words: str) -> subprocess.CompletedProcess[str]:
-        command = [sys.executable, str(here / script), *words, "--project-root", str(root)]
-        return subprocess.run(command, capture_output=True, text=True, check=False)
-
     config = root / "config.yaml"
     config.write_text(
         "data: {image_size: 96}\ntrain: {quick: {views: 0, head_epochs: 2, epochs: 0}, lesion: {weight: 0}}\n"
         "model: {weights: shipped, head: linear}\n"
     )
-    for script, words in (
-        (
-            "tools/download_and_prepare_kaggle.py",
-            ("--val-size", "0.1", "--use-symlinks", "--source", str(root / "source")),
-        ),
-        ("src/train.py", ("--config", str(config))),
-        ("src/eval.py", ("--config", str(config))),
-        ("src/infer.py", ("--config", str(config), "--image", str(scan), "--threshold", "0.65", "--gradcam")),
+    preparing = ("--val-size", "0.1", "--use-symlinks", "--source", str(root / "source"))
+    said = ""
+    for script, *words in (
+        ("tools/download_and_prepare_kaggle.py", *preparing),
+        *((script, "--config", str(config)) for script in train),
+        ("src/eval.py", "--config", str(config)),
+        ("src/infer.py", "--config", str(config), "--image", str(scan), "--threshold", "0.65", "--gradcam"),
     ):
-        if script.startswith("tools"):
-            shutil.copytree(phantom_project.source, root / "source")
-        done = original(script, *words)
+        command = [sys.executable, str(here / script), *words, "--project-root", str(root)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         assert done.returncode == 0, done.stderr
-    assert "0.65" in done.stdout
+        said = done.stdout
+    assert "0.65" in said
     assert any("said" not in path.name for path in (root / "reports" / "gradcam").glob("*.png"))
