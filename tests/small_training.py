@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import importlib
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -12,6 +14,7 @@ from brainslice.models.backbones import get_backbone
 from brainslice.models.build import Network, NetworkConfig, set_trainable
 from brainslice.models.head import TOP, attach_head
 from brainslice.models.weights import load_arrays
+from brainslice.processes import Call, Send
 from brainslice.progress import Progress
 
 SMALL = (
@@ -96,3 +99,16 @@ def rebuilt_network(plan: NetworkConfig) -> Network:
     if isinstance(plan.weights, Path):
         load_arrays(network.model, plan.weights)
     return network
+
+
+def call_with_small_network(arguments: Mapping[str, Any], send: Send) -> object:
+    """Call a function of the package, in a process of its own, with a few layers as the backbone."""
+    pipeline = importlib.import_module("brainslice.training.pipeline")
+    pipeline.build = small_network
+    module, function = arguments["function"].split(":")
+    return getattr(importlib.import_module(module), function)(arguments["arguments"], send)
+
+
+def small_call(function: str, arguments: Mapping[str, Any], name: str) -> Call:
+    """Make the call of ``call_with_small_network``."""
+    return Call(f"{__name__}:call_with_small_network", {"function": function, "arguments": arguments}, name)

@@ -12,7 +12,7 @@ from brainslice.lazy import lazy_names
 if TYPE_CHECKING:
     from brainslice.api.data import audit, download, exclude_overlap, prepare, prepare_external
     from brainslice.api.evaluation import evaluate, lesion_test, measure_robustness, validate, write_report
-    from brainslice.api.lifecycle import adapt, calibrate, cross_validate, ensemble, train
+    from brainslice.api.lifecycle import adapt, calibrate, cross_validate, ensemble, sweep, train
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
     from brainslice.api.settings import read_settings
@@ -57,6 +57,7 @@ __all__ = [
     "prepare_external",
     "read_scan",
     "read_settings",
+    "sweep",
     "train",
     "use_operating_point",
     "validate",
@@ -66,7 +67,7 @@ __all__ = [
 _MODULES = {
     "api.data": "audit download exclude_overlap prepare prepare_external",
     "api.evaluation": "evaluate lesion_test measure_robustness validate write_report",
-    "api.lifecycle": "adapt calibrate cross_validate ensemble train",
+    "api.lifecycle": "adapt calibrate cross_validate ensemble sweep train",
     "api.networks": "export_tflite import_keras",
     "api.predictions": "Predictions predict_many predict_tree predict_volume",
     "api.settings": "read_settings",

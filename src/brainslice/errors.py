@@ -10,7 +10,8 @@ BrainsliceError
 │   └── DatasetError      a folder or archive is not a usable data set             exit code 3
 ├── BundleError           a bundle is incomplete, altered or of another version    exit code 4
 ├── ResourceError         the disk or the memory is full                           exit code 5
-│   └── TimeLimitError    the time allowed for this work has passed                exit code 5
+│   ├── TimeLimitError    the time allowed for this work has passed                exit code 5
+│   └── WorkerDiedError   a process of ours was killed or crashed                  exit code 5
 ├── CalibrationError      held-out scores allow no calibration                     exit code 6
 │   └── ParityError       the exported graph disagrees with the network            exit code 6
 └── DownloadError         a download failed                                        exit code 7
@@ -74,6 +75,10 @@ class ResourceError(BrainsliceError):
 
 class TimeLimitError(ResourceError):
     """The time allowed for this work has passed."""
+
+
+class WorkerDiedError(ResourceError):
+    """A process that did a part of the work was killed or crashed."""
 
 
 class CalibrationError(BrainsliceError):

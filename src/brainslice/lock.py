@@ -6,6 +6,7 @@ import contextlib
 import os
 import socket
 import sys
+import time
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
@@ -13,19 +14,26 @@ from typing import IO
 
 from brainslice.errors import UsageError
 
+_WAIT_SECONDS = 0.2
+
 # Windows locks byte ranges, and locked bytes cannot be read: lock one byte far behind the text.
 _LOCKED_BYTE = 1 << 20
 
 
 @contextlib.contextmanager
-def exclusive_lock(path: Path, doing: str) -> Iterator[None]:
+def exclusive_lock(path: Path, doing: str, *, wait: bool = False) -> Iterator[None]:
     """Hold a lock file during the block; the system releases it if the process is killed.
 
+    Args:
+        path: The lock file.
+        doing: What the holder does, for the message.
+        wait: Wait until another process releases the lock.
+
     Raises:
-        UsageError: Another process holds the lock.
+        UsageError: Another process holds the lock, without ``wait``.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    stream = _acquire(path, doing)
+    stream = _acquire(path, doing, wait=wait)
     try:
         yield
     finally:
@@ -37,10 +45,14 @@ def exclusive_lock(path: Path, doing: str) -> Iterator[None]:
         stream.close()
 
 
-def _acquire(path: Path, doing: str) -> IO[str]:
+def _acquire(path: Path, doing: str, *, wait: bool) -> IO[str]:
     while True:
         stream = path.open("a+", encoding="utf-8")
         if not _try_lock(stream):
+            if wait:
+                stream.close()
+                time.sleep(_WAIT_SECONDS)
+                continue
             stream.seek(0)
             holder = " ".join(stream.read().split()) or "another run"
             stream.close()

@@ -102,6 +102,16 @@ def project_lock(root: Path, doing: str) -> Iterator[None]:
             _HELD.discard(folder)
 
 
+@contextmanager
+def lock_of_caller(root: Path) -> Iterator[None]:
+    """Write in a project that the calling process has locked for as long as this process runs."""
+    _HELD.add(root.resolve())
+    try:
+        yield
+    finally:
+        _HELD.discard(root.resolve())
+
+
 def writes_project(doing: str) -> Callable[[Callable[_Arguments, _Result]], Callable[_Arguments, _Result]]:
     """Decorate a function to hold ``project_lock`` on its argument ``root``, or on that of its argument ``paths``."""
 

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
         validate,
         write_report,
     )
-    from brainslice.api.lifecycle import EnsembleBundle, adapt, calibrate, cross_validate, ensemble, train
+    from brainslice.api.lifecycle import EnsembleBundle, adapt, calibrate, cross_validate, ensemble, sweep, train
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
     from brainslice.api.settings import AnyPath, Settings, read_settings
@@ -55,6 +55,7 @@ __all__ = [
     "prepare",
     "prepare_external",
     "read_settings",
+    "sweep",
     "train",
     "use_operating_point",
     "validate",
@@ -64,7 +65,7 @@ __all__ = [
 MODULES = {
     "data": "audit download exclude_overlap prepare prepare_external",
     "evaluation": "EvaluationResult ValidationResult evaluate lesion_test measure_robustness validate write_report",
-    "lifecycle": "EnsembleBundle adapt calibrate cross_validate ensemble train",
+    "lifecycle": "EnsembleBundle adapt calibrate cross_validate ensemble sweep train",
     "networks": "export_tflite import_keras",
     "predictions": "Predictions predict_many predict_tree predict_volume",
     "settings": "AnyPath Settings read_settings",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -31,6 +32,7 @@ if TYPE_CHECKING:
     from brainslice.training.adaptation.pipeline import AdaptationResult
     from brainslice.training.cross_validation import CrossValidation
     from brainslice.training.pipeline import TrainingResult
+    from brainslice.training.sweep import Sweep
 
 
 _OVERLAYS = 8
@@ -98,7 +100,12 @@ def train(
 
 @writes_project("cross-validating")
 def cross_validate(
-    root: AnyPath = ".", *, config: Settings = None, folds: int | None = None, progress: Progress = silent
+    root: AnyPath = ".",
+    *,
+    config: Settings = None,
+    folds: int | None = None,
+    workers: int = 0,
+    progress: Progress = silent,
 ) -> CrossValidation:
     """Train and test once for each fold, by group; an interrupted run resumes.
 
@@ -106,6 +113,7 @@ def cross_validate(
         root: The project's folder.
         config: The settings.
         folds: How many folds; ``data.folds`` where None.
+        workers: How many folds train at a time, each in a process of its own; 0 trains in this process.
         progress: Called with step, done and total.
 
     Raises:
@@ -118,9 +126,51 @@ def cross_validate(
     chosen = read_settings(root, config)
     changed = {"protocol": "clean", "folds": chosen.data.folds if folds is None else folds}
     data = type(chosen.data).model_validate(chosen.data.model_dump() | changed)
-    result = run_folds(Path(root), chosen.model_copy(update={"data": data}), progress)
+    result = run_folds(Path(root), chosen.model_copy(update={"data": data}), progress, workers=workers)
     write_report(root)
     return result
+
+
+@writes_project("searching settings")
+def sweep(
+    space: Sequence[str] | Mapping[str, str] | AnyPath,
+    root: AnyPath = ".",
+    *,
+    trials: int = 20,
+    workers: int = 1,
+    name: str = "sweep",
+    config: Settings = None,
+    progress: Progress = silent,
+) -> Sweep:
+    """Search for settings with Optuna, compared on validation scans only; an interrupted sweep resumes.
+
+    Args:
+        space: Settings and their values, such as ``train.quick.lr=log:1e-4..1e-2``, ``model.dropout=0..0.5`` and
+            ``model.head=linear|pyramid``, as a list, a mapping, or a YAML file.
+        root: The project's folder.
+        trials: The number of trials, those of earlier runs included.
+        workers: The number of trials at a time, each in a process of its own.
+        name: The name of the folder ``reports/sweep/NAME``.
+        config: All other settings.
+        progress: Called with step, done and total.
+
+    Raises:
+        MissingExtraError: The training libraries or Optuna are not installed.
+        ConfigError: A setting to search is unknown, or its values are invalid.
+        UsageError: A sweep of this name has other settings, values or scans.
+        DatasetError: There is no prepared set.
+    """
+    require_extra("train", "a sweep", *TRAINING_LIBRARIES)
+    require_extra("sweep", "a sweep", "optuna")
+    from brainslice.training.search_space import parse_space, read_space
+    from brainslice.training.sweep import SweepOptions, run_sweep
+
+    if isinstance(space, Mapping):
+        space = [f"{key}={values}" for key, values in space.items()]
+    elif isinstance(space, str | PathLike):
+        space = read_space(Path(space))
+    options = SweepOptions(name, trials, workers)
+    return run_sweep(Path(root), read_settings(root, config), parse_space(space), options, progress)
 
 
 @writes_project("training an ensemble")
@@ -132,6 +182,7 @@ def ensemble(
     calibrate_on: AnyPath | None = None,
     test: bool = False,
     config: Settings = None,
+    workers: int = 0,
     progress: Progress = silent,
 ) -> EnsembleBundle:
     """Join networks into one bundle that averages their logits; an interrupted run resumes.
@@ -143,6 +194,7 @@ def ensemble(
         calibrate_on: Class folders of other scans, on which to fit the temperature.
         test: Score the ensemble on the scans that no member was trained on, and write ``reports/ensemble``.
         config: The settings.
+        workers: How many networks train at a time, each in a process of its own; 0 trains in this process.
         progress: Called with step, done and total.
 
     Raises:
@@ -154,7 +206,7 @@ def ensemble(
     from brainslice.training.ensemble import build_ensemble, train_members
 
     chosen, paths = open_project(root, config)
-    members = [Path(each) for each in bundles] or train_members(Path(root), chosen, progress)
+    members = [Path(each) for each in bundles] or train_members(Path(root), chosen, progress, workers=workers)
     folder = Path(root) / "models" / "ensemble" if output is None else Path(output)
     calibration = None if calibrate_on is None else Path(calibrate_on)
     joined = build_ensemble(members, folder, paths, chosen, progress, calibration_folder=calibration)

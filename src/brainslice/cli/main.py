@@ -22,6 +22,7 @@ from brainslice.cli.predict import predict
 from brainslice.cli.predict_volume import predict_volume
 from brainslice.cli.serve import serve
 from brainslice.cli.sign import sign
+from brainslice.cli.sweep import sweep
 from brainslice.cli.threshold import threshold
 from brainslice.cli.verify import reproduce, verify
 from brainslice.cli.worklist import worklist
@@ -140,6 +141,7 @@ _command(_DATA, "prepare", data.prepare, (), "archive.zip")
 _command(_DATA, "audit", data.audit, (), "scans --json")
 _command(_TRAIN, "train", training.train, TRAINING_LIBRARIES, "--set train.epochs=20")
 _command(_TRAIN, "crossval", training.crossval, TRAINING_LIBRARIES, "--folds 5")
+_command(_TRAIN, "sweep", sweep, TRAINING_LIBRARIES, "train.quick.lr=log:1e-4..1e-2 'model.head=linear|pyramid'")
 _command(_TRAIN, "ensemble", training.ensemble, TRAINING_LIBRARIES, "--test")
 _command(_TRAIN, "adapt", training.adapt, TRAINING_LIBRARIES, "--data site")
 _command(_TRAIN, "import-keras", networks.import_keras, TRAINING_LIBRARIES, "model.keras --class-names no,yes")

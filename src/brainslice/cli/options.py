@@ -64,6 +64,10 @@ AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON 
 RecipeName: TypeAlias = Annotated[
     str | None, typer.Option("--recipe", help="quick (from cached activations) or full (the whole network).")
 ]
+Workers: TypeAlias = Annotated[
+    int,
+    typer.Option("--workers", min=0, help="Train this many at a time, each in a process of its own; 0: in this one."),
+]
 Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="The seed of the run.")]
 
 

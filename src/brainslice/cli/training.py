@@ -29,6 +29,7 @@ from brainslice.cli.options import (
     Seed,
     SiteFolder,
     Weights,
+    Workers,
     settings,
 )
 from brainslice.paths import ProjectPaths, writes_project
@@ -74,6 +75,7 @@ def train_one(paths: ProjectPaths, config: Config, accept_leaks: bool) -> None:
 @writes_project("cross-validating")
 def crossval(
     folds: Annotated[int | None, typer.Option("--folds", help="The number of folds; data.folds by default.")] = None,
+    workers: Workers = 0,
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -94,7 +96,7 @@ def crossval(
     if prepared != chosen.data.folds:
         print_note(f"the set was prepared with {prepared} folds; its groups are split again into {chosen.data.folds}")
     with progress_bars() as progress:
-        result = api.cross_validate(root, config=chosen, progress=progress)
+        result = api.cross_validate(root, config=chosen, workers=workers, progress=progress)
     _show_folds(result)
     print_note(f"saved in {result.path}; on one page: {result.path.parents[1] / 'report.html'}")
 
@@ -147,6 +149,7 @@ def ensemble(
         typer.Option("--calibrate-on", metavar="FOLDER", help="Class folders to fit the temperature on."),
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Score it on the scans that no member was trained on.")] = False,
+    workers: Workers = 0,
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -167,6 +170,7 @@ def ensemble(
             calibrate_on=calibrate_on,
             test=test,
             config=chosen,
+            workers=workers,
             progress=progress,
         )
     _show_ensemble(joined)

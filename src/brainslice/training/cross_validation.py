@@ -6,7 +6,9 @@ import dataclasses
 import hashlib
 import json
 import zipfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -24,7 +26,8 @@ from brainslice.files import write_json
 from brainslice.metrics.abstention import AbstentionInputs
 from brainslice.metrics.evaluation import Evaluation, ScoredSet, evaluate
 from brainslice.metrics.source_controlled import ScoredTwins, score_twins
-from brainslice.paths import ProjectPaths, writes_project
+from brainslice.paths import ProjectPaths, lock_of_caller, writes_project
+from brainslice.processes import Call, Send, run_all, send_progress, show_progress
 from brainslice.progress import Progress, silent
 from brainslice.training.checkpoint import save_arrays
 from brainslice.training.pipeline import train
@@ -45,12 +48,14 @@ class FoldRun:
         assignment: The manifest and the split.
         paths: The fold's own folders.
         fingerprint: Digest of everything the training depends on.
+        validation_fold: The fold that validates; None for the one after the test fold.
     """
 
     config: Config
     assignment: SplitAssignment
     paths: ProjectPaths
     fingerprint: str
+    validation_fold: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -97,7 +102,7 @@ class _FoldResult:
 
 
 @writes_project("cross-validating")
-def cross_validate(root: Path, config: Config, progress: Progress = silent) -> CrossValidation:
+def cross_validate(root: Path, config: Config, progress: Progress = silent, *, workers: int = 0) -> CrossValidation:
     """Train and test once for each fold, by group, and write ``reports/crossval/``.
 
     Folds that were trained or scored with the same settings on the same scans are reused: an interrupted run resumes.
@@ -106,19 +111,24 @@ def cross_validate(root: Path, config: Config, progress: Progress = silent) -> C
         root: The project's folder, with a prepared set.
         config: All settings; where ``data.folds`` differs from the prepared set, its groups are assigned anew.
         progress: Called with the step and how far it is.
+        workers: How many folds train at a time, each in a process of its own; 0 trains in this process.
 
     Raises:
         DatasetError: There is no prepared set, or it has fewer groups than folds.
-        ResourceError: The disk is full; finished folds are kept.
+        ResourceError: The disk is full, or a process was killed; finished folds and epochs are kept.
     """
     prepared = Manifest.read(ProjectPaths.of(root, config, "clean").data)
     manifest = reassign_split(prepared, config.data.folds, config.seed)
+    folds = [plan_fold(root, config, manifest, number) for number in range(config.data.folds)]
+    if workers:
+        scored = [_read(_scores(fold), fold.fingerprint) is not None for fold in folds]
+        train_in_processes([fold for fold, done in zip(folds, scored, strict=True) if not done], workers, progress)
     results = []
-    for number in range(config.data.folds):
-        progress("cross-validating folds", number, config.data.folds)
-        results.append(_run_fold(plan_fold(root, config, manifest, number), progress))
-    progress("cross-validating folds", config.data.folds, config.data.folds)
-    return _summarise(root, plan_fold(root, config, manifest, 0), results)
+    for number, fold in enumerate(folds):
+        progress("cross-validating folds", number, len(folds))
+        results.append(_run_fold(fold, progress))
+    progress("cross-validating folds", len(folds), len(folds))
+    return _summarise(root, folds[0], results)
 
 
 def plan_fold(
@@ -143,7 +153,7 @@ def plan_fold(
         reports=root / "reports" / "crossval" / name,
         logs=paths.logs / "crossval" / name,
     )
-    return FoldRun(config, assignment, fold_paths, _fingerprint(config, assignment))
+    return FoldRun(config, assignment, fold_paths, _fingerprint(config, assignment), validation_fold)
 
 
 def train_once(fold: FoldRun, progress: Progress) -> ModelBundle:
@@ -161,6 +171,32 @@ def train_once(fold: FoldRun, progress: Progress) -> ModelBundle:
     receipt = _Receipt(fingerprint=fold.fingerprint, graph=bundle.info.files[GRAPH_FILE])
     write_json(fold.paths.models / _RECEIPT, receipt.model_dump(), "training-receipt")
     return bundle
+
+
+def train_in_processes(folds: Sequence[FoldRun], workers: int, progress: Progress) -> None:
+    """Train folds that are not trained yet, each in a process of its own, ``workers`` at a time.
+
+    Raises:
+        WorkerDiedError: A process was killed twice; the others were finished, and its finished epochs are kept.
+        ResourceError: The disk is full; finished epochs are kept.
+    """
+
+    def call(fold: FoldRun) -> Call:
+        numbers = [fold.config.data.test_fold, fold.validation_fold]
+        arguments = {"root": str(fold.paths.root), "config": fold.config.model_dump(mode="json"), "folds": numbers}
+        return Call(f"{__name__}:train_fold", arguments, fold.paths.models.name.replace("_", " "))
+
+    calls = [call(fold) for fold in folds if _finished(fold) is None]
+    run_all(calls, workers, partial(show_progress, progress))
+
+
+def train_fold(arguments: Mapping[str, Any], send: Send) -> None:
+    """Train one fold in a process that ``train_in_processes`` started."""
+    root, config = Path(arguments["root"]), Config.model_validate(arguments["config"])
+    test_fold, validation_fold = arguments["folds"]
+    with lock_of_caller(root):
+        manifest = reassign_split(Manifest.read(root / config.data.root), config.data.folds, config.seed)
+        train_once(plan_fold(root, config, manifest, test_fold, validation_fold), send_progress(send))
 
 
 class _Receipt(BaseModel):
@@ -191,8 +227,12 @@ def _fingerprint(config: Config, assignment: SplitAssignment) -> str:
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
 
 
+def _scores(fold: FoldRun) -> Path:
+    return fold.paths.reports.with_suffix(".npz")
+
+
 def _run_fold(fold: FoldRun, progress: Progress) -> _FoldResult:
-    path = fold.paths.reports.with_suffix(".npz")
+    path = _scores(fold)
     stored = _read(path, fold.fingerprint)
     if stored is not None:
         return stored

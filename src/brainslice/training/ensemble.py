@@ -37,7 +37,7 @@ from brainslice.training.calibration import (
     fit_prediction_sets,
     validation_of,
 )
-from brainslice.training.cross_validation import plan_fold, train_once
+from brainslice.training.cross_validation import plan_fold, train_in_processes, train_once
 from brainslice.training.ensemble_scoring import (
     HeldOutData,
     compare_graphs,
@@ -59,25 +59,34 @@ class EnsembleResult:
 
 
 @writes_project("training an ensemble")
-def train_members(root: Path, config: Config, progress: Progress = silent) -> tuple[Path, ...]:
+def train_members(root: Path, config: Config, progress: Progress = silent, *, workers: int = 0) -> tuple[Path, ...]:
     """Train one network for each fold except the test fold, validated on that fold and trained on the others.
 
     Members that were trained before, also as a fold of ``crossval``, are reused.
+
+    Args:
+        root: The project's folder, with a prepared set.
+        config: All settings.
+        progress: Called with the step and how far it is.
+        workers: How many members train at a time, each in a process of its own; 0 trains in this process.
 
     Returns:
         The members' bundles, the one validated on the fold after the test fold first.
 
     Raises:
         DatasetError: There is no prepared set.
-        ResourceError: The disk is full; finished members are kept.
+        ResourceError: The disk is full, or a process was killed; finished members and epochs are kept.
     """
     manifest = reassign_split(Manifest.read(ProjectPaths.of(root, config).data), config.data.folds, config.seed)
     folds, test = fold_count(manifest), config.data.test_fold
     others = [(test + step) % folds for step in range(1, folds)]
+    members = [plan_fold(root, config, manifest, test, validation_fold) for validation_fold in others]
+    if workers:
+        train_in_processes(members, workers, progress)
     bundles = []
-    for number, validation_fold in enumerate(others):
+    for number, member in enumerate(members):
         progress("training members", number, len(others))
-        bundles.append(train_once(plan_fold(root, config, manifest, test, validation_fold), progress).folder)
+        bundles.append(train_once(member, progress).folder)
     progress("training members", len(others), len(others))
     return tuple(bundles)
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
+from typing import TypeAlias
 
 from tensorboard.compat.proto.event_pb2 import Event
 from tensorboard.compat.proto.summary_pb2 import Summary
@@ -41,6 +42,14 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     validation_score: float
+
+
+EachEpoch: TypeAlias = Callable[[Sequence[Epoch]], None]
+"""Called after each epoch with all epochs so far."""
+
+
+def ignore_epochs(epochs: Sequence[Epoch]) -> None:
+    """Ignore the epochs."""
 
 
 def write_logs(epochs: Sequence[Epoch], paths: ProjectPaths, config: LogConfig) -> None:

@@ -25,7 +25,7 @@ from brainslice.preprocessing.histogram import mean_landmarks
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
-from brainslice.training.history import Epoch, write_logs
+from brainslice.training.history import EachEpoch, Epoch, ignore_epochs, write_logs
 from brainslice.training.lesions import TrainingImages, add_counterfactuals
 from brainslice.training.recipes.feature_cache import fast_frozen_part
 from brainslice.training.recipes.full import fit_full
@@ -76,6 +76,44 @@ def train(
         ResourceError: The disk is full.
     """
     assignment = assignment or assign_split(Manifest.read(paths.data), config)
+    task, recipe, epochs = fit_network(
+        paths, config, assignment=assignment, accept_leaks=accept_leaks, progress=progress
+    )
+    write_logs(epochs, paths, config.log)
+    result: BundleResult = make_bundle(task, assignment.manifest, recipe, paths)
+    shutil.rmtree(paths.workspace, ignore_errors=True)
+    return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes))
+
+
+def fit_network(
+    paths: ProjectPaths,
+    config: Config,
+    *,
+    assignment: SplitAssignment | None = None,
+    accept_leaks: bool = False,
+    progress: Progress = silent,
+    each_epoch: EachEpoch = ignore_epochs,
+) -> tuple[TrainingTask, Recipe, tuple[Epoch, ...]]:
+    """Train a network on a prepared set, without calibrating or exporting it; test scans are not used.
+
+    Args:
+        paths: The project's files and folders.
+        config: All settings.
+        assignment: Manifest and split to train with; by default those of ``paths`` and ``config``.
+        accept_leaks: Train although groups cross the split.
+        progress: Called with the step and how far it is.
+        each_epoch: Called after each epoch with all epochs so far.
+
+    Returns:
+        The network with its inputs and settings, the preprocessing, and the metrics of each epoch.
+
+    Raises:
+        DatasetError: There is no prepared set, or it is damaged.
+        LeakError: Groups cross the split without ``accept_leaks``, or the first weights were trained on test scans.
+        ConfigError: The weights file or a setting is invalid.
+        ResourceError: The disk is full.
+    """
+    assignment = assignment or assign_split(Manifest.read(paths.data), config)
     manifest, split = assignment.manifest, assignment.split
     check_leaks(split, accepted=accept_leaks)
     _check_recall_weights(config, manifest)
@@ -91,12 +129,9 @@ def train(
         cache=paths.cache,
         workspace=paths.workspace,
         progress=progress,
+        each_epoch=each_epoch,
     )
-    epochs = _fit(task)
-    write_logs(epochs, paths, config.log)
-    result: BundleResult = make_bundle(task, manifest, recipe, paths)
-    shutil.rmtree(paths.workspace, ignore_errors=True)
-    return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes))
+    return task, recipe, _fit(task)
 
 
 def _recipe(assignment: SplitAssignment, config: Config, paths: ProjectPaths, progress: Progress) -> Recipe:

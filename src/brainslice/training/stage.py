@@ -22,7 +22,7 @@ from brainslice.progress import Progress
 from brainslice.training import checkpoint
 from brainslice.training.batches import BatchSequence
 from brainslice.training.checkpoint import TrainingState
-from brainslice.training.history import Epoch
+from brainslice.training.history import EachEpoch, Epoch, ignore_epochs
 
 Score: TypeAlias = Callable[[], Logits]
 
@@ -137,12 +137,14 @@ class StageContext:
         path: The stage's checkpoint file.
         earlier: Epochs of the earlier stages.
         progress: Called with the step and how far it is.
+        each_epoch: Called after each epoch, once it is saved, with all epochs so far.
     """
 
     fingerprint: str
     path: Path
     earlier: tuple[Epoch, ...]
     progress: Progress
+    each_epoch: EachEpoch = ignore_epochs
 
 
 def run_stage(
@@ -168,6 +170,7 @@ def run_stage(
         _validate(model, scorer, config, state, (loss, accuracy))
         state.seconds += time.monotonic() - started
         checkpoint.save(context.path, model, state)
+        context.each_epoch(tuple(state.epochs))
         done += 1
     context.progress(f"training the {config.name}", config.epochs * len(batches), config.epochs * len(batches))
     model.set_weights(state.weights)

@@ -17,6 +17,7 @@ from brainslice.models.build import Network
 from brainslice.models.weights import weights_digest
 from brainslice.progress import Progress
 from brainslice.training.batches import Shuffle, TrainingData, make_training_data
+from brainslice.training.history import EachEpoch, ignore_epochs
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.stage import StageConfig
 
@@ -35,6 +36,7 @@ class TrainingTask:
         workspace: Folder of checkpoints, deleted after training.
         progress: Called with the step and how far it is.
         imported: Whether the network was trained elsewhere, on scans that are not known.
+        each_epoch: Called after each epoch with all epochs so far.
     """
 
     network: Network
@@ -46,6 +48,7 @@ class TrainingTask:
     workspace: Path
     progress: Progress
     imported: bool = False
+    each_epoch: EachEpoch = ignore_epochs
 
     @property
     def inputs(self) -> InputBatch:

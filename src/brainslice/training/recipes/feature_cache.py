@@ -23,6 +23,7 @@ from brainslice.arrays import InputBatch
 from brainslice.errors import ResourceError
 from brainslice.files import full_disk_error, write_text
 from brainslice.inference.engines.onnx_engine import OnnxSession
+from brainslice.lock import exclusive_lock
 from brainslice.models.augmentation import AugmentationConfig, augmentation, reseed
 from brainslice.models.build import Network
 from brainslice.models.export import export_frozen_part
@@ -66,6 +67,11 @@ class CachedFeatures:
         """The file of flags of the scans whose activations are computed."""
         return self.folder / f"{self._stem}.done"
 
+    @property
+    def lock(self) -> Path:
+        """The lock of both files."""
+        return self.folder / f".{self._stem}.lock"
+
 
 def grey_images(inputs: InputBatch) -> tuple[int, Images]:
     """Return scans ``(n, h, w)`` in the form that ``cache_features`` takes."""
@@ -101,7 +107,8 @@ def cache_features(
     """
     cached.folder.mkdir(parents=True, exist_ok=True)
     count, read = images
-    with full_disk_error(cached.arrays):
+    # Trainings of other folds, in processes of their own, use the same files.
+    with full_disk_error(cached.arrays), exclusive_lock(cached.lock, "computing activations", wait=True):
         arrays, done = _open(cached, count)
         wanted = np.zeros(count, bool)
         wanted[rows] = True

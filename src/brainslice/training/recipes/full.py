@@ -37,6 +37,6 @@ def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
         if count < 1:
             continue
         set_trainable(task.network, name)
-        context = StageContext(fingerprint, task.workspace / f"{name}.npz", epochs, task.progress)
+        context = StageContext(fingerprint, task.workspace / f"{name}.npz", epochs, task.progress, task.each_epoch)
         epochs = run_stage(model, batches, scorer, task.stage(name, count, train.lr), context)
     return epochs

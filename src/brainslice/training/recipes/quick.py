@@ -50,11 +50,17 @@ def fit_quick(task: TrainingTask, trunk: Trunk) -> tuple[Epoch, ...]:
     epochs: tuple[Epoch, ...] = ()
     if task.config.model.head == "linear":
         epochs = _train_head(
-            task, activations, StageContext(fingerprint, task.workspace / "head.npz", (), task.progress)
+            task,
+            activations,
+            StageContext(fingerprint, task.workspace / "head.npz", (), task.progress, task.each_epoch),
         )
     if task.config.train.quick.epochs < 1:
         return epochs
-    return _train_tail(task, activations, StageContext(fingerprint, task.workspace / "tail.npz", epochs, task.progress))
+    return _train_tail(
+        task,
+        activations,
+        StageContext(fingerprint, task.workspace / "tail.npz", epochs, task.progress, task.each_epoch),
+    )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
