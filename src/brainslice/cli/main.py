@@ -19,6 +19,7 @@ from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
 from brainslice.cli import data, evaluation, networks, original_commands, pacs, pipeline, training
 from brainslice.cli.console import ERR, replace_unprintable
 from brainslice.cli.predict import predict
+from brainslice.cli.predict_archive import predict_archive
 from brainslice.cli.predict_volume import predict_volume
 from brainslice.cli.serve import serve
 from brainslice.cli.sign import sign
@@ -157,6 +158,7 @@ _command(_EVALUATE, "reproduce", reproduce, (), "shipped")
 _command(_EVALUATE, "report", evaluation.report, ("jinja2",), "project --language es")
 _command(_EVALUATE, "sign", sign, (), "models/bundle --key private.pem")
 _command(_PREDICT, "predict", predict, (), "scans --output results.csv")
+_command(_PREDICT, "predict-archive", predict_archive, (), "archive --output rows.parquet --shards 256 --workers 8")
 _command(_PREDICT, "predict-volume", predict_volume, (), "head.nii.gz --json")
 _command(_PREDICT, "worklist", worklist, (), "scans --review-budget 0.2")
 _command(_PREDICT, "serve", serve, (), "--port 8000")

@@ -144,7 +144,7 @@ def predict(
     Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
     """
     options = PredictOptions(threshold, operating_point, views, dropout)
-    paths, output = _share(part, _paths(scans, listed), output)
+    paths, output = _share(part, paths_of(scans, listed), output)
     options.check_resumable(output, overwrite)
     if dicom_folder is not None:
         require_extra("dicom-out", "--dicom-out", "highdicom")
@@ -162,11 +162,16 @@ def predict(
         raise UnreadableScanError(msg)
 
 
-def _paths(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
+def paths_of(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
+    """Return the given scans, or those of the list.
+
+    Raises:
+        UsageError: Neither is given, or both.
+    """
     from brainslice.tables.scan_listing import ListedScan, list_paths
 
     if bool(scans) == (listed is not None):
-        msg = "predict needs scans, folders, or a --list of them, and not both; brainslice predict --help"
+        msg = "a prediction needs scans, folders, or a --list of them, and not both; brainslice predict --help"
         raise UsageError(msg)
     if listed is None:
         return scans or []

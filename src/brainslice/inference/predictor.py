@@ -40,6 +40,7 @@ class Predictor:
         threshold: P(tumour) from which a scan is predicted as a tumour.
         verdict_rules: The rules that refer a scan to a person.
         frame: The frame, page or axial slice of files of several, from 1; None refuses such files.
+        decoding_threads: The number of threads that decode many scans; 0 for one each core.
     """
 
     bundle: ModelBundle
@@ -49,6 +50,7 @@ class Predictor:
     threshold: float
     verdict_rules: VerdictRules
     frame: int | None = None
+    decoding_threads: int = 0
 
     def __post_init__(self) -> None:
         if not 0.0 <= self.threshold <= 1.0:
@@ -74,7 +76,7 @@ class Predictor:
         Args:
             bundle: The bundle's folder; None for the shipped one.
             threshold: A threshold instead of the bundle's.
-            threads: The number of threads of the engine; 0 for one each core.
+            threads: The number of threads of the engine, and of those that decode many scans; 0 for one each core.
             require_signature: Ed25519 public key in PEM that must have signed the bundle; None for any bundle.
 
         Raises:
@@ -97,6 +99,7 @@ class Predictor:
             temperature=Temperature(checked.info.temperature),
             threshold=checked.info.threshold if threshold is None else threshold,
             verdict_rules=VerdictRules.of(checked),
+            decoding_threads=threads,
         )
 
     def predict(self, source: ScanSource) -> Prediction:
@@ -124,7 +127,7 @@ class Predictor:
         Args:
             sources: The scans, each as of ``predict``; read a few batches ahead.
             progress: Called with step, done and total; the total of an iterator grows.
-            workers: The number of decoding threads; 0 for one each core.
+            workers: The number of decoding threads; 0 for ``decoding_threads``.
 
         Yields:
             A prediction or a refusal for each scan, in their order.
@@ -134,7 +137,7 @@ class Predictor:
             UsageError: The number of workers is below 0.
         """
         done, total = 0, len(sources) if isinstance(sources, Sized) else 0
-        for prepared in decode_batches(sources, self._prepare_or_refuse, workers):
+        for prepared in decode_batches(sources, self._prepare_or_refuse, workers or self.decoding_threads):
             yield from self._predict_readable(prepared)
             done += len(prepared)
             progress("predict", done, max(done, total))

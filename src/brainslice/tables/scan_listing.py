@@ -69,6 +69,16 @@ def list_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> It
                 yield scan
 
 
+def find_scans(paths: Iterable[Path]) -> Iterator[Path]:
+    """List files, and the scans in folders, in the order of ``list_scans``; what is named twice is listed twice.
+
+    Raises:
+        UsageError: A folder holds no scans.
+    """
+    for path in paths:
+        yield from _search(path, SkippedFiles()) if is_folder(path) else (path,)
+
+
 @dataclass(frozen=True, slots=True)
 class ArchivePart:
     """A part of an archive, to which scans are assigned by the hash of their path.
@@ -105,10 +115,9 @@ class ArchivePart:
         return self._selected(paths) if isinstance(paths, Iterator) else _Repeatable(self, paths)
 
     def _selected(self, paths: Iterable[Path]) -> Iterator[Path]:
-        for path in paths:
-            for scan in _search(path, SkippedFiles()) if is_folder(path) else (path,):
-                if int.from_bytes(fingerprint(display_path(scan)), "big") % self.count == self.number - 1:
-                    yield scan
+        for scan in find_scans(paths):
+            if int.from_bytes(fingerprint(display_path(scan)), "big") % self.count == self.number - 1:
+                yield scan
 
 
 @dataclass(frozen=True, slots=True)
