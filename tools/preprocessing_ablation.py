@@ -1,14 +1,13 @@
 """Compare the optional preprocessing steps on frozen ImageNet features, with small heads.
 
-Usage: python tools/preprocessing_ablation.py PROJECT WEIGHTS OUTPUT.json FOLDER...
+Usage: python tools/preprocessing_ablation.py PROJECT WEIGHTS SEED OUTPUT.json FOLDER...
 
 PROJECT is a prepared project with outlines; fold 0 is never read. WEIGHTS is imagenet or its local file. Each FOLDER
 has slices with and without tumour of the same patients (slices.csv). Of folds 2 to 4, fold 1 and each FOLDER a sample
-is drawn with a fixed seed. For each preprocessing the activations at the cut are computed, and two models are fitted
-on them: a logistic regression of a scan's class on the mean and maximum over positions, scored on fold 1; and two 3 x
-3 convolutions that tell from the outlines which positions lie in a tumour, of which a slice's score is the mean of
-its four strongest positions. OUTPUT.json keeps every finished preprocessing; the same command goes on with the
-others.
+is drawn with SEED. For each preprocessing the activations at the cut are computed, and two models are fitted on them:
+a logistic regression of a scan's class on the mean and maximum over positions, scored on fold 1; and two 3 x 3
+convolutions that tell from the outlines which positions lie in a tumour, of which a slice's score is the mean of its
+four strongest positions. OUTPUT.json keeps every finished preprocessing; the same command goes on with the others.
 """
 
 from __future__ import annotations
@@ -39,12 +38,11 @@ from brainslice.preprocessing import Recipe, mean_landmarks
 from brainslice.scan.read import read_scan
 from brainslice.training.recipes.feature_cache import Trunk, fast_frozen_part
 
-SEED = 0
-TRAINING, VALIDATION, SLICES = 150, 40, 400
+TRAINING, VALIDATION, SLICES = 100, 40, 256
 """Scans a class of folds 2 to 4 and of fold 1, and slices of a folder at most, shared among patients and kinds."""
 
-STRONGEST, BATCH, EPOCHS, CHANNELS = 4, 16, 10, 128
-PLANS = {"none": {}, "clahe": {"contrast": "clahe"}, "nyul": {"contrast": "nyul"}, "n4": {"bias_field": "n4"}}
+STRONGEST, BATCH, EPOCHS, CHANNELS = 4, 16, 6, 128
+PLANS = {"none": {}, "nyul": {"contrast": "nyul"}, "clahe": {"contrast": "clahe"}, "n4": {"bias_field": "n4"}}
 
 
 Positions = Callable[[np.ndarray], np.ndarray]
@@ -59,14 +57,15 @@ class Sample:
     train: int
     folders: dict[str, list[SliceRow]]
     cache: Path
+    seed: int
 
 
-def main(project: Path, weights: str, output: Path, folders: Sequence[Path]) -> None:
+def main(project: Path, weights: str, seed: int, output: Path, folders: Sequence[Path]) -> None:
     """Score each preprocessing, and the difference to none, with 95 % intervals by group or patient."""
-    rng = np.random.default_rng(SEED)
-    sample = draw(Manifest.read(project / "data"), folders, project / "data" / "cache", rng)
+    rng = np.random.default_rng(seed)
+    sample = Sample(*draw(Manifest.read(project / "data"), folders, rng), project / "data" / "cache", seed)
     found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-    network = build(NetworkConfig(weights=weights if weights == "imagenet" else Path(weights), seed=SEED))
+    network = build(NetworkConfig(weights=weights if weights == "imagenet" else Path(weights)))
     trunk = fast_frozen_part(network, sample.cache, 4000)
     for name in (name for name in PLANS if name not in found):
         found[name] = {key: values.tolist() for key, values in score(sample, name, trunk).items()}
@@ -79,14 +78,16 @@ def report(name: str, values: dict[str, list[float]], plain: dict[str, list[floa
     """Print the scores of a preprocessing, and their differences to those without any step."""
     for key, own in values.items():
         if not key.endswith("_groups"):
-            draws = resample(np.array(values.get(f"{key}_groups", range(len(own)))), SEED)
+            draws = resample(np.array(values.get(f"{key}_groups", range(len(own)))), seed=0)
             reached, gained = (
                 mean_score(key, np.array(each), draws, len(own)) for each in (own, np.subtract(own, plain[key]))
             )
             sys.stdout.write(f"{name} {key}: {reached.text}; difference {gained.text}, groups = {draws.groups}\n")
 
 
-def draw(manifest: Manifest, folders: Sequence[Path], cache: Path, rng: np.random.Generator) -> Sample:
+def draw(
+    manifest: Manifest, folders: Sequence[Path], rng: np.random.Generator
+) -> tuple[Manifest, int, dict[str, list[SliceRow]]]:
     """Draw scans of each class, one a group as long as there are groups, and slices of each patient."""
     chosen = []
     for folds, count in (({2, 3, 4}, TRAINING), ({1}, VALIDATION)):
@@ -105,7 +106,7 @@ def draw(manifest: Manifest, folders: Sequence[Path], cache: Path, rng: np.rando
             rows[row.patient, row.tumour].append(row)
         share = SLICES // len(rows)
         slices[folder.name] = [row for each in rows.values() for row in each[:share]]
-    return Sample(replace(manifest, records=tuple(chosen)), TRAINING * len(manifest.labels), slices, cache)
+    return replace(manifest, records=tuple(chosen)), TRAINING * len(manifest.labels), slices
 
 
 def score(sample: Sample, name: str, trunk: Trunk) -> dict[str, np.ndarray]:
@@ -121,9 +122,8 @@ def score(sample: Sample, name: str, trunk: Trunk) -> dict[str, np.ndarray]:
         "accuracy": (classes.predict(pooled[train:]) == labels[train:]).astype(float),
         "accuracy_groups": manifest.group_indices[train:],
     }
-    positions = fit_positions(
-        features[:train], coverage(sample, recipe, features.shape[1]), healthy_rows(manifest)[:train]
-    )
+    covered, healthy = coverage(sample, recipe, features.shape[1]), labels[:train] == manifest.labels.healthy_index
+    positions = fit_positions(features[:train], covered, healthy, sample.seed)
     for folder, rows in sample.folders.items():
         inputs = np.stack([recipe(read_scan(row.path)) for row in rows])
         maps = activations(trunk, inputs)
@@ -150,21 +150,16 @@ def coverage(sample: Sample, recipe: Recipe, cells: int) -> np.ndarray:
     """Return the share of each position of the training scans that an outline covers."""
     packed = decode_outlines(sample.manifest, recipe, sample.cache)[: sample.train]
     masks, step = np.unpackbits(packed, axis=-1), recipe.size // cells
-    return masks.reshape(len(masks), cells, step, cells, step).mean(axis=(2, 4))
+    return np.asarray(masks.reshape(len(masks), cells, step, cells, step).mean(axis=(2, 4)))
 
 
-def healthy_rows(manifest: Manifest) -> np.ndarray:
-    """Return whether each scan is of the healthy class."""
-    return manifest.label_indices == manifest.labels.healthy_index
-
-
-def fit_positions(features: np.ndarray, covered: np.ndarray, healthy: np.ndarray) -> Positions:
+def fit_positions(features: np.ndarray, covered: np.ndarray, healthy: np.ndarray, seed: int) -> Positions:
     """Fit the head of positions, where the outline is known; positions in and outside tumours weigh equally."""
     known = healthy | covered.any(axis=(1, 2))
     features, inside = features[known], (covered[known] > 0.5).astype(np.float32)  # noqa: PLR2004 - half
     mean, deviation = features.mean(axis=(0, 1, 2)), features.std(axis=(0, 1, 2)) + 1e-6
     weights = np.where(inside > 0, 0.5 / inside.mean(), 0.5 / (1 - inside.mean()))
-    keras.utils.set_random_seed(SEED)
+    keras.utils.set_random_seed(seed)
     head = keras.Sequential(
         [
             keras.Input(features.shape[1:]),
@@ -187,4 +182,4 @@ def within_patients(rows: Sequence[SliceRow], scores: np.ndarray) -> np.ndarray:
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]), sys.argv[2], Path(sys.argv[3]), [Path(folder) for folder in sys.argv[4:]])
+    main(Path(sys.argv[1]), sys.argv[2], int(sys.argv[3]), Path(sys.argv[4]), [Path(folder) for folder in sys.argv[5:]])
