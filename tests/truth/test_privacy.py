@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
+import pyarrow.parquet as pq
 import pytest
 from highdicom.base import get_module_attribute_map
 from pydicom import dcmread
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
+from starlette.testclient import TestClient
 
+from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
+from brainslice.service.app import create_app
 from command import call
-from hospital import SERIES, head, write_series
+from hospital import SERIES, STUDY, axial_images, head, image, write_series, written
 from stand_in import config, prepare_project, write_bundle_for
 
 MODULES = ("patient", "clinical-trial-subject", "general-study", "patient-study", "clinical-trial-study")
@@ -28,6 +34,7 @@ DEVICE |= {
 TEXTS = {"PN", "LO", "SH", "LT", "ST", "UT", "UC"}
 CANARY = "QX7CANARY"
 OLD_DATE, OLD_TIME = "18830519", "034159"
+SECRETS = re.compile(f"{CANARY}|{OLD_DATE}|{OLD_TIME}".encode())
 
 
 def canaries() -> dict[str, object]:
@@ -76,19 +83,82 @@ def test_no_canary_of_a_scan_reaches_any_output_but_dicom(
     written = [path for path in tmp_path.rglob("*") if path.is_file() and series not in path.parents]
     dicom = [path for path in written if path.suffix == ".dcm"]
     assert len(written) - len(dicom) > 12
-    secrets = re.compile(f"{CANARY}|{OLD_DATE}|{OLD_TIME}".encode())
     printed = capfd.readouterr()
-    assert not secrets.search((printed.out + printed.err).encode())
-    assert not [path for path in (*written, *project.rglob("*")) if _holds(path, secrets) and path not in dicom]
+    assert not SECRETS.search((printed.out + printed.err).encode())
+    assert not [path for path in (*written, *project.rglob("*")) if _holds_secrets(path) and path not in dicom]
     # The patient belongs in the objects of his study: with the attributes that the documents name, and no others.
     assert dicom
     for path in dicom:
-        copied = {each.keyword for each in dcmread(path) if secrets.search(str(each.value).encode())}
+        copied = {each.keyword for each in dcmread(path) if SECRETS.search(str(each.value).encode())}
         assert {"PatientName", "PatientID"} <= copied <= COPIED, path
 
 
-def _holds(path: Path, secrets: re.Pattern[bytes]) -> bool:
-    return path.is_file() and bool(secrets.search(path.read_bytes()) or secrets.search(path.name.encode()))
+def _holds_secrets(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    content = path.read_bytes()
+    # Parquet compresses texts.
+    table = str(pq.read_table(path).to_pylist()).encode() if path.suffix == ".parquet" else b""
+    return any(SECRETS.search(each) for each in (content, table, path.name.encode()))
+
+
+def test_no_canary_reaches_responses_and_logs_of_the_service(
+    project: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    series = write_series(tmp_path / "series", head(12, 64), **canaries(), StudyInstanceUID=f"{SERIES}.9")
+    scans = [path.read_bytes() for path in sorted(series.iterdir())]
+    damaged = scans[0][:900]
+    app = create_app(Predictor.open(project / "models" / "bundle", threads=1))
+    with (
+        caplog.at_level(logging.DEBUG),
+        TestClient(app, base_url="http://127.0.0.1:8000", raise_server_exceptions=False) as client,
+    ):
+        answers = [
+            client.post("/predict", files=[("files", data) for data in (*scans[:3], damaged)]),
+            client.post("/explain", files={"file": scans[5]}),
+            client.post("/explain?format=json", files={"file": scans[5]}),
+            client.post("/explain?format=json", files={"file": damaged}),
+            client.post("/volume", files=[("files", data) for data in scans]),
+            client.post("/volume", files=[("files", data) for data in (*scans[:2], damaged)]),
+            client.get("/metrics"),
+            client.get("/model"),
+        ]
+    assert [answer.status_code for answer in answers][:3] == [200, 200, 200]
+    assert answers[4].status_code == 200
+    assert not [answer for answer in answers if SECRETS.search(answer.content + str(answer.headers).encode())]
+    printed = capfd.readouterr()
+    assert not SECRETS.search((printed.out + printed.err + caplog.text).encode())
+    assert not [path for path in project.rglob("*") if _holds_secrets(path)]
+
+
+def test_no_canary_reaches_what_is_written_for_archives_but_dicom(
+    project: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    pytest.importorskip("pynetdicom", reason="needs the extra brainslice[pacs]")
+    from brainslice.pacs.spool import Spool, StudyQueue
+    from brainslice.pacs.study import EventLog
+
+    lines: list[str] = []
+    sent: list[Path] = []
+
+    def deliver(files: Sequence[Path]) -> None:
+        sent.extend(files)
+        assert all(file.suffix == ".dcm" for file in files)
+
+    audit = EventLog(tmp_path / "audit.jsonl")
+    predictor = Predictor.open(project / "models" / "bundle")
+    spool = Spool(tmp_path / "spool", 1 << 30)
+    with caplog.at_level(logging.DEBUG):
+        queue = StudyQueue(spool, predictor, deliver, lines.append, quiet_seconds=0.0, audit=audit)
+        for uid, data in axial_images("1.2.3", **canaries(), StudyInstanceUID=STUDY):
+            queue.spool.add(STUDY, "1.2.3", uid, data)
+        queue.spool.add(f"{STUDY}.7", "1.2.4", "1.2.4.1", written(image(head(1, 64)[0], **canaries()))[:-700])
+        queue.step()
+    assert sent
+    assert lines
+    assert (tmp_path / "audit.jsonl").is_file()
+    assert not SECRETS.search("".join([*lines, caplog.text]).encode())
+    assert not [path for path in tmp_path.rglob("*") if path.suffix != ".dcm" and _holds_secrets(path)]
 
 
 @pytest.mark.parametrize("language", ["en", "es"])

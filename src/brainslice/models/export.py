@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import contextlib
 import io
-import json
 import logging
 import math
+import re
 import warnings
 import zipfile
 from collections.abc import Callable, Iterator
@@ -139,15 +139,17 @@ def save_network(network: Network, path: Path) -> None:
         raise ConfigError(msg)
     with atomic_file(path) as temporary:
         network.model.save(temporary)
-        _remove_times(temporary)
+        _canonicalise_archive(temporary)
 
 
-def _remove_times(path: Path) -> None:
-    """Rewrite a ``.keras`` archive with fixed times of writing, so that equal networks give equal files."""
+def _canonicalise_archive(path: Path) -> None:
+    """Rewrite a ``.keras`` archive without times and memory addresses, so that equal networks give equal files."""
     with zipfile.ZipFile(path) as archive:
         members = {name: archive.read(name) for name in archive.namelist()}
-    metadata = json.loads(members["metadata.json"]) | {"date_saved": "1980-01-01@00:00:00"}
-    members["metadata.json"] = json.dumps(metadata).encode()
+    metadata, config = members["metadata.json"], members["config.json"]
+    members["metadata.json"] = re.sub(rb'(?<="date_saved": ")[^"]*', b"1980-01-01@00:00:00", metadata)
+    known = list(dict.fromkeys(re.findall(rb'"shared_object_id": (\d+)', config)))
+    members["config.json"] = re.sub(rb'(?<="shared_object_id": )\d+', lambda hit: b"%d" % known.index(hit[0]), config)
     with zipfile.ZipFile(path, "w") as archive:
         for name, content in members.items():
             archive.writestr(zipfile.ZipInfo(name), content)
