@@ -1,7 +1,4 @@
-"""Typed settings from ``configs/config.yaml``.
-
-Every key has a default, so an empty file is valid. An unknown key is an error that names the closest known key.
-"""
+"""Typed settings from ``configs/config.yaml``: every key has a default, an unknown key is an error."""
 
 from __future__ import annotations
 
@@ -198,6 +195,8 @@ class LogConfig(_Section):
     folder: Path = Path("logs")
     csv: bool = True
     tensorboard: bool = True
+    tracker: Literal["none", "mlflow", "wandb"] = "none"
+    tracking_uri: str = "local"
 
 
 class Config(_Section):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import warnings
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,10 +11,11 @@ from typing import TYPE_CHECKING
 
 from brainslice.api.settings import EVALUATION_LIBRARIES, AnyPath, Settings, open_project
 from brainslice.lazy import require_extra
-from brainslice.paths import writes_project
+from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from brainslice.config import Config
     from brainslice.evaluation.error_analysis import ErrorAnalysis
     from brainslice.evaluation.external_validation import ExternalValidation
     from brainslice.evaluation.robustness import Robustness
@@ -98,7 +100,20 @@ def evaluate(
     explained = explain(test, paths.reports / "gradcam", overlays, progress)
     errors = analyse_errors(test, progress)
     write_reports(test, explained, paths.reports, errors, time.monotonic() - started)
+    _track(test, chosen, paths)
     return EvaluationResult(test, errors, paths.reports, write_report(root))
+
+
+def _track(test: ScoredTestSet, config: Config, paths: ProjectPaths) -> None:
+    """Add the scores of a test set to the run of its bundle's training, where a tracker is configured."""
+    if config.log.tracker == "none":
+        return
+    from brainslice.training.tracking import TrackedRun, track
+
+    info = test.predictor.bundle.info
+    metrics = {f"test_{score.name}": score.value for score in test.evaluation.scores}
+    for note in track(TrackedRun(info.name, info.digest, {}, (), metrics), paths.root, config.log):
+        warnings.warn(note, stacklevel=2)
 
 
 @writes_project("validating")

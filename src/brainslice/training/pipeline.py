@@ -31,6 +31,7 @@ from brainslice.training.recipes.feature_cache import fast_frozen_part
 from brainslice.training.recipes.full import fit_full
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
+from brainslice.training.tracking import TrackedRun, parameters_of, require_tracker, track
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +76,7 @@ def train(
         ConfigError: The weights file or a setting is invalid.
         ResourceError: The disk is full.
     """
+    require_tracker(config.log)
     assignment = assignment or assign_split(Manifest.read(paths.data), config)
     task, recipe, epochs = fit_network(
         paths, config, assignment=assignment, accept_leaks=accept_leaks, progress=progress
@@ -82,7 +84,15 @@ def train(
     write_logs(epochs, paths, config.log)
     result: BundleResult = make_bundle(task, assignment.manifest, recipe, paths)
     shutil.rmtree(paths.workspace, ignore_errors=True)
-    return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes))
+    tracked = track(_tracked_run(result.bundle, config, epochs), paths.root, config.log)
+    return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes, *tracked))
+
+
+def _tracked_run(bundle: ModelBundle, config: Config, epochs: tuple[Epoch, ...]) -> TrackedRun:
+    info = bundle.info
+    final = {"accuracy": info.validation.accuracy, "nll": info.validation.nll, "ece": info.validation.ece}
+    metrics = {f"final_validation_{name}": value for name, value in final.items()} | {"temperature": info.temperature}
+    return TrackedRun(info.name, info.digest, parameters_of(config), epochs, metrics)
 
 
 def fit_network(
