@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable, Coroutine
 from typing import Any, Final
@@ -24,6 +25,12 @@ from brainslice.service.problems import ErrorCode, FieldError, ProblemError, pro
 from brainslice.service.responses import PROBLEMS, describe
 from brainslice.service.routes import router
 from brainslice.service.settings import Settings
+
+BUSY_SECONDS: Final = 0.5
+"""How long a client waits for the answer that the service is busy.
+
+A client that posts again at once would otherwise have most of the event loop's time.
+"""
 
 _HTTP_ERRORS: Final = {
     404: (ErrorCode.NOT_FOUND, "there is nothing at this path; /openapi.json lists all paths"),
@@ -90,6 +97,8 @@ def _handlers() -> dict[int | type[Exception], Callable[[Request, Any], Coroutin
 
 
 async def _handle_problem(_: Request, error: ProblemError) -> Response:
+    if error.fault is ErrorCode.BUSY:
+        await asyncio.sleep(BUSY_SECONDS)
     return problem_response(error)
 
 
