@@ -140,7 +140,13 @@ def test_a_step_without_its_library_is_refused_before_any_work(project: Path, mo
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("small")
-@pytest.mark.parametrize(("recipe", "step"), [("quick", "training the tail"), ("full", "training the all")])
+@pytest.mark.parametrize(
+    ("recipe", "step"),
+    [
+        ("quick", "training the tail"),
+        pytest.param("full", "training the all", marks=pytest.mark.slow_only),
+    ],
+)
 def test_interrupted_run_gives_the_same_weights(project: Path, tmp_path: Path, recipe: str, step: str) -> None:
     other, word = copy_project(project, tmp_path / "other"), f"train.recipe={recipe}"
     whole = train_in(other, word)
