@@ -7,19 +7,26 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from highdicom.base import get_module_attribute_map
+from PIL import Image
 from pydicom import dcmread
 from pydicom.datadict import dictionary_VM, dictionary_VR, tag_for_keyword
 from starlette.testclient import TestClient
 
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
+from brainslice.phantom import write_external_site, write_phantoms
 from brainslice.service.app import create_app
 from command import call
 from hospital import SERIES, STUDY, axial_images, head, image, write_series, written
-from stand_in import config, prepare_project, write_bundle_for
+from killed_runs import ADAPT, CROSSVAL
+from projects import settings_words
+from stand_in import SETTINGS, config, prepare_project, write_bundle_for
 
 MODULES = ("patient", "clinical-trial-subject", "general-study", "patient-study", "clinical-trial-study")
 COPIED = {each["keyword"] for name in MODULES for each in get_module_attribute_map()[name] if not each["path"]}
@@ -159,6 +166,58 @@ def test_no_canary_reaches_what_is_written_for_archives_but_dicom(
     assert (tmp_path / "audit.jsonl").is_file()
     assert not SECRETS.search("".join([*lines, caplog.text]).encode())
     assert not [path for path in tmp_path.rglob("*") if path.suffix != ".dcm" and _holds_secrets(path)]
+
+
+def _as_dicom(folder: Path) -> None:
+    """Replace the pictures of a drawn set by DICOM files with canaries."""
+    for number, path in enumerate(sorted(folder.rglob("*.png"))):
+        pixels = np.asarray(Image.open(path).convert("L"), np.uint16) * 4
+        uids = {"SOPInstanceUID": f"{SERIES}.5.{number}", "StudyInstanceUID": f"{SERIES}.9"}
+        path.with_suffix(".dcm").write_bytes(written(image(pixels, **canaries(), **uids)))
+        path.unlink()
+
+
+@pytest.mark.slow_only
+def test_no_canary_reaches_what_preparation_training_and_reports_write(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from brainslice.training import pipeline
+    from brainslice.training.adaptation import data
+    from small_training import SMALL, keras_trunk, rebuilt_network, small_network
+
+    monkeypatch.setattr(pipeline, "build", small_network)
+    monkeypatch.setattr(data, "build", rebuilt_network)
+    monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_trunk(network))
+    root, source, site = tmp_path / "project", tmp_path / "source", tmp_path / "site"
+    write_phantoms(source, patients_per_class=4, slices=2, seed=3)
+    write_external_site(site, heads_per_kind=9, slices=1, seed=3)
+    for folder in (source, site):
+        _as_dicom(folder)
+    key = tmp_path / "private.pem"
+    key.write_bytes(Ed25519PrivateKey.generate().private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    bundle, here = root / "models" / "bundle", ("--project-root", root)
+    words = settings_words(*SETTINGS, *SMALL, *CROSSVAL, *ADAPT)
+    for command in (
+        ("prepare", source, *here, *words),
+        ("audit", source, "--json"),
+        ("train", *here, *words),
+        ("evaluate", *here, *words),
+        ("threshold", "--save", *here, *words),
+        ("validate", "--data", site, *here, *words),
+        ("robustness", "--sample", 8, *here, *words),
+        ("adapt", "--data", site, "--accept-forgetting", *here, *words),
+        ("crossval", *here, *words),
+        ("summary", *here, *words),
+        ("report", root),
+        ("worklist", source, "--bundle", bundle),
+        ("sign", bundle, "--key", key),
+    ):
+        assert call("--debug", *command) == 0, command
+    printed = capfd.readouterr()
+    assert not SECRETS.search((printed.out + printed.err).encode())
+    made = [path for path in root.rglob("*") if path.is_file() and path.suffix != ".dcm"]
+    assert len(made) > 60
+    assert not [path for path in made if _holds_secrets(path)]
 
 
 @pytest.mark.parametrize("language", ["en", "es"])
