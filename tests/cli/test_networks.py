@@ -7,6 +7,7 @@ import pytest
 
 from brainslice import api
 from brainslice.dataset.manifest import Manifest
+from brainslice.inference.predictor import Predictor
 from brainslice.phantom import write_external_site
 from command import WORDS, call
 from own_classifier import CONFIG, NAMES, classifier
@@ -45,6 +46,20 @@ def test_commands_take_the_bundle(imported: Path, capsys: Capture) -> None:
     assert call("threshold", "--target-sensitivity", "0.5", "--project-root", imported, *WORDS) == 0
     printed = capsys.readouterr()
     assert "trained elsewhere, perhaps on these scans" in printed.out + printed.err
+
+
+def test_the_service_answers_with_the_bundle(imported: Path) -> None:
+    testclient = pytest.importorskip("starlette.testclient", reason="needs the serve extra")
+    from brainslice.service.app import create_app
+    from brainslice.service.settings import Settings
+
+    predictor, scan = Predictor.open(imported / "models" / "bundle"), scan_of(imported)
+    with testclient.TestClient(create_app(predictor, Settings()), base_url="http://127.0.0.1:8000") as client:
+        assert "imported" in client.get("/model").json()["warnings"]
+        answer = client.post("/explain?format=json", files={"file": (scan.name, scan.read_bytes())}).json()
+    told, expected = answer["prediction"], predictor.predict(scan)
+    assert told["probabilities"] == pytest.approx(dict(expected.probabilities), abs=1e-5)
+    assert told["verdict"] == expected.verdict.value
 
 
 def test_an_imported_network_is_not_adapted(imported: Path, capsys: Capture) -> None:
