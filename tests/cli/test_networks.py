@@ -43,6 +43,8 @@ def test_commands_take_the_bundle(imported: Path, capsys: Capture) -> None:
     assert "imported" in capsys.readouterr().out
     report = json.loads((imported / "reports" / "report.json").read_text())
     assert "imported" in report["evaluation"]["warnings"]
+    page = (imported / "reports" / "report.html").read_text(encoding="utf-8")
+    assert "trained elsewhere, on scans that are not known" in page
     assert call("threshold", "--target-sensitivity", "0.5", "--project-root", imported, *WORDS) == 0
     printed = capsys.readouterr()
     assert "trained elsewhere, perhaps on these scans" in printed.out + printed.err
