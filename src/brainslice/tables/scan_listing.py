@@ -61,22 +61,26 @@ def list_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> It
         UsageError: A folder holds no scans.
     """
     listed: set[bytes] = set()
-    for path in paths:
-        for scan in _search(path, SkippedFiles() if skipped is None else skipped) if is_folder(path) else (path,):
-            key = fingerprint(display_path(scan))
-            if key not in listed:
-                listed.add(key)
-                yield scan
+    for scan in find_scans(paths, skipped):
+        key = fingerprint(display_path(scan))
+        if key not in listed:
+            listed.add(key)
+            yield scan
 
 
-def find_scans(paths: Iterable[Path]) -> Iterator[Path]:
+def find_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> Iterator[Path]:
     """List files, and the scans in folders, in the order of ``list_scans``; what is named twice is listed twice.
+
+    Args:
+        paths: Files and folders.
+        skipped: Counts the files in folders that are no scans.
 
     Raises:
         UsageError: A folder holds no scans.
     """
+    counted = SkippedFiles() if skipped is None else skipped
     for path in paths:
-        yield from _search(path, SkippedFiles()) if is_folder(path) else (path,)
+        yield from _search(path, counted) if is_folder(path) else (path,)
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,7 +120,7 @@ class ArchivePart:
 
     def _selected(self, paths: Iterable[Path]) -> Iterator[Path]:
         for scan in find_scans(paths):
-            if int.from_bytes(fingerprint(display_path(scan)), "big") % self.count == self.number - 1:
+            if part_number(scan, self.count) == self.number:
                 yield scan
 
 
@@ -127,6 +131,11 @@ class _Repeatable:
 
     def __iter__(self) -> Iterator[Path]:
         return self.part._selected(self.paths)  # noqa: SLF001 - of this module
+
+
+def part_number(path: Path, count: int) -> int:
+    """Return the part of an archive, from 1 to ``count``, to which the hash of a scan's path assigns it."""
+    return int.from_bytes(fingerprint(display_path(path)), "big") % count + 1
 
 
 def display_path(path: Path) -> str:

@@ -21,8 +21,8 @@ from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.processes import Call, Send, run_all
 from brainslice.progress import Progress, silent
-from brainslice.tables.scan_listing import ArchivePart, display_path, find_scans, fingerprint
-from brainslice.tables.table import TableSummary, predict_tree
+from brainslice.tables.scan_listing import ArchivePart, find_scans, part_number
+from brainslice.tables.table import TableSummary, delete_table, predict_tree
 
 _BUFFERED_PATHS: Final = 200_000
 _RAY_RETRIES: Final = 3
@@ -195,8 +195,7 @@ def _write_lists(paths: Iterable[Path], folder: Path, shards: int) -> None:
     folder.mkdir(parents=True)
     buffered: defaultdict[int, list[bytes]] = defaultdict(list)
     for count, path in enumerate(find_scans(paths), start=1):
-        number = int.from_bytes(fingerprint(display_path(path)), "big") % shards + 1
-        buffered[number].append(os.fsencode(path) + b"\0")
+        buffered[part_number(path, shards)].append(os.fsencode(path) + b"\0")
         if count % _BUFFERED_PATHS == 0:
             _append(buffered, folder)
     _append(buffered, folder)
@@ -216,6 +215,4 @@ def _read_list(path: Path) -> list[Path]:
 
 def _delete_tables(output: Path, shards: int) -> None:
     for number in range(1, shards + 1):
-        table = ArchivePart(number, shards).table(output)
-        for path in (table, table.with_name(f"{table.name}.part")):
-            path.unlink(missing_ok=True)
+        delete_table(ArchivePart(number, shards).table(output))

@@ -126,7 +126,7 @@ def predict_tree(
         # The first batch is predicted before files are changed, so that an invalid call leaves an older table as it is.
         batch = list(islice(predictions, BATCH))
         if overwrite:
-            table.delete()
+            delete_table(output)
         with append_rows(table.journal, table.lines, length) as append:
             while batch:
                 rows = [_row(pair, predictor, each) for pair in batch]
@@ -136,6 +136,17 @@ def predict_tree(
                 batch = list(islice(predictions, BATCH))
         table.finish()
     return TableSummary(kept.rows, kept.refused, before, kept.mended, skipped.summary)
+
+
+def delete_table(output: Path) -> None:
+    """Delete a table, and the journal of an interrupted Parquet table."""
+    output.unlink(missing_ok=True)
+    _journal(output).unlink(missing_ok=True)
+
+
+def _journal(output: Path) -> Path:
+    """Return the file that rows are written to first: for Parquet a file of JSON lines beside it, else the table."""
+    return output.with_name(f"{output.name}.part") if output.suffix.casefold() == ".parquet" else output
 
 
 class _Table:
@@ -150,12 +161,8 @@ class _Table:
         self.is_parquet = suffix == ".parquet"
         if self.is_parquet:
             require_extra("parquet", f"{output}: Parquet", "pyarrow")
-        self.journal = output.with_name(f"{output.name}.part") if self.is_parquet else output
+        self.journal = _journal(output)
         self.lines = comma_separated(settings.labels) if suffix == ".csv" else json_lines()
-
-    def delete(self) -> None:
-        self.output.unlink(missing_ok=True)
-        self.journal.unlink(missing_ok=True)
 
     def resume(self) -> tuple[ResumedRows, int]:
         kept, length = read_rows(self.journal, self.lines, self.settings)
