@@ -74,8 +74,9 @@ class PreprocessingConfig(_Section):
 
 
 class QuickConfig(_Section):
-    """Recipe ``quick``: training above the cut, on cached activations."""
+    """Recipe ``quick``: training above the frozen stages, on cached activations."""
 
+    frozen_stages: Annotated[int, Field(ge=2, le=5)] = 5
     views: Count = 3
     head_epochs: Annotated[int, Field(ge=1)] = 30
     head_lr: Positive = 0.002

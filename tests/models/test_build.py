@@ -107,6 +107,20 @@ def test_a_stage_says_what_training_may_change(
         set_trainable(network, "all")
 
 
+@pytest.mark.parametrize(("stages", "shape", "first"), [(2, (16, 16, 32), "block3a"), (3, (8, 8, 48), "block4a")])
+def test_fewer_stages_can_be_frozen(stages: int, shape: tuple[int, ...], first: str) -> None:
+    network = build(NetworkConfig(size=64, weights=None, head="pyramid", healthy=2, frozen_stages=stages))
+    assert network.frozen_part.output.shape[1:] == shape
+    scans = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
+    activations = network.frozen_part(scans)
+    for name, expected in network.model(scans).items():
+        np.testing.assert_allclose(network.trainable_part(activations)[name], expected, atol=1e-5)
+    assert pooled_features(network)(activations).shape == (2, 1280)
+    set_trainable(network, "tail")
+    trainable = [layer.name for layer in network.model.layers if layer.trainable and layer.weights]
+    assert trainable[0].startswith(first)
+
+
 def test_pooled_features_are_all_the_head_needs(network: Network) -> None:
     scans = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
     means = keras.ops.convert_to_numpy(pooled_features(network)(network.frozen_part(scans)))
@@ -135,6 +149,7 @@ def test_dropout_leaves_out_whole_channels_and_only_in_training(network: Network
     [
         ({"size": 16}, "at least 32 pixels, got 16"),
         ({"classes": 1}, "classes must be at least 2, got 1"),
+        ({"frozen_stages": 1}, "frozen_stages must be from 2 to 5, got 1"),
         ({"dropout": 1.0}, r"dropout must be in \[0, 1\), got 1.0"),
         ({"weights": "imaginet"}, "must be 'imagenet', a file or none, got 'imaginet'"),
         ({"backbone": "resnet50"}, "backbone must be one of"),

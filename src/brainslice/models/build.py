@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal, TypeAlias
+from typing import Final, Literal, TypeAlias
 
 import keras
 import numpy as np
@@ -27,7 +27,12 @@ from brainslice.models.weights import check_file, load_arrays
 Stage: TypeAlias = Literal["head", "tail", "all"]
 """The trainable part: the head, the last blocks and the head, or everything."""
 
-_MIN_SIZE = 32
+FROZEN_STAGES: Final = 5
+"""The number of stages up to the layer ``cut`` of a backbone."""
+
+_LEAST_FROZEN: Final = 2
+
+_MIN_SIZE: Final = 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class NetworkConfig:
             of the healthy class, pooled by log-mean-exp, so that a small lesion decides; without a healthy class
             maps are averaged.
         precision: The number format of the backbone; the head is always float32.
+        frozen_stages: How many of the backbone's first stages form the frozen part, 2 to 5.
     """
 
     backbone: str = "efficientnetv2-b0"
@@ -61,6 +67,7 @@ class NetworkConfig:
     head: Literal["linear", "pyramid"] = "linear"
     healthy: int | None = None
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
+    frozen_stages: int = FROZEN_STAGES
 
     def __post_init__(self) -> None:
         """Check the settings."""
@@ -76,6 +83,9 @@ class NetworkConfig:
             raise ConfigError(msg)
         if self.healthy is not None and not 0 <= self.healthy < self.classes:
             msg = f"healthy must be the index of a class, 0 to {self.classes - 1}, got {self.healthy}"
+            raise ConfigError(msg)
+        if not _LEAST_FROZEN <= self.frozen_stages <= FROZEN_STAGES:
+            msg = f"frozen_stages must be from {_LEAST_FROZEN} to {FROZEN_STAGES}, got {self.frozen_stages}"
             raise ConfigError(msg)
         if self.head == "pyramid" and self.multi_level:
             msg = "multi_level must be false with head pyramid, which joins two levels already"
@@ -93,8 +103,8 @@ class Network:
         config: Its settings.
         model: From scans ``(n, size, size, 1)``, float 0 to 255, to ``logits`` ``(n, k)`` and ``class_maps``
             ``(n, mh, mw, k)``.
-        frozen_part: From the same scans to the activations at the cut.
-        trainable_part: From the activations at the cut to the same two outputs.
+        frozen_part: From the same scans to the activations at the end of the last frozen stage.
+        trainable_part: From those activations to the same two outputs.
     """
 
     config: NetworkConfig
@@ -128,11 +138,12 @@ def build(config: NetworkConfig) -> Network:
         base = _build_backbone(backbone, config)
         cut = base.get_layer(backbone.cut).output
         outputs = attach_head(config, cut, base)
+        frozen = _frozen_activations(config, base)
         network = Network(
             config=config,
             model=keras.Model(base.inputs[0], outputs, name="whole"),
-            frozen_part=keras.Model(base.inputs[0], cut, name="trunk"),
-            trainable_part=keras.Model(cut, outputs, name="tail"),
+            frozen_part=keras.Model(base.inputs[0], frozen, name="trunk"),
+            trainable_part=keras.Model(frozen, outputs, name="tail"),
         )
     _name_operations(network.model)
     if isinstance(config.weights, Path):
@@ -155,14 +166,13 @@ def set_trainable(network: Network, stage: Stage) -> None:
 
 
 def pooled_features(network: Network) -> keras.Model:
-    """Return the model from activations at the cut to feature means ``(n, c)``.
+    """Return the model from activations of the frozen part to feature means ``(n, c)``.
 
     They determine the logits of the linear head, and are the input of the out-of-distribution detector.
     """
     layer = pooled_layer(network.config.head)
-    cut = network.model.get_layer(get_backbone(network.config.backbone).cut).output
     means = keras.layers.GlobalAveragePooling2D(name="features_mean", dtype="float32")
-    return keras.Model(cut, means(network.model.get_layer(layer).output), name="pooled")
+    return keras.Model(network.frozen_part.output, means(network.model.get_layer(layer).output), name="pooled")
 
 
 def in_float32(network: Network) -> Network:
@@ -172,6 +182,13 @@ def in_float32(network: Network) -> Network:
     copy = build(replace(network.config, precision="float32", weights=None))
     copy.model.set_weights(network.model.get_weights())
     return copy
+
+
+def _frozen_activations(config: NetworkConfig, base: keras.Model) -> keras.KerasTensor:
+    """Return the output of the last layer of the last frozen stage."""
+    if config.frozen_stages == FROZEN_STAGES:
+        return base.get_layer(get_backbone(config.backbone).cut).output
+    return [layer for layer in base.layers if layer.name.startswith(f"block{config.frozen_stages}")][-1].output
 
 
 def _build_backbone(backbone: Backbone, config: NetworkConfig) -> keras.Model:

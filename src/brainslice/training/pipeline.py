@@ -201,6 +201,7 @@ def _build_network(config: Config, manifest: Manifest) -> Network:
             head=model.head,
             healthy=None if manifest.labels.healthy is None else manifest.labels.healthy_index,
             precision="mixed_float16" if half else "float32",
+            frozen_stages=config.train.quick.frozen_stages,
         )
     )
 
