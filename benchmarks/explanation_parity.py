@@ -12,9 +12,9 @@ import numpy as np
 
 from brainslice.inference.heat_map import positive_class_maps
 from brainslice.inference.predictor import Predictor
-from brainslice.models.build import NetworkConfig, build
+from brainslice.models.build import NetworkConfig, build_network
 from brainslice.models.export import parity
-from brainslice.models.gradcam import gradcam
+from brainslice.models.gradcam import compute_gradcam
 from brainslice.scan.read import SCAN_SUFFIXES, read_scan
 
 BATCH = 8
@@ -33,7 +33,7 @@ def main(bundle: Path, folder: Path, count: int) -> None:
         classes=len(info.labels.names),
         weights=predictor.bundle.path("model.keras"),
     )
-    network = build(plan)
+    network = build_network(plan)
 
     def run(batch: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         output = predictor.score(batch)
@@ -46,7 +46,7 @@ def main(bundle: Path, folder: Path, count: int) -> None:
     ours = np.stack([each[..., label] for each, label in zip(heat, classes, strict=True)])
     # Gradients keep every activation of a batch in memory: a few scans at a time.
     parts = [slice(start, start + BATCH) for start in range(0, len(inputs), BATCH)]
-    oracle = np.concatenate([gradcam(network, inputs[part], classes[part]) for part in parts])
+    oracle = np.concatenate([compute_gradcam(network, inputs[part], classes[part]) for part in parts])
     scale = np.maximum(oracle.max(axis=(1, 2), keepdims=True), np.finfo(np.float32).tiny)
     print(f"{len(chosen)} scans of {folder}")
     print(f"ONNX and Keras: logits differ by at most {distance.logits:.2e}, class maps by {distance.class_maps:.2e}")

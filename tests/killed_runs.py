@@ -125,7 +125,7 @@ def _perform(run: Run) -> None:
     from brainslice.training.cross_validation import cross_validate
     from small_training import SMALL, keras_trunk, rebuilt_network, small_network
 
-    pipeline.build, data.build = small_network, rebuilt_network
+    pipeline.build_network, data.build_network = small_network, rebuilt_network
     data.fast_frozen_part = lambda network, *_: keras_trunk(network)
     if run.command == "crossval":
         cross_validate(root, config(*SMALL, *CROSSVAL))

@@ -104,7 +104,7 @@ def rebuilt_network(plan: NetworkConfig) -> Network:
 def call_with_small_network(arguments: Mapping[str, Any], send: Send) -> object:
     """Call a function of the package, in a process of its own, with a few layers as the backbone."""
     pipeline = importlib.import_module("brainslice.training.pipeline")
-    pipeline.build = small_network
+    pipeline.build_network = small_network
     module, function = arguments["function"].split(":")
     return getattr(importlib.import_module(module), function)(arguments["arguments"], send)
 

@@ -49,7 +49,7 @@ def _call(words: Sequence[str]) -> int:
     from brainslice.training.adaptation import data
     from small_training import keras_trunk, rebuilt_network, small_network
 
-    pipeline.build, data.build = small_network, rebuilt_network
+    pipeline.build_network, data.build_network = small_network, rebuilt_network
     data.fast_frozen_part = lambda network, *_: keras_trunk(network)
     try:
         main(*words)

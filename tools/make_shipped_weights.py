@@ -14,7 +14,7 @@ import numpy as np
 
 from brainslice.bundle.store import open_bundle
 from brainslice.files import atomic_file
-from brainslice.models.build import NetworkConfig, build
+from brainslice.models.build import NetworkConfig, build_network
 from brainslice.models.head import HEAD
 
 
@@ -28,7 +28,7 @@ def main(bundle: Path, out: Path) -> None:
         classes=len(info.labels.names),
         weights=checked.path("model.keras"),
     )
-    layers = [layer for layer in build(plan).model.layers if layer.weights and layer.name != HEAD]
+    layers = [layer for layer in build_network(plan).model.layers if layer.weights and layer.name != HEAD]
     with atomic_file(out) as temporary, h5py.File(temporary, "w") as store:
         store.attrs["layer_names"] = [layer.name for layer in layers]
         for layer in layers:

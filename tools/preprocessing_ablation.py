@@ -33,7 +33,7 @@ from brainslice.files import write_json
 from brainslice.metrics.bootstrap import resample
 from brainslice.metrics.curves.ranking import area_under_roc
 from brainslice.metrics.scoring import mean_score
-from brainslice.models.build import NetworkConfig, build
+from brainslice.models.build import NetworkConfig, build_network
 from brainslice.preprocessing import Recipe, mean_landmarks
 from brainslice.scan.read import read_scan
 from brainslice.training.recipes.feature_cache import Trunk, fast_frozen_part
@@ -65,7 +65,7 @@ def main(project: Path, weights: str, seed: int, output: Path, folders: Sequence
     rng = np.random.default_rng(seed)
     sample = Sample(*draw(Manifest.read(project / "data"), folders, rng), project / "data" / "cache", seed)
     found: dict[str, Any] = json.loads(output.read_text(encoding="utf-8")) if output.exists() else {}
-    network = build(NetworkConfig(weights=weights if weights == "imagenet" else Path(weights)))
+    network = build_network(NetworkConfig(weights=weights if weights == "imagenet" else Path(weights)))
     trunk = fast_frozen_part(network, sample.cache, 4000)
     for name in (name for name in PLANS if name not in found):
         found[name] = {key: values.tolist() for key, values in score(sample, name, trunk).items()}

@@ -18,7 +18,7 @@ from brainslice.bundle.fields import (
     StoredModel,
     StoredOodDetector,
 )
-from brainslice.bundle.model_card import model_card
+from brainslice.bundle.model_card import render_model_card
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, BundleInfo
 from brainslice.decision.conformal import ConformalSets, SetMethod
 
@@ -125,8 +125,8 @@ def test_invalid_ensembles_raise(fields: dict[str, object]) -> None:
 
 def test_card_of_an_ensemble(draft: BundleDraft) -> None:
     pair = (member(), member(digest="5" * 64))
-    exact = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=2)}))
-    rough = model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=1)}))
+    exact = render_model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=2)}))
+    rough = render_model_card(draft.model_copy(update={"ensemble": Ensemble(members=pair, members_per_scan=1)}))
     for card in (exact, rough):
         assert "Ensemble of 2 networks" in card
         assert "`555555555555`" in card

@@ -4,7 +4,7 @@ import pytest
 import yaml
 
 from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
-from brainslice.bundle.model_card import model_card, updated_card
+from brainslice.bundle.model_card import render_model_card, updated_card
 from brainslice.bundle.types import BundleDraft
 
 
@@ -20,7 +20,7 @@ def marked(draft: BundleDraft, **marks: bool) -> BundleDraft:
 
 
 def test_front_matter_is_yaml(draft: BundleDraft) -> None:
-    read = front_matter(model_card(draft))
+    read = front_matter(render_model_card(draft))
     assert read["license"] == "mit"
     assert read["pipeline_tag"] == "image-classification"
     assert read["model_name"] == draft.name
@@ -33,7 +33,7 @@ def test_the_front_matter_names_data_metrics_and_results(draft: BundleDraft) -> 
         "macro F1: 0.881",
         "ECE: 0.019 [0.000, 0.038]",
     ]
-    card = model_card(draft, lines)
+    card = render_model_card(draft, lines)
     for written in (card, updated_card(card, draft, draft)):
         read = front_matter(written)
         assert read["datasets"] == [draft.provenance.dataset]
@@ -44,21 +44,21 @@ def test_the_front_matter_names_data_metrics_and_results(draft: BundleDraft) -> 
         (result,) = entry["results"]
         values = {metric["type"]: metric["value"] for metric in result["metrics"]}
         assert values == {"accuracy": 0.879, "f1": 0.881, "ece": 0.019}
-    assert front_matter(model_card(draft))["model-index"] == [{"name": draft.name, "results": []}]
+    assert front_matter(render_model_card(draft))["model-index"] == [{"name": draft.name, "results": []}]
 
 
 @pytest.mark.parametrize("name", ["a: b", "- x", "yes", '"quoted" #1', "---", "Kopf № 7 😀", "{curly} [square]"])
 def test_names_are_escaped_in_the_front_matter(draft: BundleDraft, name: str) -> None:
-    assert front_matter(model_card(draft.model_copy(update={"name": name})))["model_name"] == name
+    assert front_matter(render_model_card(draft.model_copy(update={"name": name})))["model_name"] == name
 
 
 def test_every_card_states_research_use_only(draft: BundleDraft) -> None:
-    assert "**Research use only**: not a medical device" in model_card(draft)
+    assert "**Research use only**: not a medical device" in render_model_card(draft)
 
 
 @pytest.mark.parametrize("mark", ["leaky", "phantom"])
 def test_warnings_are_text_and_tags(draft: BundleDraft, mark: str) -> None:
-    with_mark, without = model_card(marked(draft, **{mark: True})), model_card(draft)
+    with_mark, without = render_model_card(marked(draft, **{mark: True})), render_model_card(draft)
     assert f"**{mark.capitalize()}.**" in with_mark
     assert f"**{mark.capitalize()}.**" not in without
     tags = front_matter(with_mark)["tags"]
@@ -67,7 +67,7 @@ def test_warnings_are_text_and_tags(draft: BundleDraft, mark: str) -> None:
 
 
 def test_card_states_the_provenance(draft: BundleDraft) -> None:
-    card = model_card(draft)
+    card = render_model_card(draft)
     told = (
         "drawn",
         "clean",
@@ -82,24 +82,24 @@ def test_card_states_the_provenance(draft: BundleDraft) -> None:
 
 
 def test_card_of_an_untested_model(draft: BundleDraft) -> None:
-    assert "Not tested" in model_card(draft)
-    assert "Not tested" in model_card(draft, [])
+    assert "Not tested" in render_model_card(draft)
+    assert "Not tested" in render_model_card(draft, [])
 
 
 def test_results_are_escaped_lines(draft: BundleDraft) -> None:
-    card = model_card(draft, ["accuracy 91.2 % (89.0 to 93.1), n = 1,404", "first\n## second"])
+    card = render_model_card(draft, ["accuracy 91.2 % (89.0 to 93.1), n = 1,404", "first\n## second"])
     assert "- accuracy 91.2 % (89.0 to 93.1), n = 1,404\n- first \\#\\# second\n" in card
     assert "Not tested" not in card
     assert "## second" not in card.replace("\\#", "")
 
 
 def test_card_is_deterministic(draft: BundleDraft) -> None:
-    assert model_card(draft, ["x"]) == model_card(draft, ["x"])
+    assert render_model_card(draft, ["x"]) == render_model_card(draft, ["x"])
 
 
 def test_updated_card_keeps_results_and_names_their_threshold(draft: BundleDraft) -> None:
     found = ("accuracy: 0.9 [0.8, 0.95]",)
-    card = model_card(draft, found)
+    card = render_model_card(draft, found)
     later = draft.model_copy(update={"threshold": 0.3})
     amended = updated_card(card, draft, later)
     assert "= 0.3 on" in amended
@@ -107,11 +107,11 @@ def test_updated_card_keeps_results_and_names_their_threshold(draft: BundleDraft
     assert "measured at a threshold of 0.5" in amended
     assert amended.index("## Test scans") < amended.index("## Limits")
     assert updated_card(card, draft, draft) == card
-    assert updated_card(model_card(draft), draft, draft) == model_card(draft)
+    assert updated_card(render_model_card(draft), draft, draft) == render_model_card(draft)
 
 
 def test_other_cards_are_replaced(draft: BundleDraft) -> None:
-    assert updated_card("no card", draft, draft) == model_card(draft)
+    assert updated_card("no card", draft, draft) == render_model_card(draft)
 
 
 def test_card_lists_referral_rules(draft: BundleDraft) -> None:
@@ -119,10 +119,10 @@ def test_card_lists_referral_rules(draft: BundleDraft) -> None:
         method="lac", coverage=0.9, quantiles=(0.2, 0.9, None, 0.1), counts=(9, 12, 4, 20), groups=(3, 12, 2, 7)
     )
     gate = StoredOodDetector(limit=0.2, components=128, training_scans=2000, validation_scans=500, rejection_rate=0.018)
-    card = model_card(draft.model_copy(update={"conformal": sets, "ood_detector": gate}))
+    card = render_model_card(draft.model_copy(update={"conformal": sets, "ood_detector": gate}))
     assert "Prediction sets (LAC) contain the true class of 90% of scans" in card
     assert "glioma 9 of 3 groups, meningioma 12, no_tumor 4 of 2 groups" in card
     assert "In every set for lack of scans: no_tumor." in card
     assert "referred for review: 1.8% of 500 validation scans" in card
-    assert "Prediction sets" not in model_card(draft)
-    assert "out of distribution" not in model_card(draft)
+    assert "Prediction sets" not in render_model_card(draft)
+    assert "out of distribution" not in render_model_card(draft)

@@ -13,9 +13,9 @@ import numpy as np
 import pytest
 
 from brainslice.models.backbones import get_backbone
-from brainslice.models.build import Network, NetworkConfig, build, set_trainable
+from brainslice.models.build import Network, NetworkConfig, build_network, set_trainable
 from brainslice.models.export import predict_network
-from brainslice.models.gradcam import gradcam
+from brainslice.models.gradcam import compute_gradcam
 from brainslice.models.head import HEAD
 from class_map_heat import heat_from_class_maps
 
@@ -37,7 +37,7 @@ PICTURES = SCANS[..., np.newaxis].astype(np.float32)
 )
 def network(request: pytest.FixtureRequest) -> Network:
     """Build one without weights, and give its head numbers that can be told from nothing."""
-    built = build(NetworkConfig(request.param, SIZE, classes=3, weights=None))
+    built = build_network(NetworkConfig(request.param, SIZE, classes=3, weights=None))
     head = built.model.get_layer(HEAD)
     rng = np.random.default_rng(1)
     head.set_weights([rng.normal(0, 100, head.kernel.shape), rng.normal(0, 1, head.bias.shape)])
@@ -126,7 +126,7 @@ def test_holds_the_layers_of_its_weights_file_in_the_files_order(network: Networ
 def test_class_maps_are_what_gradients_say(network: Network) -> None:
     classes = np.array([0, 1, 2])
     _, class_maps = predict_network(network, SCANS)
-    oracle = gradcam(network, SCANS, classes)
+    oracle = compute_gradcam(network, SCANS, classes)
     cheap = heat_from_class_maps(class_maps, network.bias, classes)
     assert oracle.max() > 0
     np.testing.assert_allclose(cheap / oracle.max(), oracle / oracle.max(), atol=1e-4)

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from brainslice.arrays import InputBatch
-from brainslice.bundle.model_card import model_card
+from brainslice.bundle.model_card import render_model_card
 from brainslice.bundle.store import open_bundle
 from brainslice.errors import BundleError, ParityError
 from brainslice.evaluation.half_precision_parity import measure_half_precision
@@ -71,7 +71,7 @@ def test_tool_writes_a_bundle_with_its_parity(
     with pytest.raises(BundleError, match="run brainslice evaluate"):
         make(bundle, project, tmp_path / "default_bundle")
     reports = ProjectPaths.of(project, config()).reports
-    write_text(reports / "model_card.md", model_card(open_bundle(bundle).info, ["mirror twins, pairs: 10"]))
+    write_text(reports / "model_card.md", render_model_card(open_bundle(bundle).info, ["mirror twins, pairs: 10"]))
     write_text(reports / "summary.json", "{}")
     make(bundle, project, tmp_path / "default_bundle")
     assert "mirror twins, pairs: 10" in (tmp_path / "default_bundle" / "README.md").read_text(encoding="utf-8")
@@ -82,5 +82,5 @@ def test_tool_writes_a_bundle_with_its_parity(
     assert "model.keras" not in made.files
     assert made.temperature == whole.temperature
     assert "keep their class" in capsys.readouterr().out
-    assert f"Weights are stored in 16 bits. Against those of 32 bits (bundle `{whole.digest[:12]}`)" in model_card(made)
-    assert "16 bits" not in model_card(whole)
+    assert f"Weights are stored in 16 bits. Against those of 32 bits (bundle `{whole.digest[:12]}`)" in render_model_card(made)
+    assert "16 bits" not in render_model_card(whole)

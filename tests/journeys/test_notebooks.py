@@ -15,7 +15,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import brainslice.training.pipeline
 from small_training import small_network
-brainslice.training.pipeline.build = small_network
+brainslice.training.pipeline.build_network = small_network
 """
 """A few layers in place of the backbone, so that training takes seconds."""
 

@@ -26,8 +26,8 @@ def test_the_examples_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     # A few layers instead of the backbone, so that the five trainings take seconds.
-    monkeypatch.setattr("brainslice.training.pipeline.build", small_network)
-    monkeypatch.setattr("brainslice.training.adaptation.data.build", rebuilt_network)
+    monkeypatch.setattr("brainslice.training.pipeline.build_network", small_network)
+    monkeypatch.setattr("brainslice.training.adaptation.data.build_network", rebuilt_network)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "head.nii.gz").write_bytes(nifti(head(24).T.astype(np.int16)))
     names: dict[str, object] = {"__name__": "example"}

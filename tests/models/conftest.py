@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import pytest
 
-from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.head import FEATURES, HEAD
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def tiny() -> Network:
 @pytest.fixture(scope="session")
 def network() -> Network:
     """A real backbone on scans of 64 pixels, awake; tests leave its arrays as they are."""
-    return awaken(build(NetworkConfig("efficientnetv2-b0", 64, weights=None)))
+    return awaken(build_network(NetworkConfig("efficientnetv2-b0", 64, weights=None)))
 
 
 @pytest.fixture(scope="session")

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from brainslice.errors import ConfigError
-from brainslice.models.augmentation import AugmentationConfig, augmentation, reseed, train_ready
+from brainslice.models.augmentation import AugmentationConfig, augmentation_layers, reseed, train_ready
 from brainslice.models.build import Network
 from brainslice.models.losses import CrossEntropyLoss, one_hot
 
@@ -18,12 +18,12 @@ SHARES = [field.name for field in dataclasses.fields(AugmentationConfig) if fiel
 
 
 def changed(plan: AugmentationConfig, scans: np.ndarray = SCANS, seed: int = 5, calls: int = 1) -> np.ndarray:
-    layers = augmentation(plan, seed)
+    layers = augmentation_layers(plan, seed)
     return np.stack([keras.ops.convert_to_numpy(layers(scans, training=True)) for _ in range(calls)])
 
 
 def test_nothing_changes_in_inference() -> None:
-    layers = augmentation(EVERYTHING, 5)
+    layers = augmentation_layers(EVERYTHING, 5)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(layers(SCANS, training=False)), SCANS)
 
 
@@ -45,7 +45,7 @@ def test_the_same_seed_makes_the_same_changes_call_after_call() -> None:
 
 
 def test_reseeded_layers_forget_what_they_drew_before() -> None:
-    layers = augmentation(EVERYTHING, 5)
+    layers = augmentation_layers(EVERYTHING, 5)
 
     def drawn(*numbers: int) -> np.ndarray:
         reseed(layers, numbers)
@@ -90,7 +90,7 @@ def test_a_share_that_is_none_is_refused_by_name(name: str, share: float) -> Non
 
 
 def test_the_training_model_gives_the_networks_own_logits_in_inference(tiny: Network) -> None:
-    model = train_ready(tiny, augmentation(EVERYTHING, 5))
+    model = train_ready(tiny, augmentation_layers(EVERYTHING, 5))
     scans = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 1)).astype(np.float32)
     expected = tiny.model(scans)["logits"]
     np.testing.assert_allclose(model(scans, training=False), expected, atol=1e-6)
@@ -98,7 +98,7 @@ def test_the_training_model_gives_the_networks_own_logits_in_inference(tiny: Net
 
 
 def test_training_the_training_model_trains_the_network(tiny: Network) -> None:
-    model = train_ready(tiny, augmentation(AugmentationConfig(), 5))
+    model = train_ready(tiny, augmentation_layers(AugmentationConfig(), 5))
     model.compile("adam", CrossEntropyLoss(0.1))
     before = tiny.bias.copy()
     scans = np.random.default_rng(1).uniform(0, 255, (6, 32, 32, 1)).astype(np.float32)
@@ -110,7 +110,7 @@ def test_training_the_training_model_trains_the_network(tiny: Network) -> None:
 
 def test_the_training_model_bears_the_precision_by_which_the_loss_is_scaled(tiny: Network) -> None:
     plan = dataclasses.replace(tiny.config, precision="mixed_float16")
-    model = train_ready(dataclasses.replace(tiny, config=plan), augmentation(AugmentationConfig(), 5))
+    model = train_ready(dataclasses.replace(tiny, config=plan), augmentation_layers(AugmentationConfig(), 5))
     model.compile("adam", CrossEntropyLoss())
     assert isinstance(model.optimizer, keras.optimizers.LossScaleOptimizer)
     assert keras.config.dtype_policy().name == "float32"
@@ -152,7 +152,7 @@ def test_scanner_variation_depends_on_the_seed_alone_and_stays_in_range() -> Non
 
 
 def test_scanner_variation_changes_nothing_in_inference() -> None:
-    found = augmentation(SCANNER, 5)(outlined(), training=False)
+    found = augmentation_layers(SCANNER, 5)(outlined(), training=False)
     np.testing.assert_array_equal(keras.ops.convert_to_numpy(found), outlined())
 
 
@@ -165,7 +165,7 @@ def test_inversion_leaves_the_air_around_the_head_black() -> None:
 
 
 def test_with_outlines_the_training_model_gives_logits_and_positions(tiny: Network) -> None:
-    model = train_ready(tiny, augmentation(MOVES, 5), outlines=True)
+    model = train_ready(tiny, augmentation_layers(MOVES, 5), outlines=True)
     scans = np.random.default_rng(1).uniform(0, 255, (3, 32, 32, 2)).astype(np.float32)
     scans[..., 1] = np.where(scans[..., 1] > 128, 255, 0)
     found, expected = model(scans, training=False), tiny.model(scans[..., :1])

@@ -15,7 +15,7 @@ from brainslice.models.backbones import IMAGENET_DEVIATION, IMAGENET_MEAN
 from brainslice.models.build import (
     Network,
     NetworkConfig,
-    build,
+    build_network,
     in_float32,
     pooled_features,
     set_trainable,
@@ -27,13 +27,13 @@ from small_training import small_network
 
 @pytest.fixture(scope="module")
 def mixed() -> Network:
-    return build(NetworkConfig("efficientnetv2-b0", 64, weights=None, multi_level=True, precision="mixed_bfloat16"))
+    return build_network(NetworkConfig("efficientnetv2-b0", 64, weights=None, multi_level=True, precision="mixed_bfloat16"))
 
 
 def test_the_same_plan_gives_the_same_arrays_and_leaves_pythons_generator_alone(mixed: Network) -> None:
     state = random.getstate()
     plan = NetworkConfig("efficientnetv2-b0", 64, weights=None, multi_level=True)
-    again = build(plan)
+    again = build_network(plan)
     assert random.getstate() == state
     assert weights_digest(again.model) == weights_digest(mixed.model)
 
@@ -51,7 +51,7 @@ def test_operations_without_a_name_are_named_by_their_place() -> None:
 def test_another_seed_gives_other_arrays(network: Network, mixed: Network) -> None:
     stem, other = (one.model.get_layer("stem_conv").kernel for one in (network, mixed))
     assert stem.shape == other.shape
-    third = build(NetworkConfig("efficientnetv2-b0", 64, weights=None, seed=7)).model.get_layer("stem_conv").kernel
+    third = build_network(NetworkConfig("efficientnetv2-b0", 64, weights=None, seed=7)).model.get_layer("stem_conv").kernel
     np.testing.assert_array_equal(stem, other)
     assert not np.array_equal(stem, third)
 
@@ -82,7 +82,7 @@ def test_multi_level_features_are_three_depths_whose_means_are_kept(mixed: Netwo
 
 def test_multi_level_features_need_a_size_that_divides() -> None:
     with pytest.raises(ConfigError, match="multiple of 32 for multi-level features, got 72"):
-        build(NetworkConfig("efficientnetv2-b0", 72, weights=None, multi_level=True))
+        build_network(NetworkConfig("efficientnetv2-b0", 72, weights=None, multi_level=True))
 
 
 @pytest.mark.parametrize(
@@ -166,7 +166,7 @@ def test_a_download_that_fails_names_the_backbone_and_the_way_out(
     monkeypatch.setattr("keras.src.utils.file_utils.config.keras_home", lambda: str(tmp_path))
     monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
     with pytest.raises(DownloadError, match=r"efficientnetv2-b0 could not be downloaded .*--weights") as caught:
-        build(NetworkConfig("efficientnetv2-b0", 64))
+        build_network(NetworkConfig("efficientnetv2-b0", 64))
     assert "\n" not in str(caught.value)
 
 
@@ -174,7 +174,7 @@ def test_the_first_family_reads_a_file_that_holds_its_own_normalisation_and_keep
     theirs = keras.applications.EfficientNetB0(include_top=False, weights=None, input_shape=(64, 64, 3))
     theirs.get_layer(index=2).set_weights([np.full(3, 9.0), np.full(3, 9.0), np.array(0)])
     theirs.save_weights(tmp_path / "b0.weights.h5")
-    ours = build(NetworkConfig("efficientnet-b0", 64, weights=tmp_path / "b0.weights.h5")).model
+    ours = build_network(NetworkConfig("efficientnet-b0", 64, weights=tmp_path / "b0.weights.h5")).model
     scans = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
     scores = (scans / 255 - IMAGENET_MEAN) / IMAGENET_DEVIATION
     expected = keras.Model(theirs.get_layer("stem_conv_pad").input, theirs.output)(scores.astype(np.float32))
@@ -185,7 +185,7 @@ def test_the_first_family_reads_a_file_that_holds_its_own_normalisation_and_keep
 def test_the_weights_of_a_smaller_sister_are_refused(tmp_path: Path, make_tiny: Callable[..., Network]) -> None:
     make_tiny().model.save_weights(tmp_path / "tiny.weights.h5")
     with pytest.raises(ConfigError, match=r"tiny\.weights\.h5: the weights are of another network"):
-        build(NetworkConfig("efficientnetv2-b0", 64, weights=tmp_path / "tiny.weights.h5"))
+        build_network(NetworkConfig("efficientnetv2-b0", 64, weights=tmp_path / "tiny.weights.h5"))
 
 
 def test_an_absent_weights_file_is_refused_before_anything_is_built(
@@ -193,22 +193,22 @@ def test_an_absent_weights_file_is_refused_before_anything_is_built(
 ) -> None:
     monkeypatch.delattr(keras.applications, "EfficientNetV2B0")
     with pytest.raises(ConfigError, match="no such weights file"):
-        build(NetworkConfig("efficientnetv2-b0", 64, weights=tmp_path / "absent.h5"))
+        build_network(NetworkConfig("efficientnetv2-b0", 64, weights=tmp_path / "absent.h5"))
 
 
 def test_a_saved_network_brings_its_head_along(network: Network, tmp_path: Path) -> None:
     network.model.save(tmp_path / "model.keras")
-    again = build(NetworkConfig("efficientnetv2-b0", 64, weights=tmp_path / "model.keras"))
+    again = build_network(NetworkConfig("efficientnetv2-b0", 64, weights=tmp_path / "model.keras"))
     assert weights_digest(again.model) == weights_digest(network.model)
     with pytest.raises(ConfigError, match="class_maps must be"):
-        build(NetworkConfig("efficientnetv2-b0", 64, classes=3, weights=tmp_path / "model.keras"))
+        build_network(NetworkConfig("efficientnetv2-b0", 64, classes=3, weights=tmp_path / "model.keras"))
 
 
 @pytest.mark.real
 def test_real_weights_give_the_features_keras_gives(imagenet_weights: Path, real_scans: Path) -> None:
     path = min((real_scans / "nickparvar" / "Testing" / "glioma").iterdir())
     raw = keras.utils.img_to_array(keras.utils.load_img(path, color_mode="grayscale", target_size=(96, 96)))[None]
-    ours = build(NetworkConfig("efficientnetv2-b0", 96, weights=imagenet_weights)).model
+    ours = build_network(NetworkConfig("efficientnetv2-b0", 96, weights=imagenet_weights)).model
     theirs = keras.applications.EfficientNetV2B0(
         include_top=False, weights=imagenet_weights, input_shape=(96, 96, 3), include_preprocessing=True
     )

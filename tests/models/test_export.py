@@ -16,7 +16,7 @@ from PIL import Image
 
 from brainslice.errors import ConfigError, ParityError, ResourceError
 from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.export import (
     ParityReport,
     export_frozen_part,
@@ -223,7 +223,7 @@ def test_a_pretrained_network_exports_within_the_bars_on_real_scans(
 ) -> None:
     paths = [path for kind in (real_scans / "nickparvar" / "Testing").iterdir() for path in sorted(kind.iterdir())[:3]]
     inputs = np.stack([np.asarray(Image.open(path).convert("L").resize((96, 96))) for path in paths])
-    network = build(NetworkConfig("efficientnetv2-b0", 96, weights=imagenet_weights, multi_level=True))
+    network = build_network(NetworkConfig("efficientnetv2-b0", 96, weights=imagenet_weights, multi_level=True))
     export_onnx(network, tmp_path / "model.onnx")
     found = parity(network, engine(tmp_path / "model.onnx"), inputs)
     assert found.scans == 12

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from brainslice.errors import ConfigError
-from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.export import predict_network
-from brainslice.models.gradcam import _above, gradcam
+from brainslice.models.gradcam import _above, compute_gradcam
 from class_map_heat import heat_from_class_maps
 
 SMALL = np.random.default_rng(2).integers(0, 256, (4, 32, 32), dtype=np.uint8)
@@ -18,7 +18,7 @@ def test_class_maps_and_gradients_say_the_same_at_the_features(network: Network,
     classes = np.array([0, 1, 2, 3, 0])
     _, class_maps = predict_network(network, scans)
     cheap = heat_from_class_maps(class_maps, network.bias, classes)
-    oracle = gradcam(network, scans, classes)
+    oracle = compute_gradcam(network, scans, classes)
     assert oracle.shape == (5, 2, 2)
     assert oracle.max() > 0.01
     np.testing.assert_allclose(cheap, oracle, atol=1e-4 * oracle.max())
@@ -34,22 +34,22 @@ def test_an_earlier_layers_map_follows_from_how_the_logits_answer_to_it(tiny: Ne
     slopes = answers.T.reshape(3, rows, columns, channels)
     weights = slopes[classes].mean(axis=(1, 2), keepdims=True)
     expected = np.maximum((weights * activations).sum(axis=-1), 0)
-    heat = gradcam(tiny, SMALL, classes, "cut")
+    heat = compute_gradcam(tiny, SMALL, classes, "cut")
     assert heat.shape == (4, rows, columns)
     assert heat.max() > 0
     np.testing.assert_allclose(heat, expected, atol=1e-5 * expected.max())
 
 
 def test_a_layer_that_others_bypass_has_a_map_too(network: Network, scans: np.ndarray) -> None:
-    heat = gradcam(network, scans[:1], np.array([1]), "block6b_expand_activation")
+    heat = compute_gradcam(network, scans[:1], np.array([1]), "block6b_expand_activation")
     assert heat.shape == (1, 2, 2)
     assert np.isfinite(heat).all()
 
 
 def test_frozen_layers_hide_nothing(tiny: Network) -> None:
-    before = gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "cut")
+    before = compute_gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "cut")
     tiny.model.trainable = False
-    np.testing.assert_array_equal(gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "cut"), before)
+    np.testing.assert_array_equal(compute_gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "cut"), before)
 
 
 def test_the_bias_speaks_for_no_position() -> None:
@@ -61,12 +61,12 @@ def test_the_bias_speaks_for_no_position() -> None:
 
 def test_an_unknown_layer_is_answered_with_the_nearest(tiny: Network) -> None:
     with pytest.raises(ConfigError, match="got 'feature'; did you mean 'features'"):
-        gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "feature")
+        compute_gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "feature")
 
 
 def test_a_layer_without_positions_is_refused(tiny: Network) -> None:
     with pytest.raises(ConfigError, match="'logits' must give rows, columns and channels"):
-        gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "logits")
+        compute_gradcam(tiny, SMALL, np.array([0, 1, 2, 0]), "logits")
 
 
 def test_where_a_backend_needs_a_layer_nothing_bypasses_another_is_refused(network: Network) -> None:
@@ -79,10 +79,10 @@ def test_where_a_backend_needs_a_layer_nothing_bypasses_another_is_refused(netwo
 
 @pytest.mark.real
 def test_class_maps_and_gradients_agree_with_pretrained_weights(imagenet_weights: Path, scans: np.ndarray) -> None:
-    network = build(NetworkConfig("efficientnetv2-b0", 64, weights=imagenet_weights))
+    network = build_network(NetworkConfig("efficientnetv2-b0", 64, weights=imagenet_weights))
     classes = np.array([3, 2, 1, 0, 0])
     _, class_maps = predict_network(network, scans)
-    oracle = gradcam(network, scans, classes)
+    oracle = compute_gradcam(network, scans, classes)
     np.testing.assert_allclose(
         heat_from_class_maps(class_maps, network.bias, classes) / oracle.max(), oracle / oracle.max(), atol=1e-4
     )

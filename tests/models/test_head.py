@@ -8,7 +8,7 @@ import pytest
 
 from brainslice.models.build import Network, NetworkConfig, set_trainable
 from brainslice.models.export import extract_head, predict_network
-from brainslice.models.gradcam import gradcam
+from brainslice.models.gradcam import compute_gradcam
 from brainslice.models.head import FEATURES, HEAD, log_mean_exp
 from class_map_heat import heat_from_class_maps
 from small_training import small_network
@@ -67,7 +67,7 @@ def test_gradient_grad_cam_at_the_features_equals_the_class_maps(head: str, heal
     found = small_network(dataclasses.replace(PLAN, head=head, healthy=healthy))
     classes = np.array([0, 1, 3, 3, 0])
     _, class_maps = predict_network(found, SCANS)
-    oracle = gradcam(found, SCANS, classes)
+    oracle = compute_gradcam(found, SCANS, classes)
     assert oracle.max() > 0
     cheap = heat_from_class_maps(class_maps, found.bias, classes)
     np.testing.assert_allclose(cheap, oracle, atol=1e-5 * oracle.max())

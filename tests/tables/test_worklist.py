@@ -11,7 +11,7 @@ from brainslice.decision.out_of_distribution import OutOfDistributionDetector
 from brainslice.errors import UsageError
 from brainslice.inference.predictor import Predictor
 from brainslice.paths import ProjectPaths
-from brainslice.tables.worklist import worklist
+from brainslice.tables.worklist import make_worklist
 from stand_in import config, copy_project, prepare_project, write_bundle_for
 
 
@@ -29,7 +29,7 @@ def predictor(root: Path) -> Predictor:
 
 
 def test_worklist_is_sorted_and_marked_by_budget(predictor: Predictor, root: Path) -> None:
-    cases = worklist(predictor, [root / "source" / "Testing"], 0.25)
+    cases = make_worklist(predictor, [root / "source" / "Testing"], 0.25)
     scores = [case.doubt for case in cases]
     assert len(cases) >= 8
     assert scores == sorted(scores, reverse=True)
@@ -39,7 +39,7 @@ def test_worklist_is_sorted_and_marked_by_budget(predictor: Predictor, root: Pat
 
 def test_unreadable_files_come_first_beyond_the_budget(predictor: Predictor, root: Path, tmp_path: Path) -> None:
     (tmp_path / "broken.png").write_bytes(b"no picture")
-    cases = worklist(predictor, [root / "source" / "Testing" / "glioma", tmp_path / "broken.png"], 0.0)
+    cases = make_worklist(predictor, [root / "source" / "Testing" / "glioma", tmp_path / "broken.png"], 0.0)
     assert [case.review for case in cases] == [True] + [False] * (len(cases) - 1)
     assert cases[0].doubt is None
     assert "broken.png" in cases[0].row["refused"]
@@ -55,7 +55,7 @@ class EveryOther(OutOfDistributionDetector):
 def test_out_of_distribution_scans_come_first(predictor: Predictor, root: Path) -> None:
     detector = EveryOther(np.ones(1, np.float32), np.zeros((1, 0), np.float32), 0.5)
     unusual = replace(predictor, verdict_rules=replace(predictor.verdict_rules, ood_detector=detector))
-    cases = worklist(unusual, [root / "source" / "Testing" / "glioma"], 0.0)
+    cases = make_worklist(unusual, [root / "source" / "Testing" / "glioma"], 0.0)
     outside = [case.row["ood_score"] > 1 for case in cases]
     assert len(set(outside)) == 2
     assert outside == sorted(outside, reverse=True)
@@ -64,7 +64,7 @@ def test_out_of_distribution_scans_come_first(predictor: Predictor, root: Path) 
 
 
 def test_row_to_json(predictor: Predictor, root: Path) -> None:
-    for case in worklist(predictor, [root / "source" / "Testing" / "glioma"], 0.5):
+    for case in make_worklist(predictor, [root / "source" / "Testing" / "glioma"], 0.5):
         row = json.loads(json.dumps(case.to_json()))
         assert row == case.to_json()
         assert row["verdict"] in {"tumour", "no tumour", "refer"}
@@ -72,4 +72,4 @@ def test_row_to_json(predictor: Predictor, root: Path) -> None:
 
 def test_a_budget_that_is_no_share_is_refused_before_anything_is_read(predictor: Predictor, tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="review budget"):
-        worklist(predictor, [tmp_path / "none.png"], 1.5)
+        make_worklist(predictor, [tmp_path / "none.png"], 1.5)

@@ -16,7 +16,7 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Protocol, make_split
 from brainslice.errors import ConfigError, DatasetError, LeakError, MissingExtraError, ParityError, UsageError
 from brainslice.inference.predictor import Predictor
-from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.export import export_onnx
 from brainslice.models.head import HEAD
 from brainslice.models.weights import load_arrays
@@ -171,7 +171,7 @@ def test_interrupted_run_of_the_real_backbone_gives_the_same_weights(project: Pa
     with pytest.raises(StoppedError):
         train_in(project, *words, progress=interrupt_at("training the tail", 4))
     assert train_in(project, *words).epochs == whole.epochs
-    network = build(PLAN)
+    network = build_network(PLAN)
     assert not changed(weights_of(project, network), weights_of(other, network))
 
 

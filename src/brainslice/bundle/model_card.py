@@ -31,7 +31,7 @@ _METRICS: Final = {"accuracy": "accuracy", "macro F1": "f1", "AUC of P(tumour)":
 _MEASURED: Final = frozenset({"Test scans", "Another site"})
 
 
-def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapted: Sequence[str] = ()) -> str:
+def render_model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapted: Sequence[str] = ()) -> str:
     """Return a model card as Markdown with YAML front matter, as on model hubs.
 
     Args:
@@ -57,7 +57,7 @@ def model_card(info: BundleDraft, evaluation: Sequence[str] | None = None, adapt
 
 def updated_card(card: str, before: BundleDraft, info: BundleDraft) -> str:
     """Update a card after a change of its bundle; older results are kept, with a note on another threshold."""
-    fresh = _sections(model_card(info))
+    fresh = _sections(render_model_card(info))
     kept = {title: text for title, text in _sections(card).items() if title in _MEASURED}
     if info.threshold != before.threshold:
         note = f"- All this was measured at a threshold of {before.threshold:.3g}."

@@ -36,7 +36,7 @@ def worklist(
     The share of the budget is marked for a person. Files that cannot be read come first, beyond the budget.
     """
     from brainslice.scan.listing import SkippedFiles
-    from brainslice.tables.worklist import worklist
+    from brainslice.tables.worklist import make_worklist
 
     if as_json and as_csv:
         msg = "--json and --csv exclude each other; give one of them"
@@ -44,7 +44,7 @@ def worklist(
     predictor = open_predictor(root, bundle, threshold, key=require_signature)
     skipped = SkippedFiles()
     with progress_bars() as progress:
-        cases = worklist(predictor, scans, review_budget, progress, skipped)
+        cases = make_worklist(predictor, scans, review_budget, progress, skipped)
     if skipped.summary:
         print_note(skipped.summary)
     if as_csv:

@@ -65,7 +65,7 @@ class AugmentationConfig:
                 raise ConfigError(msg)
 
 
-def augmentation(config: AugmentationConfig, seed: int) -> keras.Sequential:
+def augmentation_layers(config: AugmentationConfig, seed: int) -> keras.Sequential:
     """Make the layers that augment scans ``(n, h, w, c)`` of 0 to 255 in training; in inference they are inactive.
 
     The first channel is the scan. Further channels, such as an outline, get the same geometric changes only.

@@ -124,7 +124,7 @@ class Network:
         return head_bias(self.model)
 
 
-def build(config: NetworkConfig) -> Network:
+def build_network(config: NetworkConfig) -> Network:
     """Build a network with all layers trainable; equal settings give equal arrays.
 
     Raises:
@@ -179,7 +179,7 @@ def in_float32(network: Network) -> Network:
     """Return the network with every layer in float32, for export: itself if it is already, else a copy."""
     if network.config.precision == "float32":
         return network
-    copy = build(replace(network.config, precision="float32", weights=None))
+    copy = build_network(replace(network.config, precision="float32", weights=None))
     copy.model.set_weights(network.model.get_weights())
     return copy
 

@@ -21,7 +21,7 @@ from brainslice.models.head import FEATURES
 from brainslice.models.losses import Tensor
 
 
-def gradcam(
+def compute_gradcam(
     network: Network, inputs: InputBatch, classes: Labels, layer: str = FEATURES
 ) -> Float32[np.ndarray, "n mh mw"]:
     """Compute Grad-CAM at a layer: ``ReLU(Σ_c w_c·A^c)`` with ``w_c`` the mean over positions of ``∂y/∂A^c``.

@@ -36,7 +36,7 @@ class WorklistRow:
         return {"review": self.review, "doubt": self.doubt, **self.row}
 
 
-def worklist(
+def make_worklist(
     predictor: Predictor,
     paths: Iterable[Path],
     budget: float,

@@ -14,7 +14,7 @@ import numpy as np
 
 from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
-from brainslice.bundle.model_card import CARD_FILE, model_card
+from brainslice.bundle.model_card import CARD_FILE, render_model_card
 from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, Classes, GraphParity, Provenance, Validation
 from brainslice.dataset.manifest import Manifest
@@ -80,7 +80,7 @@ def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: P
         training = run_engine(engine, task.inputs[rows], task.progress, "scoring training scans")
         detector = fit_detector(training.features, output.features, decision, files[DETECTOR_FILE])
         draft = _draft(task, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
-        write_text(files[CARD_FILE], model_card(draft))
+        write_text(files[CARD_FILE], render_model_card(draft))
         _keep_previous(paths.bundle, draft)
         bundle = write_bundle(paths.bundle, draft, files)
     with atomic_file(paths.best) as temporary:

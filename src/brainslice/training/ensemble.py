@@ -13,7 +13,7 @@ import numpy as np
 
 from brainslice.arrays import InputBatch
 from brainslice.bundle.fields import Ensemble, Member, StoredConformalSets, StoredOodDetector
-from brainslice.bundle.model_card import CARD_FILE, model_card
+from brainslice.bundle.model_card import CARD_FILE, render_model_card
 from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, BundleInfo, GraphParity, Provenance, Validation
 from brainslice.config import Config
@@ -139,7 +139,7 @@ def build_ensemble(
         training = inputs[detector_scans(assignment.split.train, config.seed)]
         fitted = _fit(members, held_out, training, files, config, progress)
         draft, notes = _draft(members, assignment, held_out, fitted, config), fitted.notes
-        write_text(files[CARD_FILE], model_card(draft))
+        write_text(files[CARD_FILE], render_model_card(draft))
         bundle = write_bundle(output, draft, files)
     return EnsembleResult(bundle, assignment, (*notes, *_approximations(bundle.info)))
 

@@ -18,7 +18,7 @@ from brainslice.dataset.splits.known_datasets import NICKPARVAR
 from brainslice.dataset.splits.split import check_leaks
 from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
 from brainslice.errors import ConfigError, LeakError
-from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.weights import SHIPPED_WEIGHTS
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.preprocessing.histogram import mean_landmarks
@@ -189,7 +189,7 @@ def _build_network(config: Config, manifest: Manifest) -> Network:
     keras.utils.set_random_seed(config.seed)
     model = config.model
     half = config.train.recipe == "full" and config.train.mixed_precision
-    return build(
+    return build_network(
         NetworkConfig(
             backbone=model.backbone,
             size=config.data.image_size,

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from brainslice.errors import ResourceError
-from brainslice.models.build import NetworkConfig, build
+from brainslice.models.build import NetworkConfig, build_network
 from brainslice.progress import silent
 from brainslice.training.recipes import feature_cache
 from brainslice.training.recipes.feature_cache import CachedFeatures, cache_features, fast_frozen_part, grey_images
@@ -100,7 +100,7 @@ MANY = 1000
 
 @pytest.mark.slow
 def test_exported_frozen_part_equals_the_network(tmp_path: Path) -> None:
-    network = build(NetworkConfig(size=64, weights=None))
+    network = build_network(NetworkConfig(size=64, weights=None))
     expected = keras_trunk(network)(SCANS)
     assert expected.std() > 0
     np.testing.assert_allclose(fast_frozen_part(network, tmp_path, MANY)(SCANS), expected, atol=1e-4)

@@ -14,7 +14,7 @@ import numpy as np
 from brainslice.arrays import Logits
 from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutPrediction, adapted_name
 from brainslice.bundle.fields import StoredOodDetector
-from brainslice.bundle.model_card import CARD_FILE, model_card
+from brainslice.bundle.model_card import CARD_FILE, render_model_card
 from brainslice.bundle.store import ModelBundle, write_bundle
 from brainslice.bundle.types import GRAPH_FILE, BundleDraft, GraphParity
 from brainslice.config import Config
@@ -117,7 +117,7 @@ def write_adapted(
         draft = _draft(adapted, outcome, config, graph_parity, _fit_detector(data, config, files[DETECTOR_FILE]))
         adaptation = _adaptation(adapted, outcome, config, accepted=accepted)
         write_text(files[ADAPTATION_FILE], adaptation.to_text())
-        write_text(files[CARD_FILE], model_card(draft, adapted=card_lines(adapted, outcome, config)))
+        write_text(files[CARD_FILE], render_model_card(draft, adapted=card_lines(adapted, outcome, config)))
         bundle = write_bundle(names.bundle, draft, files)
     with atomic_file(names.network) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)

@@ -19,7 +19,7 @@ from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Split
 from brainslice.dataset.splits.split_assignment import find_split
 from brainslice.errors import BundleError, DatasetError
-from brainslice.models.build import Network, NetworkConfig, build
+from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.weights import weights_digest
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing.recipe import Recipe
@@ -152,7 +152,7 @@ def _network(bundle: ModelBundle, config: Config, recipe: Recipe) -> Network:
         head=info.head or "linear",
         healthy=bundle.labels.healthy_index,
     )
-    return build(network_config)
+    return build_network(network_config)
 
 
 def _balanced(labels: Labels, rows: Int[np.ndarray, " _"], count: int, seed: int) -> Int[np.ndarray, " chosen"]:

@@ -24,7 +24,7 @@ from brainslice.errors import ResourceError
 from brainslice.files import full_disk_error, write_text
 from brainslice.inference.engines.onnx_engine import OnnxSession
 from brainslice.lock import exclusive_lock
-from brainslice.models.augmentation import AugmentationConfig, augmentation, reseed
+from brainslice.models.augmentation import AugmentationConfig, augmentation_layers, reseed
 from brainslice.models.build import Network
 from brainslice.models.export import export_frozen_part
 from brainslice.progress import Progress
@@ -150,7 +150,7 @@ def cache_views(
     progress: Progress,
 ) -> tuple[FrozenFeatures, ...]:
     """Compute the activations of ``rows[0]`` of the scans, and of ``rows[1]`` of each of their random views."""
-    layers = augmentation(views.config, views.seed)
+    layers = augmentation_layers(views.config, views.seed)
     arrays = [cache_features(cached, images, rows[0], lambda scans, _: scans, trunk, progress)]
     for number in range(1, views.count + 1):
 

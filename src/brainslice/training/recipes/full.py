@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from brainslice.models.augmentation import augmentation, train_ready
+from brainslice.models.augmentation import augmentation_layers, train_ready
 from brainslice.models.build import Stage, set_trainable
 from brainslice.training.batches import BatchSequence, Inputs, Rows
 from brainslice.training.history import Epoch
@@ -17,7 +17,7 @@ _SCORING_BATCH = 64
 def fit_full(task: TrainingTask) -> tuple[Epoch, ...]:
     """Train a network's head, then all of it; it ends with the weights with the best validation score."""
     train = task.config.train
-    layers = augmentation(task.augmentation_config, task.config.seed)
+    layers = augmentation_layers(task.augmentation_config, task.config.seed)
     model = train_ready(task.network, layers, outlines=task.outlines)
 
     def fetch(rows: Rows, _: np.random.Generator) -> Inputs:
