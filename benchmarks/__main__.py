@@ -311,7 +311,7 @@ def prepare(given: argparse.Namespace, scratch: Path, python: Python) -> dict[st
     """Choose the pictures, or draw them, and write what cold sides read."""
     source = given.images
     if source is None:
-        from brainslice.phantom.dataset import write_phantoms
+        from brainslice.phantom import write_phantoms
 
         source = scratch / "drawn"
         write_phantoms(source)

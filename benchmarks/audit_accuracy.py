@@ -26,11 +26,8 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
-from brainslice.dataset.audit.audit import AuditReport, audit_folder
-from brainslice.dataset.duplicates.fingerprint import compute_fingerprint
-from brainslice.dataset.duplicates.near_duplicates import DuplicatePair, find_duplicates
-from brainslice.scan.read import read_scan
-from brainslice.scan.types import Slice
+from brainslice.dataset import AuditReport, DuplicatePair, audit_folder, compute_fingerprint, find_duplicates
+from brainslice.scan import Slice, read_scan
 
 Row = dict[str, str]
 Change = Callable[[Image.Image, random.Random], Image.Image]

@@ -27,7 +27,7 @@ from PIL import Image, ImageOps
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from brainslice.dataset.audit.audit import audit_folder
+from brainslice.dataset import audit_folder
 
 Row = dict[str, str]
 DISTANCES = (0, 2, 4, 6, 8, 10)

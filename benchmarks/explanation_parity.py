@@ -10,12 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.inference.heat_map import positive_class_maps
-from brainslice.inference.predictor import Predictor
-from brainslice.models.build import NetworkConfig, build_network
-from brainslice.models.export import parity
-from brainslice.models.gradcam import compute_gradcam
-from brainslice.scan.read import SCAN_SUFFIXES, read_scan
+from brainslice.inference import Predictor, positive_class_maps
+from brainslice.models import NetworkConfig, build_network, compute_gradcam, parity
+from brainslice.scan import SCAN_SUFFIXES, read_scan
 
 BATCH = 8
 

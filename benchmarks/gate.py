@@ -23,16 +23,12 @@ import pydicom
 from sklearn.metrics import roc_auc_score
 
 from brainslice.config import read_config
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split_assignment import assign_split
-from brainslice.decision.image_quality import image_faults
+from brainslice.dataset import Manifest, assign_split, decode_scans
+from brainslice.decision import image_faults
 from brainslice.errors import UnreadableScanError
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.paths import ProjectPaths
-from brainslice.scan.read import read_scan
-from brainslice.scan.types import Slice
-from brainslice.scan.volume.reader import read_volume
+from brainslice.scan import Slice, read_scan, read_volume
 
 WINDOWS = ((40.0, 80.0), (40.0, 400.0), (400.0, 1800.0))
 """Centre and width in Hounsfield units: brain, soft tissue, bone."""

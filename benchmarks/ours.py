@@ -14,7 +14,7 @@ Work = Callable[[], int]
 
 def cold(settings: Settings) -> Work:
     """Open the bundle, predict one scan and make its heat map."""
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Predictor
 
     def work() -> int:
         Predictor.open(settings["bundle"]).predict(Path(settings["images"][0])).heat_map()
@@ -72,7 +72,7 @@ def folder(settings: Settings) -> Work:
 
 def dropout_draws(settings: Settings) -> Work:
     """Predict one scan with 100 dropout draws."""
-    from brainslice.inference.engines.mc_dropout import with_mc_dropout
+    from brainslice.inference import with_mc_dropout
 
     predictor, path = with_mc_dropout(_predictor(settings), 100), Path(settings["images"][0])
 
@@ -98,8 +98,8 @@ def dropout_passes(settings: Settings) -> Work:
 
 def volume(settings: Settings) -> Work:
     """Predict a volume, from file to verdict."""
-    from brainslice.inference.volume import predict_volume
-    from brainslice.scan.volume.reader import read_volume
+    from brainslice.inference import predict_volume
+    from brainslice.scan import read_volume
 
     predictor, path = _predictor(settings), Path(settings["volume"])
 
@@ -111,8 +111,8 @@ def volume(settings: Settings) -> Work:
 
 def volume_slices(settings: Settings) -> Work:
     """Predict the slices of the same volume one by one."""
-    from brainslice.inference.volume import predict_volume
-    from brainslice.scan.volume.reader import read_volume
+    from brainslice.inference import predict_volume
+    from brainslice.scan import read_volume
 
     predictor, path = _predictor(settings), Path(settings["volume"])
     numbers = [each.number - 1 for each in predict_volume(predictor, read_volume(path)).slices]
@@ -132,8 +132,8 @@ def service(settings: Settings) -> Work:
 
     import httpx2
 
-    from brainslice.service.app import create_app
-    from brainslice.service.settings import Settings as ServiceSettings
+    from brainslice.service import Settings as ServiceSettings
+    from brainslice.service import create_app
 
     predictor, clients = _predictor(settings), settings["clients"]
     forms = [(Path(name).name, Path(name).read_bytes()) for name in settings["images"]]
@@ -157,7 +157,7 @@ def service(settings: Settings) -> Work:
 
 def audit(settings: Settings) -> Work:
     """Audit a folder: fingerprints, candidates, confirmation, groups."""
-    from brainslice.dataset.audit.audit import audit_folder
+    from brainslice.dataset import audit_folder
 
     folder = Path(settings["audited"])
     return lambda: len(audit_folder(folder).files)
@@ -167,8 +167,8 @@ def feeding(settings: Settings) -> Work:
     """Feed one epoch to training, from the cache of decoded scans."""
     import numpy as np
 
-    from brainslice.models.losses import one_hot
-    from brainslice.training.batches import BatchSequence, Shuffle, TrainingData
+    from brainslice.models import one_hot
+    from brainslice.training import BatchSequence, Shuffle, TrainingData
 
     inputs = np.lib.format.open_memmap(
         settings["scratch"] + "/decoded.npy", mode="w+", shape=(512, 224, 224), dtype="u1"
@@ -188,7 +188,7 @@ def step(settings: Settings) -> Work:
     from keras_sides import batch, network
 
     from brainslice.config import TrainConfig
-    from brainslice.training.stage import StageConfig, compile_model
+    from brainslice.training import StageConfig, compile_model
 
     model = network()
     compile_model(model, StageConfig("all", 1, 1e-4, TrainConfig()), 4)
@@ -221,7 +221,7 @@ def frozen_epoch(_: Settings) -> Work:
 
 
 def _predictor(settings: Settings) -> Any:  # noqa: ANN401 - imported when used
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Predictor
 
     return Predictor.open(settings["bundle"])
 
@@ -229,7 +229,7 @@ def _predictor(settings: Settings) -> Any:  # noqa: ANN401 - imported when used
 def _inputs(settings: Settings, count: int) -> Any:  # noqa: ANN401 - numpy is imported when used
     import numpy as np
 
-    from brainslice.scan.read import read_scan
+    from brainslice.scan import read_scan
 
     recipe = _predictor(settings).recipe
     return np.stack([recipe(read_scan(Path(name))) for name in islice(cycle(settings["images"]), count)])

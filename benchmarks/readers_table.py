@@ -15,9 +15,7 @@ import time
 from pathlib import Path
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Slice, Volume, read_scan, read_volume
-from brainslice.scan.detect import OPENING, detect_format
-from brainslice.scan.files import leading_bytes, printable
+from brainslice.scan import OPENING, Slice, Volume, detect_format, leading_bytes, printable, read_scan, read_volume
 
 
 def told(scan: Slice | Volume) -> str:

@@ -14,14 +14,17 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.config import Config
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.manifest import Manifest
-from brainslice.decision.temperature import fit_temperature
-from brainslice.evaluation.ensemble_gain import member_split
-from brainslice.inference.engines.test_time_augmentation import VIEWS, with_test_time_augmentation
-from brainslice.inference.predictor import Predictor
-from brainslice.metrics.bootstrap import clustered_bootstrap, resample
-from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
+from brainslice.dataset import Manifest, decode_scans
+from brainslice.decision import fit_temperature
+from brainslice.evaluation import member_split
+from brainslice.inference import VIEWS, Predictor, with_test_time_augmentation
+from brainslice.metrics import (
+    bin_by_confidence,
+    clustered_bootstrap,
+    expected_calibration_error,
+    negative_log_likelihood,
+    resample,
+)
 from brainslice.paths import ProjectPaths
 
 

@@ -13,20 +13,14 @@ import sys
 import tempfile
 from pathlib import Path
 
-from brainslice.bundle.model_card import CARD_FILE, updated_card
-from brainslice.bundle.store import write_bundle
-from brainslice.bundle.types import GRAPH_FILE, BundleDraft
-from brainslice.cli.options import settings
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.manifest import Manifest
+from brainslice.api import read_settings
+from brainslice.bundle import CARD_FILE, GRAPH_FILE, BundleDraft, updated_card, write_bundle
+from brainslice.dataset import Manifest, decode_scans
 from brainslice.errors import BundleError
-from brainslice.evaluation.half_precision_parity import measure_half_precision
-from brainslice.evaluation.tuning_data import split_of
+from brainslice.evaluation import measure_half_precision, split_of
 from brainslice.files import write_text
-from brainslice.inference.default_bundle import DEFAULT_BUNDLE
-from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.inference.predictor import Predictor
-from brainslice.models.export import to_float16
+from brainslice.inference import DEFAULT_BUNDLE, OnnxEngine, Predictor
+from brainslice.models import to_float16
 from brainslice.paths import ProjectPaths
 
 MAX_BYTES = 30_000_000
@@ -41,7 +35,7 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
         BundleError: The files are too large, or the project's model was not evaluated.
     """
     whole = Predictor.open(bundle)
-    places = ProjectPaths.of(project, settings(project, None, None))
+    places = ProjectPaths.of(project, read_settings(project))
     manifest = Manifest.read(places.data)
     split = split_of(whole.bundle, manifest)
     inputs = decode_scans(manifest, whole.recipe, places.cache)[split.validation]

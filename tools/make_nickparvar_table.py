@@ -20,10 +20,9 @@ import numpy as np
 from scipy.sparse import coo_matrix
 from scipy.sparse.csgraph import connected_components
 
-from brainslice.dataset.audit.audit import audit_folder
-from brainslice.dataset.splits.known_datasets import COLUMNS, perceptual_hash
+from brainslice.dataset import COLUMNS, audit_folder, perceptual_hash
 from brainslice.files import atomic_file
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 
 def make_table(groups: Path, folder: Path) -> bytes:

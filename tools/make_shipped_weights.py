@@ -12,10 +12,9 @@ import h5py
 import keras
 import numpy as np
 
-from brainslice.bundle.store import open_bundle
+from brainslice.bundle import open_bundle
 from brainslice.files import atomic_file
-from brainslice.models.build import NetworkConfig, build_network
-from brainslice.models.head import HEAD
+from brainslice.models import HEAD, NetworkConfig, build_network
 
 
 def main(bundle: Path, out: Path) -> None:

@@ -26,17 +26,14 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from brainslice.dataset.cache import decode_outlines, decode_scans, scan_deciles
-from brainslice.dataset.manifest import Manifest
-from brainslice.evaluation.source_controlled import SliceRow, read_slices
+from brainslice.dataset import Manifest, decode_outlines, decode_scans, scan_deciles
+from brainslice.evaluation import SliceRow, read_slices
 from brainslice.files import write_json
-from brainslice.metrics.bootstrap import resample
-from brainslice.metrics.curves.ranking import area_under_roc
-from brainslice.metrics.scoring import mean_score
-from brainslice.models.build import NetworkConfig, build_network
+from brainslice.metrics import area_under_roc, mean_score, resample
+from brainslice.models import NetworkConfig, build_network
 from brainslice.preprocessing import Recipe, mean_landmarks
-from brainslice.scan.read import read_scan
-from brainslice.training.recipes.feature_cache import Trunk, fast_frozen_part
+from brainslice.scan import read_scan
+from brainslice.training import Trunk, fast_frozen_part
 
 TRAINING, VALIDATION, SLICES = 100, 40, 256
 """Scans a class of folds 2 to 4 and of fold 1, and slices of a folder at most, shared among patients and kinds."""

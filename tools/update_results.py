@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from brainslice.files import write_json
-from brainslice.report.claims import fill_documents
+from brainslice.report import fill_documents
 
 ROOT = Path(__file__).resolve().parents[1]
 COMMAND = (

@@ -10,20 +10,39 @@ from typing import TYPE_CHECKING, Final
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from brainslice.api.data import audit, download, exclude_overlap, prepare, prepare_external
-    from brainslice.api.evaluation import evaluate, lesion_test, measure_robustness, validate, write_report
-    from brainslice.api.lifecycle import adapt, calibrate, cross_validate, ensemble, sweep, train
-    from brainslice.api.networks import export_tflite, import_keras
-    from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
-    from brainslice.api.settings import read_settings
-    from brainslice.api.thresholds import find_threshold, use_operating_point
+    from brainslice.api import (
+        Predictions,
+        adapt,
+        audit,
+        calibrate,
+        cross_validate,
+        download,
+        ensemble,
+        evaluate,
+        exclude_overlap,
+        export_tflite,
+        find_threshold,
+        import_keras,
+        lesion_test,
+        measure_robustness,
+        predict_many,
+        predict_tree,
+        predict_volume,
+        prepare,
+        prepare_external,
+        read_settings,
+        sweep,
+        train,
+        use_operating_point,
+        validate,
+        write_report,
+    )
     from brainslice.config import Config
     from brainslice.errors import BrainsliceError
-    from brainslice.inference.prediction import Prediction, Refusal
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Prediction, Predictor, Refusal
     from brainslice.labels import LabelSet
-    from brainslice.preprocessing.recipe import Recipe
-    from brainslice.scan.read import read_scan
+    from brainslice.preprocessing import Recipe
+    from brainslice.scan import read_scan
 
 __version__: Final = "0.1.0"
 
@@ -64,24 +83,7 @@ __all__ = [
     "write_report",
 ]
 
-_MODULES = {
-    "api.data": "audit download exclude_overlap prepare prepare_external",
-    "api.evaluation": "evaluate lesion_test measure_robustness validate write_report",
-    "api.lifecycle": "adapt calibrate cross_validate ensemble sweep train",
-    "api.networks": "export_tflite import_keras",
-    "api.predictions": "Predictions predict_many predict_tree predict_volume",
-    "api.settings": "read_settings",
-    "api.thresholds": "find_threshold use_operating_point",
-    "config": "Config",
-    "errors": "BrainsliceError",
-    "inference.prediction": "Prediction Refusal",
-    "inference.predictor": "Predictor",
-    "labels": "LabelSet",
-    "preprocessing.recipe": "Recipe",
-    "scan.read": "read_scan",
-}
-
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)
 
 
 def __dir__() -> list[str]:

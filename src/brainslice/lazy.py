@@ -2,28 +2,38 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import importlib.util
-from collections.abc import Callable, Mapping
+import inspect
+import sys
+from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from brainslice.errors import MissingExtraError
 
 
-def lazy_names(package: str, modules: Mapping[str, str]) -> Callable[[str], Any]:
+def lazy_names(package: str) -> Callable[[str], Any]:
     """Make a package's ``__getattr__``, which imports a public name on first access.
 
-    Args:
-        package: The package's name.
-        modules: The names of each submodule, separated by spaces.
+    The public names are those that the package's ``__init__`` imports under ``if TYPE_CHECKING``: type checkers and
+    this function read the same list.
     """
-    module_of = {name: f"{package}.{module}" for module, names in modules.items() for name in names.split()}
+
+    @cache
+    def module_of() -> dict[str, str]:
+        tree = ast.parse(inspect.getsource(sys.modules[package]))
+        imports = [node for block in tree.body if isinstance(block, ast.If) for node in block.body]
+        return {
+            alias.name: str(node.module) for node in imports if isinstance(node, ast.ImportFrom) for alias in node.names
+        }
 
     def load(name: str) -> Any:  # noqa: ANN401 - any public name
-        if name not in module_of:
+        if name.startswith("__") or name not in module_of():
             msg = f"module {package!r} has no attribute {name!r}"
             raise AttributeError(msg)
-        return getattr(importlib.import_module(module_of[name]), name)
+        return getattr(importlib.import_module(module_of()[name]), name)
 
     return load
 

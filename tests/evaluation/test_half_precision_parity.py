@@ -82,5 +82,8 @@ def test_tool_writes_a_bundle_with_its_parity(
     assert "model.keras" not in made.files
     assert made.temperature == whole.temperature
     assert "keep their class" in capsys.readouterr().out
-    assert f"Weights are stored in 16 bits. Against those of 32 bits (bundle `{whole.digest[:12]}`)" in render_model_card(made)
+    assert (
+        f"Weights are stored in 16 bits. Against those of 32 bits (bundle `{whole.digest[:12]}`)"
+        in render_model_card(made)
+    )
     assert "16 bits" not in render_model_card(whole)

@@ -27,7 +27,9 @@ from small_training import small_network
 
 @pytest.fixture(scope="module")
 def mixed() -> Network:
-    return build_network(NetworkConfig("efficientnetv2-b0", 64, weights=None, multi_level=True, precision="mixed_bfloat16"))
+    return build_network(
+        NetworkConfig("efficientnetv2-b0", 64, weights=None, multi_level=True, precision="mixed_bfloat16")
+    )
 
 
 def test_the_same_plan_gives_the_same_arrays_and_leaves_pythons_generator_alone(mixed: Network) -> None:
@@ -51,7 +53,9 @@ def test_operations_without_a_name_are_named_by_their_place() -> None:
 def test_another_seed_gives_other_arrays(network: Network, mixed: Network) -> None:
     stem, other = (one.model.get_layer("stem_conv").kernel for one in (network, mixed))
     assert stem.shape == other.shape
-    third = build_network(NetworkConfig("efficientnetv2-b0", 64, weights=None, seed=7)).model.get_layer("stem_conv").kernel
+    third = (
+        build_network(NetworkConfig("efficientnetv2-b0", 64, weights=None, seed=7)).model.get_layer("stem_conv").kernel
+    )
     np.testing.assert_array_equal(stem, other)
     assert not np.array_equal(stem, third)
 

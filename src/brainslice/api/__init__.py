@@ -13,63 +13,11 @@ from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
     from brainslice.api.data import audit, download, exclude_overlap, prepare, prepare_external
-    from brainslice.api.evaluation import (
-        EvaluationResult,
-        ValidationResult,
-        evaluate,
-        lesion_test,
-        measure_robustness,
-        validate,
-        write_report,
-    )
-    from brainslice.api.lifecycle import EnsembleBundle, adapt, calibrate, cross_validate, ensemble, sweep, train
+    from brainslice.api.evaluation import evaluate, lesion_test, measure_robustness, validate, write_report
+    from brainslice.api.lifecycle import adapt, calibrate, cross_validate, ensemble, sweep, train
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
-    from brainslice.api.settings import AnyPath, Settings, read_settings
+    from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES, read_settings
     from brainslice.api.thresholds import ThresholdSearch, find_threshold, use_operating_point
 
-__all__ = [
-    "AnyPath",
-    "EnsembleBundle",
-    "EvaluationResult",
-    "Predictions",
-    "Settings",
-    "ThresholdSearch",
-    "ValidationResult",
-    "adapt",
-    "audit",
-    "calibrate",
-    "cross_validate",
-    "download",
-    "ensemble",
-    "evaluate",
-    "exclude_overlap",
-    "export_tflite",
-    "find_threshold",
-    "import_keras",
-    "lesion_test",
-    "measure_robustness",
-    "predict_many",
-    "predict_tree",
-    "predict_volume",
-    "prepare",
-    "prepare_external",
-    "read_settings",
-    "sweep",
-    "train",
-    "use_operating_point",
-    "validate",
-    "write_report",
-]
-
-MODULES = {
-    "data": "audit download exclude_overlap prepare prepare_external",
-    "evaluation": "EvaluationResult ValidationResult evaluate lesion_test measure_robustness validate write_report",
-    "lifecycle": "EnsembleBundle adapt calibrate cross_validate ensemble sweep train",
-    "networks": "export_tflite import_keras",
-    "predictions": "Predictions predict_many predict_tree predict_volume",
-    "settings": "AnyPath Settings read_settings",
-    "thresholds": "ThresholdSearch find_threshold use_operating_point",
-}
-
-__getattr__ = lazy_names(__name__, MODULES)
+__getattr__ = lazy_names(__name__)

@@ -10,10 +10,7 @@ from brainslice.paths import writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from brainslice.dataset.audit.report import AuditReport
-    from brainslice.dataset.external import ExternalSet
-    from brainslice.dataset.manifest import Manifest
-    from brainslice.dataset.prepared import PreparedDataset
+    from brainslice.dataset import AuditReport, ExternalSet, Manifest, PreparedDataset
 
 
 @writes_project("downloading")
@@ -30,7 +27,7 @@ def download(name: str, root: AnyPath = ".", *, progress: Progress = silent) -> 
         MissingExtraError: kagglehub is not installed.
         DownloadError: The download failed.
     """
-    from brainslice.dataset.discovery.sources import download as fetch
+    from brainslice.dataset import download as fetch
 
     return fetch(name, Path(root) / "downloads" / name, progress)
 
@@ -60,7 +57,7 @@ def prepare(
         DatasetError: The source is not a data set of these classes.
         UsageError: A share or the number of folds is out of range.
     """
-    from brainslice.dataset.preparation import PreparationOptions, prepare_dataset
+    from brainslice.dataset import PreparationOptions, prepare_dataset
 
     labels_table = None if labels is None else Path(labels)
     options = PreparationOptions.of(
@@ -80,7 +77,7 @@ def prepare_external(source: AnyPath, root: AnyPath = ".", *, progress: Progress
     Raises:
         DatasetError: One of the two folders is missing, or has no readable files.
     """
-    from brainslice.dataset.external import prepare_external as prepare_site
+    from brainslice.dataset import prepare_external as prepare_site
 
     return prepare_site(Path(source), Path(root), progress=progress)
 
@@ -103,8 +100,8 @@ def exclude_overlap(
     Raises:
         DatasetError: There is no prepared set, or the folder holds no classes.
     """
-    from brainslice.dataset.duplicates.overlap import exclude_overlap as find_exclusion
-    from brainslice.dataset.manifest import Manifest
+    from brainslice.dataset import Manifest
+    from brainslice.dataset import exclude_overlap as find_exclusion
 
     _, paths = open_project(root, config)
     manifest = find_exclusion(Manifest.read(paths.data), Path(folder), paths.cache, progress)
@@ -124,6 +121,6 @@ def audit(folder: AnyPath, against: AnyPath | None = None, *, progress: Progress
     Raises:
         DatasetError: The folder holds no scans.
     """
-    from brainslice.dataset.audit.audit import audit_folder
+    from brainslice.dataset import audit_folder
 
     return audit_folder(Path(folder), None if against is None else Path(against), progress)

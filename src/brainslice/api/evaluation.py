@@ -16,11 +16,8 @@ from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
     from brainslice.config import Config
-    from brainslice.evaluation.error_analysis import ErrorAnalysis
-    from brainslice.evaluation.external_validation import ExternalValidation
-    from brainslice.evaluation.robustness import Robustness
-    from brainslice.evaluation.scoring import ScoredTestSet
-    from brainslice.metrics.source_controlled import SourceControlled
+    from brainslice.evaluation import ErrorAnalysis, ExternalValidation, Robustness, ScoredTestSet
+    from brainslice.metrics import SourceControlled
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -89,10 +86,8 @@ def evaluate(
         DatasetError: The bundle was trained on another split or other scans.
     """
     require_extra("train", "evaluation", *EVALUATION_LIBRARIES)
-    from brainslice.evaluation.error_analysis import analyse_errors
-    from brainslice.evaluation.explanation import explain
-    from brainslice.evaluation.scoring import evaluate_test_set
-    from brainslice.report.writer import write_reports
+    from brainslice.evaluation import analyse_errors, evaluate_test_set, explain
+    from brainslice.report import write_reports
 
     started = time.monotonic()
     chosen, paths = open_project(root, config)
@@ -108,7 +103,7 @@ def _track(test: ScoredTestSet, config: Config, paths: ProjectPaths) -> None:
     """Add the scores of a test set to the run of its bundle's training, where a tracker is configured."""
     if config.log.tracker == "none":
         return
-    from brainslice.training.tracking import TrackedRun, track
+    from brainslice.training import TrackedRun, track
 
     info = test.predictor.bundle.info
     metrics = {f"test_{score.name}": score.value for score in test.evaluation.scores}
@@ -142,9 +137,9 @@ def validate(
         DatasetError: The folder holds no such scans, or none that are new to the bundle.
     """
     require_extra("train", "validation", *EVALUATION_LIBRARIES)
-    from brainslice.bundle.adaptation import adapted_name
-    from brainslice.evaluation.external_validation import validate_external
-    from brainslice.report.external_site import write_external
+    from brainslice.bundle import adapted_name
+    from brainslice.evaluation import validate_external
+    from brainslice.report import write_external
 
     chosen, paths = open_project(root, config)
     folder = Path(data)
@@ -180,9 +175,9 @@ def lesion_test(
         BundleError: The bundle is incomplete or altered.
     """
     require_extra("train", "the lesion test", "sklearn", "scipy")
-    from brainslice.evaluation.source_controlled import read_slices, score_slices
+    from brainslice.evaluation import read_slices, score_slices
     from brainslice.files import write_json
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Predictor
 
     paths = [Path(each) for each in folders]
     for folder in paths:
@@ -224,8 +219,8 @@ def measure_robustness(
         UsageError: The sample is below 0.
     """
     require_extra("train", "the robustness sweep", *EVALUATION_LIBRARIES)
-    from brainslice.evaluation.robustness import measure_robustness as sweep
-    from brainslice.report.robustness import write_robustness
+    from brainslice.evaluation import measure_robustness as sweep
+    from brainslice.report import write_robustness
 
     chosen, paths = open_project(root, config)
     folder, own = (None if given is None else Path(given) for given in (data, bundle))
@@ -249,7 +244,6 @@ def write_report(root: AnyPath = ".", *, language: str = "en", output: AnyPath |
         UsageError: There is no such language.
     """
     require_extra("train", "the report", "jinja2")
-    from brainslice.report.html.artefacts import reports_folder
-    from brainslice.report.html.page import write_page
+    from brainslice.report import reports_folder, write_page
 
     return write_page(reports_folder(Path(root)), language, None if output is None else Path(output))

@@ -23,16 +23,12 @@ from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from brainslice.bundle.store import ModelBundle
+    from brainslice.bundle import ModelBundle
     from brainslice.config import Config
-    from brainslice.dataset.splits.split_assignment import SplitAssignment
-    from brainslice.decision.temperature import Temperature
-    from brainslice.evaluation.ensemble_gain import EnsembleGain
-    from brainslice.evaluation.scoring import ScoredTestSet
-    from brainslice.training.adaptation.pipeline import AdaptationResult
-    from brainslice.training.cross_validation import CrossValidation
-    from brainslice.training.pipeline import TrainingResult
-    from brainslice.training.sweep import Sweep
+    from brainslice.dataset import SplitAssignment
+    from brainslice.decision import Temperature
+    from brainslice.evaluation import EnsembleGain, ScoredTestSet
+    from brainslice.training import AdaptationResult, CrossValidation, Sweep, TrainingResult
 
 
 _OVERLAYS = 8
@@ -81,9 +77,8 @@ def train(
         LeakError: Groups cross the split.
     """
     require_extra("train", "training", *TRAINING_LIBRARIES)
-    from brainslice.report.figures.history import draw_history
-    from brainslice.report.writer import write_training_run
-    from brainslice.training.pipeline import train as train_network
+    from brainslice.report import draw_history, write_training_run
+    from brainslice.training import train as train_network
 
     started = time.monotonic()
     chosen, paths = open_project(root, config)
@@ -121,7 +116,7 @@ def cross_validate(
         DatasetError: There is no prepared set, or it holds fewer groups than folds.
     """
     require_extra("train", "cross-validation", *TRAINING_LIBRARIES)
-    from brainslice.training.cross_validation import cross_validate as run_folds
+    from brainslice.training import cross_validate as run_folds
 
     chosen = read_settings(root, config)
     changed = {"protocol": "clean", "folds": chosen.data.folds if folds is None else folds}
@@ -162,8 +157,7 @@ def sweep(
     """
     require_extra("train", "a sweep", *TRAINING_LIBRARIES)
     require_extra("sweep", "a sweep", "optuna")
-    from brainslice.training.search_space import parse_space, read_space
-    from brainslice.training.sweep import SweepOptions, run_sweep
+    from brainslice.training import SweepOptions, parse_space, read_space, run_sweep
 
     if isinstance(space, Mapping):
         space = [f"{key}={values}" for key, values in space.items()]
@@ -203,7 +197,7 @@ def ensemble(
         DatasetError: There is no prepared set, or the bundles were trained on another one.
     """
     require_extra("train", "an ensemble", *TRAINING_LIBRARIES)
-    from brainslice.training.ensemble import build_ensemble, train_members
+    from brainslice.training import build_ensemble, train_members
 
     chosen, paths = open_project(root, config)
     members = [Path(each) for each in bundles] or train_members(Path(root), chosen, progress, workers=workers)
@@ -217,12 +211,9 @@ def ensemble(
 
 
 def _test_ensemble(joined: EnsembleBundle, paths: ProjectPaths, config: Config, progress: Progress) -> EnsembleBundle:
-    from brainslice.evaluation.ensemble_gain import measure_gains
-    from brainslice.evaluation.error_analysis import analyse_errors
-    from brainslice.evaluation.explanation import explain
-    from brainslice.evaluation.scoring import evaluate_test_set
+    from brainslice.evaluation import analyse_errors, evaluate_test_set, explain, measure_gains
     from brainslice.files import write_json
-    from brainslice.report.writer import write_reports
+    from brainslice.report import write_reports
 
     assignment = joined.assignment if len(joined.assignment.split.test) else None
     scored = evaluate_test_set(paths, config, progress, assignment=assignment, bundle=joined.bundle.folder)
@@ -249,7 +240,7 @@ def calibrate(logits: Logits, labels: Labels) -> Temperature:
     Reference:
         Guo et al., On calibration of modern neural networks, 2017.
     """
-    from brainslice.decision.temperature import fit_temperature
+    from brainslice.decision import fit_temperature
 
     return fit_temperature(logits, labels)
 
@@ -280,9 +271,9 @@ def adapt(
         ForgettingError: The adapted network lost more on its source than allowed.
     """
     require_extra("train", "adaptation", *TRAINING_LIBRARIES)
-    from brainslice.bundle.adaptation import read_adaptation
-    from brainslice.report.external_site import adaptation_tables, write_adaptation
-    from brainslice.training.adaptation.pipeline import adapt as adapt_network
+    from brainslice.bundle import read_adaptation
+    from brainslice.report import adaptation_tables, write_adaptation
+    from brainslice.training import adapt as adapt_network
 
     chosen, paths = open_project(root, config)
     base = paths.bundle if bundle is None else Path(bundle)

@@ -11,7 +11,7 @@ from brainslice.lazy import require_extra
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from brainslice.training.bundle import BundleResult
+    from brainslice.training import BundleResult
 
 
 def import_keras(
@@ -48,7 +48,7 @@ def import_keras(
         ParityError: The exported graph disagrees with the model.
     """
     require_extra("train", "importing a Keras file", *TRAINING_LIBRARIES)
-    from brainslice.training.imported import ImportOptions, import_network
+    from brainslice.training import ImportOptions, import_network
 
     chosen, paths = open_project(root, config)
     options = ImportOptions(tuple(class_names), pixels, image_size, crop)
@@ -72,6 +72,6 @@ def export_tflite(path: AnyPath, bundle: AnyPath = "models/bundle") -> float:
         ParityError: The file gives other probabilities; nothing is written.
     """
     require_extra("train", "the export to TensorFlow Lite", *TRAINING_LIBRARIES)
-    from brainslice.training.tflite import export_tflite as export
+    from brainslice.training import export_tflite as export
 
     return export(Path(bundle), Path(path))

@@ -8,17 +8,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from brainslice.api.settings import AnyPath
-from brainslice.inference.decoding import ScanSource
-from brainslice.inference.prediction import Prediction, Refusal
+from brainslice.inference import Prediction, Refusal, ScanSource
 from brainslice.lazy import require_extra
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from brainslice.inference.predictor import Predictor
-    from brainslice.inference.volume import VolumePrediction
-    from brainslice.tables.table import TableSummary
+    from brainslice.inference import Predictor, VolumePrediction
+    from brainslice.tables import TableSummary
 
 
 class Predictions(list[Prediction | Refusal]):
@@ -66,7 +64,7 @@ def predict_many(
         UsageError: A folder holds no scans.
         BundleError: The bundle is incomplete or altered.
     """
-    from brainslice.tables.scan_listing import list_scans
+    from brainslice.tables import list_scans
 
     given = [scans] if isinstance(scans, ScanSource) else scans
     listed: list[ScanSource] = []
@@ -98,7 +96,7 @@ def predict_tree(
             rows.
         ResourceError: The disk is full.
     """
-    from brainslice.tables.table import predict_tree as write_table
+    from brainslice.tables import predict_tree as write_table
 
     return write_table(predictor, [Path(each) for each in scans], Path(output), overwrite=overwrite, progress=progress)
 
@@ -124,9 +122,9 @@ def predict_volume(
         UnreadableScanError: The path cannot be read as one volume.
         BundleError: The bundle is incomplete or altered.
     """
-    from brainslice.dataset.discovery.archives import unpacked
-    from brainslice.inference.volume import predict_volume as predict
-    from brainslice.scan.volume.reader import read_volume
+    from brainslice.dataset import unpacked
+    from brainslice.inference import predict_volume as predict
+    from brainslice.scan import read_volume
 
     with unpacked(Path(path)) as folder:
         volume = read_volume(folder, series=series, first=first)
@@ -134,7 +132,7 @@ def predict_volume(
 
 
 def _open(bundle: AnyPath | None, threshold: float | None) -> Predictor:
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Predictor
 
     return Predictor.open(bundle, threshold=threshold)
 

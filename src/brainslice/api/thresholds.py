@@ -9,16 +9,15 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 from brainslice.api.settings import EVALUATION_LIBRARIES, AnyPath, Settings, open_project
-from brainslice.decision.operating_point import Criterion, Target, find_point
+from brainslice.decision import Criterion, Target, find_point
 from brainslice.errors import UsageError
 from brainslice.lazy import require_extra
 from brainslice.paths import project_lock, project_of, writes_project
 from brainslice.progress import Progress, silent
 
 if TYPE_CHECKING:
-    from brainslice.bundle.store import ModelBundle
-    from brainslice.evaluation.operating_points import OperatingPointRequest, OperatingPointResult
-    from brainslice.evaluation.tuning_data import TuningScans
+    from brainslice.bundle import ModelBundle
+    from brainslice.evaluation import OperatingPointRequest, OperatingPointResult, TuningScans
 
 
 @dataclass(frozen=True, slots=True, eq=False, repr=False)
@@ -74,14 +73,15 @@ def find_threshold(
         LeakError: The folder holds test scans of the bundle.
     """
     require_extra("train", "threshold search", *EVALUATION_LIBRARIES)
-    from brainslice.evaluation.operating_points import (
+    from brainslice.evaluation import (
         OperatingPointRequest,
         find_operating_point,
+        folder_scans,
         tuning_decision_curve,
+        validation_scans,
     )
-    from brainslice.evaluation.tuning_data import folder_scans, validation_scans
-    from brainslice.inference.predictor import Predictor
-    from brainslice.report.figures.decision_curve import write_operating_points
+    from brainslice.inference import Predictor
+    from brainslice.report import write_operating_points
 
     chosen, paths = open_project(root, config)
     target = Target(Criterion.SENSITIVITY, goals) if isinstance(goals, float) else goals
@@ -113,7 +113,7 @@ def use_operating_point(bundle: AnyPath, name: str) -> ModelBundle:
     Raises:
         UsageError: There is no such point, or the bundle is the one that ships with the package.
     """
-    from brainslice.bundle.store import open_bundle, update_bundle
+    from brainslice.bundle import open_bundle, update_bundle
 
     folder = Path(bundle)
     _refuse_shipped(folder)
@@ -123,7 +123,7 @@ def use_operating_point(bundle: AnyPath, name: str) -> ModelBundle:
 
 
 def _refuse_shipped(folder: Path) -> None:
-    from brainslice.inference.default_bundle import DEFAULT_BUNDLE
+    from brainslice.inference import DEFAULT_BUNDLE
 
     if folder.resolve() == DEFAULT_BUNDLE:
         msg = f"{folder}: the bundle that ships with brainslice is never changed; copy the folder and name the copy"
@@ -132,8 +132,8 @@ def _refuse_shipped(folder: Path) -> None:
 
 def _store(bundle: ModelBundle, found: tuple[OperatingPointResult, ...], scans: TuningScans) -> ModelBundle:
     """Store points and curve in the bundle; a point replaces an older one of its name."""
-    from brainslice.bundle.store import open_bundle, update_bundle
-    from brainslice.evaluation.operating_points import CURVE_FILE, operating_curve
+    from brainslice.bundle import open_bundle, update_bundle
+    from brainslice.evaluation import CURVE_FILE, operating_curve
     from brainslice.files import write_json
 
     with project_lock(project_of(bundle.folder), "saving a threshold"), TemporaryDirectory() as place:

@@ -2,14 +2,42 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "adaptation": "ADAPTATION_FILE Adaptation HeldOutPrediction adapted_name read_adaptation",
-    "fields": "Ensemble Fraction HalfPrecisionParity Line Member StoredConformalSets StoredModel StoredOodDetector",
-    "model_card": "CARD_FILE",
-    "store": "ModelBundle open_bundle update_bundle write_bundle",
-    "types": "GRAPH_FILE INFO_FILE BundleDraft BundleInfo Classes GraphParity Provenance Validation",
-}
+if TYPE_CHECKING:
+    from brainslice.bundle.adaptation import (
+        ADAPTATION_FILE,
+        Adaptation,
+        HeldOutPrediction,
+        adapted_name,
+        read_adaptation,
+    )
+    from brainslice.bundle.fields import (
+        Ensemble,
+        Fraction,
+        HalfPrecisionParity,
+        Line,
+        Member,
+        StoredConformalSets,
+        StoredModel,
+        StoredOodDetector,
+    )
+    from brainslice.bundle.migration import RENAMED_IN_REPORTS, rename_keys
+    from brainslice.bundle.model_card import CARD_FILE, render_model_card, updated_card
+    from brainslice.bundle.signature import check_signature, sign_bundle
+    from brainslice.bundle.store import ModelBundle, open_bundle, update_bundle, write_bundle
+    from brainslice.bundle.types import (
+        GRAPH_FILE,
+        IMPORTED,
+        INFO_FILE,
+        BundleDraft,
+        BundleInfo,
+        Classes,
+        GraphParity,
+        Provenance,
+        Validation,
+    )
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

@@ -8,8 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
-from brainslice.decision.conformal import ConformalSets, SetMethod
-from brainslice.decision.temperature import MAX_TEMPERATURE, MIN_TEMPERATURE
+from brainslice.decision import MAX_TEMPERATURE, MIN_TEMPERATURE, ConformalSets, SetMethod
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 """A share, 0 to 1."""

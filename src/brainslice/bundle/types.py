@@ -20,8 +20,7 @@ from brainslice.bundle.fields import (
     StoredModel,
     StoredOodDetector,
 )
-from brainslice.decision.operating_point import OperatingPoint
-from brainslice.decision.temperature import MAX_TEMPERATURE, MIN_TEMPERATURE
+from brainslice.decision import MAX_TEMPERATURE, MIN_TEMPERATURE, OperatingPoint
 from brainslice.labels import LabelSet
 
 FORMAT: Final = 2

@@ -15,12 +15,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from brainslice import progress
-from brainslice.decision.verdict import Verdict
+from brainslice.decision import Verdict
 from brainslice.files import SCHEMA
 
 if TYPE_CHECKING:
-    from brainslice.bundle.store import ModelBundle
-    from brainslice.report.documents import Table as ReportTable
+    from brainslice.bundle import ModelBundle
+    from brainslice.report import Table as ReportTable
 
 OUT = Console(highlight=False, soft_wrap=True, emoji=False)
 """Results."""

@@ -92,7 +92,7 @@ def audit(
     Lists copies (mirrored, cropped and re-encoded ones too), leaks across splits, unreadable files, and properties of
     files that predict the class.
     """
-    from brainslice.dataset.duplicates.gallery import draw_pairs
+    from brainslice.dataset import draw_pairs
 
     with progress_bars() as progress:
         report = api.audit(folder, against, progress=progress)

@@ -79,7 +79,7 @@ def validate_one(
     paths: ProjectPaths, config: Config, data: Path, bundles: Sequence[Path] = (), slices: Sequence[Path] = ()
 ) -> None:
     """Score bundles on one folder and print the tables."""
-    from brainslice.report.external_site import external_tables
+    from brainslice.report import external_tables
 
     with progress_bars() as progress:
         result = api.validate(data, paths.root, bundles=bundles, config=config, slices=slices, progress=progress)
@@ -108,7 +108,7 @@ def robustness(
     Bias field, noise, motion, ringing, blur, resolution, contrast, JPEG, rotation and crop. Every access to the test
     scans is counted, and nothing is chosen by the results. An interrupted sweep resumes.
     """
-    from brainslice.report.robustness import robustness_table
+    from brainslice.report import robustness_table
 
     chosen = settings(root, config, overrides, seed=seed)
     with progress_bars() as progress:
@@ -134,9 +134,7 @@ def lesion_test(
 
 def summary(root: Root = Path(), config: ConfigFile = None, overrides: Overrides = None) -> None:
     """Show the results of both protocols side by side."""
-    from brainslice.report.documents import protocol_table
-    from brainslice.report.external_site import site_table
-    from brainslice.report.html.artefacts import read_json
+    from brainslice.report import protocol_table, read_json, site_table
 
     chosen = settings(root, config, overrides)
     clean, official = (

@@ -15,7 +15,7 @@ from typing import Annotated, Any, Final
 import typer
 
 import brainslice
-from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
+from brainslice.api import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
 from brainslice.cli import data, evaluation, networks, original_commands, pacs, pipeline, training
 from brainslice.cli.console import ERR, replace_unprintable
 from brainslice.cli.predict import predict

@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Annotated, TypeAlias
 
 import typer
 
-from brainslice.api.settings import read_settings
+from brainslice.api import read_settings
 from brainslice.cli.console import print_note
 
 if TYPE_CHECKING:
     from brainslice.config import Config
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Predictor
 
 _PROJECT = "Project"
 
@@ -91,12 +91,11 @@ def open_predictor(
     root: Path, bundle: Path | None, threshold: float | None, threads: int = 0, key: Path | None = None
 ) -> Predictor:
     """Open the bundle of a command, signed by ``key`` if given; name the bundle that ships with the package."""
-    from brainslice.inference import default_bundle
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import DEFAULT_BUNDLE, Predictor, open_bundle_or_default
 
-    chosen = bundle or default_bundle.open_bundle_or_default(root)
+    chosen = bundle or open_bundle_or_default(root)
     predictor = Predictor.open(chosen, threshold=threshold, threads=threads, require_signature=key)
     info = predictor.bundle.info
-    if predictor.bundle.folder == default_bundle.DEFAULT_BUNDLE:
+    if predictor.bundle.folder == DEFAULT_BUNDLE:
         print_note(f"model: the bundle that ships with brainslice: {info.name} ({info.digest[:12]})")
     return predictor

@@ -15,9 +15,7 @@ from brainslice.errors import DownloadError
 from brainslice.lazy import require_extra
 
 if TYPE_CHECKING:
-    from brainslice.pacs.dicomweb import DicomWebArchive
-    from brainslice.pacs.spool import Deliver
-    from brainslice.pacs.study import EventLog
+    from brainslice.pacs import Deliver, DicomWebArchive, EventLog
 
 _GIBIBYTE = 1 << 30
 
@@ -99,8 +97,7 @@ def predict(
     """
     archive = _archive(url, credentials, ca_file)
     from brainslice.lock import exclusive_lock
-    from brainslice.pacs.retrieval import FAILED, RetrievalOptions, answer_archive
-    from brainslice.pacs.study import StudyRules
+    from brainslice.pacs import FAILED, RetrievalOptions, StudyRules, answer_archive
 
     options = RetrievalOptions(
         filters={"StudyDate": date} if date else {},
@@ -144,10 +141,8 @@ def listen(
     """
     require_extra("pacs", "brainslice pacs", "pynetdicom", "dicomweb_client", "highdicom")
     from brainslice.lock import exclusive_lock
-    from brainslice.pacs.listener import ListenerSettings
-    from brainslice.pacs.listener import listen as run_listener
-    from brainslice.pacs.spool import Spool, StudyQueue
-    from brainslice.pacs.study import StudyRules
+    from brainslice.pacs import ListenerSettings, Spool, StudyQueue, StudyRules
+    from brainslice.pacs import listen as run_listener
 
     settings = ListenerSettings(host, port, ae_title, tuple(allow_ae))
     deliver = _deliver(send_to, ae_title, credentials, ca_file)
@@ -168,7 +163,7 @@ def listen(
 
 def _archive(url: str, credentials: Path | None, ca_file: Path | None) -> DicomWebArchive:
     require_extra("pacs", "brainslice pacs", "pynetdicom", "dicomweb_client", "highdicom")
-    from brainslice.pacs.dicomweb import DicomWebArchive, read_credentials
+    from brainslice.pacs import DicomWebArchive, read_credentials
 
     return DicomWebArchive(url, read_credentials(credentials), ca_file)
 
@@ -176,12 +171,12 @@ def _archive(url: str, credentials: Path | None, ca_file: Path | None) -> DicomW
 def _deliver(send_to: str, title: str, credentials: Path | None, ca_file: Path | None) -> Deliver:
     if "://" in send_to:
         return _archive(send_to, credentials, ca_file).store
-    from brainslice.pacs.listener import Peer, send_by_c_store
+    from brainslice.pacs import Peer, send_by_c_store
 
     return send_by_c_store(title, Peer.parse(send_to), print_note)
 
 
 def _audit(file: Path | None) -> EventLog | None:
-    from brainslice.pacs.study import EventLog
+    from brainslice.pacs import EventLog
 
     return None if file is None else EventLog(file)

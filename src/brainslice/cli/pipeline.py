@@ -16,8 +16,7 @@ from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
     from brainslice.config import Config
-    from brainslice.dataset.external import ExternalSet
-    from brainslice.dataset.prepared import PreparedDataset
+    from brainslice.dataset import ExternalSet, PreparedDataset
 
 _SENSITIVITY = 0.95
 """The sensitivity of the threshold on tuning scans."""
@@ -80,7 +79,7 @@ def pipeline(root: Path, config: Config, official: bool) -> None:
 
 
 def _find_threshold(paths: ProjectPaths, config: Config) -> None:
-    from brainslice.dataset.manifest import Manifest
+    from brainslice.dataset import Manifest
 
     if Manifest.read(paths.data).labels.healthy is None:
         print_note("no operating point was stored: no class is healthy, so there is no tumour/healthy decision")

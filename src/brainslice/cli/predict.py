@@ -20,8 +20,7 @@ from brainslice.lazy import require_extra
 from brainslice.progress import silent
 
 if TYPE_CHECKING:
-    from brainslice.inference.prediction import Prediction
-    from brainslice.inference.predictor import Predictor
+    from brainslice.inference import Prediction, Predictor
 
 Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
 PointName: TypeAlias = Annotated[
@@ -103,9 +102,8 @@ class PredictOptions:
         Raises:
             UsageError: The bundle has no such operating point, or dropout cannot be drawn from it.
         """
-        from brainslice.decision.operating_point import find_point
-        from brainslice.inference.engines.mc_dropout import with_mc_dropout
-        from brainslice.inference.engines.test_time_augmentation import with_test_time_augmentation
+        from brainslice.decision import find_point
+        from brainslice.inference import with_mc_dropout, with_test_time_augmentation
 
         if self.point is not None:
             predictor = replace(
@@ -168,7 +166,7 @@ def paths_of(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
     Raises:
         UsageError: Neither is given, or both.
     """
-    from brainslice.tables.scan_listing import ListedScan, list_paths
+    from brainslice.tables import ListedScan, list_paths
 
     if bool(scans) == (listed is not None):
         msg = "a prediction needs scans, folders, or a --list of them, and not both; brainslice predict --help"
@@ -181,7 +179,7 @@ def paths_of(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
 
 def _share(part: str | None, paths: Iterable[Path], output: Path | None) -> tuple[Iterable[Path], Path | None]:
     """Select a part of the scans, and name its table."""
-    from brainslice.tables.scan_listing import ArchivePart
+    from brainslice.tables import ArchivePart
 
     if part is None:
         return paths, output
@@ -195,7 +193,7 @@ def _share(part: str | None, paths: Iterable[Path], output: Path | None) -> tupl
 def _write_table(
     predictor: Predictor, paths: Iterable[Path], output: Path, overwrite: bool, each: Each
 ) -> tuple[int, int]:
-    from brainslice.tables.table import predict_tree
+    from brainslice.tables import predict_tree
 
     with progress_bars() as progress:
         table = predict_tree(predictor, paths, output, overwrite=overwrite, each=each, progress=progress)
@@ -209,10 +207,9 @@ def _write_table(
 
 
 def _print_all(predictor: Predictor, paths: Iterable[Path], as_json: bool, each: Each) -> tuple[int, int]:
-    from brainslice.inference.prediction import Prediction, Refusal
-    from brainslice.scan.listing import SkippedFiles
-    from brainslice.tables.columns import row_of
-    from brainslice.tables.table import answers
+    from brainslice.inference import Prediction, Refusal
+    from brainslice.scan import SkippedFiles
+    from brainslice.tables import answers, row_of
 
     rows, refused, skipped = 0, 0, SkippedFiles()
     alone = _is_one_file(paths)
@@ -237,7 +234,7 @@ def _print_all(predictor: Predictor, paths: Iterable[Path], as_json: bool, each:
 
 
 def _is_one_file(paths: Iterable[Path]) -> bool:
-    from brainslice.scan.files import is_folder
+    from brainslice.scan import is_folder
 
     return isinstance(paths, Sequence) and len(paths) == 1 and not is_folder(paths[0])
 
@@ -251,9 +248,9 @@ def _call_all(wanted: Sequence[Each]) -> Each:
 
 
 def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
-    from brainslice.dataset.discovery.install import unused_name
-    from brainslice.inference.overlay import save_overlay
-    from brainslice.tables.scan_listing import display_path, fingerprint
+    from brainslice.dataset import unused_name
+    from brainslice.inference import save_overlay
+    from brainslice.tables import display_path, fingerprint
 
     taken = set[str]()
 
@@ -273,8 +270,8 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
 def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
     if folder is None:
         return []
-    from brainslice.dicom_export.writer import write_dicom
-    from brainslice.tables.scan_listing import display_path, fingerprint
+    from brainslice.dicom_export import write_dicom
+    from brainslice.tables import display_path, fingerprint
 
     def write(path: Path, answer: Prediction) -> None:
         stem = folder / f"{_stem(path)}_{fingerprint(display_path(path)).hex()[:8]}"

@@ -36,7 +36,7 @@ def predict_archive(
     Each shard has a table of its own, as with predict --part. An interrupted run resumes; a file that cannot be read
     is a row.
     """
-    from brainslice.tables.shards import ShardOptions, predict_shards
+    from brainslice.tables import ShardOptions, predict_shards
 
     paths = paths_of(scans, listed)
     options = ShardOptions(shards, workers, threads, engine)

@@ -15,8 +15,7 @@ from brainslice.errors import UnreadableScanError
 from brainslice.lazy import require_extra
 
 if TYPE_CHECKING:
-    from brainslice.inference.predictor import Predictor
-    from brainslice.inference.volume import VolumePrediction
+    from brainslice.inference import Predictor, VolumePrediction
 
 Volumes: TypeAlias = Annotated[
     list[Path],
@@ -65,7 +64,7 @@ def predict_volume(
 
     The probabilities of slices are calibrated, that of the volume is not; the model was trained on single slices.
     """
-    from brainslice.dataset.discovery.install import unused_name
+    from brainslice.dataset import unused_name
 
     if dicom_folder is not None:
         require_extra("dicom-out", "--dicom-out", "highdicom")
@@ -90,9 +89,9 @@ def predict_volume(
 
 
 def _predict_one(predictor: Predictor, path: Path, choices: _Choices, as_json: bool) -> None:
-    from brainslice.dataset.discovery.archives import unpacked
-    from brainslice.inference.volume import predict_volume
-    from brainslice.scan.volume.reader import read_volume
+    from brainslice.dataset import unpacked
+    from brainslice.inference import predict_volume
+    from brainslice.scan import read_volume
 
     with unpacked(path) as folder:
         scan = read_volume(folder, series=choices.series, first=choices.first)
@@ -104,14 +103,14 @@ def _predict_one(predictor: Predictor, path: Path, choices: _Choices, as_json: b
         if choices.gradcam is not None:
             _draw(answer, choices.gradcam)
         if choices.dicom is not None:
-            from brainslice.dicom_export.writer import write_volume_dicom
+            from brainslice.dicom_export import write_volume_dicom
 
             if not write_volume_dicom(predictor, folder, scan, answer, choices.dicom):
                 print_note(f"{path}: no DICOM file, so no DICOM report was written")
 
 
 def _print_refusal(path: Path, error: UnreadableScanError, as_json: bool) -> None:
-    from brainslice.inference.prediction import Refusal
+    from brainslice.inference import Refusal
 
     if as_json:
         print_json("volume", Refusal(path.name, str(error)).to_json())
@@ -120,7 +119,7 @@ def _print_refusal(path: Path, error: UnreadableScanError, as_json: bool) -> Non
 
 
 def _draw(answer: VolumePrediction, folder: Path) -> None:
-    from brainslice.inference.overlay import save_overlay
+    from brainslice.inference import save_overlay
 
     for each in answer.decisive_slices:
         save_overlay(
@@ -128,7 +127,7 @@ def _draw(answer: VolumePrediction, folder: Path) -> None:
             folder / f"slice_{each.number:03d}_{each.prediction.predicted_class or each.prediction.verdict.value}.png",
         )
     try:
-        from brainslice.report.figures.volume_curve import save_curve
+        from brainslice.report import save_curve
     except ModuleNotFoundError:
         # Predicting alone comes without matplotlib; the numbers are in the JSON all the same.
         return

@@ -6,12 +6,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from brainslice.cli.console import can_print, in_brackets, print_fields, print_line
-from brainslice.decision.verdict import Verdict
-from brainslice.scan.files import printable
+from brainslice.decision import Verdict
+from brainslice.scan import printable
 
 if TYPE_CHECKING:
-    from brainslice.inference.prediction import Prediction
-    from brainslice.inference.volume import VolumePrediction
+    from brainslice.inference import Prediction, VolumePrediction
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _DIGITS: Final = "012345678"
@@ -64,7 +63,7 @@ def print_row(path: Path, answer: Prediction) -> None:
 
 def print_volume(path: Path, answer: VolumePrediction) -> None:
     """Print the prediction for a volume: the verdict, and below it what it rests on."""
-    from brainslice.inference.volume import NOT_CALIBRATED
+    from brainslice.inference import NOT_CALIBRATED
 
     numbers = [each.number for each in answer.decisive_slices]
     fields = [("volume", str(path))]

@@ -69,8 +69,7 @@ def serve(
     Scans are kept in memory during a request only; nothing of them is stored or logged. Stops cleanly on SIGTERM.
     """
     require_extra("serve", "brainslice serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
-    from brainslice.service.server import run_server
-    from brainslice.service.settings import Limits, Settings
+    from brainslice.service import Limits, Settings, run_server
 
     limits = Limits(
         file_bytes=max_file_mb * _MEBIBYTE,

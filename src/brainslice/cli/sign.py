@@ -18,6 +18,6 @@ def sign(
 
     The signature is a file beside the bundle; a changed bundle needs a new one.
     """
-    from brainslice.bundle.signature import sign_bundle
+    from brainslice.bundle import sign_bundle
 
     print_line(f"signature: {sign_bundle(bundle, key)}")

@@ -14,7 +14,7 @@ from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, RecipeNa
 from brainslice.errors import UsageError
 
 if TYPE_CHECKING:
-    from brainslice.training.sweep import Sweep
+    from brainslice.training import Sweep
 
 _SHOWN = 10
 

@@ -10,14 +10,14 @@ import typer
 from brainslice import api
 from brainslice.cli.console import print_line, print_note, progress_bars
 from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, Root, settings
-from brainslice.decision.operating_point import TARGETS, Criterion, Target, Unit
+from brainslice.decision import TARGETS, Criterion, Target, Unit
 from brainslice.errors import UsageError
 from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
-    from brainslice.api.thresholds import ThresholdSearch
+    from brainslice.api import ThresholdSearch
     from brainslice.config import Config
-    from brainslice.evaluation.operating_points import OperatingPointRequest
+    from brainslice.evaluation import OperatingPointRequest
 
 
 BundleFolder: TypeAlias = Annotated[
@@ -110,8 +110,8 @@ def threshold_one(paths: ProjectPaths, config: Config, sensitivity: float) -> No
 def _requests(
     goals: list[Target], name: str | None, promised: tuple[Unit, float, int] | None, prevalence: float | None
 ) -> list[OperatingPointRequest]:
-    from brainslice.decision.threshold_search import Assurance
-    from brainslice.evaluation.operating_points import OperatingPointRequest
+    from brainslice.decision import Assurance
+    from brainslice.evaluation import OperatingPointRequest
 
     if name is not None and len(goals) > 1:
         msg = f"--name names one operating point, got {len(goals)} goals; search them one by one"

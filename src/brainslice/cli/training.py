@@ -36,10 +36,9 @@ from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
     from brainslice.config import Config
-    from brainslice.evaluation.ensemble_gain import EnsembleGain
-    from brainslice.evaluation.scoring import ScoredTestSet
-    from brainslice.metrics.evaluation import Evaluation
-    from brainslice.training.cross_validation import CrossValidation
+    from brainslice.evaluation import EnsembleGain, ScoredTestSet
+    from brainslice.metrics import Evaluation
+    from brainslice.training import CrossValidation
 
 
 @writes_project("training")
@@ -87,8 +86,7 @@ def crossval(
 
     Trains once for each fold and tests each scan once. An interrupted run resumes with its fold.
     """
-    from brainslice.dataset.manifest import Manifest
-    from brainslice.dataset.splits.split_assignment import fold_count
+    from brainslice.dataset import Manifest, fold_count
 
     given = [] if folds is None else [f"data.folds={folds}"]
     chosen = settings(root, config, [*(overrides or ()), *given], "clean", recipe, weights, seed)
@@ -102,7 +100,7 @@ def crossval(
 
 
 def _show_folds(result: CrossValidation) -> None:
-    from brainslice.training.cross_validation import HEADLINES
+    from brainslice.training import HEADLINES
 
     header = ["", *[f"fold {number}" for number in range(len(result.folds))], "mean ± sd", "out of fold [95 %]"]
     rows = []
@@ -227,7 +225,7 @@ def adapt(
 
 def adapt_one(paths: ProjectPaths, config: Config, data: Path, bundle: Path | None, accept_forgetting: bool) -> None:
     """Adapt to one folder and print the comparison of methods."""
-    from brainslice.report.external_site import adaptation_tables
+    from brainslice.report import adaptation_tables
 
     with progress_bars() as progress:
         adapted = api.adapt(

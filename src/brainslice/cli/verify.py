@@ -20,15 +20,17 @@ def verify(root: Root = Path()) -> None:
 
     Exit code 3 where a document states something else, or an interval is bound to no results file.
     """
-    from brainslice.report import claims
+    from brainslice.report import RESULTS_FOLDER, check_documents
 
-    count, problems = claims.check_documents(root)
+    count, problems = check_documents(root)
     for problem in problems:
         print_line(problem)
     if problems:
-        msg = f"{len(problems)} figures in documents differ from {root / claims.FOLDER}; correct them, or measure again"
+        msg = (
+            f"{len(problems)} figures in documents differ from {root / RESULTS_FOLDER}; correct them, or measure again"
+        )
         raise DatasetError(msg)
-    print_line(f"{count} figures in documents agree with {root / claims.FOLDER}")
+    print_line(f"{count} figures in documents agree with {root / RESULTS_FOLDER}")
 
 
 def reproduce(
@@ -37,9 +39,9 @@ def reproduce(
     run: Annotated[bool, typer.Option("--run", help="Run the commands instead of printing them.")] = False,
 ) -> None:
     """Print the commands that made the figures of a table, or run them."""
-    from brainslice.report import claims
+    from brainslice.report import read_results
 
-    tables = claims.read_results(root)
+    tables = read_results(root)
     if not table:
         for name, results in tables.items():
             print_line(f"{name}: {results.title}")

@@ -11,12 +11,12 @@ import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, in_brackets, print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import AsJson, BundleFolder, RequiredSignature, Root, Threshold, open_predictor
-from brainslice.decision.verdict import Verdict
+from brainslice.decision import Verdict
 from brainslice.errors import UnreadableScanError, UsageError
 
 if TYPE_CHECKING:
-    from brainslice.inference.predictor import Predictor
-    from brainslice.tables.worklist import WorklistRow
+    from brainslice.inference import Predictor
+    from brainslice.tables import WorklistRow
 
 
 def worklist(
@@ -35,8 +35,8 @@ def worklist(
 
     The share of the budget is marked for a person. Files that cannot be read come first, beyond the budget.
     """
-    from brainslice.scan.listing import SkippedFiles
-    from brainslice.tables.worklist import make_worklist
+    from brainslice.scan import SkippedFiles
+    from brainslice.tables import make_worklist
 
     if as_json and as_csv:
         msg = "--json and --csv exclude each other; give one of them"
@@ -76,7 +76,7 @@ def _print_case(case: WorklistRow, as_json: bool) -> None:
 
 
 def _print_table(cases: tuple[WorklistRow, ...], predictor: Predictor) -> None:
-    from brainslice.tables.columns import cells_of, columns_of
+    from brainslice.tables import cells_of, columns_of
 
     labels = predictor.bundle.labels
     writer = csv.writer(sys.stdout, lineterminator="\n")

@@ -5,15 +5,38 @@ Public names are loaded on first use.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "generation": "Counterfactual OutlinedScans make_counterfactuals make_test_twins",
-    "mirror": (
-        "BACKGROUND MIN_SYMMETRY Midline MirrorTwins feathered find_midline mirror_region mirror_sham "
-        "mirror_twins opposite widened"
-    ),
-    "patches": "Patch Pictures change_contrast find_lesion find_tissue lies_on_head paste rim",
-}
+if TYPE_CHECKING:
+    from brainslice.counterfactual.generation import (
+        Counterfactual,
+        OutlinedScans,
+        make_counterfactuals,
+        make_test_twins,
+    )
+    from brainslice.counterfactual.mirror import (
+        BACKGROUND,
+        MIN_SYMMETRY,
+        MirrorTwins,
+        feathered,
+        find_midline,
+        mirror_region,
+        mirror_sham,
+        mirror_twins,
+        opposite,
+        widened,
+    )
+    from brainslice.counterfactual.patches import (
+        Patch,
+        Pictures,
+        change_contrast,
+        find_lesion,
+        find_tissue,
+        lies_on_head,
+        paste,
+        rim,
+    )
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

@@ -17,12 +17,9 @@ from brainslice.dataset.masks import tumour_mask
 from brainslice.dataset.splits.known_datasets import find_mask
 from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.files import atomic_file
-from brainslice.preprocessing.histogram import LANDMARKS, deciles
-from brainslice.preprocessing.intensity import grey_statistics
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import LANDMARKS, Recipe, deciles, grey_statistics
 from brainslice.progress import Progress, map_in_threads, silent
-from brainslice.scan.read import read_scan
-from brainslice.scan.types import Slice
+from brainslice.scan import Slice, read_scan
 
 _Row: TypeAlias = Shaped[np.ndarray, "..."]
 _STATISTICS: Final = 36

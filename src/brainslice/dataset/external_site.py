@@ -17,9 +17,9 @@ from brainslice.dataset.splits.groups import HashedScan, hash_scan
 from brainslice.dataset.splits.split import Indices
 from brainslice.errors import DatasetError
 from brainslice.labels import LabelSet
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress, silent
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 
 @dataclass(frozen=True, slots=True)

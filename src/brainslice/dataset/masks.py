@@ -11,9 +11,8 @@ from brainslice.arrays import Mask
 from brainslice.dataset.manifest import Manifest, Record
 from brainslice.dataset.splits.known_datasets import find_mask
 from brainslice.errors import UnreadableScanError
-from brainslice.preprocessing.recipe import Recipe
-from brainslice.scan.read import read_scan
-from brainslice.scan.types import Slice
+from brainslice.preprocessing import Recipe
+from brainslice.scan import Slice, read_scan
 
 
 def tumour_mask(manifest: Manifest, record: Record, recipe: Recipe) -> Mask | None:

@@ -8,9 +8,7 @@ from pydicom import Dataset
 from pydicom.uid import ExplicitVRLittleEndian
 
 from brainslice.dicom_export.source import ExportContext, SourceImage
-from brainslice.inference.overlay import RESEARCH_ONLY, draw_page
-from brainslice.inference.prediction import format_percent
-from brainslice.inference.volume import VolumePrediction
+from brainslice.inference import RESEARCH_ONLY, VolumePrediction, draw_page, format_percent
 
 
 def make_capture(context: ExportContext, answer: VolumePrediction, name: str) -> SCImage:

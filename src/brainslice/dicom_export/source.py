@@ -11,13 +11,11 @@ from pydicom import Dataset, dcmread
 from pydicom.uid import UID
 
 import brainslice
-from brainslice.bundle.types import BundleInfo
+from brainslice.bundle import BundleInfo
 from brainslice.dicom_export.codes import CHARACTERS, MANUFACTURER, SERIES, SERIES_NUMBERS, coding_scheme, make_uid
 from brainslice.errors import UnreadableScanError
-from brainslice.inference.predictor import Predictor
-from brainslice.scan.detect import is_dicom
-from brainslice.scan.dicom.intensity import functional_group
-from brainslice.scan.error_boundary import as_unreadable
+from brainslice.inference import Predictor
+from brainslice.scan import as_unreadable, functional_group, is_dicom
 
 _IDENTITY: Final = ("SOPClassUID", "SOPInstanceUID", "SeriesInstanceUID", "StudyInstanceUID")
 # Type 2 attributes, which must be present but may be empty; old files lack some.

@@ -22,12 +22,10 @@ from pydicom.sr.codedict import codes
 from pydicom.uid import UID
 
 import brainslice
-from brainslice.bundle.types import BundleInfo
+from brainslice.bundle import BundleInfo
 from brainslice.dicom_export.codes import MANUFACTURER, make_code
 from brainslice.dicom_export.source import ExportContext
-from brainslice.inference.overlay import RESEARCH_ONLY
-from brainslice.inference.prediction import Prediction
-from brainslice.inference.volume import NOT_CALIBRATED, VolumePrediction
+from brainslice.inference import NOT_CALIBRATED, RESEARCH_ONLY, Prediction, VolumePrediction
 
 Answer: TypeAlias = Prediction | VolumePrediction
 """What a report is made of."""

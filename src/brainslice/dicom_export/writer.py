@@ -15,13 +15,8 @@ from brainslice.dicom_export.parametric_map import make_parametric_map
 from brainslice.dicom_export.source import ExportContext, SourceImage, read_source
 from brainslice.dicom_export.structured_report import make_structured_report
 from brainslice.files import atomic_file
-from brainslice.inference.heat_map import upsample
-from brainslice.inference.prediction import Prediction
-from brainslice.inference.predictor import Predictor
-from brainslice.inference.volume import VolumePrediction
-from brainslice.scan.error_boundary import as_unreadable
-from brainslice.scan.read import read_scan
-from brainslice.scan.types import SourceStack, Volume
+from brainslice.inference import Prediction, Predictor, VolumePrediction, upsample
+from brainslice.scan import SourceStack, Volume, as_unreadable, read_scan
 
 
 def write_dicom(predictor: Predictor, path: Path, answer: Prediction, stem: Path) -> tuple[Path, ...]:

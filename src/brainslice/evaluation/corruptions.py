@@ -24,8 +24,8 @@ from PIL import Image
 from brainslice.array_types import Float32
 from brainslice.arrays import Pixels
 from brainslice.errors import UsageError
-from brainslice.preprocessing.geometry import Box, find_head
-from brainslice.scan.types import Slice
+from brainslice.preprocessing import Box, find_head
+from brainslice.scan import Slice
 
 VERSION: Final = 1
 """Incremented when the same amounts give different pixels."""

@@ -11,15 +11,11 @@ import numpy as np
 
 from brainslice.array_types import Float64
 from brainslice.arrays import Labels, MemberLogits, Probabilities
-from brainslice.bundle.store import ModelBundle
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split import Split
-from brainslice.dataset.splits.split_assignment import find_split, join_splits
-from brainslice.decision.temperature import Temperature
+from brainslice.bundle import ModelBundle
+from brainslice.dataset import Manifest, Split, find_split, join_splits
+from brainslice.decision import Temperature
 from brainslice.errors import DatasetError, LeakError
-from brainslice.metrics.bootstrap import clustered_bootstrap, resample
-from brainslice.metrics.evaluation import ScoredSet
-from brainslice.metrics.intervals import Interval
+from brainslice.metrics import Interval, ScoredSet, clustered_bootstrap, resample
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,16 +10,14 @@ from typing import Any, Final
 import numpy as np
 
 from brainslice.arrays import Decisions, Scores
-from brainslice.dataset.manifest import Manifest, Record
-from brainslice.dataset.splits.known_datasets import NICKPARVAR, known_scan
-from brainslice.decision.operating_point import TARGETS, Criterion, MeasuredRate, OperatingPoint
-from brainslice.decision.threshold_search import TumourScores
+from brainslice.dataset import NICKPARVAR, Manifest, Record, known_scan
+from brainslice.decision import TARGETS, Criterion, MeasuredRate, OperatingPoint, TumourScores
 from brainslice.evaluation.operating_points import rates_at
 from brainslice.evaluation.scoring import ScoredTestSet
-from brainslice.inference.prediction import Prediction
-from brainslice.metrics.subgroups import BinaryPredictions, SubgroupRow, size_bins, subgroup_rows
+from brainslice.inference import Prediction
+from brainslice.metrics import BinaryPredictions, SubgroupRow, size_bins, subgroup_rows
 from brainslice.progress import Progress, silent
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 _NEAR_DUPLICATES: Final = "found-"
 """Prefix of groups that come from the search for near-duplicates."""

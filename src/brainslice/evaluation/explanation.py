@@ -9,13 +9,11 @@ from typing import Any
 import numpy as np
 
 from brainslice.array_types import Int
-from brainslice.dataset.masks import tumour_mask
+from brainslice.dataset import tumour_mask
 from brainslice.evaluation.scoring import ScoredTestSet
 from brainslice.files import atomic_folder
-from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
-from brainslice.inference.overlay import save_overlay
-from brainslice.metrics.bootstrap import clustered_bootstrap, resample
-from brainslice.metrics.intervals import Interval
+from brainslice.inference import positive_class_maps, save_overlay, share_on_mask, upsample
+from brainslice.metrics import Interval, clustered_bootstrap, resample
 from brainslice.progress import Progress, silent
 
 

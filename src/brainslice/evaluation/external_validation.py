@@ -10,21 +10,24 @@ from typing import Any
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, Scores
-from brainslice.bundle.adaptation import Adaptation, read_adaptation
-from brainslice.bundle.store import ModelBundle
+from brainslice.bundle import Adaptation, ModelBundle, read_adaptation
 from brainslice.config import Config
-from brainslice.dataset.external_site import ExternalSite, SourceData, read_external_site, site_inputs
-from brainslice.dataset.manifest import Manifest
-from brainslice.decision.operating_point import Criterion, Target
-from brainslice.decision.threshold_search import search_threshold
+from brainslice.dataset import ExternalSite, Manifest, SourceData, read_external_site, site_inputs
+from brainslice.decision import Criterion, Target, search_threshold
 from brainslice.errors import CalibrationError, DatasetError, LeakError, UsageError
 from brainslice.evaluation.source_controlled import score_slices
 from brainslice.evaluation.tuning_data import split_of, tumour_scores, validation_scans
-from brainslice.inference.predictor import Predictor
-from brainslice.metrics.binary import BinaryScores, binary_scores, compare_predictions
-from brainslice.metrics.classification import accuracy, confusion, macro_f1
-from brainslice.metrics.comparison import McNemar
-from brainslice.metrics.source_controlled import SourceControlled
+from brainslice.inference import Predictor
+from brainslice.metrics import (
+    BinaryScores,
+    McNemar,
+    SourceControlled,
+    accuracy,
+    binary_scores,
+    compare_predictions,
+    confusion,
+    macro_f1,
+)
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 

@@ -7,10 +7,9 @@ from typing import Final
 import numpy as np
 
 from brainslice.arrays import InputBatch
-from brainslice.bundle.fields import HalfPrecisionParity
+from brainslice.bundle import HalfPrecisionParity
 from brainslice.errors import ParityError
-from brainslice.inference.engines.engine import Engine
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Engine, Predictor
 from brainslice.progress import Progress, silent
 
 MAX_CHANGE: Final = 1e-2

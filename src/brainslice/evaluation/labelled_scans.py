@@ -8,13 +8,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from brainslice.arrays import Groups, Labels
-from brainslice.dataset.cache import read_record
-from brainslice.dataset.external_site import ExternalSite
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split import Split
+from brainslice.dataset import ExternalSite, Manifest, Split, read_record
 from brainslice.labels import LabelSet
-from brainslice.scan.read import read_scan
-from brainslice.scan.types import Slice
+from brainslice.scan import Slice, read_scan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

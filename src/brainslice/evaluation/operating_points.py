@@ -7,18 +7,30 @@ from typing import Any, Final
 
 import numpy as np
 
-from brainslice.decision.operating_point import TARGETS, MeasuredOn, MeasuredRate, OperatingPoint, Target, Unit
-from brainslice.decision.threshold_search import (
+from brainslice.decision import (
+    TARGETS,
     Assurance,
+    MeasuredOn,
+    MeasuredRate,
+    OperatingPoint,
     SelectedThreshold,
+    Target,
     TumourScores,
+    Unit,
     guaranteed_threshold,
     search_threshold,
 )
 from brainslice.errors import CalibrationError
 from brainslice.evaluation.tuning_data import TuningScans
-from brainslice.metrics.curves.decision_curve import DecisionCurve, PredictiveValues, decision_curve, predictive_values
-from brainslice.metrics.intervals import LEVEL, Interval, exact_by_group
+from brainslice.metrics import (
+    LEVEL,
+    DecisionCurve,
+    Interval,
+    PredictiveValues,
+    decision_curve,
+    exact_by_group,
+    predictive_values,
+)
 
 CURVE_FILE: Final = "operating_curve.json"
 """The bundle's file of rates over thresholds."""

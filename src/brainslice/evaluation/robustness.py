@@ -18,9 +18,8 @@ import numpy as np
 from brainslice.array_types import Float
 from brainslice.arrays import Decisions, NetworkInput, Probabilities
 from brainslice.config import Config
-from brainslice.dataset.external_site import read_external_site
-from brainslice.dataset.manifest import Manifest
-from brainslice.decision.verdict import Verdict
+from brainslice.dataset import Manifest, read_external_site
+from brainslice.decision import Verdict
 from brainslice.errors import UsageError
 from brainslice.evaluation.corruptions import CORRUPTIONS, SEVERITIES, VERSION, Corruption, corrupt
 from brainslice.evaluation.external_validation import source_data
@@ -28,12 +27,9 @@ from brainslice.evaluation.labelled_scans import LabelledScans, labelled_site_sc
 from brainslice.evaluation.scoring import record_access
 from brainslice.evaluation.tuning_data import split_of
 from brainslice.files import atomic_file
-from brainslice.inference.decoding import decode_batches
-from brainslice.inference.default_bundle import open_bundle_or_default
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor, decode_batches, open_bundle_or_default
 from brainslice.labels import LabelSet
-from brainslice.metrics.bootstrap import Resampling, resample
-from brainslice.metrics.scoring import Score, ScoringInputs, calibration_scores, mean_score, proportion
+from brainslice.metrics import Resampling, Score, ScoringInputs, calibration_scores, mean_score, proportion, resample
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 

@@ -11,27 +11,36 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import InputBatch, Probabilities
-from brainslice.bundle.store import ModelBundle
+from brainslice.bundle import ModelBundle
 from brainslice.config import Config
-from brainslice.counterfactual.generation import OutlinedScans
-from brainslice.dataset.cache import decode_outlines, decode_scans, scan_statistics
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split import Split
-from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
-from brainslice.decision.temperature import Temperature
-from brainslice.decision.uncertainty import uncertainty_scores
+from brainslice.counterfactual import OutlinedScans
+from brainslice.dataset import (
+    Manifest,
+    Split,
+    SplitAssignment,
+    assign_split,
+    decode_outlines,
+    decode_scans,
+    scan_statistics,
+)
+from brainslice.decision import Temperature, uncertainty_scores
 from brainslice.errors import DatasetError, UsageError
 from brainslice.evaluation.ensemble_gain import joint_split
 from brainslice.evaluation.source_controlled import score_mirror_twins, score_slices
 from brainslice.files import SCHEMA, write_text
-from brainslice.inference.engines.engine import EngineOutput
-from brainslice.inference.predictor import Predictor
-from brainslice.metrics.abstention import AbstentionInputs
-from brainslice.metrics.baseline import fit_baseline
-from brainslice.metrics.evaluation import Evaluation, EvaluationSettings, ScoredSet, evaluate
-from brainslice.metrics.source_controlled import ScoredTwins, score_twins
+from brainslice.inference import EngineOutput, Predictor
+from brainslice.metrics import (
+    AbstentionInputs,
+    Evaluation,
+    EvaluationSettings,
+    ScoredSet,
+    ScoredTwins,
+    evaluate,
+    fit_baseline,
+    score_twins,
+)
 from brainslice.paths import ProjectPaths
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress, silent
 
 

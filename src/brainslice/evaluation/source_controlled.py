@@ -11,19 +11,22 @@ from typing import Final
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, InputBatch, Logits, Mask, NetworkInput, Scores
-from brainslice.counterfactual.generation import OutlinedScans, make_test_twins
-from brainslice.counterfactual.mirror import BACKGROUND
-from brainslice.dataset.masks import read_mask
-from brainslice.decision.verdict import Verdict
+from brainslice.counterfactual import BACKGROUND, OutlinedScans, make_test_twins
+from brainslice.dataset import read_mask
+from brainslice.decision import Verdict
 from brainslice.errors import DatasetError
-from brainslice.inference.engines.engine import EngineOutput
-from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
-from brainslice.inference.predictor import Predictor
-from brainslice.metrics.bootstrap import clustered_bootstrap, resample
-from brainslice.metrics.scoring import Score
-from brainslice.metrics.source_controlled import ScoredSlices, ScoredTwins, SourceControlled, slice_scores
+from brainslice.inference import EngineOutput, Predictor, positive_class_maps, share_on_mask, upsample
+from brainslice.metrics import (
+    Score,
+    ScoredSlices,
+    ScoredTwins,
+    SourceControlled,
+    clustered_bootstrap,
+    resample,
+    slice_scores,
+)
 from brainslice.progress import Progress, silent
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 TABLE: Final = "slices.csv"
 _COLUMNS: Final = ("path", "patient", "tumour")

@@ -8,18 +8,23 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import Decisions, Groups, InputBatch, Logits
-from brainslice.bundle.adaptation import read_adaptation
-from brainslice.bundle.store import ModelBundle
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.duplicates.overlap import find_site_scans
-from brainslice.dataset.external_site import ExternalSite, SourceData, read_external_site, site_inputs
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split import Split, assign_folds
-from brainslice.decision.threshold_search import TumourScores
+from brainslice.bundle import ModelBundle, read_adaptation
+from brainslice.dataset import (
+    ExternalSite,
+    Manifest,
+    SourceData,
+    Split,
+    assign_folds,
+    decode_scans,
+    find_site_scans,
+    read_external_site,
+    site_inputs,
+)
+from brainslice.decision import TumourScores
 from brainslice.errors import CalibrationError, DatasetError, LeakError
 from brainslice.evaluation.ensemble_gain import joint_split, member_split
 from brainslice.files import sha256_of
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 

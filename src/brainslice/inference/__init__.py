@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "decoding": "BATCH",
-    "default_bundle": "DEFAULT_BUNDLE open_bundle_or_default",
-    "engines.engine": "Engine EngineOutput",
-    "engines.mc_dropout": "with_mc_dropout",
-    "engines.onnx_engine": "OnnxEngine OnnxSession",
-    "engines.test_time_augmentation": "with_test_time_augmentation",
-    "heat_map": "positive_class_maps share_on_mask upsample",
-    "overlay": "draw_overlay draw_page save_overlay",
-    "prediction": "Prediction Refusal format_percent",
-    "predictor": "Predictor",
-    "verdict_rules": "Decision",
-    "volume": "NOT_CALIBRATED VolumePrediction predict_volume",
-}
+if TYPE_CHECKING:
+    from brainslice.inference.decoding import BATCH, ScanSource, decode_batches, read_source
+    from brainslice.inference.default_bundle import DEFAULT_BUNDLE, open_bundle_or_default
+    from brainslice.inference.engines.engine import Engine, EngineOutput
+    from brainslice.inference.engines.mc_dropout import with_mc_dropout
+    from brainslice.inference.engines.onnx_engine import OnnxEngine, OnnxSession
+    from brainslice.inference.engines.test_time_augmentation import VIEWS, with_test_time_augmentation
+    from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
+    from brainslice.inference.overlay import RESEARCH_ONLY, draw_overlay, draw_page, save_overlay
+    from brainslice.inference.prediction import Prediction, Refusal, format_percent
+    from brainslice.inference.predictor import Predictor
+    from brainslice.inference.volume import NOT_CALIBRATED, VolumePrediction, predict_volume
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

@@ -16,9 +16,7 @@ import numpy as np
 from PIL import Image
 
 from brainslice.errors import UnreadableScanError, UsageError
-from brainslice.scan.files import printable
-from brainslice.scan.read import decode_scan, read_scan
-from brainslice.scan.types import Slice
+from brainslice.scan import Slice, decode_scan, printable, read_scan
 
 ScanSource: TypeAlias = str | Path | bytes | np.ndarray | Image.Image
 """A path, the bytes of a file, an array ``(h, w)`` or a PIL image."""

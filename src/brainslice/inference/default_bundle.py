@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Final
 
-from brainslice.bundle.types import INFO_FILE
+from brainslice.bundle import INFO_FILE
 from brainslice.errors import BundleError
 from brainslice.files import replaced_folder
 

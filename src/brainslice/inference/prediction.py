@@ -14,11 +14,11 @@ from PIL import Image
 
 from brainslice.array_types import Float
 from brainslice.arrays import Heat, NetworkInput
-from brainslice.decision.verdict import Reason, Verdict
+from brainslice.decision import Reason, Verdict
 from brainslice.errors import UsageError
 from brainslice.inference.heat_map import upsample
 from brainslice.labels import LabelSet
-from brainslice.scan.types import Remark
+from brainslice.scan import Remark
 
 _ROUNDING = 1e-6
 

@@ -10,11 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import InputBatch, NetworkInput
-from brainslice.bundle.signature import check_signature
-from brainslice.bundle.store import ModelBundle, open_bundle
-from brainslice.bundle.types import GRAPH_FILE
+from brainslice.bundle import GRAPH_FILE, ModelBundle, check_signature, open_bundle
 from brainslice.deadline import check_deadline
-from brainslice.decision.temperature import Temperature
+from brainslice.decision import Temperature
 from brainslice.errors import BundleError, ConfigError, UnreadableScanError, UsageError
 from brainslice.inference.decoding import BATCH, ScanSource, decode_batches, read_source, source_name
 from brainslice.inference.default_bundle import open_bundle_or_default
@@ -23,9 +21,9 @@ from brainslice.inference.engines.onnx_engine import OnnxEngine
 from brainslice.inference.heat_map import positive_class_maps
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.verdict_rules import VerdictRules
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress, silent
-from brainslice.scan.types import Remark
+from brainslice.scan import Remark
 
 
 @dataclass(frozen=True, slots=True, eq=False)

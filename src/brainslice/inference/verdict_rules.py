@@ -10,14 +10,21 @@ import numpy as np
 
 from brainslice.array_types import Bool
 from brainslice.arrays import MemberProbabilities, NetworkInput, Scores
-from brainslice.bundle.store import ModelBundle
-from brainslice.decision.conformal import ConformalSets
-from brainslice.decision.image_quality import image_faults
-from brainslice.decision.operating_point import Criterion, OperatingPoint
-from brainslice.decision.out_of_distribution import DETECTOR_FILE, OutOfDistributionDetector
-from brainslice.decision.temperature import Temperature
-from brainslice.decision.uncertainty import mutual_information
-from brainslice.decision.verdict import Reason, Verdict, VerdictInputs, decide
+from brainslice.bundle import ModelBundle
+from brainslice.decision import (
+    DETECTOR_FILE,
+    ConformalSets,
+    Criterion,
+    OperatingPoint,
+    OutOfDistributionDetector,
+    Reason,
+    Temperature,
+    Verdict,
+    VerdictInputs,
+    decide,
+    image_faults,
+    mutual_information,
+)
 from brainslice.inference.engines.engine import EngineOutput
 from brainslice.labels import LabelSet
 

@@ -12,15 +12,13 @@ import numpy as np
 from brainslice.array_types import Float64
 from brainslice.arrays import NetworkInput, Scores, Voxels
 from brainslice.deadline import check_deadline
-from brainslice.decision.verdict import Reason, Verdict
+from brainslice.decision import Reason, Verdict
 from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.inference.prediction import Prediction
 from brainslice.inference.predictor import Predictor
 from brainslice.labels import LabelSet
-from brainslice.preprocessing.intensity import percentiles
-from brainslice.scan.files import printable
-from brainslice.scan.types import Remark, RemarkCode, Volume
-from brainslice.scan.volume.orientation import Plane
+from brainslice.preprocessing import percentiles
+from brainslice.scan import Plane, Remark, RemarkCode, Volume, printable
 
 NOT_CALIBRATED: Final = "not calibrated: pooled from slice probabilities that were calibrated on single slices"
 """The note on the probability of a volume."""

@@ -7,19 +7,28 @@ deterministic operations, few log messages. Variables set by the user are kept.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "adaptation_loss": "AdaptationLoss adaptation_targets tumour_or_healthy",
-    "augmentation": "AugmentationConfig reseed train_ready",
-    "build": "Network NetworkConfig Stage pooled_features set_trainable",
-    "ensemble": "pack_graphs",
-    "export": "ParityReport export_frozen_part export_onnx extract_head parity save_network",
-    "head": "HEAD",
-    "losses": "LossConfig Tensor class_weights mixup one_hot sample_weights",
-    "weights": "SHIPPED_WEIGHTS weights_digest",
-}
+if TYPE_CHECKING:
+    from brainslice.models.adaptation_loss import AdaptationLoss, adaptation_targets, tumour_or_healthy
+    from brainslice.models.augmentation import (
+        AugmentationConfig,
+        augmentation_layers,
+        reseed,
+        train_ready,
+        with_positions,
+    )
+    from brainslice.models.build import Network, NetworkConfig, Stage, build_network, pooled_features, set_trainable
+    from brainslice.models.ensemble import pack_graphs
+    from brainslice.models.export import export_frozen_part, export_onnx, extract_head, parity, save_network, to_float16
+    from brainslice.models.gradcam import compute_gradcam
+    from brainslice.models.head import HEAD
+    from brainslice.models.imported import load_keras_file, read_classifier
+    from brainslice.models.losses import LossConfig, PositionLoss, Tensor, class_weights, mixup, one_hot, sample_weights
+    from brainslice.models.weights import SHIPPED_WEIGHTS, weights_digest
+
 
 for _name, _value in {
     "TF_ENABLE_ONEDNN_OPTS": "1",
@@ -29,4 +38,4 @@ for _name, _value in {
 }.items():
     os.environ.setdefault(_name, _value)
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

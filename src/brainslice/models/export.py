@@ -19,7 +19,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 
 from brainslice.arrays import ClassMaps, InputBatch, Logits
-from brainslice.decision.mc_dropout import LinearHead
+from brainslice.decision import LinearHead
 from brainslice.errors import ConfigError, ParityError
 from brainslice.files import atomic_file
 from brainslice.models.build import Network, in_float32

@@ -6,18 +6,20 @@ No message or log holds patient data: a study is named by the beginning of the s
 from __future__ import annotations
 
 import logging
+from typing import TYPE_CHECKING
 
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "dicomweb": "DicomWebArchive",
-    "listener": "listen",
-    "retrieval": "answer_archive",
-    "spool": "StudyQueue",
-}
+if TYPE_CHECKING:
+    from brainslice.pacs.dicomweb import DicomWebArchive, read_credentials
+    from brainslice.pacs.listener import ListenerSettings, Peer, listen, send_by_c_store
+    from brainslice.pacs.retrieval import FAILED, RetrievalOptions, answer_archive
+    from brainslice.pacs.spool import Deliver, Spool, StudyQueue
+    from brainslice.pacs.study import EventLog, StudyRules
+
 
 # Their log messages quote UIDs and values.
 for _name in ("dicomweb_client", "pynetdicom", "urllib3"):
     logging.getLogger(_name).setLevel(logging.CRITICAL + 1)
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

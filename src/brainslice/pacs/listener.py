@@ -21,7 +21,7 @@ from pynetdicom.events import Event
 
 from brainslice.errors import DownloadError, ResourceError, UsageError
 from brainslice.pacs.spool import StudyQueue
-from brainslice.scan.files import printable
+from brainslice.scan import printable
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
 """The SOP class of C-ECHO."""

@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from brainslice.dicom_export.source import series_uid
+from brainslice.dicom_export import series_uid
 from brainslice.errors import DownloadError, UnreadableScanError
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.pacs.dicomweb import DicomWebArchive, StudyEntry
 from brainslice.pacs.study import ANSWERED, NOT_USABLE, EventLog, StudyRules, answer_study, digest_of
 

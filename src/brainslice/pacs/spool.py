@@ -13,7 +13,7 @@ from typing import Final
 
 from brainslice.errors import BrainsliceError, ResourceError, UnreadableScanError
 from brainslice.files import atomic_folder, clear_leftovers
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.pacs.study import ANSWERED, NOT_USABLE, EventLog, StudyRules, answer_study, digest_of, save_image
 
 Deliver = Callable[[Sequence[Path]], None]

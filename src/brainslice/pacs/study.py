@@ -11,14 +11,11 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
 
-from brainslice.dicom_export.source import read_source
-from brainslice.dicom_export.writer import write_volume_dicom
+from brainslice.dicom_export import read_source, write_volume_dicom
 from brainslice.errors import UnreadableScanError
 from brainslice.files import SCHEMA, atomic_file
-from brainslice.inference.predictor import Predictor
-from brainslice.inference.volume import predict_volume
-from brainslice.scan.input_problem import InputProblem, InputProblemError
-from brainslice.scan.volume.reader import MAX_FILES, read_volume
+from brainslice.inference import Predictor, predict_volume
+from brainslice.scan import MAX_FILES, InputProblem, InputProblemError, read_volume
 
 NOT_USABLE: Final = "not usable"
 """The mark of a study that is not answered."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "geometry": "Box Frame find_head foreground inside_frame",
-    "histogram": "deciles mean_landmarks standardise",
-    "intensity": "GreyStatistics grey_statistics stretch",
-    "recipe": "Recipe",
-}
+if TYPE_CHECKING:
+    from brainslice.preprocessing.geometry import Box, Frame, find_head, inside_frame
+    from brainslice.preprocessing.histogram import LANDMARKS, deciles, mean_landmarks
+    from brainslice.preprocessing.intensity import grey_statistics, percentiles, stretch
+    from brainslice.preprocessing.recipe import Recipe
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

@@ -18,7 +18,7 @@ from brainslice.lazy import require_extra
 from brainslice.preprocessing.geometry import Box, Frame, Part, find_head, inside_frame
 from brainslice.preprocessing.histogram import LANDMARKS, standardise
 from brainslice.preprocessing.intensity import stretch
-from brainslice.scan.types import Slice
+from brainslice.scan import Slice
 
 VERSION: Final = 1
 """Incremented when the same settings give different pixels, which invalidates caches."""

@@ -18,7 +18,7 @@ from typing import Any, Final, TypeAlias
 from brainslice.errors import DatasetError, UsageError
 from brainslice.files import write_text
 
-FOLDER: Final = "results"
+RESULTS_FOLDER: Final = "results"
 """The folder of the results files in a checkout."""
 
 Figure: TypeAlias = int | float | dict[str, float]
@@ -53,9 +53,9 @@ def read_results(root: Path) -> dict[str, Results]:
         UsageError: There is no such folder.
         DatasetError: A file is not a results file.
     """
-    paths = sorted((root / FOLDER).glob("*.json"))
+    paths = sorted((root / RESULTS_FOLDER).glob("*.json"))
     if not paths:
-        msg = f"{root / FOLDER} must hold results files; run in a checkout of brainslice or give --project-root"
+        msg = f"{root / RESULTS_FOLDER} must hold results files; run in a checkout of brainslice or give --project-root"
         raise UsageError(msg)
     return {path.stem: _read(path) for path in paths}
 
@@ -91,7 +91,7 @@ def check_documents(root: Path) -> tuple[int, list[str]]:
             count += 1
             wanted = _wanted(match, results, _is_spanish(path))
             if wanted != match[4]:
-                source = f"{FOLDER}/{match[1]}.json has {wanted}" if wanted else "no results file has it"
+                source = f"{RESULTS_FOLDER}/{match[1]}.json has {wanted}" if wanted else "no results file has it"
                 problems.append(f"{_place(root, path, text, match)}: {match[1]}.{match[2]} is {match[4]}, but {source}")
         bare = _MARK.sub(_blank, _FENCE.sub(_blank, text))
         problems += [

@@ -8,10 +8,7 @@ from typing import Any
 
 from brainslice.errors import DatasetError
 from brainslice.labels import class_title
-from brainslice.metrics.comparison import format_p_value
-from brainslice.metrics.evaluation import HEADLINES, Evaluation
-from brainslice.metrics.scoring import TITLES
-from brainslice.metrics.source_controlled import TWINS
+from brainslice.metrics import HEADLINES, TITLES, TWINS, Evaluation, format_p_value
 
 FORMAT = 1
 """The format version of ``report.json``."""

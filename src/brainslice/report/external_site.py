@@ -6,15 +6,13 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from brainslice.evaluation.external_validation import ComparisonRow, ExternalValidation
+from brainslice.evaluation import ComparisonRow, ExternalValidation
 from brainslice.files import write_json, write_text
-from brainslice.metrics.binary import BinaryScores
-from brainslice.metrics.comparison import format_p_value
-from brainslice.metrics.source_controlled import SourceControlled
+from brainslice.metrics import BinaryScores, SourceControlled, format_p_value
 from brainslice.report.documents import Table, format_score, warning_stamp
 
 if TYPE_CHECKING:
-    from brainslice.training.adaptation.pipeline import AdaptationResult
+    from brainslice.training import AdaptationResult
 
 _DASH = "–"
 _HEADER = ("", "AUC", "sensitivity", "specificity", "FN", "FP", "accuracy", "source F1", "McNemar")

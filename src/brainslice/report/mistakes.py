@@ -13,14 +13,11 @@ import numpy as np
 from matplotlib.axes import Axes
 from PIL import Image
 
-from brainslice.evaluation.error_analysis import ErrorAnalysis, Mistake
+from brainslice.evaluation import ErrorAnalysis, Mistake
 from brainslice.files import atomic_folder, write_json, write_text
-from brainslice.inference.overlay import draw_overlay
-from brainslice.inference.prediction import format_percent
+from brainslice.inference import draw_overlay, format_percent
 from brainslice.labels import class_title
-from brainslice.metrics.evaluation import Evaluation
-from brainslice.metrics.scoring import Score
-from brainslice.metrics.subgroups import SubgroupRow
+from brainslice.metrics import Evaluation, Score, SubgroupRow
 from brainslice.report.documents import Table, figure_caption, warning_stamp
 from brainslice.report.figures.style import FigureFile, figure
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from brainslice.evaluation.robustness import Condition, Robustness
+from brainslice.evaluation import Condition, Robustness
 from brainslice.files import write_json, write_text
 from brainslice.report.documents import Table, warning_stamp
 from brainslice.report.figures.robustness import draw_robustness

@@ -9,11 +9,9 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from brainslice.bundle.model_card import render_model_card
+from brainslice.bundle import render_model_card
 from brainslice.config import Config
-from brainslice.evaluation.error_analysis import ErrorAnalysis
-from brainslice.evaluation.explanation import Explained
-from brainslice.evaluation.scoring import ScoredTestSet
+from brainslice.evaluation import ErrorAnalysis, Explained, ScoredTestSet
 from brainslice.files import write_json, write_text
 from brainslice.report.documents import FORMAT, calibration_metrics, card_lines, classification_report, summary
 from brainslice.report.figures.evaluation import (
@@ -52,7 +50,9 @@ def write_reports(
     write_json(folder / "calibration_metrics.json", calibration_metrics(evaluation), "calibration-metrics")
     write_text(folder / "classification_report.txt", classification_report(evaluation, accesses))
     write_json(folder / "summary.json", summary(evaluation, accesses), "summary")
-    write_text(folder / "model_card.md", render_model_card(scored.predictor.bundle.info, card_lines(evaluation, accesses)))
+    write_text(
+        folder / "model_card.md", render_model_card(scored.predictor.bundle.info, card_lines(evaluation, accesses))
+    )
     if analysis is not None:
         write_mistakes(analysis, evaluation, folder)
     report = build_report(scored, explained, dt.datetime.now(dt.UTC), analysis, seconds)

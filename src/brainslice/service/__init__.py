@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainslice.lazy import lazy_names
 
-_HOMES = {"server": "run_server", "settings": "Limits Settings"}
+if TYPE_CHECKING:
+    from brainslice.service.app import create_app
+    from brainslice.service.server import run_server
+    from brainslice.service.settings import Limits, Settings
 
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__ = lazy_names(__name__)

@@ -16,7 +16,7 @@ from starlette.responses import Response
 
 import brainslice
 from brainslice.errors import TimeLimitError, UnreadableScanError
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.service.assets import Asset, example_assets, page_assets
 from brainslice.service.context import ServiceContext
 from brainslice.service.middleware import AuthMiddleware, LoggingMiddleware

@@ -10,8 +10,7 @@ from functools import partial
 from pathlib import PurePosixPath
 from typing import Final
 
-from brainslice.scan.detect import OPENING
-from brainslice.scan.listing import SkippedFiles, reason_to_skip
+from brainslice.scan import OPENING, SkippedFiles, reason_to_skip
 from brainslice.service.problems import ErrorCode, ProblemError
 from brainslice.service.settings import Limits
 from brainslice.service.uploads import UploadedFile, plain_name

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from starlette.requests import Request
 
 import brainslice
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.service.concurrency_limit import ConcurrencyLimit
 from brainslice.service.metrics import Metrics
 from brainslice.service.model_info import model_info_json, read_model_info

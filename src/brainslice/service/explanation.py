@@ -11,10 +11,9 @@ from PIL import Image
 
 from brainslice.array_types import UInt8
 from brainslice.arrays import Pixels
-from brainslice.inference.overlay import draw_page
-from brainslice.inference.prediction import Prediction
-from brainslice.preprocessing.intensity import stretch
-from brainslice.scan.types import Slice
+from brainslice.inference import Prediction, draw_page
+from brainslice.preprocessing import stretch
+from brainslice.scan import Slice
 
 MAP_NOTE: Final = (
     "What each position adds to the class's logit, at least 0; it shows where the network found evidence, "

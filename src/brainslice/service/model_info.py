@@ -11,12 +11,9 @@ from typing import Annotated, Any, Final, TypeVar
 from pydantic import Field, PositiveInt, TypeAdapter, ValidationError, model_validator
 
 import brainslice
-from brainslice.bundle.fields import Fraction, Line, StoredModel
-from brainslice.bundle.migration import RENAMED_IN_REPORTS, rename_keys
-from brainslice.bundle.model_card import CARD_FILE
-from brainslice.bundle.store import ModelBundle
+from brainslice.bundle import CARD_FILE, RENAMED_IN_REPORTS, Fraction, Line, ModelBundle, StoredModel, rename_keys
 from brainslice.errors import BundleError
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.service.settings import Limits
 
 CURVE_FILE: Final = "operating_curve.json"

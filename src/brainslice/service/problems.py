@@ -12,7 +12,7 @@ from typing import Any, Final
 from starlette.responses import Response
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan.input_problem import InputProblem, InputProblemError, format_series
+from brainslice.scan import InputProblem, InputProblemError, format_series
 
 PROBLEM_TYPE: Final = "application/problem+json"
 

@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel, ConfigDict, Field
 
-from brainslice.scan.input_problem import InputProblem
+from brainslice.scan import InputProblem
 from brainslice.service.problems import PROBLEM_TYPE
 
 Share = Annotated[float, Field(ge=0.0, le=1.0)]

@@ -7,10 +7,8 @@ from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from brainslice.inference.predictor import Predictor
-from brainslice.inference.volume import VolumePrediction, predict_volume
-from brainslice.scan.listing import SkippedFiles
-from brainslice.scan.volume.reader import decode_volume
+from brainslice.inference import Predictor, VolumePrediction, predict_volume
+from brainslice.scan import SkippedFiles, decode_volume
 from brainslice.service.archive import extract_archives
 from brainslice.service.concurrency_limit import RequestSlot, within
 from brainslice.service.context import ServiceContext, get_context

@@ -17,7 +17,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from brainslice.errors import UsageError
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.service.app import create_app
 from brainslice.service.connections import LimitedProtocol
 from brainslice.service.context import ServiceContext

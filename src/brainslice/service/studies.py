@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from brainslice.scan.types import Slice, Volume
+from brainslice.scan import Slice, Volume
 from brainslice.service.problems import ErrorCode, FieldError, ProblemError
 from brainslice.service.settings import Limits
 

@@ -13,10 +13,8 @@ from typing import Any, Final, TypeVar
 from brainslice.arrays import NetworkInput
 from brainslice.deadline import check_deadline, remaining_seconds, time_limit
 from brainslice.errors import TimeLimitError, UnreadableScanError
-from brainslice.inference.prediction import Prediction, Refusal
-from brainslice.inference.predictor import Predictor
-from brainslice.scan.read import decode_scan
-from brainslice.scan.types import Remark, Slice
+from brainslice.inference import Prediction, Predictor, Refusal
+from brainslice.scan import Remark, Slice, decode_scan
 from brainslice.service.explanation import explanation, overlay
 from brainslice.service.metrics import Metrics
 from brainslice.service.problems import refusal_message

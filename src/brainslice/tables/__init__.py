@@ -2,13 +2,22 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from brainslice.lazy import lazy_names
 
-_MODULES = {
-    "columns": "cells_of columns_of row_of",
-    "scan_listing": "ListedScan display_path fingerprint list_paths",
-    "table": "answers predict_tree",
-    "worklist": "WorklistRow",
-}
+if TYPE_CHECKING:
+    from brainslice.tables.columns import cells_of, columns_of, row_of
+    from brainslice.tables.scan_listing import (
+        ArchivePart,
+        ListedScan,
+        display_path,
+        fingerprint,
+        list_paths,
+        list_scans,
+    )
+    from brainslice.tables.shards import ShardOptions, predict_shards
+    from brainslice.tables.table import TableSummary, answers, predict_tree
+    from brainslice.tables.worklist import WorklistRow, make_worklist
 
-__getattr__ = lazy_names(__name__, _MODULES)
+__getattr__ = lazy_names(__name__)

@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from brainslice.files import SCHEMA
-from brainslice.inference.prediction import Prediction, Refusal
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Prediction, Predictor, Refusal
 from brainslice.labels import LabelSet
 from brainslice.tables.scan_listing import display_path
 

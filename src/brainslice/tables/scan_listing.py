@@ -9,9 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UsageError
-from brainslice.scan.files import is_folder, printable
-from brainslice.scan.listing import SkippedFiles, walk_scans
-from brainslice.scan.read import SCAN_SUFFIXES
+from brainslice.scan import SCAN_SUFFIXES, SkippedFiles, is_folder, printable, walk_scans
 
 _FINGERPRINT_BYTES: Final = 12
 

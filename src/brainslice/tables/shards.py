@@ -16,7 +16,7 @@ from typing import Any, Final, TypeAlias
 
 from brainslice.errors import UsageError, WorkerDiedError
 from brainslice.files import full_disk_error
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import Predictor
 from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.processes import Call, Send, run_all

@@ -10,13 +10,11 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from brainslice.errors import UsageError
-from brainslice.inference.decoding import BATCH
-from brainslice.inference.prediction import Prediction, Refusal
-from brainslice.inference.predictor import Predictor
+from brainslice.inference import BATCH, Prediction, Predictor, Refusal
 from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.progress import Progress, silent
-from brainslice.scan.listing import SkippedFiles
+from brainslice.scan import SkippedFiles
 from brainslice.tables.columns import Row, row_of
 from brainslice.tables.journal import (
     ResumedRows,

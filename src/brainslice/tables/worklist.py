@@ -8,11 +8,10 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.decision.uncertainty import for_review, most_uncertain_first, uncertainty_scores
-from brainslice.inference.prediction import Prediction, Refusal
-from brainslice.inference.predictor import Predictor
+from brainslice.decision import for_review, most_uncertain_first, uncertainty_scores
+from brainslice.inference import Prediction, Predictor, Refusal
 from brainslice.progress import Progress, silent
-from brainslice.scan.listing import SkippedFiles
+from brainslice.scan import SkippedFiles
 from brainslice.tables.columns import Row, row_of
 from brainslice.tables.table import answers
 

@@ -11,7 +11,7 @@ import numpy as np
 from brainslice.array_types import Bool, Float32, Int
 from brainslice.arrays import Labels
 from brainslice.errors import UsageError
-from brainslice.models.losses import class_weights, mixup, one_hot, sample_weights
+from brainslice.models import class_weights, mixup, one_hot, sample_weights
 
 Rows: TypeAlias = Int[np.ndarray, " _"]
 Inputs: TypeAlias = Float32[np.ndarray, "_ ..."]

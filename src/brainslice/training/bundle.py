@@ -13,23 +13,30 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import ClassMaps, InputBatch, Logits
-from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
-from brainslice.bundle.model_card import CARD_FILE, render_model_card
-from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
-from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, Classes, GraphParity, Provenance, Validation
-from brainslice.dataset.manifest import Manifest
-from brainslice.decision.mc_dropout import HEAD_FILE
-from brainslice.decision.out_of_distribution import DETECTOR_FILE
-from brainslice.decision.temperature import Temperature
+from brainslice.bundle import (
+    CARD_FILE,
+    GRAPH_FILE,
+    IMPORTED,
+    BundleDraft,
+    Classes,
+    GraphParity,
+    ModelBundle,
+    Provenance,
+    StoredConformalSets,
+    StoredOodDetector,
+    Validation,
+    open_bundle,
+    render_model_card,
+    write_bundle,
+)
+from brainslice.dataset import Manifest
+from brainslice.decision import DETECTOR_FILE, HEAD_FILE, Temperature
 from brainslice.errors import BundleError
 from brainslice.files import atomic_file, atomic_folder, write_text
-from brainslice.inference.engines.engine import EngineOutput
-from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.models.build import Network
-from brainslice.models.export import export_onnx, extract_head, parity, save_network
-from brainslice.models.weights import weights_digest
+from brainslice.inference import EngineOutput, OnnxEngine
+from brainslice.models import Network, export_onnx, extract_head, parity, save_network, weights_digest
 from brainslice.paths import ProjectPaths
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress
 from brainslice.training.calibration import (
     calibrate,

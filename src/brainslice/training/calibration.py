@@ -9,14 +9,19 @@ import numpy as np
 
 from brainslice.array_types import Float, Int
 from brainslice.arrays import Features, Groups, Labels, Logits
-from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
-from brainslice.bundle.types import Validation
+from brainslice.bundle import StoredConformalSets, StoredOodDetector, Validation
 from brainslice.config import CalibrationConfig, DecisionConfig
-from brainslice.decision.conformal import SetMethod, fit_conformal
-from brainslice.decision.out_of_distribution import fit_ood_detector
-from brainslice.decision.temperature import MAX_TEMPERATURE, MIN_TEMPERATURE, Temperature, fit_temperature
+from brainslice.decision import (
+    MAX_TEMPERATURE,
+    MIN_TEMPERATURE,
+    SetMethod,
+    Temperature,
+    fit_conformal,
+    fit_ood_detector,
+    fit_temperature,
+)
 from brainslice.errors import CalibrationError
-from brainslice.metrics.calibration import bin_by_confidence, expected_calibration_error, negative_log_likelihood
+from brainslice.metrics import bin_by_confidence, expected_calibration_error, negative_log_likelihood
 
 DETECTOR_SCANS = 2000
 """Number of training scans the detector is fitted on; more take time and change nothing."""

@@ -15,17 +15,13 @@ from typing import Any
 import numpy as np
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from brainslice.bundle.store import ModelBundle, open_bundle
-from brainslice.bundle.types import GRAPH_FILE
+from brainslice.bundle import GRAPH_FILE, ModelBundle, open_bundle
 from brainslice.config import Config
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split, fold_count, reassign_split
+from brainslice.dataset import Manifest, SplitAssignment, assign_split, fold_count, reassign_split
 from brainslice.errors import BundleError, UsageError
-from brainslice.evaluation.scoring import evaluate_test_set, evaluation_settings
+from brainslice.evaluation import evaluate_test_set, evaluation_settings
 from brainslice.files import write_json
-from brainslice.metrics.abstention import AbstentionInputs
-from brainslice.metrics.evaluation import Evaluation, ScoredSet, evaluate
-from brainslice.metrics.source_controlled import ScoredTwins, score_twins
+from brainslice.metrics import AbstentionInputs, Evaluation, ScoredSet, ScoredTwins, evaluate, score_twins
 from brainslice.paths import ProjectPaths, lock_of_caller, writes_project
 from brainslice.processes import Call, Send, run_all, send_progress, show_progress
 from brainslice.progress import Progress, silent

@@ -12,22 +12,33 @@ from pathlib import Path
 import numpy as np
 
 from brainslice.arrays import InputBatch
-from brainslice.bundle.fields import Ensemble, Member, StoredConformalSets, StoredOodDetector
-from brainslice.bundle.model_card import CARD_FILE, render_model_card
-from brainslice.bundle.store import ModelBundle, open_bundle, write_bundle
-from brainslice.bundle.types import GRAPH_FILE, IMPORTED, BundleDraft, BundleInfo, GraphParity, Provenance, Validation
+from brainslice.bundle import (
+    CARD_FILE,
+    GRAPH_FILE,
+    IMPORTED,
+    BundleDraft,
+    BundleInfo,
+    Ensemble,
+    GraphParity,
+    Member,
+    ModelBundle,
+    Provenance,
+    StoredConformalSets,
+    StoredOodDetector,
+    Validation,
+    open_bundle,
+    render_model_card,
+    write_bundle,
+)
 from brainslice.config import Config
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split_assignment import SplitAssignment, fold_count, join_splits, reassign_split
-from brainslice.decision.out_of_distribution import DETECTOR_FILE
-from brainslice.decision.temperature import Temperature
+from brainslice.dataset import Manifest, SplitAssignment, decode_scans, fold_count, join_splits, reassign_split
+from brainslice.decision import DETECTOR_FILE, Temperature
 from brainslice.errors import DatasetError, UsageError
-from brainslice.evaluation.ensemble_gain import member_split
+from brainslice.evaluation import member_split
 from brainslice.files import write_text
-from brainslice.models.ensemble import pack_graphs
+from brainslice.models import pack_graphs
 from brainslice.paths import ProjectPaths, writes_project
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import library_versions
 from brainslice.training.calibration import (

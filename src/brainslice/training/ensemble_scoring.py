@@ -11,14 +11,11 @@ import numpy as np
 
 from brainslice.array_types import Bool
 from brainslice.arrays import Groups, InputBatch, Labels, Logits
-from brainslice.bundle.types import GraphParity
-from brainslice.dataset.external_site import SourceData, read_external_site, site_inputs
-from brainslice.dataset.splits.split import Split
-from brainslice.dataset.splits.split_assignment import SplitAssignment
+from brainslice.bundle import GraphParity
+from brainslice.dataset import SourceData, Split, SplitAssignment, read_external_site, site_inputs
 from brainslice.errors import DatasetError, ParityError
-from brainslice.inference.engines.engine import EngineOutput
-from brainslice.inference.engines.onnx_engine import OnnxEngine
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.inference import EngineOutput, OnnxEngine
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import run_engine
 

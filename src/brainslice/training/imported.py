@@ -6,14 +6,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from brainslice.config import Config
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split_assignment import assign_split
+from brainslice.dataset import Manifest, assign_split, decode_scans
 from brainslice.errors import ConfigError
 from brainslice.labels import LabelSet
-from brainslice.models.imported import read_classifier
+from brainslice.models import read_classifier
 from brainslice.paths import ProjectPaths, writes_project
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
 from brainslice.training.lesions import TrainingImages

@@ -12,7 +12,7 @@ import numpy as np
 from brainslice.array_types import Bool, Float32, Int, UInt8
 from brainslice.arrays import InputBatch, Labels
 from brainslice.config import LesionConfig
-from brainslice.counterfactual.generation import Counterfactual, OutlinedScans, make_counterfactuals
+from brainslice.counterfactual import Counterfactual, OutlinedScans, make_counterfactuals
 from brainslice.files import atomic_file
 from brainslice.progress import Progress
 

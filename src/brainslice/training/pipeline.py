@@ -9,20 +9,23 @@ from pathlib import Path
 
 import keras
 
-from brainslice.bundle.store import ModelBundle
+from brainslice.bundle import ModelBundle
 from brainslice.config import Config, ModelConfig
-from brainslice.counterfactual.generation import OutlinedScans
-from brainslice.dataset.cache import decode_outlines, decode_scans, scan_deciles
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.known_datasets import NICKPARVAR
-from brainslice.dataset.splits.split import check_leaks
-from brainslice.dataset.splits.split_assignment import SplitAssignment, assign_split
+from brainslice.counterfactual import OutlinedScans
+from brainslice.dataset import (
+    NICKPARVAR,
+    Manifest,
+    SplitAssignment,
+    assign_split,
+    check_leaks,
+    decode_outlines,
+    decode_scans,
+    scan_deciles,
+)
 from brainslice.errors import ConfigError, LeakError
-from brainslice.models.build import Network, NetworkConfig, build_network
-from brainslice.models.weights import SHIPPED_WEIGHTS
+from brainslice.models import SHIPPED_WEIGHTS, Network, NetworkConfig, build_network
 from brainslice.paths import ProjectPaths, writes_project
-from brainslice.preprocessing.histogram import mean_landmarks
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe, mean_landmarks
 from brainslice.progress import Progress, silent
 from brainslice.training.bundle import BundleResult, make_bundle
 from brainslice.training.history import EachEpoch, Epoch, ignore_epochs, write_logs

@@ -14,10 +14,10 @@ import numpy as np
 
 from brainslice.arrays import Labels, Logits
 from brainslice.config import TrainConfig
-from brainslice.decision.temperature import Temperature, fit_temperature
+from brainslice.decision import Temperature, fit_temperature
 from brainslice.errors import CalibrationError
-from brainslice.metrics.calibration import negative_log_likelihood
-from brainslice.models.losses import LossConfig, PositionLoss
+from brainslice.metrics import negative_log_likelihood
+from brainslice.models import LossConfig, PositionLoss
 from brainslice.progress import Progress
 from brainslice.training import checkpoint
 from brainslice.training.batches import BatchSequence

@@ -23,8 +23,7 @@ import yaml
 from optuna.trial import FrozenTrial, TrialState
 
 from brainslice.config import Config
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split_assignment import assign_split
+from brainslice.dataset import Manifest, assign_split
 from brainslice.errors import BrainsliceError, CalibrationError, UsageError, WorkerDiedError
 from brainslice.files import write_json, write_text
 from brainslice.paths import ProjectPaths, lock_of_caller, writes_project

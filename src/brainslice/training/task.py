@@ -11,10 +11,8 @@ import keras
 
 from brainslice.arrays import InputBatch, Labels
 from brainslice.config import Config
-from brainslice.dataset.splits.split import Split
-from brainslice.models.augmentation import AugmentationConfig
-from brainslice.models.build import Network
-from brainslice.models.weights import weights_digest
+from brainslice.dataset import Split
+from brainslice.models import AugmentationConfig, Network, weights_digest
 from brainslice.progress import Progress
 from brainslice.training.batches import Shuffle, TrainingData, make_training_data
 from brainslice.training.history import EachEpoch, ignore_epochs

@@ -11,12 +11,11 @@ import numpy as np
 import tensorflow as tf
 
 from brainslice.arrays import InputBatch, Probabilities
-from brainslice.bundle.types import BundleInfo
+from brainslice.bundle import BundleInfo
 from brainslice.errors import BundleError, ParityError, UsageError
 from brainslice.files import atomic_file, sha256_of, write_json
-from brainslice.inference.decoding import read_source
-from brainslice.inference.predictor import Predictor
-from brainslice.models.imported import load_keras_file
+from brainslice.inference import Predictor, read_source
+from brainslice.models import load_keras_file
 from brainslice.phantom import KINDS, draw_phantom
 from brainslice.training.bundle import KERAS_FILE
 

@@ -14,8 +14,7 @@ from brainslice.dataset.duplicates.near_duplicates import connected_groups, find
 from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.labels import LabelSet
 from brainslice.progress import Progress, map_in_threads, silent
-from brainslice.scan.listing import SkippedFiles, walk_scans
-from brainslice.scan.read import SCAN_SUFFIXES, read_scan
+from brainslice.scan import SCAN_SUFFIXES, SkippedFiles, read_scan, walk_scans
 
 
 def audit_folder(folder: Path, against: Path | None = None, progress: Progress = silent) -> AuditReport:

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from brainslice.array_types import Int
-from brainslice.scan.raster import RASTER_FORMATS
+from brainslice.scan import RASTER_FORMATS
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,8 +12,7 @@ from brainslice.dataset.discovery.patient_folders import PlacedScan, ScanFile, a
 from brainslice.dataset.discovery.side_table import GROUPS_FILE, LABELS_FILE, find_table, match_table
 from brainslice.errors import DatasetError
 from brainslice.labels import DEFAULT_HEALTHY, LabelSet, labels_from_folders
-from brainslice.scan.files import printable
-from brainslice.scan.listing import SkippedFiles, walk_scans
+from brainslice.scan import SkippedFiles, printable, walk_scans
 
 SPLIT_FOLDERS: Final = {
     "train": "train",

@@ -12,8 +12,8 @@ from PIL import Image
 
 from brainslice.array_types import Float32, Shaped, UInt8
 from brainslice.arrays import InputBatch, NetworkInput, Pixels
-from brainslice.preprocessing.geometry import Box, find_head
-from brainslice.scan.types import Slice
+from brainslice.preprocessing import Box, find_head
+from brainslice.scan import Slice
 
 SIDE: Final = 72
 """Rows and columns of the squares, which suffice to distinguish registered neighbouring slices."""

@@ -13,7 +13,7 @@ from brainslice.dataset.audit.report import AuditReport
 from brainslice.dataset.duplicates.near_duplicates import DuplicateKind, DuplicatePair
 from brainslice.errors import UnreadableScanError
 from brainslice.files import atomic_file
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 _SIDE: Final = 192
 _GAP: Final = 6

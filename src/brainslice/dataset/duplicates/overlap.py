@@ -21,7 +21,7 @@ from brainslice.errors import DatasetError, UnreadableScanError
 from brainslice.files import write_json
 from brainslice.labels import LabelSet
 from brainslice.progress import Progress, map_in_threads, silent
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 BINARY_LABELS: Final = LabelSet(("yes", "no"), healthy="no")
 """The folders of sets with the classes tumour and healthy only."""

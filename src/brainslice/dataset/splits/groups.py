@@ -23,7 +23,7 @@ from brainslice.dataset.splits.known_datasets import TABLE_FOLDS, KnownScan, per
 from brainslice.dataset.splits.split import assign_folds
 from brainslice.errors import UnreadableScanError
 from brainslice.progress import Progress, map_in_threads
-from brainslice.scan.read import read_scan
+from brainslice.scan import read_scan
 
 
 @dataclass(frozen=True, slots=True, eq=False)

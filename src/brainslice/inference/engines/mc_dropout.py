@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from brainslice.arrays import InputBatch
-from brainslice.decision.mc_dropout import HEAD_FILE, LinearHead
+from brainslice.decision import HEAD_FILE, LinearHead
 from brainslice.errors import UsageError
 from brainslice.inference.engines.engine import Engine, EngineOutput
 from brainslice.inference.engines.onnx_engine import OnnxEngine

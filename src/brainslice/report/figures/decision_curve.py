@@ -7,9 +7,9 @@ from pathlib import Path
 
 import numpy as np
 
-from brainslice.evaluation.operating_points import OperatingPointResult
+from brainslice.evaluation import OperatingPointResult
 from brainslice.files import write_json
-from brainslice.metrics.curves.decision_curve import DecisionCurve
+from brainslice.metrics import DecisionCurve
 from brainslice.report.documents import warning_text
 from brainslice.report.figures.style import BLUE, GREEN, GREY, PURPLE, SKY, VERMILION, FigureFile, figure
 

@@ -15,10 +15,7 @@ from matplotlib.figure import Figure
 
 from brainslice.array_types import Real
 from brainslice.labels import class_title
-from brainslice.metrics.abstention import Abstention, PredictionSetQuality
-from brainslice.metrics.calibration import Reliability
-from brainslice.metrics.evaluation import Evaluation
-from brainslice.metrics.scoring import Score
+from brainslice.metrics import Abstention, Evaluation, PredictionSetQuality, Reliability, Score
 from brainslice.report.documents import figure_caption
 from brainslice.report.figures.style import (
     BLUE,

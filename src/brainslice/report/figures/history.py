@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
 from brainslice.report.figures.style import BLUE, GREY, VERMILION, FigureFile, figure
-from brainslice.training.history import Epoch
+from brainslice.training import Epoch
 
 _STAGES = {"head": "head only", "tail": "last blocks", "all": "all layers"}
 

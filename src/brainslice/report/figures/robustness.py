@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from matplotlib.axes import Axes
 
-from brainslice.evaluation.robustness import Condition, Robustness
+from brainslice.evaluation import Condition, Robustness
 from brainslice.report.documents import warning_text
 from brainslice.report.figures.style import BLUE, GREEN, VERMILION, FigureFile, figure
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from itertools import cycle
 from pathlib import Path
 
-from brainslice.inference.volume import NOT_CALIBRATED, VolumePrediction
+from brainslice.inference import NOT_CALIBRATED, VolumePrediction
 from brainslice.labels import class_title
 from brainslice.report.figures.style import LINES, SKY, FigureFile, figure
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
-from brainslice.bundle.migration import RENAMED_IN_REPORTS, rename_keys
+from brainslice.bundle import RENAMED_IN_REPORTS, rename_keys
 from brainslice.errors import DatasetError
 
 JsonObject: TypeAlias = Mapping[str, Any]

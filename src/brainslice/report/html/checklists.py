@@ -15,7 +15,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from brainslice.bundle.types import IMPORTED
+from brainslice.bundle import IMPORTED
 from brainslice.report.html.artefacts import RunArtefacts
 
 JsonObject: TypeAlias = Mapping[str, Any]

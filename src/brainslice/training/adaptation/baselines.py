@@ -11,11 +11,9 @@ import numpy as np
 
 from brainslice.array_types import Float, Int
 from brainslice.arrays import Logits
-from brainslice.decision.operating_point import Criterion, Target
-from brainslice.decision.temperature import Temperature, tumour_probabilities
-from brainslice.decision.threshold_search import TumourScores, search_threshold
-from brainslice.evaluation.external_validation import Method
-from brainslice.models.losses import Tensor
+from brainslice.decision import Criterion, Target, Temperature, TumourScores, search_threshold, tumour_probabilities
+from brainslice.evaluation import Method
+from brainslice.models import Tensor
 from brainslice.progress import Progress
 from brainslice.training.adaptation.data import AdaptationData
 from brainslice.training.adaptation.finetune import run_model, source_macro_f1, trainable_part_of

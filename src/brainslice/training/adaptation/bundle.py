@@ -12,19 +12,26 @@ from typing import Any
 import numpy as np
 
 from brainslice.arrays import Logits
-from brainslice.bundle.adaptation import ADAPTATION_FILE, Adaptation, HeldOutPrediction, adapted_name
-from brainslice.bundle.fields import StoredOodDetector
-from brainslice.bundle.model_card import CARD_FILE, render_model_card
-from brainslice.bundle.store import ModelBundle, write_bundle
-from brainslice.bundle.types import GRAPH_FILE, BundleDraft, GraphParity
+from brainslice.bundle import (
+    ADAPTATION_FILE,
+    CARD_FILE,
+    GRAPH_FILE,
+    Adaptation,
+    BundleDraft,
+    GraphParity,
+    HeldOutPrediction,
+    ModelBundle,
+    StoredOodDetector,
+    adapted_name,
+    render_model_card,
+    write_bundle,
+)
 from brainslice.config import Config
-from brainslice.decision.mc_dropout import HEAD_FILE
-from brainslice.decision.out_of_distribution import DETECTOR_FILE
-from brainslice.evaluation.external_validation import ComparisonRow
+from brainslice.decision import DETECTOR_FILE, HEAD_FILE
+from brainslice.evaluation import ComparisonRow
 from brainslice.files import atomic_file, write_text
-from brainslice.metrics.binary import BinaryScores
-from brainslice.models.build import pooled_features
-from brainslice.models.weights import weights_digest
+from brainslice.metrics import BinaryScores
+from brainslice.models import pooled_features, weights_digest
 from brainslice.paths import ProjectPaths
 from brainslice.training.adaptation.data import AdaptationData
 from brainslice.training.adaptation.finetune import run_model

@@ -11,18 +11,22 @@ import numpy as np
 
 from brainslice.array_types import Float16, Int
 from brainslice.arrays import InputBatch, Labels
-from brainslice.bundle.store import ModelBundle, open_bundle
+from brainslice.bundle import ModelBundle, open_bundle
 from brainslice.config import Config
-from brainslice.dataset.cache import decode_scans
-from brainslice.dataset.external_site import ExternalSite, SourceData, read_external_site, site_inputs
-from brainslice.dataset.manifest import Manifest
-from brainslice.dataset.splits.split import Split
-from brainslice.dataset.splits.split_assignment import find_split
+from brainslice.dataset import (
+    ExternalSite,
+    Manifest,
+    SourceData,
+    Split,
+    decode_scans,
+    find_split,
+    read_external_site,
+    site_inputs,
+)
 from brainslice.errors import BundleError, DatasetError
-from brainslice.models.build import Network, NetworkConfig, build_network
-from brainslice.models.weights import weights_digest
+from brainslice.models import Network, NetworkConfig, build_network, weights_digest
 from brainslice.paths import ProjectPaths
-from brainslice.preprocessing.recipe import Recipe
+from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress
 from brainslice.training.bundle import KERAS_FILE
 from brainslice.training.pipeline import content_digest

@@ -17,11 +17,16 @@ from brainslice.array_types import Float, Float16, Float32
 from brainslice.arrays import Decisions, Labels, Logits
 from brainslice.config import AdaptConfig
 from brainslice.errors import UsageError
-from brainslice.metrics.classification import confusion, macro_f1
-from brainslice.models.adaptation_loss import AdaptationLoss, adaptation_targets, tumour_or_healthy
-from brainslice.models.build import pooled_features, set_trainable
-from brainslice.models.head import HEAD
-from brainslice.models.losses import one_hot
+from brainslice.metrics import confusion, macro_f1
+from brainslice.models import (
+    HEAD,
+    AdaptationLoss,
+    adaptation_targets,
+    one_hot,
+    pooled_features,
+    set_trainable,
+    tumour_or_healthy,
+)
 from brainslice.progress import Progress
 from brainslice.training.adaptation.data import AdaptationData
 from brainslice.training.adaptation.nested_cv import (

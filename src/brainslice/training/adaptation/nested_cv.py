@@ -11,9 +11,16 @@ import numpy as np
 
 from brainslice.array_types import Int
 from brainslice.arrays import Decisions, Logits, Scores
-from brainslice.decision.operating_point import Criterion, Target
-from brainslice.decision.temperature import Temperature, fit_marginal_temperature, marginal_losses, tumour_probabilities
-from brainslice.decision.threshold_search import TumourScores, search_threshold
+from brainslice.decision import (
+    Criterion,
+    Target,
+    Temperature,
+    TumourScores,
+    fit_marginal_temperature,
+    marginal_losses,
+    search_threshold,
+    tumour_probabilities,
+)
 from brainslice.errors import CalibrationError
 
 Folds: TypeAlias = Int[np.ndarray, " n"]

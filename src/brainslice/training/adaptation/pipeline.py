@@ -12,14 +12,14 @@ from pathlib import Path
 import keras
 import numpy as np
 
-from brainslice.bundle.store import ModelBundle
+from brainslice.bundle import ModelBundle
 from brainslice.config import Config
-from brainslice.dataset.splits.split import assign_folds
-from brainslice.decision.temperature import Temperature, tumour_probabilities
+from brainslice.dataset import assign_folds
+from brainslice.decision import Temperature, tumour_probabilities
 from brainslice.errors import ForgettingError
-from brainslice.evaluation.external_validation import ComparisonRow, Method, compare_methods
-from brainslice.metrics.binary import BinaryScores, binary_scores
-from brainslice.models.weights import weights_digest
+from brainslice.evaluation import ComparisonRow, Method, compare_methods
+from brainslice.metrics import BinaryScores, binary_scores
+from brainslice.models import weights_digest
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.progress import Progress, silent
 from brainslice.training.adaptation.baselines import (

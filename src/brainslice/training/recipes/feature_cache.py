@@ -22,11 +22,9 @@ from brainslice.array_types import Bool, Float16, Float32, Int
 from brainslice.arrays import InputBatch
 from brainslice.errors import ResourceError
 from brainslice.files import full_disk_error, write_text
-from brainslice.inference.engines.onnx_engine import OnnxSession
+from brainslice.inference import OnnxSession
 from brainslice.lock import exclusive_lock
-from brainslice.models.augmentation import AugmentationConfig, augmentation_layers, reseed
-from brainslice.models.build import Network
-from brainslice.models.export import export_frozen_part
+from brainslice.models import AugmentationConfig, Network, augmentation_layers, export_frozen_part, reseed
 from brainslice.progress import Progress
 
 Views: TypeAlias = Float32[np.ndarray, "b h w channels"]

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from brainslice.models.augmentation import augmentation_layers, train_ready
-from brainslice.models.build import Stage, set_trainable
+from brainslice.models import Stage, augmentation_layers, set_trainable, train_ready
 from brainslice.training.batches import BatchSequence, Inputs, Rows
 from brainslice.training.history import Epoch
 from brainslice.training.stage import StageContext, ValidationScorer, run_stage

@@ -17,10 +17,7 @@ import numpy as np
 
 from brainslice.array_types import Float32
 from brainslice.arrays import Logits
-from brainslice.models.augmentation import with_positions
-from brainslice.models.build import pooled_features, set_trainable
-from brainslice.models.head import HEAD
-from brainslice.models.weights import weights_digest
+from brainslice.models import HEAD, pooled_features, set_trainable, weights_digest, with_positions
 from brainslice.training.batches import BatchSequence, Inputs, Rows
 from brainslice.training.history import Epoch
 from brainslice.training.recipes.feature_cache import (
