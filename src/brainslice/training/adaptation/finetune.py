@@ -125,11 +125,9 @@ class FineTuner:
 
     def evaluate(self, rows: Rows, rate: float, watched: Rows) -> CheckpointScores:
         """Fine-tune on some of the site's scans, and score others at each checkpoint."""
-        site, check = [], []
-        for _ in self.fit(rows, rate):
-            site.append(self.logits(self._data.site[0][watched]))
-            check.append(self.logits(self._data.check))
-        return CheckpointScores(np.stack(site), np.stack(check))
+        parts = self._data.site[0][watched], self._data.check
+        scores = [[self.logits(part) for part in parts] for _ in self.fit(rows, rate)]
+        return CheckpointScores(*(np.stack(each) for each in zip(*scores, strict=True)))
 
     def logits(self, inputs: Inputs) -> Float32[np.ndarray, "n k"]:
         """Score scans with the current weights."""
@@ -283,7 +281,8 @@ def _fine_tuning_data(
 
 def trainable_part_of(data: AdaptationData) -> keras.Model:
     """Return the part of the network above the cut, with logits as its only output."""
-    return keras.Model(data.network.trainable_part.inputs, data.network.trainable_part.output["logits"], name="tail_logits")
+    tail = data.network.trainable_part
+    return keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
 
 
 def source_macro_f1(logits: Logits, labels: Labels) -> float:
