@@ -163,10 +163,9 @@ def _best_pairs(plain: _Vectors, parts: _Vectors, ours: int) -> _Pairs:
         similarity[np.flatnonzero(own), part[own]] = -1
         image = similarity.argmax(axis=1)
         found.append((image, part, similarity[np.arange(len(part)), image]))
-        best_row = similarity.argmax(axis=0)
-        best_value = similarity[best_row, np.arange(similarity.shape[1])]
+        best_value = similarity.max(axis=0)
         better = np.flatnonzero(best_value > best[: len(best_value)])
-        best[better], best_part[better] = best_value[better], part[best_row[better]]
+        best[better], best_part[better] = best_value[better], part[similarity[:, better].argmax(axis=0)]
     found.append((np.arange(len(plain)), best_part, best))
     first, second, similarity = _joined(found)
     kept = (similarity > _MIN_BEST) & (np.minimum(first, second) < ours)

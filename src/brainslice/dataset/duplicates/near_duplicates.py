@@ -69,9 +69,9 @@ SURE_COPY: Final = 0.955
 """Minimum correlation of copies: none of 3,555 pairs of similar slices of one head is above it."""
 
 _LEVELS: Final = (_Level(COARSE, 5, 0.83), _Level(36, 3, 0.88), _Level(SIDE, 3, NEAR_COPY))
-_KINDS: Final = {0: DuplicateKind.NEAR, 1: DuplicateKind.MIRRORED}
 # Pairs above this correlation are registered already: most copies were neither cropped nor scaled.
 _REGISTERED: Final = 0.97
+_KINDS: Final = {0: DuplicateKind.NEAR, 1: DuplicateKind.MIRRORED}
 _CHUNK: Final = 64
 _BLOCK: Final = 32 * _CHUNK
 
@@ -179,24 +179,13 @@ def _register_level(
     def one(start: int) -> None:
         part = slice(start, start + _CHUNK)
         first, second = _relief_pairs(reliefs, candidates.at(part))
-        correlations[part], improved[part] = _register_if_needed(first, second, transforms[part], level.steps)
+        correlations[part], improved[part] = register(first, second, transforms[part], level.steps, _REGISTERED)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for start in range(0, total, _BLOCK):
             stop = min(start + _BLOCK, total)
             list(pool.map(one, range(start, stop, _CHUNK)))
             progress(f"checking pairs at {level.side} pixels", stop, total)
-    return correlations, improved
-
-
-def _register_if_needed(
-    first: Reliefs, second: Reliefs, transforms: Transforms, steps: int
-) -> tuple[Float32[np.ndarray, " m"], Transforms]:
-    """Register pairs, with more iterations for those of low correlation."""
-    correlations, improved = register(first, second, transforms, 0)
-    poor = correlations < _REGISTERED
-    if poor.any():
-        correlations[poor], improved[poor] = register(first[poor], second[poor], transforms[poor], steps)
     return correlations, improved
 
 

@@ -23,6 +23,9 @@ _SCALE_RANGE: Final = (0.65, 1.55)
 
 _EDGE_TOLERANCE: Final = 0.5
 
+# Gain of correlation below which a step is the last.
+_LEAST_GAIN: Final = 0.001
+
 
 def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
     """Return the transform of a square onto a window of another."""
@@ -35,17 +38,20 @@ def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
     )
 
 
-def register(first: Reliefs, second: Reliefs, transforms: Transforms, steps: int) -> tuple[_Correlations, Transforms]:
+def register(
+    first: Reliefs, second: Reliefs, transforms: Transforms, steps: int, enough: float = 1.0
+) -> tuple[_Correlations, Transforms]:
     """Optimise affine transforms so that the second squares correlate best with the first.
 
     Gauss-Newton steps on the squared difference of the normalised squares, with gradient and curvature of the first
-    square, which are computed once.
+    square, which are computed once. A pair is left alone as soon as a step gains little.
 
     Args:
         first: Squares ``(m, s, s)``, mean 0 and norm 1.
         second: The squares to register, likewise.
         transforms: The initial transforms.
-        steps: Number of iterations.
+        steps: Maximum number of iterations.
+        enough: Initial correlation above which a pair is not optimised.
 
     Returns:
         The best correlation within the overlap, and its transforms; -1 where the overlap is small or the transform is
@@ -54,21 +60,34 @@ def register(first: Reliefs, second: Reliefs, transforms: Transforms, steps: int
     Reference:
         Baker and Matthews, Lucas-Kanade 20 years on, IJCV 56 (2004), section 3.2 (inverse compositional).
     """
-    count, side, _ = first.shape
-    target = first.reshape(count, -1)
-    descent = _steepest_descent(first)
-    inverse = _inverse_curvature(descent)
-    best = np.full(count, -1, dtype=np.float32)
+    best, error = _compare_at(first, second, transforms)
     best_transforms = transforms.copy()
-    for step in range(steps + 1):
-        sampled, inside = _sample(second, transforms @ _points(side))
-        correlation, error = _compare(target, sampled, inside)
-        better = (correlation > best) & _plausible(transforms)
-        best[better], best_transforms[better] = correlation[better], transforms[better]
-        if step < steps:
-            update = (inverse @ (descent @ error[:, :, None]))[:, :, 0]
-            transforms = _composed(transforms, update.reshape(count, 2, 3))
+    left = np.flatnonzero(best < enough)
+    if steps == 0 or left.size == 0:
+        return best, best_transforms
+    descent = _steepest_descent(first[left])
+    inverse = _inverse_curvature(descent)
+    current, error = transforms[left], error[left]
+    for _ in range(steps):
+        update = (inverse @ (descent @ error[:, :, None]))[:, :, 0]
+        current = _composed(current, update.reshape(-1, 2, 3))
+        correlation, error = _compare_at(first[left], second[left], current)
+        gain = correlation - best[left]
+        better = gain > 0
+        best[left[better]], best_transforms[left[better]] = correlation[better], current[better]
+        going = gain > _LEAST_GAIN
+        if not going.any():
+            break
+        left, current, error = left[going], current[going], error[going]
+        descent, inverse = descent[going], inverse[going]
     return best, best_transforms
+
+
+def _compare_at(first: Reliefs, second: Reliefs, transforms: Transforms) -> tuple[_Correlations, _Rows]:
+    """Correlate pairs under transforms, -1 where one is implausible, and return the difference in intensity."""
+    sampled, inside = _sample(second, transforms @ _points(first.shape[1]))
+    correlation, error = _compare(first.reshape(len(first), -1), sampled, inside)
+    return np.where(_plausible(transforms), correlation, np.float32(-1)), error
 
 
 @functools.lru_cache(maxsize=8)
@@ -98,7 +117,9 @@ def _sample(squares: Reliefs, positions: Float32[np.ndarray, "m 2 q"]) -> tuple[
     """Sample squares bilinearly, with a mask of the positions inside."""
     count, side, _ = squares.shape
     # Half a pixel of tolerance at the edge.
-    inside = (np.abs(positions) < 1 + _EDGE_TOLERANCE / side).all(axis=1)
+    edge = np.float32(1 + _EDGE_TOLERANCE / side)
+    within = (positions > -edge) & (positions < edge)
+    inside = within[:, 0] & within[:, 1]
     positions = (positions + 1) * np.float32(side / 2) - np.float32(0.5)
     np.clip(positions, 0, side - 1.001, out=positions)
     corner = positions.astype(np.int32)
@@ -106,9 +127,12 @@ def _sample(squares: Reliefs, positions: Float32[np.ndarray, "m 2 q"]) -> tuple[
     index = corner[:, 1] * side + corner[:, 0] + (np.arange(count, dtype=np.int32) * (side * side))[:, None]
     values = squares.ravel()
     across, down = positions[:, 0], positions[:, 1]
-    upper, lower = values.take(index), values.take(index + side)
-    upper += (values.take(index + 1) - upper) * across
-    lower += (values.take(index + side + 1) - lower) * across
+    # All indices are valid; without "clip" each take is checked and buffered, which takes twice as long.
+    upper, lower, upper_next, lower_next = (
+        values[offset:].take(index, mode="clip") for offset in (0, side, 1, side + 1)
+    )
+    upper += (upper_next - upper) * across
+    lower += (lower_next - lower) * across
     upper += (lower - upper) * down
     return upper, inside
 
@@ -117,14 +141,18 @@ def _compare(target: _Rows, sampled: _Rows, inside: Bool[np.ndarray, "m q"]) -> 
     """Correlate the overlap, and return the difference after intensity matching."""
     within = inside.astype(np.float32)
     points = np.maximum(within.sum(axis=1, keepdims=True), 1)
-    sampled = (sampled - (sampled * within).sum(axis=1, keepdims=True) / points) * within
-    target = (target - (target * within).sum(axis=1, keepdims=True) / points) * within
-    norm_sampled = np.sqrt((sampled * sampled).sum(axis=1, keepdims=True))
-    norm_target = np.sqrt((target * target).sum(axis=1, keepdims=True))
-    correlation = (sampled * target).sum(axis=1) / np.maximum(norm_sampled * norm_target, 1e-9)[:, 0]
+    sampled = (sampled - _row_products(sampled, within) / points) * within
+    target = (target - _row_products(target, within) / points) * within
+    norm_sampled, norm_target = np.sqrt(_row_products(sampled, sampled)), np.sqrt(_row_products(target, target))
+    correlation = (_row_products(sampled, target) / np.maximum(norm_sampled * norm_target, 1e-9))[:, 0]
     enough = points[:, 0] > _OVERLAP * within.shape[1]
     error = sampled * (norm_target / np.maximum(norm_sampled, 1e-9)) - target
     return np.where(enough, correlation, np.float32(-1)).astype(np.float32), error
+
+
+def _row_products(first: _Rows, second: _Rows) -> Float32[np.ndarray, "m 1"]:
+    """Multiply each row by the same row of another matrix."""
+    return np.einsum("mq,mq->m", first, second)[:, None]
 
 
 def _plausible(transforms: Transforms) -> Bool[np.ndarray, " m"]:
