@@ -33,7 +33,7 @@ from brainslice.metrics import area_under_roc, mean_score, resample
 from brainslice.models import NetworkConfig, build_network
 from brainslice.preprocessing import Recipe, mean_landmarks
 from brainslice.scan import read_scan
-from brainslice.training import Trunk, fast_frozen_part
+from brainslice.training import FrozenPart, fast_frozen_part
 
 TRAINING, VALIDATION, SLICES = 100, 40, 256
 """Scans a class of folds 2 to 4 and of fold 1, and slices of a folder at most, shared among patients and kinds."""
@@ -106,7 +106,7 @@ def draw(
     return replace(manifest, records=tuple(chosen)), TRAINING * len(manifest.labels), slices
 
 
-def score(sample: Sample, name: str, trunk: Trunk) -> dict[str, np.ndarray]:
+def score(sample: Sample, name: str, trunk: FrozenPart) -> dict[str, np.ndarray]:
     """Return whether each scan of fold 1 is classified rightly, and the AUC within each patient."""
     manifest, train = sample.manifest, sample.train
     recipe = make_recipe(sample, name)
@@ -137,7 +137,7 @@ def make_recipe(sample: Sample, name: str) -> Recipe:
     return Recipe(contrast="nyul", landmarks=mean_landmarks(levels[: sample.train]))
 
 
-def activations(trunk: Trunk, inputs: np.ndarray) -> np.ndarray:
+def activations(trunk: FrozenPart, inputs: np.ndarray) -> np.ndarray:
     """Compute the activations at the cut of network inputs ``(n, h, w)``."""
     starts = range(0, len(inputs), BATCH)
     return np.concatenate([trunk(inputs[at : at + BATCH, ..., np.newaxis].astype(np.float32)) for at in starts])

@@ -27,7 +27,7 @@ def given(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
         predictor: Predictor, paths: object, output: Path, options: object, _progress: object, **more: bool
     ) -> TableSummary:
         calls.append((predictor.bundle.folder, paths, output, options, more))
-        return TableSummary(rows=10, refused=int("poison" in str(paths)), kept=4, mended=False)
+        return TableSummary(rows=10, refused=int("poison" in str(paths)), kept=4, repaired=False)
 
     monkeypatch.setattr(shards, "predict_shards", predict)
     return calls

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.phantom.anatomy import BRAINS, Tissues
-from brainslice.phantom.lesions import choose_seat, draw_lesion
+from brainslice.phantom.lesions import choose_position, draw_lesion
 from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, smooth_noise
 
 TISSUES = Tissues(fat=0.9, bone=0.05, fluid=0.1, grey=0.4, white=0.6, lesion=1.0)
@@ -21,26 +21,26 @@ def canvas_of(plane: Plane) -> Canvas:
     return Canvas(plane, x, y, brain, depth, smooth_noise(rng, 6), smooth_noise(rng, 24))
 
 
-def drawn(kind: str, plane: Plane, seat: Ellipse) -> tuple[Canvas, Field, Field]:
+def drawn(kind: str, plane: Plane, position: Ellipse) -> tuple[Canvas, Field, Field]:
     canvas = canvas_of(plane)
     picture = np.full((GRID, GRID), TISSUES.white, dtype=np.float32)
-    return canvas, picture, draw_lesion(picture, canvas, TISSUES, kind, seat)
+    return canvas, picture, draw_lesion(picture, canvas, TISSUES, kind, position)
 
 
 @given(st.sampled_from(Plane), st.integers(0, 10_000))
 def test_gliomas_sit_inside_the_brain_and_meningiomas_at_its_surface(plane: Plane, seed: int) -> None:
-    inside, surface = (choose_seat(kind, plane, np.random.default_rng(seed)) for kind in ("glioma", "meningioma"))
+    inside, surface = (choose_position(kind, plane, np.random.default_rng(seed)) for kind in ("glioma", "meningioma"))
     assert np.hypot(inside.x, inside.y) < 0.6
     assert np.hypot(surface.x, surface.y) == pytest.approx(0.84)
 
 
 @given(st.sampled_from(Plane), st.integers(0, 10_000))
 def test_pituitary_tumours_are_small_and_in_the_midline(plane: Plane, seed: int) -> None:
-    seat, other = (choose_seat(kind, plane, np.random.default_rng(seed)) for kind in ("pituitary", "glioma"))
-    assert abs(seat.x) < 0.3
-    assert seat.across * seat.down < other.across * other.down
+    position, other = (choose_position(kind, plane, np.random.default_rng(seed)) for kind in ("pituitary", "glioma"))
+    assert abs(position.x) < 0.3
+    assert position.across * position.down < other.across * other.down
     if plane is not Plane.AXIAL:
-        assert seat.y > 0.8
+        assert position.y > 0.8
 
 
 @pytest.mark.parametrize("plane", list(Plane))

@@ -86,7 +86,7 @@ def test_a_picture_of_one_grey_is_kept_whole(value: float) -> None:
 @given(GREYS)
 def test_the_box_always_lies_inside_the_picture(picture: np.ndarray) -> None:
     box = find_head(picture)
-    assert box.cut(picture).shape == (box.height, box.width)
+    assert box.crop(picture).shape == (box.height, box.width)
 
 
 @settings(max_examples=25)
@@ -174,7 +174,7 @@ def test_a_box_without_a_pixel_is_refused(corners: tuple[int, int, int, int]) ->
 
 def test_a_box_larger_than_the_picture_is_refused() -> None:
     with pytest.raises(UsageError, match="must hold the box"):
-        Box(0, 0, 300, 10).cut(disc())
+        Box(0, 0, 300, 10).crop(disc())
 
 
 @pytest.mark.parametrize(("side", "size"), [(9, 64), (10, 0)])
@@ -184,4 +184,4 @@ def test_a_square_that_does_not_hold_its_box_is_refused(side: int, size: int) ->
 
 
 def test_a_grown_box_stops_at_the_border() -> None:
-    assert Box(5, 5, 10, 10).grown(3, within=Box(4, 0, 11, 12)) == Box(4, 2, 11, 12)
+    assert Box(5, 5, 10, 10).expanded(3, within=Box(4, 0, 11, 12)) == Box(4, 2, 11, 12)

@@ -70,7 +70,7 @@ def test_a_recipe_without_optional_steps_is_the_one_before_they_existed(drawn: S
     assert Recipe().to_json() == {"version": 1, "size": 224, "crop": True, "margin": 0.02, "low": 0.5, "high": 99.5}
     assert Recipe().digest == "c2fc82a2f76131da48b3e51668d9e01e962c2770a90c6608117a51f7297ef6d8"
     frame = Recipe(size=96).frame(drawn)
-    square = frame.place(stretch(frame.box.cut(drawn.pixels), 0.5, 99.5))
+    square = frame.place(stretch(frame.box.crop(drawn.pixels), 0.5, 99.5))
     np.testing.assert_array_equal(Recipe(size=96)(drawn), np.rint(square * 255).astype(np.uint8))
 
 
@@ -141,7 +141,7 @@ def test_the_margin_never_reaches_back_into_a_frame() -> None:
     pixels = np.pad(np.full((100, 100), 90.0, dtype=np.float32), 2, constant_values=255.0)
     pixels[2:102, 2:10] = 0.0
     box = Recipe(margin=0.2).frame(scan_of(pixels)).box
-    assert box.cut(pixels).max() == 90.0
+    assert box.crop(pixels).max() == 90.0
 
 
 def test_masks_follow_the_lesion() -> None:
@@ -217,5 +217,5 @@ def test_the_crop_of_real_scans_keeps_what_is_bright(real_scans: Path, kind: str
         scan = read_scan(path)
         box = Recipe().frame(scan).box
         bright = (scan.pixels > 0.5 * np.percentile(scan.pixels, 95)).astype(np.float32)
-        kept = box.cut(bright).sum() / inside_frame(scan.pixels).cut(bright).sum()
+        kept = box.crop(bright).sum() / inside_frame(scan.pixels).crop(bright).sum()
         assert kept > 0.97, path.name

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from brainslice.errors import DatasetError, UsageError
-from brainslice.report.claims import check_documents, fill_documents, read_results, spell
+from brainslice.report.claims import check_documents, fill_documents, format_figure, read_results
 
 PROJECT = Path(__file__).resolve().parents[2]
 INTERVAL = {"value": 0.8789, "low": 0.8339, "high": 0.9136}
@@ -84,13 +84,13 @@ def test_a_mark_without_a_figure_is_found_and_not_filled(checkout: Path) -> None
 def test_a_figure_is_written_as_the_language_writes_it(
     figure: float | dict[str, float], style: str | None, english: str, spanish: str
 ) -> None:
-    assert spell(figure, style) == english
-    assert spell(figure, style, spanish=True) == spanish
+    assert format_figure(figure, style) == english
+    assert format_figure(figure, style, spanish=True) == spanish
 
 
 def test_an_unknown_format_is_refused() -> None:
     with pytest.raises(DatasetError, match="format of a figure must be"):
-        spell(0.5, "roman")
+        format_figure(0.5, "roman")
 
 
 def test_a_folder_without_results_and_a_damaged_file_are_refused(tmp_path: Path) -> None:

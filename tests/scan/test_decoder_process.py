@@ -33,7 +33,7 @@ def test_values_come_one_by_one_from_another_process_which_is_used_again() -> No
 def test_errors_cross_the_process_border_unchanged() -> None:
     with pytest.raises(InputProblemError, match="fault; remedy") as caught:
         list(decode_isolated(decoder_jobs.refuse, b""))
-    assert (caught.value.code, caught.value.facts) == (InputProblem.SEVERAL_FRAMES, {"frames": 2})
+    assert (caught.value.code, caught.value.details) == (InputProblem.SEVERAL_FRAMES, {"frames": 2})
 
 
 @pytest.mark.parametrize("job", [decoder_jobs.crash, decoder_jobs.loop, decoder_jobs.panic, decoder_jobs.exit_early])

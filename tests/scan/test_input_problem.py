@@ -53,7 +53,7 @@ def test_the_listed_series_have_no_names_from_the_file() -> None:
     found = caught.value.__cause__
     assert isinstance(found, InputProblemError)
     assert found.code is InputProblem.SEVERAL_SERIES
-    first, second = found.facts["series"]
+    first, second = found.details["series"]
     assert (first["slices"], first["plane"]) == (4, "axial")
     assert (second["slices"], second["plane"]) == (3, "sagittal")
     assert len(decode_volume(files, "x", series=first["name"]).voxels) == 4

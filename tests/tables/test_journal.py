@@ -43,7 +43,7 @@ def test_written_rows_are_read_back(lines: LineFormat, tmp_path: Path) -> None:
     data = write(tmp_path / "rows", lines, ROWS)
     kept, length = read_rows(tmp_path / "rows", lines, SETTINGS)
     assert length == len(data)
-    assert kept == ResumedRows({fingerprint(each["path"]) for each in ROWS}, rows=3, refused=1, mended=False)
+    assert kept == ResumedRows({fingerprint(each["path"]) for each in ROWS}, rows=3, refused=1, repaired=False)
 
 
 @pytest.mark.parametrize("lines", FORMATS)
@@ -54,7 +54,7 @@ def test_truncated_file_is_resumed_to_equal_bytes(lines: LineFormat, tmp_path: P
         path.write_bytes(data[:end])
         kept, length = read_rows(path, lines, SETTINGS)
         assert length <= end
-        assert kept.mended == (length < end)
+        assert kept.repaired == (length < end)
         assert write(path, lines, ROWS[kept.rows :], length) == data
 
 
@@ -63,7 +63,7 @@ def test_last_line_of_zeros_is_removed(lines: LineFormat, tmp_path: Path) -> Non
     data = write(tmp_path / "rows", lines, ROWS)
     (tmp_path / "rows").write_bytes(data + bytes(300))
     kept, length = read_rows(tmp_path / "rows", lines, SETTINGS)
-    assert (kept.rows, kept.mended, length) == (3, True, len(data))
+    assert (kept.rows, kept.repaired, length) == (3, True, len(data))
 
 
 @pytest.mark.parametrize("lines", FORMATS)
@@ -107,8 +107,8 @@ def test_missing_file_has_no_rows(tmp_path: Path) -> None:
 
 
 def test_merge_counts_the_rows_of_two_files() -> None:
-    first, second = ResumedRows({b"a"}, 1, 1), ResumedRows({b"b", b"c"}, 2, 0, mended=True)
-    assert first.merge(second) == ResumedRows({b"a", b"b", b"c"}, 3, 1, mended=True)
+    first, second = ResumedRows({b"a"}, 1, 1), ResumedRows({b"b", b"c"}, 2, 0, repaired=True)
+    assert first.merge(second) == ResumedRows({b"a", b"b", b"c"}, 3, 1, repaired=True)
 
 
 @given(st.text(st.characters(blacklist_categories=("Cc", "Cs", "Zl", "Zp"))), st.floats(0, 1))

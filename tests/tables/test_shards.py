@@ -55,7 +55,7 @@ def test_workers_and_engines_give_the_bytes_of_parts(
         ShardOptions(SHARDS, workers, engine=engine),
         lambda _, done, total: seen.append((done, total)),
     )
-    assert found == TableSummary(rows=42, refused=1, kept=0, mended=False)
+    assert found == TableSummary(rows=42, refused=1, kept=0, repaired=False)
     assert tables_in(tmp_path / "shards") == parts
     assert [path.name for path in (tmp_path / "shards").iterdir() if path.is_dir()] == []
     assert seen == [(1, 3), (2, 3), (3, 3)]

@@ -16,7 +16,7 @@ from brainslice.errors import UsageError
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.lock import exclusive_lock
-from brainslice.tables.table import ENDINGS, TableSummary, answers, predict_tree
+from brainslice.tables.table import ENDINGS, TableSummary, predict_paths, predict_tree
 
 
 class StoppedError(Exception):
@@ -42,7 +42,7 @@ def skip_without_pyarrow(suffix: str) -> None:
 def test_table_has_a_row_for_each_scan_in_order(suffix: str, predictor: Predictor, tree: Path, tmp_path: Path) -> None:
     skip_without_pyarrow(suffix)
     table = tmp_path / f"rows{suffix}"
-    assert predict_tree(predictor, [tree], table) == TableSummary(rows=42, refused=1, kept=0, mended=False)
+    assert predict_tree(predictor, [tree], table) == TableSummary(rows=42, refused=1, kept=0, repaired=False)
     assert paths_of(table) == [str(path) for path in sorted(tree.rglob("*.png"))]
     assert {path.name for path in tmp_path.iterdir()} == {"tree", table.name}
 
@@ -67,7 +67,7 @@ def test_interrupted_table_is_resumed_to_the_same_rows(
     journal = broken.with_name("broken.parquet.part") if suffix == ".parquet" else broken
     with journal.open("ab") as stream:
         stream.write(b'{"path": "torn')
-    assert predict_tree(predictor, [tree], broken) == TableSummary(rows=42, refused=1, kept=32, mended=True)
+    assert predict_tree(predictor, [tree], broken) == TableSummary(rows=42, refused=1, kept=32, repaired=True)
     assert paths_of(broken) == paths_of(whole)
     if suffix != ".parquet":
         assert broken.read_bytes() == whole.read_bytes()
@@ -81,11 +81,11 @@ def test_added_scans_are_appended_and_none_predicted_twice(
     table = tmp_path / f"rows{suffix}"
     predict_tree(predictor, [tree], table)
     before = table.read_bytes()
-    assert predict_tree(predictor, [tree], table) == TableSummary(rows=42, refused=1, kept=42, mended=False)
+    assert predict_tree(predictor, [tree], table) == TableSummary(rows=42, refused=1, kept=42, repaired=False)
     assert table.read_bytes() == before
     added = tree / "0" / "added.png"
     added.write_bytes(next(tree.rglob("scan*.png")).read_bytes())
-    assert predict_tree(predictor, [tree], table) == TableSummary(rows=43, refused=1, kept=42, mended=False)
+    assert predict_tree(predictor, [tree], table) == TableSummary(rows=43, refused=1, kept=42, repaired=False)
     assert paths_of(table)[-1] == str(added)
 
 
@@ -155,10 +155,10 @@ def test_progress_total_is_known_for_folders_only(predictor: Predictor, tree: Pa
     def record(_: str, done: int, total: int) -> None:
         calls.append((done, total))
 
-    list(answers(predictor, [tree], record))
+    list(predict_paths(predictor, [tree], record))
     assert calls == [(done, 42) for done in range(1, 43)]
     calls.clear()
-    list(answers(predictor, iter([tree]), record))
+    list(predict_paths(predictor, iter([tree]), record))
     assert calls == [(done, done) for done in range(1, 43)]
 
 
@@ -172,7 +172,7 @@ def test_endless_iterators_are_predicted_lazily(predictor: Predictor, tree: Path
             number += 1
             yield tree / f"gone{number}.png"
 
-    (path, first), (_, second) = islice(answers(predictor, endless()), 2)
+    (path, first), (_, second) = islice(predict_paths(predictor, endless()), 2)
     assert path == scan
     assert isinstance(first, Prediction)
     assert isinstance(second, Refusal)
@@ -214,5 +214,5 @@ def test_file_names_of_any_bytes_are_resumed(suffix: str, predictor: Predictor, 
         (odd / os.fsdecode(name)).write_bytes(next(tree.rglob("scan*.png")).read_bytes())
     (odd / os.fsdecode(b"broken \xff\n.png")).write_bytes(b"no picture")
     table = tmp_path / f"rows{suffix}"
-    assert predict_tree(predictor, [odd], table) == TableSummary(rows=4, refused=1, kept=0, mended=False)
+    assert predict_tree(predictor, [odd], table) == TableSummary(rows=4, refused=1, kept=0, repaired=False)
     assert predict_tree(predictor, [odd], table).kept == 4

@@ -30,7 +30,7 @@ def predictor(root: Path) -> Predictor:
 
 def test_worklist_is_sorted_and_marked_by_budget(predictor: Predictor, root: Path) -> None:
     cases = make_worklist(predictor, [root / "source" / "Testing"], 0.25)
-    scores = [case.doubt for case in cases]
+    scores = [case.uncertainty for case in cases]
     assert len(cases) >= 8
     assert scores == sorted(scores, reverse=True)
     assert [case.review for case in cases] == sorted((case.review for case in cases), reverse=True)
@@ -41,7 +41,7 @@ def test_unreadable_files_come_first_beyond_the_budget(predictor: Predictor, roo
     (tmp_path / "broken.png").write_bytes(b"no picture")
     cases = make_worklist(predictor, [root / "source" / "Testing" / "glioma", tmp_path / "broken.png"], 0.0)
     assert [case.review for case in cases] == [True] + [False] * (len(cases) - 1)
-    assert cases[0].doubt is None
+    assert cases[0].uncertainty is None
     assert "broken.png" in cases[0].row["refused"]
 
 
@@ -59,7 +59,7 @@ def test_out_of_distribution_scans_come_first(predictor: Predictor, root: Path) 
     outside = [case.row["ood_score"] > 1 for case in cases]
     assert len(set(outside)) == 2
     assert outside == sorted(outside, reverse=True)
-    assert outside == [case.doubt is not None and case.doubt > 1 for case in cases]
+    assert outside == [case.uncertainty is not None and case.uncertainty > 1 for case in cases]
     assert {case.row["verdict"] for case in cases if case.row["ood_score"] > 1} == {"refer"}
 
 

@@ -57,7 +57,7 @@ def predict_many(
     Args:
         scans: Files, folders of them to any depth, arrays ``(h, w)``, PIL images or bytes of files.
         bundle: The bundle; the one that ships with the package where None.
-        threshold: P(tumour) from which a scan is called a tumour; the bundle's own where None.
+        threshold: P(tumour) from which a scan is predicted as a tumour; the bundle's own where None.
         progress: Called with step, done and total.
 
     Raises:
@@ -114,7 +114,7 @@ def predict_volume(
     Args:
         path: A NIfTI file, a DICOM file of many frames, a folder of DICOM files, or an archive of either.
         bundle: The bundle; the one that ships with the package where None.
-        threshold: P(tumour) from which a slice is called a tumour; the bundle's own where None.
+        threshold: P(tumour) from which a slice is predicted as a tumour; the bundle's own where None.
         series: Which of several DICOM series in the folder.
         first: Take the first of several volumes.
 

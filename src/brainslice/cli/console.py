@@ -84,7 +84,10 @@ def in_brackets(warnings: Sequence[str]) -> str:
 
 
 def print_bundle(bundle: ModelBundle, notes: Iterable[str], selected: str) -> None:
-    """Print the notes on a new bundle, its folder, and its metrics on the scans that ``selected`` tells the use of."""
+    """Print the notes on a new bundle, its folder, and its metrics on validation scans.
+
+    ``selected`` names what these scans have chosen.
+    """
     info, checked = bundle.info, bundle.info.validation
     for line in notes:
         print_note(line)

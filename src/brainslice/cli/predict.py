@@ -197,7 +197,7 @@ def _write_table(
 
     with progress_bars() as progress:
         table = predict_tree(predictor, paths, output, overwrite=overwrite, each=each, progress=progress)
-    if table.mended:
+    if table.repaired:
         print_note(f"{output}: the incomplete last line of an earlier run was removed, and its scan predicted again")
     kept = f", {table.kept:,} of them there before" if table.kept else ""
     if table.skipped:
@@ -209,13 +209,13 @@ def _write_table(
 def _print_all(predictor: Predictor, paths: Iterable[Path], as_json: bool, each: Each) -> tuple[int, int]:
     from brainslice.inference import Prediction, Refusal
     from brainslice.scan import SkippedFiles
-    from brainslice.tables import answers, row_of
+    from brainslice.tables import predict_paths, row_of
 
     rows, refused, skipped = 0, 0, SkippedFiles()
     alone = _is_one_file(paths)
     # Rows on a terminal are their own progress.
     with nullcontext(silent) if alone or OUT.is_terminal else progress_bars() as progress:
-        for path, answer in answers(predictor, paths, progress, skipped=skipped):
+        for path, answer in predict_paths(predictor, paths, progress, skipped=skipped):
             rows += 1
             refused += isinstance(answer, Refusal)
             if isinstance(answer, Prediction):

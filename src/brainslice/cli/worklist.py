@@ -53,7 +53,7 @@ def worklist(
         _print_case(case, as_json)
     if not (as_json or as_csv):
         _print_counts(cases)
-    unread = sum(case.doubt is None for case in cases)
+    unread = sum(case.uncertainty is None for case in cases)
     if unread:
         msg = f"{unread} of {len(cases)} files could not be read; they are listed first"
         raise UnreadableScanError(msg)
@@ -64,12 +64,12 @@ def _print_case(case: WorklistRow, as_json: bool) -> None:
         print_json("worklist", case.to_json())
         return
     mark, row = "review" if case.review else "", case.row
-    if case.doubt is None:
-        print_line(f"{mark:<6}  unread       {row['refused']}", style="bold yellow")
+    if case.uncertainty is None:
+        print_line(f"{mark:<6}  unread             {row['refused']}", style="bold yellow")
         return
     why = "".join(f"; {reason['message']}" for reason in row["reasons"])
     print_line(
-        f"{mark:<6}  doubt {case.doubt:5.3f}  {row['verdict']:<9}  {row['class'] or '-'}  {row['path']}"
+        f"{mark:<6}  uncertainty {case.uncertainty:5.3f}  {row['verdict']:<9}  {row['class'] or '-'}  {row['path']}"
         f"{in_brackets(row['warnings'])}{why}",
         Verdict(row["verdict"]),
     )
@@ -82,7 +82,7 @@ def _print_table(cases: tuple[WorklistRow, ...], predictor: Predictor) -> None:
     writer = csv.writer(sys.stdout, lineterminator="\n")
     writer.writerow(("review", "doubt", *columns_of(labels)))
     for case in cases:
-        writer.writerow((case.review, case.doubt, *cells_of(case.row, labels).values()))
+        writer.writerow((case.review, case.uncertainty, *cells_of(case.row, labels).values()))
 
 
 def _print_counts(cases: tuple[WorklistRow, ...]) -> None:

@@ -32,12 +32,12 @@ VERSION: Final = 1
 
 SEVERITIES: Final = 5
 
-_Turned: TypeAlias = Float32[np.ndarray, "rows columns"]
-_Change: TypeAlias = Callable[[Pixels, float, np.random.Generator], _Turned]
+_ChangedPixels: TypeAlias = Float32[np.ndarray, "rows columns"]
+_Change: TypeAlias = Callable[[Pixels, float, np.random.Generator], _ChangedPixels]
 _ORDER: Final = 3
-_LEAST_DEVIATION: Final = 1e-6
-_UNMOVED: Final = (0.01, 0.08)
-"""Least and greatest share of k-space between its centre and the lines of a moved head."""
+_MIN_DEVIATION: Final = 1e-6
+_MOTION_START_RANGE: Final = (0.01, 0.08)
+"""Range of the share of k-space between its centre and the first line of the moved head."""
 _DEEPEST: Final = 255
 
 
@@ -88,7 +88,7 @@ def _bias_field(grey: Pixels, amount: float, rng: np.random.Generator) -> Pixels
     down, across = np.meshgrid(*(np.linspace(-1, 1, size) for size in grey.shape), indexing="ij")
     powers = [(i, j) for i in range(_ORDER + 1) for j in range(_ORDER + 1 - i) if i + j]
     field = sum(rng.normal() * down**i * across**j for i, j in powers)
-    return _single(grey * np.exp(amount * field / max(float(np.std(field)), _LEAST_DEVIATION)))
+    return _single(grey * np.exp(amount * field / max(float(np.std(field)), _MIN_DEVIATION)))
 
 
 def _noise(grey: Pixels, amount: float, rng: np.random.Generator) -> Pixels:
@@ -101,7 +101,7 @@ def _motion(grey: Pixels, amount: float, rng: np.random.Generator) -> Pixels:
     """Take the lines of k-space before and after the middle ones from a head shifted by a share of the longer side."""
     down, across = _frequencies(grey)
     order = np.fft.ifftshift(np.arange(len(grey))) / len(grey)
-    before, after = 0.5 - rng.uniform(*_UNMOVED), 0.5 + rng.uniform(*_UNMOVED)
+    before, after = 0.5 - rng.uniform(*_MOTION_START_RANGE), 0.5 + rng.uniform(*_MOTION_START_RANGE)
     phase = np.zeros(grey.shape)
     for moved, angle in zip((order < before, order > after), rng.uniform(0, 2 * math.pi, 2), strict=True):
         ramp = amount * max(grey.shape) * (down * math.sin(angle) + across * math.cos(angle))
@@ -128,7 +128,9 @@ def _resolution(grey: Pixels, amount: float, _: np.random.Generator) -> Pixels:
     """Resize to as many pixels along the longer side as the amount, and back."""
     rows, columns = grey.shape
     scale = min(1.0, amount / max(rows, columns))
-    small = Image.fromarray(grey).resize((_least(columns * scale), _least(rows * scale)), Image.Resampling.BOX)
+    small = Image.fromarray(grey).resize(
+        (_at_least_one(columns * scale), _at_least_one(rows * scale)), Image.Resampling.BOX
+    )
     return np.asarray(small.resize((columns, rows), Image.Resampling.BICUBIC), np.float32)
 
 
@@ -145,7 +147,7 @@ def _jpeg(grey: Pixels, amount: float, _: np.random.Generator) -> Pixels:
         return np.asarray(decoded, np.float32) / np.float32(_DEEPEST)
 
 
-def _rotation(grey: Pixels, amount: float, rng: np.random.Generator) -> _Turned:
+def _rotation(grey: Pixels, amount: float, rng: np.random.Generator) -> _ChangedPixels:
     """Rotate by degrees, either way, on a canvas that grows with the picture."""
     angle = amount if rng.integers(2) else -amount
     return np.asarray(Image.fromarray(grey).rotate(angle, Image.Resampling.BILINEAR, expand=True), np.float32)
@@ -163,7 +165,7 @@ def _crop(grey: Pixels, amount: float, rng: np.random.Generator) -> Pixels:
         Box(0, 0, rows, head.right - across),
     )[int(rng.integers(4))]
     kept = np.zeros_like(grey)
-    kept[seen.top : seen.bottom, seen.left : seen.right] = seen.cut(grey)
+    kept[seen.top : seen.bottom, seen.left : seen.right] = seen.crop(grey)
     return kept
 
 
@@ -198,5 +200,5 @@ def _single(grey: np.ndarray) -> Pixels:
     return np.asarray(grey, np.float32)
 
 
-def _least(side: float) -> int:
+def _at_least_one(side: float) -> int:
     return max(1, round(side))

@@ -247,7 +247,7 @@ def _answer(
 def _scores(
     answers: Answers, plain: Answers, scans: LabelledScans, labels: LabelSet, draws: Resampling, bins: int
 ) -> tuple[Score, ...]:
-    probabilities, before = (_over(scans.label_set, each.probabilities, labels) for each in (answers, plain))
+    probabilities, before = (_restrict(scans.label_set, each.probabilities, labels) for each in (answers, plain))
     correct, correct_before = (each.argmax(axis=1) == scans.labels for each in (probabilities, before))
     inputs = ScoringInputs(scans.labels, probabilities, scans.groups, scans.label_set, draws)
     ece = next(score for score in calibration_scores(inputs, bins) if score.name == "ece")
@@ -262,9 +262,9 @@ def _scores(
     )
 
 
-def _over(told: LabelSet, probabilities: Probabilities, labels: LabelSet) -> Float[np.ndarray, "n classes"]:
-    """Return probabilities of the classes that the scans tell: the model's, or tumour and healthy only."""
-    if told == labels:
+def _restrict(label_set: LabelSet, probabilities: Probabilities, labels: LabelSet) -> Float[np.ndarray, "n classes"]:
+    """Return the probabilities of the scans' classes: those of the model, or tumour and healthy only."""
+    if label_set == labels:
         return probabilities
     healthy = probabilities[:, labels.healthy_index]
-    return np.stack([healthy if name == told.healthy else 1 - healthy for name in told.names], axis=1)
+    return np.stack([healthy if name == label_set.healthy else 1 - healthy for name in label_set.names], axis=1)

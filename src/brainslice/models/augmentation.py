@@ -154,7 +154,7 @@ class ScannerVariation(keras.layers.Layer):
 
 
 def reseed(layers: keras.Sequential, numbers: tuple[int, ...]) -> None:
-    """Set the random states of layers made by ``augmentation`` from non-negative numbers, such as seed and epoch."""
+    """Set the random states of layers made by ``augmentation_layers`` from numbers of at least 0."""
     states = np.random.SeedSequence(numbers).generate_state(2 * len(layers.variables)) >> 1
     for variable, state in zip(layers.variables, states.reshape(-1, 2), strict=True):
         variable.assign(state)

@@ -30,7 +30,7 @@ Stage: TypeAlias = Literal["head", "tail", "all"]
 FROZEN_STAGES: Final = 5
 """The number of stages up to the layer ``cut`` of a backbone."""
 
-_LEAST_FROZEN: Final = 2
+_MIN_FROZEN: Final = 2
 
 _MIN_SIZE: Final = 32
 
@@ -84,8 +84,8 @@ class NetworkConfig:
         if self.healthy is not None and not 0 <= self.healthy < self.classes:
             msg = f"healthy must be the index of a class, 0 to {self.classes - 1}, got {self.healthy}"
             raise ConfigError(msg)
-        if not _LEAST_FROZEN <= self.frozen_stages <= FROZEN_STAGES:
-            msg = f"frozen_stages must be from {_LEAST_FROZEN} to {FROZEN_STAGES}, got {self.frozen_stages}"
+        if not _MIN_FROZEN <= self.frozen_stages <= FROZEN_STAGES:
+            msg = f"frozen_stages must be from {_MIN_FROZEN} to {FROZEN_STAGES}, got {self.frozen_stages}"
             raise ConfigError(msg)
         if self.head == "pyramid" and self.multi_level:
             msg = "multi_level must be false with head pyramid, which joins two levels already"

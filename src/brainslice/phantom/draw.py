@@ -12,7 +12,7 @@ from brainslice.array_types import UInt8
 from brainslice.arrays import Mask
 from brainslice.errors import UsageError
 from brainslice.phantom.anatomy import BRAINS, Tissues, draw_head
-from brainslice.phantom.lesions import choose_seat, draw_lesion
+from brainslice.phantom.lesions import choose_position, draw_lesion
 from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, resized, smooth_noise
 
 KINDS: Final = ("glioma", "meningioma", "no_tumor", "pituitary")
@@ -63,7 +63,7 @@ class _Head:
     shift: tuple[float, float]
     swelling: float
     tissues: Tissues
-    seat: Ellipse
+    position: Ellipse
 
 
 def draw_phantom(kind: str, patient: int, slice_number: int, seed: int) -> Phantom:
@@ -91,8 +91,8 @@ def draw_phantom(kind: str, patient: int, slice_number: int, seed: int) -> Phant
     level = 0.16 * ((slice_number + _SLICE_LEVELS // 2) % _SLICE_LEVELS - _SLICE_LEVELS // 2)
     canvas = _pose(head, level, rng)
     image = draw_head(canvas, head.tissues, head.swelling * (1.0 - 0.5 * level**2))
-    seat = head.seat.scaled(math.sqrt(1.0 - 1.4 * level**2))
-    lesion = draw_lesion(image, canvas, head.tissues, kind, seat)
+    position = head.position.scaled(math.sqrt(1.0 - 1.4 * level**2))
+    lesion = draw_lesion(image, canvas, head.tissues, kind, position)
     return _scan_image(image, lesion, scanner, np.random.default_rng((*identity, slice_number)))
 
 
@@ -119,7 +119,7 @@ def _choose_head(kind: str, rng: np.random.Generator) -> _Head:
         shift=(float(rng.normal(0.0, 0.03)), float(rng.normal(0.0, 0.03))),
         swelling=float(rng.uniform(0.7, 1.4)),
         tissues=Tissues(*(np.array(sequence) * rng.uniform(0.88, 1.12, size=6)).tolist()),
-        seat=choose_seat(kind, plane, rng),
+        position=choose_position(kind, plane, rng),
     )
 
 

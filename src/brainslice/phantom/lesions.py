@@ -14,7 +14,7 @@ from brainslice.phantom.shapes import Canvas, Ellipse, Field, Plane, cover, pain
 _SELLAS: Final = {Plane.AXIAL: (0.0, -0.10), Plane.CORONAL: (0.0, 0.88), Plane.SAGITTAL: (-0.24, 0.90)}
 
 
-def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Ellipse:
+def choose_position(kind: str, plane: Plane, rng: np.random.Generator) -> Ellipse:
     """Choose position and size of a lesion.
 
     Returns:
@@ -33,7 +33,7 @@ def choose_seat(kind: str, plane: Plane, rng: np.random.Generator) -> Ellipse:
     return Ellipse(far * math.cos(angle), far * math.sin(angle), radius * length, radius / length)
 
 
-def draw_lesion(image: Field, canvas: Canvas, tissues: Tissues, kind: str, seat: Ellipse) -> Field:
+def draw_lesion(image: Field, canvas: Canvas, tissues: Tissues, kind: str, position: Ellipse) -> Field:
     """Draw a lesion over a healthy head, in ellipse.
 
     Args:
@@ -41,13 +41,15 @@ def draw_lesion(image: Field, canvas: Canvas, tissues: Tissues, kind: str, seat:
         canvas: Its grid.
         tissues: Its grey values.
         kind: ``glioma``, ``meningioma`` or ``pituitary``; others draw nothing.
-        seat: From ``choose_seat``.
+        position: From ``choose_position``.
 
     Returns:
         The cover of the lesion, without oedema.
     """
     brain = canvas.brain
-    ellipse = Ellipse(brain.x + seat.x * brain.across, brain.y + seat.y * brain.down, seat.across, seat.down)
+    ellipse = Ellipse(
+        brain.x + position.x * brain.across, brain.y + position.y * brain.down, position.across, position.down
+    )
     if kind == "glioma":
         return _draw_ring(image, canvas, tissues, ellipse)
     if kind == "meningioma":

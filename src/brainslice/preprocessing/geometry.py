@@ -61,7 +61,7 @@ class Box:
         """The number of columns."""
         return self.right - self.left
 
-    def cut(self, picture: Pixels) -> Part:
+    def crop(self, picture: Pixels) -> Part:
         """Crop an image to the box, as a view.
 
         Raises:
@@ -73,7 +73,7 @@ class Box:
             raise UsageError(msg)
         return picture[self.top : self.bottom, self.left : self.right]
 
-    def grown(self, by: int, within: Box) -> Box:
+    def expanded(self, by: int, within: Box) -> Box:
         """Grow by a number of pixels on every side, clipped to another box."""
         return Box(
             max(self.top - by, within.top),
@@ -109,7 +109,7 @@ class Frame:
             picture: The image this frame was made for.
             nearest: Whether to use nearest-neighbour instead of bilinear interpolation, as for masks.
         """
-        return self.place(self.box.cut(picture), nearest=nearest)
+        return self.place(self.box.crop(picture), nearest=nearest)
 
     def place(self, part: Part, *, nearest: bool = False) -> Square:
         """Resize (with antialiasing) and pad an image that is already cropped to the box; see ``warp``."""
@@ -173,7 +173,7 @@ def find_head(pixels: Pixels) -> Box:
     """
     inner = inside_frame(pixels)
     step = max(1, math.ceil(max(inner.height, inner.width) / _CELLS))
-    cells = _reduce(inner.cut(pixels), step)
+    cells = _reduce(inner.crop(pixels), step)
     threshold = _threshold(cells)
     found = _extent(cells > threshold)
     if found is None:
@@ -184,7 +184,7 @@ def find_head(pixels: Pixels) -> Box:
         min(inner.top + found.bottom * step, inner.bottom),
         min(inner.left + found.right * step, inner.right),
     )
-    return _refine(rough.grown(step, inner), pixels, threshold)
+    return _refine(rough.expanded(step, inner), pixels, threshold)
 
 
 def foreground(pixels: Pixels) -> Mask:
@@ -199,7 +199,7 @@ def foreground(pixels: Pixels) -> Mask:
 
 def _refine(box: Box, pixels: Pixels, threshold: float) -> Box:
     """Shrink a box to the outermost rows and columns with more than a few bright pixels."""
-    bright = box.cut(pixels) > threshold
+    bright = box.crop(pixels) > threshold
     rows = np.flatnonzero(np.count_nonzero(bright, axis=1) >= _MIN_LINE * box.width)
     columns = np.flatnonzero(np.count_nonzero(bright, axis=0) >= _MIN_LINE * box.height)
     if rows.size == 0 or columns.size == 0:

@@ -102,7 +102,7 @@ class Recipe:
 
     def stretched(self, scan: Slice, frame: Frame | None = None) -> Part:
         """Crop a slice, correct its bias field if the recipe does, and stretch its grey values to 0 to 1."""
-        part = (frame or self.frame(scan)).box.cut(scan.pixels)
+        part = (frame or self.frame(scan)).box.crop(scan.pixels)
         if self.bias_field == "n4":
             from brainslice.preprocessing.bias_field import correct_bias_field  # noqa: PLC0415 - an optional extra
 
@@ -123,7 +123,7 @@ class Recipe:
         if self.crop:
             head = find_head(scan.pixels)
             margin = round(self.margin * max(head.height, head.width))
-            box = head.grown(margin, within=inside_frame(scan.pixels))
+            box = head.expanded(margin, within=inside_frame(scan.pixels))
         return Frame(box, max(box.height, box.width), self.size)
 
     @property

@@ -128,7 +128,7 @@ def fill_documents(root: Path) -> list[Path]:
     return changed
 
 
-def spell(figure: Figure, style: str | None = None, *, spanish: bool = False) -> str:
+def format_figure(figure: Figure, style: str | None = None, *, spanish: bool = False) -> str:
     """Write a figure as documents do.
 
     Args:
@@ -158,7 +158,7 @@ def spell(figure: Figure, style: str | None = None, *, spanish: bool = False) ->
 def _wanted(match: re.Match[str], results: dict[str, Results], spanish: bool) -> str | None:  # noqa: FBT001 - one caller each
     source, name, style, _ = match.groups()
     figure = results[source].figures.get(name) if source in results else None
-    return None if figure is None else spell(figure, style, spanish=spanish)
+    return None if figure is None else format_figure(figure, style, spanish=spanish)
 
 
 def _is_spanish(path: Path) -> bool:

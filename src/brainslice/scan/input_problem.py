@@ -20,9 +20,9 @@ class InputProblem(StrEnum):
     NO_VOLUME = "no_volume"
 
 
-def format_series(facts: Mapping[str, Any]) -> str:
+def format_series(details: Mapping[str, Any]) -> str:
     """Describe a series in a line, for a choice between several."""
-    return "{name} ({slices} x {rows} x {columns}, {plane})".format(**facts)
+    return "{name} ({slices} x {rows} x {columns}, {plane})".format(**details)
 
 
 class InputProblemError(UnreadableScanError):
@@ -31,20 +31,20 @@ class InputProblemError(UnreadableScanError):
     Attributes:
         code: The reason.
         fault: The reason in words, without a remedy.
-        facts: The choices, as plain types.
+        details: The choices, as plain types.
     """
 
-    def __init__(self, code: InputProblem, fault: str, remedy: str, facts: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, code: InputProblem, fault: str, remedy: str, details: Mapping[str, Any] | None = None) -> None:
         """Join the reason and the remedy on the command line."""
         super().__init__(f"{fault}; {remedy}")
         self.code = code
         self.fault = fault
         self._remedy = remedy
-        self.facts = dict(facts or {})
+        self.details = dict(details or {})
 
     def __reduce__(self) -> tuple[type[InputProblemError], tuple[Any, ...]]:
         """Pickle all arguments, as decoder processes need."""
-        return type(self), (self.code, self.fault, self._remedy, self.facts)
+        return type(self), (self.code, self.fault, self._remedy, self.details)
 
 
 def frame_index(frame: int | None, count: int, name: str = "frames", *, volume: bool = True) -> int:

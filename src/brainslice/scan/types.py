@@ -223,8 +223,8 @@ class Volume:
             plane = self.acquisition_plane
             fault = f"the slices are {plane}, and axial ones can be cut from nearly cubic voxels only, got {found}"
             remedy = "give an axial series, or predict single slices with `brainslice predict`"
-            facts = {"plane": self.acquisition_plane.value, "row": row, "column": column}
-            raise InputProblemError(InputProblem.NOT_AXIAL, fault, remedy, facts)
+            details = {"plane": self.acquisition_plane.value, "row": row, "column": column}
+            raise InputProblemError(InputProblem.NOT_AXIAL, fault, remedy, details)
 
 
 def _resample(layer: Pixels, tall: float, wide: float) -> Float32[np.ndarray, "rows columns"]:

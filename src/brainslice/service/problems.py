@@ -87,18 +87,22 @@ class ProblemError(Exception):
         phrase: The reason phrase of the status.
         detail: What is wrong and what to do, in one line.
         errors: The invalid parameters.
-        facts: Further members of the response, as plain types.
+        members: Further members of the response, as plain types.
     """
 
     def __init__(
-        self, fault: ErrorCode, detail: str, errors: Sequence[FieldError] = (), facts: Mapping[str, Any] | None = None
+        self,
+        fault: ErrorCode,
+        detail: str,
+        errors: Sequence[FieldError] = (),
+        members: Mapping[str, Any] | None = None,
     ) -> None:
         super().__init__(fault.code)
         self.phrase = _PHRASES.get(fault.status) or HTTPStatus(fault.status).phrase
         self.fault = fault
         self.detail = detail
         self.errors = tuple(errors)
-        self.facts = dict(facts or {})
+        self.members = dict(members or {})
 
 
 def problem_response(error: ProblemError, headers: Mapping[str, str] | None = None) -> Response:
@@ -110,7 +114,7 @@ def problem_response(error: ProblemError, headers: Mapping[str, str] | None = No
         "status": fault.status,
         "code": fault.code,
         "detail": error.detail,
-        **error.facts,
+        **error.members,
     }
     if error.errors:
         body["errors"] = [{"field": each.field, "message": each.message} for each in error.errors]
@@ -139,8 +143,8 @@ def refusal_message(error: UnreadableScanError) -> str:
 def refusal_problem(error: UnreadableScanError) -> ProblemError:
     """Return the problem of a refused scan, with the choices of frames or series."""
     cause = _input_problem_of(error)
-    facts = {} if cause is None else {"input_problem": {"code": cause.code.value, **cause.facts}}
-    return ProblemError(ErrorCode.UNREADABLE_SCAN, refusal_message(error), facts=facts)
+    members = {} if cause is None else {"input_problem": {"code": cause.code.value, **cause.details}}
+    return ProblemError(ErrorCode.UNREADABLE_SCAN, refusal_message(error), members=members)
 
 
 def _input_problem_of(error: BaseException | None) -> InputProblemError | None:
@@ -150,7 +154,7 @@ def _input_problem_of(error: BaseException | None) -> InputProblemError | None:
 
 
 def _remedy(problem: InputProblemError) -> str:
-    remedy, facts = _REMEDIES[problem.code], problem.facts
-    if facts.get("volume"):
+    remedy, details = _REMEDIES[problem.code], problem.details
+    if details.get("volume"):
         return f"{remedy}, or send the file to /volume"
-    return f"{remedy}: {', '.join(map(format_series, facts['series']))}" if "series" in facts else remedy
+    return f"{remedy}: {', '.join(map(format_series, details['series']))}" if "series" in details else remedy

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
         list_scans,
     )
     from brainslice.tables.shards import ShardOptions, predict_shards
-    from brainslice.tables.table import TableSummary, answers, predict_tree
+    from brainslice.tables.table import TableSummary, predict_paths, predict_tree
     from brainslice.tables.worklist import WorklistRow, make_worklist
 
 __getattr__ = lazy_names(__name__)

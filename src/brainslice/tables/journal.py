@@ -46,13 +46,13 @@ class ResumedRows:
         done: Fingerprints of the paths that have a row.
         rows: The number of rows.
         refused: The number of refusals among them.
-        mended: Whether an incomplete last line was removed.
+        repaired: Whether an incomplete last line was removed.
     """
 
     done: set[bytes] = field(default_factory=set)
     rows: int = 0
     refused: int = 0
-    mended: bool = False
+    repaired: bool = False
 
     def add(self, row: Row) -> None:
         """Count one row."""
@@ -62,8 +62,8 @@ class ResumedRows:
 
     def merge(self, other: ResumedRows) -> ResumedRows:
         """Count the rows of two files together."""
-        mended = self.mended or other.mended
-        return ResumedRows(self.done | other.done, self.rows + other.rows, self.refused + other.refused, mended)
+        repaired = self.repaired or other.repaired
+        return ResumedRows(self.done | other.done, self.rows + other.rows, self.refused + other.refused, repaired)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def read_rows(path: Path, lines: LineFormat, settings: RunSettings) -> tuple[Res
                     # Never truncate a file that brainslice did not write.
                     msg = f"{path}: line {number} is no row of this table; {_REMEDY}"
                     raise UsageError(msg)
-                kept.mended = True
+                kept.repaired = True
                 break
             length += len(data)
             if row:

@@ -114,7 +114,7 @@ def predict_shards(
         finally:
             shutil.rmtree(lists, ignore_errors=True)
     rows, refused, kept = (sum(counts) for counts in zip(*found.values(), strict=True))
-    return TableSummary(rows, refused, kept, mended=False)
+    return TableSummary(rows, refused, kept, repaired=False)
 
 
 def predict_listed(arguments: Mapping[str, Any], send: Send) -> None:

@@ -42,18 +42,18 @@ class TableSummary:
         rows: The number of rows, including those of earlier runs.
         refused: The number of refusals among them.
         kept: The number of rows of earlier runs.
-        mended: Whether an incomplete last line of an earlier run was removed.
+        repaired: Whether an incomplete last line of an earlier run was removed.
         skipped: The files in folders that are no scans, in one line; empty for none.
     """
 
     rows: int
     refused: int
     kept: int
-    mended: bool
+    repaired: bool
     skipped: str = field(default="", compare=False)
 
 
-def answers(
+def predict_paths(
     predictor: Predictor,
     paths: Iterable[Path],
     progress: Progress = silent,
@@ -120,7 +120,7 @@ def predict_tree(
     with exclusive_lock(output.with_name(f".{output.name}.lock"), f"writing {output.name}"):
         kept, length = (ResumedRows(), 0) if overwrite else table.resume()
         before = kept.rows
-        predictions = answers(predictor, paths, progress, kept.done, skipped)
+        predictions = predict_paths(predictor, paths, progress, kept.done, skipped)
         # The first batch is predicted before files are changed, so that an invalid call leaves an older table as it is.
         batch = list(islice(predictions, BATCH))
         if overwrite:
@@ -133,7 +133,7 @@ def predict_tree(
                     kept.add(row)
                 batch = list(islice(predictions, BATCH))
         table.finish()
-    return TableSummary(kept.rows, kept.refused, before, kept.mended, skipped.summary)
+    return TableSummary(kept.rows, kept.refused, before, kept.repaired, skipped.summary)
 
 
 def delete_table(output: Path) -> None:
@@ -168,7 +168,7 @@ class _Table:
             return kept, length
         from brainslice.tables import parquet  # noqa: PLC0415 - pyarrow is an extra
 
-        written = ResumedRows(mended=kept.mended)
+        written = ResumedRows(repaired=kept.repaired)
         for row in parquet.rows_in(self.output, self.settings.labels):
             check_resumable(self.output, row, self.settings)
             written.add(row)

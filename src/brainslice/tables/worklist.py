@@ -13,7 +13,7 @@ from brainslice.inference import Prediction, Predictor, Refusal
 from brainslice.progress import Progress, silent
 from brainslice.scan import SkippedFiles
 from brainslice.tables.columns import Row, row_of
-from brainslice.tables.table import answers
+from brainslice.tables.table import predict_paths
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,17 +22,17 @@ class WorklistRow:
 
     Attributes:
         row: Its prediction or refusal.
-        doubt: The uncertainty, above 1 if out of distribution; None for a file that cannot be read.
+        uncertainty: Above 1 if out of distribution; None for a file that cannot be read.
         review: Whether it is marked for review.
     """
 
     row: Row
-    doubt: float | None
+    uncertainty: float | None
     review: bool
 
     def to_json(self) -> Row:
         """Return the row with review mark and uncertainty."""
-        return {"review": self.review, "doubt": self.doubt, **self.row}
+        return {"review": self.review, "doubt": self.uncertainty, **self.row}
 
 
 def make_worklist(
@@ -60,7 +60,7 @@ def make_worklist(
     for_review(np.zeros(1), budget)
     refused: list[Row] = []
     predicted: list[tuple[Row, float]] = []
-    for path, answer in answers(predictor, paths, progress, skipped=skipped):
+    for path, answer in predict_paths(predictor, paths, progress, skipped=skipped):
         # Rows only: class maps and inputs of all scans would not fit into the memory.
         row = row_of(path, answer, predictor)
         if isinstance(answer, Refusal):
@@ -71,7 +71,7 @@ def make_worklist(
     marked = for_review(scores, budget)
     first = (WorklistRow(row, None, review=True) for row in refused)
     order = most_uncertain_first(scores).tolist()
-    rest = (WorklistRow(row, doubt, bool(marked[at])) for at in order for row, doubt in [predicted[at]])
+    rest = (WorklistRow(row, uncertainty, bool(marked[at])) for at in order for row, uncertainty in [predicted[at]])
     return (*first, *rest)
 
 

@@ -49,7 +49,7 @@ class TrainingData:
 def make_training_data(
     rows: Rows, labels: Labels, classes: int, *, weighted: bool, oversampled: bool, seed: int
 ) -> TrainingData:
-    """Make targets for rows, with class weights ``N / (C n_c)`` (A12), or with rare classes repeated."""
+    """Make targets for rows, with class weights ``N / (C n_c)``, or with rare classes repeated."""
     if oversampled:
         rows = _oversample(rows, labels, seed)
     chosen = labels[rows]

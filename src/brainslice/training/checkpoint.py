@@ -46,7 +46,7 @@ def save(path: Path, model: keras.Model, state: TrainingState) -> None:
     Raises:
         ResourceError: The disk is full; the previous checkpoint is kept.
     """
-    facts = {
+    metadata = {
         "fingerprint": state.fingerprint,
         "epochs": [dataclasses.asdict(epoch) for epoch in state.epochs],
         "best": state.best,
@@ -54,16 +54,16 @@ def save(path: Path, model: keras.Model, state: TrainingState) -> None:
     }
     arrays = {f"variable_{index}": np.asarray(value) for index, value in enumerate(_variables(model))}
     arrays |= {f"best_{index}": value for index, value in enumerate(state.weights)}
-    save_arrays(path, facts, arrays)
+    save_arrays(path, metadata, arrays)
 
 
-def save_arrays(path: Path, facts: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
+def save_arrays(path: Path, metadata: dict[str, Any], arrays: dict[str, np.ndarray]) -> None:
     """Write arrays and JSON values into one ``.npz`` file atomically.
 
     Raises:
         ResourceError: The disk is full; the previous file is kept.
     """
-    members = {**arrays, "facts": np.array(json.dumps(facts))}
+    members = {**arrays, "facts": np.array(json.dumps(metadata))}
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         np.savez(stream, allow_pickle=False, **members)
 
@@ -81,14 +81,14 @@ def restore(path: Path, model: keras.Model, fingerprint: str) -> TrainingState |
         return None
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            if facts["fingerprint"] != fingerprint:
+            metadata = json.loads(str(arrays["facts"]))
+            if metadata["fingerprint"] != fingerprint:
                 return None
             for index, variable in enumerate(_variables(model)):
                 variable.assign(arrays[f"variable_{index}"])
             weights = [arrays[f"best_{index}"] for index in range(len(model.weights))]
-            epochs = [Epoch(**epoch) for epoch in facts["epochs"]]
-            return TrainingState(fingerprint, epochs, facts["best"], weights, facts["seconds"])
+            epochs = [Epoch(**epoch) for epoch in metadata["epochs"]]
+            return TrainingState(fingerprint, epochs, metadata["best"], weights, metadata["seconds"])
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: the checkpoint is damaged; delete it to start this training again"
         raise UsageError(msg) from error

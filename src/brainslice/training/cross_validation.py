@@ -242,15 +242,15 @@ def _run_fold(fold: FoldRun, progress: Progress) -> _FoldResult:
 
 def _write(path: Path, fingerprint: str, result: _FoldResult) -> None:
     abstention = result.abstention
-    facts = {"fingerprint": fingerprint, "temperature": result.temperature, "openings": result.test_accesses}
+    metadata = {"fingerprint": fingerprint, "temperature": result.temperature, "openings": result.test_accesses}
     arrays = {name: getattr(result.scored, name) for name in _ARRAYS}
     reasons = np.array([" ".join(reasons) for reasons in abstention.reasons])
     arrays |= {"doubts": abstention.uncertainty, "reasons": reasons}
     if abstention.prediction_sets is not None:
-        facts["coverage"], arrays["sets"] = abstention.coverage, abstention.prediction_sets
+        metadata["coverage"], arrays["sets"] = abstention.coverage, abstention.prediction_sets
     if result.twins is not None:
         arrays |= {f"twins_{name}": value for name, value in result.twins.to_arrays().items()}
-    save_arrays(path, facts, arrays)
+    save_arrays(path, metadata, arrays)
 
 
 def _read(path: Path, fingerprint: str) -> _FoldResult | None:
@@ -258,15 +258,15 @@ def _read(path: Path, fingerprint: str) -> _FoldResult | None:
         return None
     try:
         with path.open("rb") as stream, np.load(stream, allow_pickle=False) as arrays:
-            facts = json.loads(str(arrays["facts"]))
-            if facts["fingerprint"] != fingerprint:
+            metadata = json.loads(str(arrays["facts"]))
+            if metadata["fingerprint"] != fingerprint:
                 return None
             scored = ScoredSet(**{name: arrays[name] for name in _ARRAYS})
             reasons = tuple(tuple(codes.split()) for codes in arrays["reasons"].tolist())
-            abstention = AbstentionInputs(arrays["doubts"], reasons, arrays.get("sets"), facts.get("coverage"))
+            abstention = AbstentionInputs(arrays["doubts"], reasons, arrays.get("sets"), metadata.get("coverage"))
             pairs = {name.removeprefix("twins_"): arrays[name] for name in arrays if name.startswith("twins_")}
             twins = ScoredTwins(**pairs) if pairs else None
-            return _FoldResult(scored, abstention, facts["temperature"], facts["openings"], twins)
+            return _FoldResult(scored, abstention, metadata["temperature"], metadata["openings"], twins)
     except (OSError, EOFError, ValueError, TypeError, KeyError, zipfile.BadZipFile) as error:
         msg = f"{path}: the stored results of this fold are damaged; delete it to train this fold again"
         raise UsageError(msg) from error

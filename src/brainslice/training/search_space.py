@@ -51,7 +51,7 @@ def read_space(path: Path) -> list[str]:
         ConfigError: The file cannot be read or is not such YAML.
     """
     values, _ = read_yaml(path, {})
-    return [f"{key}={value if isinstance(value, str) else spelled(value)}" for key, value in values.items()]
+    return [f"{key}={value if isinstance(value, str) else format_value(value)}" for key, value in values.items()]
 
 
 def _distribution(key: str, text: str) -> BaseDistribution:
@@ -89,6 +89,6 @@ def _names() -> str:
     return ", ".join(name.rstrip(".") for name in _SEARCHABLE)
 
 
-def spelled(value: object) -> str:
+def format_value(value: object) -> str:
     """Spell a value as ``--set`` and YAML read it."""
     return json.dumps(value) if isinstance(value, bool | int | float) else str(value)

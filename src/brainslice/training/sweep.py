@@ -31,7 +31,7 @@ from brainslice.processes import Call, ProcessGroup, Send, send_progress, show_p
 from brainslice.progress import Progress, silent
 from brainslice.training.history import Epoch
 from brainslice.training.pipeline import fit_network
-from brainslice.training.search_space import Space, spelled
+from brainslice.training.search_space import Space, format_value
 
 METRICS: Final[tuple[str, ...]] = ("validation_score", "validation_loss", "validation_accuracy", "epochs", "seconds")
 """The columns of results; ``validation_score``, the loss at its best temperature in nats, is minimised."""
@@ -83,7 +83,7 @@ class Sweep:
     def overrides(self) -> tuple[str, ...]:
         """The best settings as ``--set`` takes them."""
         settings = {} if self.best is None else self.best["settings"]
-        return tuple(f"{key}={spelled(value)}" for key, value in settings.items())
+        return tuple(f"{key}={format_value(value)}" for key, value in settings.items())
 
 
 @writes_project("searching settings")

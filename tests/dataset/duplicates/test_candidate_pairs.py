@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from brainslice.dataset.duplicates.candidate_pairs import WINDOWS, find_candidate_pairs
-from brainslice.dataset.duplicates.fingerprint import SIDE, TURNS, Fingerprint, compute_fingerprint, relief, rotated
+from brainslice.dataset.duplicates.fingerprint import SIDE, TURNS, Fingerprint, compute_fingerprint, high_pass, rotated
 from brainslice.phantom import KINDS, draw_phantom
 from brainslice.scan.types import Slice
 
@@ -83,7 +83,7 @@ def test_similarity_is_the_correlation_of_coarse_reliefs(squares: np.ndarray) ->
     both = np.concatenate([squares, squares[7:8] // 2 + 20])
     found = find_candidate_pairs(both, both, len(both))
     at = (found.first == 7) & (found.second == COUNT) & (found.turn == 0)
-    small = relief(both, 24)
+    small = high_pass(both, 24)
     assert found.similarity[at][0] == pytest.approx(float((small[7] * small[COUNT]).sum()), abs=0.02)
 
 

@@ -11,8 +11,8 @@ from brainslice.dataset.duplicates.fingerprint import (
     WHOLE,
     Window,
     compute_fingerprint,
+    high_pass,
     pixel_hash,
-    relief,
     rotated,
 )
 from brainslice.phantom import draw_phantom
@@ -54,12 +54,12 @@ def test_black_margins_change_the_frame_but_hardly_the_head() -> None:
 def test_a_picture_without_any_structure_has_an_empty_relief() -> None:
     flat = compute_fingerprint(Slice(np.full((40, 50), 7, np.float32), ""))
     assert not flat.head.any()
-    assert not relief(flat.head[None], 24).any()
+    assert not high_pass(flat.head[None], 24).any()
 
 
 @pytest.mark.parametrize("side", [24, 36, SIDE])
 def test_reliefs_have_mean_zero_and_length_one(side: int) -> None:
-    found = relief(noise(1), side)
+    found = high_pass(noise(1), side)
     assert found.shape == (3, side, side)
     assert np.allclose(found.mean(axis=(1, 2)), 0, atol=1e-6)
     assert np.allclose((found**2).sum(axis=(1, 2)), 1, atol=1e-5)
@@ -70,15 +70,15 @@ def test_a_relief_is_invariant_to_brightness_contrast_and_shading() -> None:
     dim = (squares // 2 + 40).astype(np.uint8)
     ramp = np.linspace(0, 60, SIDE)[None, None, :]
     shaded = (squares * 0.7 + ramp).astype(np.uint8)
-    assert correlation(relief(squares, 36), relief(dim, 36)) > 0.99
-    assert correlation(relief(squares, 36), relief(shaded, 36)) > 0.97
+    assert correlation(high_pass(squares, 36), high_pass(dim, 36)) > 0.99
+    assert correlation(high_pass(squares, 36), high_pass(shaded, 36)) > 0.97
     assert correlation(squares, shaded) < 0.9
 
 
 @given(st.integers(0, TURNS - 1), st.integers(0, 99))
 def test_relief_and_rotation_commute(turn: int, seed: int) -> None:
     squares = noise(seed)
-    assert np.allclose(relief(rotated(squares, turn), 24), rotated(relief(squares, 24), turn), atol=1e-5)
+    assert np.allclose(high_pass(rotated(squares, turn), 24), rotated(high_pass(squares, 24), turn), atol=1e-5)
 
 
 def test_the_eight_turns_differ_and_the_first_is_none() -> None:
@@ -93,6 +93,6 @@ def test_the_eight_turns_differ_and_the_first_is_none() -> None:
 
 def test_a_window_shows_the_part_that_was_cut_out() -> None:
     squares = noise(3)
-    part = relief(squares, 24, Window(0.0, 1 / 3, 1 / 3, 1.0))
-    assert np.allclose(part, relief(squares[:, : SIDE // 3, SIDE // 3 :], 24), atol=1e-5)
-    assert np.allclose(relief(squares, 24, WHOLE), relief(squares, 24))
+    part = high_pass(squares, 24, Window(0.0, 1 / 3, 1 / 3, 1.0))
+    assert np.allclose(part, high_pass(squares[:, : SIDE // 3, SIDE // 3 :], 24), atol=1e-5)
+    assert np.allclose(high_pass(squares, 24, WHOLE), high_pass(squares, 24))

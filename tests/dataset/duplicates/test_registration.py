@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import ndimage
 
-from brainslice.dataset.duplicates.fingerprint import WHOLE, Window, relief
+from brainslice.dataset.duplicates.fingerprint import WHOLE, Window, high_pass
 from brainslice.dataset.duplicates.registration import register, window_transform
 
 SIDE = 36
@@ -35,7 +35,7 @@ def seen_through(picture: np.ndarray, map_: np.ndarray) -> np.ndarray:
 
 
 def as_relief(picture: np.ndarray) -> np.ndarray:
-    return relief(np.clip(np.rint(picture), 0, 255).astype(np.uint8)[None], SIDE)
+    return high_pass(np.clip(np.rint(picture), 0, 255).astype(np.uint8)[None], SIDE)
 
 
 @settings(max_examples=15)

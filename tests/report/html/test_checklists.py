@@ -3,7 +3,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from brainslice.report.html.artefacts import read_run
-from brainslice.report.html.checklists import answers, collect_facts
+from brainslice.report.html.checklists import answers, collect_values
 
 ITEMS = [
     {"item": "1", "topic": {"en": "model", "es": "modelo"}, "answer": "model"},
@@ -23,12 +23,12 @@ def test_an_item_is_answered_from_facts_or_named_a_gap() -> None:
 
 
 def test_facts_are_those_of_the_files(complete: Path, evaluated: Path) -> None:
-    facts = collect_facts(read_run(complete), lambda score: str(score["value"]))
+    values = collect_values(read_run(complete), lambda score: str(score["value"]))
     report = read_run(complete).report
     assert report is not None
-    assert facts["external"] == "clinic, clinic"
-    assert facts["changes"] == "drawn"
-    assert facts["n"] == report["evaluation"]["n"]
-    assert facts["scans"] == report["cohort"]["n"]
-    assert facts["accuracy"] == str(report["evaluation"]["scores"]["accuracy"]["value"])
-    assert "external" not in collect_facts(read_run(evaluated), lambda _: "")
+    assert values["external"] == "clinic, clinic"
+    assert values["changes"] == "drawn"
+    assert values["n"] == report["evaluation"]["n"]
+    assert values["scans"] == report["cohort"]["n"]
+    assert values["accuracy"] == str(report["evaluation"]["scores"]["accuracy"]["value"])
+    assert "external" not in collect_values(read_run(evaluated), lambda _: "")

@@ -17,7 +17,7 @@ from brainslice.training.adaptation.nested_cv import (
 
 HEALTHY = 2
 GOOD, POOR = Setting(0.1, 0), Setting(0.1, 1)
-CRITERIA = SelectionCriteria(specificity=0.9, least_source_score=0.9)
+CRITERIA = SelectionCriteria(specificity=0.9, min_source_score=0.9)
 
 
 def make_labels(n: int, seed: int = 0) -> SiteLabels:

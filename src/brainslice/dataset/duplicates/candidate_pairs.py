@@ -11,7 +11,7 @@ import numpy as np
 
 from brainslice.array_types import Float32, Int
 from brainslice.arrays import InputBatch
-from brainslice.dataset.duplicates.fingerprint import TURNS, Reliefs, Window, relief, rotated
+from brainslice.dataset.duplicates.fingerprint import TURNS, HighPassed, Window, high_pass, rotated
 from brainslice.progress import Progress, silent
 
 _CUT: Final = 0.08
@@ -98,20 +98,20 @@ def find_candidate_pairs(
 
 
 def _whole(squares: InputBatch, square: int, ours: int) -> Iterator[CandidatePairs]:
-    reliefs = relief(squares, COARSE)
-    basis = _basis(reliefs)
-    plain = _vectors(reliefs, basis)
+    high_passed = high_pass(squares, COARSE)
+    basis = _basis(high_passed)
+    plain = _vectors(high_passed, basis)
     for turn in range(TURNS):
-        other = _vectors(rotated(reliefs, turn), basis)
+        other = _vectors(rotated(high_passed, turn), basis)
         yield _described(_similar_pairs(plain, other, ours), square, turn, 0)
 
 
 def _cropped(heads: InputBatch, ours: int) -> Iterator[CandidatePairs]:
-    reliefs = relief(heads, COARSE)
-    basis = _basis(reliefs)
-    plain = _vectors(reliefs, basis)
+    high_passed = high_pass(heads, COARSE)
+    basis = _basis(high_passed)
+    plain = _vectors(high_passed, basis)
     for window in range(1, len(WINDOWS)):
-        parts = relief(heads, COARSE, WINDOWS[window])
+        parts = high_pass(heads, COARSE, WINDOWS[window])
         for turn, seen in enumerate((window, _opposite(window))):
             found = _best_pairs(plain, _vectors(rotated(parts, turn), basis), ours)
             yield _described(found, 0, turn, seen)
@@ -123,16 +123,16 @@ def _opposite(window: int) -> int:
     return window & 0b1100 | right << 1 | left
 
 
-def _basis(reliefs: Reliefs) -> _Basis | None:
+def _basis(high_passed: HighPassed) -> _Basis | None:
     """Compute the principal components of the images; None for few images, which are compared in full."""
-    flat = reliefs.reshape(len(reliefs), -1)
+    flat = high_passed.reshape(len(high_passed), -1)
     if len(flat) <= _MIN_FOR_BASIS:
         return None
     return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_COMPONENTS:], dtype=np.float32)
 
 
-def _vectors(reliefs: Reliefs, basis: _Basis | None) -> _Vectors:
-    flat = reliefs.reshape(len(reliefs), -1)
+def _vectors(high_passed: HighPassed, basis: _Basis | None) -> _Vectors:
+    flat = high_passed.reshape(len(high_passed), -1)
     vectors = flat if basis is None else flat @ basis
     return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 

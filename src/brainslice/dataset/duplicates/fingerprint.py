@@ -24,7 +24,7 @@ TURNS: Final = 8
 Squares: TypeAlias = Shaped[np.ndarray, "n side side"]
 """Squares of one size."""
 
-Reliefs: TypeAlias = Float32[np.ndarray, "n side side"]
+HighPassed: TypeAlias = Float32[np.ndarray, "n side side"]
 """High-pass filtered images, each of mean 0 and norm 1; all 0 where an image has no structure."""
 
 # Images per step, so that intermediate results stay in the processor's cache.
@@ -96,14 +96,14 @@ def pixel_hash(pixels: Pixels) -> str:
 def rotated(squares: Squares, turn: int) -> Squares:
     """Flip and rotate squares ``(n, side, side)``; ``turn`` is a sum of the bits of ``TURNS``.
 
-    Rotation commutes with ``relief``.
+    Rotation commutes with ``high_pass``.
     """
     if turn & 4:
         squares = squares.transpose(0, 2, 1)
     return squares[:, :: -1 if turn & 2 else 1, :: -1 if turn & 1 else 1]
 
 
-def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
+def high_pass(squares: InputBatch, side: int, window: Window = WHOLE) -> HighPassed:
     """Remove the shading of squares by a high-pass filter.
 
     All heads are similar in outline and shading; images differ in fine structure. So the mean of each 5 x 5
@@ -115,7 +115,7 @@ def relief(squares: InputBatch, side: int, window: Window = WHOLE) -> Reliefs:
         window: The crop of the squares.
 
     Returns:
-        The reliefs ``(n, side, side)``.
+        The filtered squares ``(n, side, side)``.
     """
     down = _averaging(squares.shape[1], side, window.top, window.bottom)
     across = _averaging(squares.shape[2], side, window.left, window.right).T
@@ -141,7 +141,7 @@ def _head_box(pixels: Pixels) -> Box:
 
 
 def _square(pixels: Pixels, box: Box) -> UInt8[np.ndarray, "side side"]:
-    image = Image.fromarray(box.cut(pixels))
+    image = Image.fromarray(box.crop(pixels))
     small = np.asarray(image.resize((SIDE, SIDE), Image.Resampling.BILINEAR), dtype=np.float32)
     low, high = float(small.min()), float(small.max())
     return np.asarray(np.rint((small - low) * (255.0 / max(high - low, 1e-6))), dtype=np.uint8)
@@ -157,12 +157,12 @@ def _averaging(old: int, new: int, start: float, stop: float) -> Float32[np.ndar
     return np.asarray(overlap / overlap.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
-def _band(squares: Reliefs) -> Reliefs:
+def _band(squares: HighPassed) -> HighPassed:
     fine = squares - _weighted(squares, (0.2, 0.2, 0.2, 0.2, 0.2))
     return _weighted(fine, (0.25, 0.5, 0.25))
 
 
-def _weighted(squares: Reliefs, weights: tuple[float, ...]) -> Reliefs:
+def _weighted(squares: HighPassed, weights: tuple[float, ...]) -> HighPassed:
     """Replace each point by the weighted mean of its neighbours, in rows and then in columns."""
     for axis in (1, 2):
         reach, side = len(weights) // 2, squares.shape[axis]
@@ -177,7 +177,7 @@ def _weighted(squares: Reliefs, weights: tuple[float, ...]) -> Reliefs:
     return squares
 
 
-def _unit(squares: Reliefs) -> Reliefs:
+def _unit(squares: HighPassed) -> HighPassed:
     centred = squares - squares.mean(axis=(1, 2), keepdims=True)
     length = np.sqrt((centred * centred).sum(axis=(1, 2), keepdims=True))
     structured = length > _MIN_STRUCTURE * squares.shape[1]

@@ -14,7 +14,7 @@ import numpy as np
 from brainslice.array_types import Float16, Float32
 from brainslice.arrays import Groups, InputBatch
 from brainslice.dataset.duplicates.candidate_pairs import COARSE, WINDOWS, CandidatePairs, find_candidate_pairs
-from brainslice.dataset.duplicates.fingerprint import SIDE, Fingerprint, Reliefs, relief, rotated
+from brainslice.dataset.duplicates.fingerprint import SIDE, Fingerprint, HighPassed, high_pass, rotated
 from brainslice.dataset.duplicates.registration import Transforms, register, window_transform
 from brainslice.progress import Progress, silent
 
@@ -51,14 +51,14 @@ class _Level(NamedTuple):
     """The settings of one resolution level.
 
     Attributes:
-        side: Rows and columns of the reliefs.
+        side: Rows and columns of the filtered squares.
         steps: Number of iterations of the registration.
-        least: Minimum correlation.
+        min_correlation: Minimum correlation.
     """
 
     side: int
     steps: int
-    least: float
+    min_correlation: float
 
 
 NEAR_COPY: Final = 0.91
@@ -158,7 +158,7 @@ def _confirmed(
     correlations = candidates.similarity
     for level in _LEVELS:
         correlations, transforms = _register_level(squares, candidates, transforms, level, progress)
-        kept = correlations >= level.least
+        kept = correlations >= level.min_correlation
         candidates, correlations, transforms = candidates.at(kept), correlations[kept], transforms[kept]
     return candidates, correlations
 
@@ -171,14 +171,14 @@ def _register_level(
     progress: Progress,
 ) -> tuple[Float32[np.ndarray, " m"], Transforms]:
     # Half precision suffices for a correlation and saves memory.
-    reliefs = [relief(part, level.side).astype(np.float16) for part in squares]
+    high_passed = [high_pass(part, level.side).astype(np.float16) for part in squares]
     total = len(candidates)
     correlations = np.empty(total, dtype=np.float32)
     improved = np.empty_like(transforms)
 
     def one(start: int) -> None:
         part = slice(start, start + _CHUNK)
-        first, second = _relief_pairs(reliefs, candidates.at(part))
+        first, second = _high_passed_pairs(high_passed, candidates.at(part))
         correlations[part], improved[part] = register(first, second, transforms[part], level.steps, _REGISTERED)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -189,13 +189,13 @@ def _register_level(
     return correlations, improved
 
 
-def _relief_pairs(
-    reliefs: Sequence[Float16[np.ndarray, "pictures side side"]], candidates: CandidatePairs
-) -> tuple[Reliefs, Reliefs]:
-    first, second = reliefs[0][candidates.first], reliefs[0][candidates.second]
+def _high_passed_pairs(
+    high_passed: Sequence[Float16[np.ndarray, "pictures side side"]], candidates: CandidatePairs
+) -> tuple[HighPassed, HighPassed]:
+    first, second = high_passed[0][candidates.first], high_passed[0][candidates.second]
     whole = candidates.square == 1
-    first[whole] = reliefs[1][candidates.first[whole]]
-    second[whole] = reliefs[1][candidates.second[whole]]
+    first[whole] = high_passed[1][candidates.first[whole]]
+    second[whole] = high_passed[1][candidates.second[whole]]
     for turn in np.unique(candidates.turn).tolist():
         at = candidates.turn == turn
         second[at] = rotated(second[at], turn)

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 import numpy as np
 
 from brainslice.array_types import Bool, Float32
-from brainslice.dataset.duplicates.fingerprint import Reliefs, Window
+from brainslice.dataset.duplicates.fingerprint import HighPassed, Window
 
 Transforms: TypeAlias = Float32[np.ndarray, "m 2 3"]
 """Affine transforms of points of a square to another, in coordinates from -1 to 1, column before row."""
@@ -39,7 +39,7 @@ def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
 
 
 def register(
-    first: Reliefs, second: Reliefs, transforms: Transforms, steps: int, enough: float = 1.0
+    first: HighPassed, second: HighPassed, transforms: Transforms, steps: int, enough: float = 1.0
 ) -> tuple[_Correlations, Transforms]:
     """Optimise affine transforms so that the second squares correlate best with the first.
 
@@ -83,7 +83,7 @@ def register(
     return best, best_transforms
 
 
-def _compare_at(first: Reliefs, second: Reliefs, transforms: Transforms) -> tuple[_Correlations, _Rows]:
+def _compare_at(first: HighPassed, second: HighPassed, transforms: Transforms) -> tuple[_Correlations, _Rows]:
     """Correlate pairs under transforms, -1 where one is implausible, and return the difference in intensity."""
     sampled, inside = _sample(second, transforms @ _points(first.shape[1]))
     correlation, error = _compare(first.reshape(len(first), -1), sampled, inside)
@@ -97,7 +97,7 @@ def _points(side: int) -> Float32[np.ndarray, "3 q"]:
     return np.stack([across.ravel(), down.ravel(), np.ones(side * side, dtype=np.float32)])
 
 
-def _steepest_descent(squares: Reliefs) -> Float32[np.ndarray, "m 6 q"]:
+def _steepest_descent(squares: HighPassed) -> Float32[np.ndarray, "m 6 q"]:
     """Return the derivative of each point's value by the six parameters of a transform."""
     count, side, _ = squares.shape
     down, across = np.gradient(squares, axis=(1, 2))
@@ -113,7 +113,7 @@ def _inverse_curvature(descent: Float32[np.ndarray, "m 6 q"]) -> Float32[np.ndar
     return np.asarray(inverse, dtype=np.float32)
 
 
-def _sample(squares: Reliefs, positions: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
+def _sample(squares: HighPassed, positions: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
     """Sample squares bilinearly, with a mask of the positions inside."""
     count, side, _ = squares.shape
     # Half a pixel of tolerance at the edge.

@@ -39,46 +39,46 @@ class Answer:
 
 
 def answers(
-    items: Sequence[JsonObject], language: str, texts: Mapping[str, str], facts: JsonObject, gap: str
+    items: Sequence[JsonObject], language: str, texts: Mapping[str, str], values: JsonObject, gap: str
 ) -> list[Answer]:
     """Answer the items of a checklist.
 
     Args:
         items: Each with ``item``, ``topic`` by language, and ``answer``, the key of a text, or none.
         language: Of topics and texts.
-        texts: Answers with names of facts in braces.
-        facts: What the run's files hold; an answer that needs another fact is a gap.
+        texts: Answers with names of values in braces.
+        values: What the run's files hold; an answer that needs another fact is a gap.
         gap: The text of a gap.
     """
     found = []
     for item in items:
-        answer = _fill(texts[item["answer"]], facts) if item["answer"] else None
+        answer = _fill(texts[item["answer"]], values) if item["answer"] else None
         found.append(Answer(item["item"], item["topic"][language], answer or gap, gap=answer is None))
     return found
 
 
-def _fill(text: str, facts: JsonObject) -> str | None:
+def _fill(text: str, values: JsonObject) -> str | None:
     try:
-        return text.format_map(facts)
+        return text.format_map(values)
     except KeyError:
         return None
 
 
-def collect_facts(run: RunArtefacts, format_score: Callable[[JsonObject], str]) -> dict[str, Any]:
+def collect_values(run: RunArtefacts, format_score: Callable[[JsonObject], str]) -> dict[str, Any]:
     """Collect what checklist answers may name; a fact that the run's files do not hold is left out."""
-    facts: dict[str, Any] = {
+    values: dict[str, Any] = {
         "external": ", ".join(each["site"] for each in run.external),
         "changes": ", ".join(each["dataset"] for each in run.robustness),
     }
     if run.report is not None:
-        facts |= _model_facts(run.report["model"])
-        facts |= _evaluation_facts(run.report, format_score)
+        values |= _model_values(run.report["model"])
+        values |= _evaluation_values(run.report, format_score)
     if run.training is not None:
-        facts["initial_weights"] = run.training["settings"]["model"]["weights"]
-    return {name: value for name, value in facts.items() if value not in {"", None}}
+        values["initial_weights"] = run.training["settings"]["model"]["weights"]
+    return {name: value for name, value in values.items() if value not in {"", None}}
 
 
-def _model_facts(model: JsonObject) -> dict[str, Any]:
+def _model_values(model: JsonObject) -> dict[str, Any]:
     origin = model["provenance"]
     names = ("dataset", "protocol", "seed", "training_recipe")
     counts = ["validation_images", "validation_groups"]
@@ -96,7 +96,7 @@ def _model_facts(model: JsonObject) -> dict[str, Any]:
     }
 
 
-def _evaluation_facts(report: JsonObject, format_score: Callable[[JsonObject], str]) -> dict[str, Any]:
+def _evaluation_values(report: JsonObject, format_score: Callable[[JsonObject], str]) -> dict[str, Any]:
     evaluation, cohort, analysis = report["evaluation"], report.get("cohort"), report["analysis"]
     abstention, baseline = evaluation["abstention"], evaluation["baseline"]
     return {

@@ -16,7 +16,7 @@ from brainslice.errors import UsageError
 from brainslice.files import write_text
 from brainslice.report.html import charts
 from brainslice.report.html.artefacts import RunArtefacts, read_run
-from brainslice.report.html.checklists import answers, collect_facts
+from brainslice.report.html.checklists import answers, collect_values
 from brainslice.report.html.verdict import verdict
 
 JsonObject: TypeAlias = Mapping[str, Any]
@@ -27,7 +27,7 @@ LANGUAGES: Final = ("en", "es")
 PAGE: Final = "report.html"
 """The name of the page."""
 
-_LEAST_P: Final = 0.001
+_MIN_P_VALUE: Final = 0.001
 
 
 class Formats:
@@ -66,7 +66,7 @@ class Formats:
         """Format a p-value; small ones as a bound."""
         if value is None:
             return "–"
-        return f"< {self.number(_LEAST_P)}" if value < _LEAST_P else self.number(value)
+        return f"< {self.number(_MIN_P_VALUE)}" if value < _MIN_P_VALUE else self.number(value)
 
     def term(self, name: str) -> str:
         """Translate a name that the files hold; unknown ones lose their underscores."""
@@ -137,7 +137,7 @@ def render_page(run: RunArtefacts, language: str = "en") -> str:
 def _computed(run: RunArtefacts, formats: Formats, language: str) -> dict[str, Any]:
     """Return the charts, verdict, pictures and checklists."""
     report = run.report
-    facts = collect_facts(run, formats.score)
+    values = collect_values(run, formats.score)
     words = formats.words
     evaluation = None if report is None else report["evaluation"]
     points = ((report or {}).get("analysis") or {}).get("operating_points", ())
@@ -151,7 +151,7 @@ def _computed(run: RunArtefacts, formats: Formats, language: str) -> dict[str, A
         "history": charts.history_charts(run.history),
         "robustness": [charts.robustness_charts(sweep) for sweep in run.robustness],
         "checklists": {
-            name: answers(items, language, words["answers"], facts, words["text"]["gap"])
+            name: answers(items, language, words["answers"], values, words["text"]["gap"])
             for name, items in json.loads(_template_text("checklists.json")).items()
         },
     }

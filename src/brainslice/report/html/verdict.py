@@ -8,10 +8,10 @@ from typing import Any, Final, TypeAlias
 JsonObject: TypeAlias = Mapping[str, Any]
 Text: TypeAlias = Callable[..., str]
 
-_GOOD: Final = 0.75
+_GOOD_AUC: Final = 0.75
 """The lower end of an AUC from which the source-controlled test is called passed."""
 
-_CHANCE: Final = 0.5
+_CHANCE_AUC: Final = 0.5
 _SIGNIFICANT: Final = 0.05
 _AUCS: Final = ("twin_auc", "auc_within_patients", "auc")
 
@@ -32,7 +32,7 @@ def verdict(report: JsonObject, text: Text) -> list[str]:
             "tested_scores", accuracy=evaluation["scores"]["accuracy"], tumour_auc=evaluation["scores"]["tumour_auc"]
         ),
         _baseline(evaluation, text),
-        _certainty(evaluation, text),
+        _calibration(evaluation, text),
         _limits(report, text),
     ]
 
@@ -53,7 +53,7 @@ def _controlled(evaluation: JsonObject, text: Text) -> str:
         return text("controlled_absent")
     name, score = weakest
     low = 0.0 if score["interval"] is None else score["interval"]["low"]
-    grade = "good" if low >= _GOOD else "weak" if low > _CHANCE else "chance"
+    grade = "good" if low >= _GOOD_AUC else "weak" if low > _CHANCE_AUC else "chance"
     return text(f"controlled_{grade}", test=name, auc=score, n=score["n"], groups=score["groups"])
 
 
@@ -73,7 +73,7 @@ def _baseline(evaluation: JsonObject, text: Text) -> str:
     return sentence + (text("baseline_ranks", auc=areas[1]) if behind else "") + "."
 
 
-def _certainty(evaluation: JsonObject, text: Text) -> str:
+def _calibration(evaluation: JsonObject, text: Text) -> str:
     ece = text("calibration", ece=evaluation["scores"]["ece"], bins=evaluation["bins"])
     abstention = evaluation["abstention"]
     if abstention is None:

@@ -108,7 +108,7 @@ def _select_stack(
         stacks = group_slices(found)
         listed = stacks[:_MAX_LISTED]
         known = ", ".join(map(str, listed))
-        facts = {"series": [stack.facts() for stack in listed]}
+        details = {"series": [stack.details() for stack in listed]}
     if not stacks:
         without = f" (missing: {', '.join(sorted(missing))})" if missing else ""
         fault = f"holds no series of {MIN_SLICES} or more parallel slices with positions{without}"
@@ -128,7 +128,7 @@ def _select_stack(
     if len(matching) != 1:
         asked = "several series" if series is None else f"{len(matching)} series of the name {series!r}"
         remedy = f"choose one with `--series NAME`: {known}"
-        raise InputProblemError(InputProblem.SEVERAL_SERIES, f"holds {asked}", remedy, facts)
+        raise InputProblemError(InputProblem.SEVERAL_SERIES, f"holds {asked}", remedy, details)
     return matching[0], remarks
 
 

@@ -135,15 +135,15 @@ class SliceStack:
 
     def __str__(self) -> str:
         """Describe the stack in a line, for a choice between several."""
-        return format_series(self.facts())
+        return format_series(self.details())
 
-    def facts(self) -> dict[str, str | int]:
+    def details(self) -> dict[str, str | int]:
         """Return name, size, plane and kind as plain types."""
         rows, columns = self.geometry.size
         plane = self.reorientation().plane_of(0).value
-        facts: dict[str, str | int] = {"name": self.name, "slices": len(self.positions)}
-        facts |= {"rows": rows, "columns": columns, "plane": plane}
-        return facts | ({"kind": self.geometry.kind} if self.geometry.kind else {})
+        details: dict[str, str | int] = {"name": self.name, "slices": len(self.positions)}
+        details |= {"rows": rows, "columns": columns, "plane": plane}
+        return details | ({"kind": self.geometry.kind} if self.geometry.kind else {})
 
 
 def slice_positions(image: Dataset, file: str, missing: set[str]) -> list[tuple[SeriesGeometry, SlicePosition]]:

@@ -91,7 +91,7 @@ def load_adaptation_data(
     site = read_external_site(folder, opened.labels, SourceData(manifest, rows, paths.cache), progress)
     recipe = Recipe.from_json(opened.info.recipe)
     network = _network(opened, config, recipe)
-    trunk = fast_frozen_part(network, paths.cache, len(rows) + len(site.scans))
+    frozen_part = fast_frozen_part(network, paths.cache, len(rows) + len(site.scans))
     inputs = site_inputs(site, recipe, progress)
     labels, held_out = manifest.label_indices, split.validation
     replay = _balanced(labels, split.train, config.adapt.replay, config.seed)
@@ -99,14 +99,14 @@ def load_adaptation_data(
     cached = CachedFeatures(paths.cache, (content_digest(manifest, recipe), *key), network.frozen_part.output.shape[1:])
     rows = np.sort(np.concatenate([replay, held_out]))
     decoded = decode_scans(manifest, recipe, paths.cache, progress)
-    features = cache_features(cached, grey_images(decoded), rows, lambda scans, _: scans, trunk, progress)
+    features = cache_features(cached, grey_images(decoded), rows, lambda scans, _: scans, frozen_part, progress)
     content = hashlib.sha256(np.ascontiguousarray(inputs).tobytes()).hexdigest()
     views = cache_views(
         replace(cached, key=(content, *key)),
         grey_images(inputs),
         (np.arange(len(inputs)), np.arange(len(inputs))),
         RandomViews(config.adapt.views if config.augment.enabled else 0, augmentation_config(config), config.seed),
-        trunk,
+        frozen_part,
         progress,
     )
     return AdaptationData(

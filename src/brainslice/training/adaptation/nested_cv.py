@@ -83,11 +83,11 @@ class SelectionCriteria:
 
     Attributes:
         specificity: Least specificity of the threshold on tuning scans.
-        least_source_score: Least macro F1 of a setting on source scans.
+        min_source_score: Least macro F1 of a setting on source scans.
     """
 
     specificity: float
-    least_source_score: float
+    min_source_score: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,7 +211,7 @@ def choose(candidates: Sequence[Candidates], labels: SiteLabels, criteria: Selec
         The setting, and its logits of the tuning scans.
     """
     source = {key: float(np.mean([each[key].source_score for each in candidates])) for key in candidates[0]}
-    kept = [key for key, score in source.items() if score >= criteria.least_source_score]
+    kept = [key for key, score in source.items() if score >= criteria.min_source_score]
     kept = kept or [max(source, key=source.__getitem__)]
     logits = {key: np.concatenate([each[key].logits for each in candidates]) for key in kept}
     best = min(kept, key=lambda key: _loss(logits[key], labels))

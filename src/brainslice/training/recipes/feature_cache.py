@@ -30,7 +30,7 @@ from brainslice.progress import Progress
 Views: TypeAlias = Float32[np.ndarray, "b h w channels"]
 FrozenFeatures: TypeAlias = Float16[np.ndarray, "n ah aw c"]
 Augment: TypeAlias = Callable[[Views, int], Views]
-Trunk: TypeAlias = Callable[[Views], Float32[np.ndarray, "b ah aw c"]]
+FrozenPart: TypeAlias = Callable[[Views], Float32[np.ndarray, "b ah aw c"]]
 Images: TypeAlias = Callable[[Int[np.ndarray, " b"]], Views]
 
 _BLOCK = 32
@@ -81,7 +81,7 @@ def cache_features(
     images: tuple[int, Images],
     rows: Int[np.ndarray, " m"],
     augment: Augment,
-    trunk: Trunk,
+    frozen_part: FrozenPart,
     progress: Progress,
 ) -> FrozenFeatures:
     """Compute the activations of some scans that are not in the cache yet.
@@ -94,7 +94,7 @@ def cache_features(
         images: Number of images, and a function that returns some of them ``(b, h, w, c)``.
         rows: The requested rows.
         augment: Makes a block's view; its second argument is the block's number.
-        trunk: The frozen part of the network.
+        frozen_part: The frozen part of the network.
         progress: Called with the step and how far it is.
 
     Returns:
@@ -115,7 +115,7 @@ def cache_features(
             if missing.any():
                 views = augment(read(np.arange(block, min(block + _BLOCK, count))), block // _BLOCK)
                 indices = block + np.flatnonzero(missing)
-                arrays[indices] = trunk(views[missing])
+                arrays[indices] = frozen_part(views[missing])
                 done[indices] = True
             if (block // _BLOCK) % _BLOCK == _BLOCK - 1:
                 _flush(cached, arrays, done)
@@ -144,12 +144,12 @@ def cache_views(
     images: tuple[int, Images],
     rows: tuple[Int[np.ndarray, " m"], Int[np.ndarray, " v"]],
     views: RandomViews,
-    trunk: Trunk,
+    frozen_part: FrozenPart,
     progress: Progress,
 ) -> tuple[FrozenFeatures, ...]:
     """Compute the activations of ``rows[0]`` of the scans, and of ``rows[1]`` of each of their random views."""
     layers = augmentation_layers(views.config, views.seed)
-    arrays = [cache_features(cached, images, rows[0], lambda scans, _: scans, trunk, progress)]
+    arrays = [cache_features(cached, images, rows[0], lambda scans, _: scans, frozen_part, progress)]
     for number in range(1, views.count + 1):
 
         def augment(scans: Views, block: int, number: int = number) -> Views:
@@ -157,7 +157,7 @@ def cache_views(
             return np.asarray(layers(scans, training=True))
 
         files = replace(cached, key=(*cached.key, views.seed, number, repr(views.config)))
-        arrays.append(cache_features(files, images, rows[1], augment, trunk, progress))
+        arrays.append(cache_features(files, images, rows[1], augment, frozen_part, progress))
     return tuple(arrays)
 
 
@@ -187,7 +187,7 @@ def _flush(cached: CachedFeatures, arrays: np.memmap, done: Bool[np.ndarray, " n
     write_text(cached.done, "".join("1" if flag else "0" for flag in done))
 
 
-def fast_frozen_part(network: Network, scratch: Path, images: int) -> Trunk:
+def fast_frozen_part(network: Network, scratch: Path, images: int) -> FrozenPart:
     """Return the frozen part as a function.
 
     With TensorFlow it is an ONNX graph, which is about twice as fast on a CPU, unless the export takes longer than it
@@ -201,8 +201,8 @@ def fast_frozen_part(network: Network, scratch: Path, images: int) -> Trunk:
     if keras.config.backend() != "tensorflow" or images < _MIN_FOR_EXPORT:
         return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
     scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".trunk.tmp-", dir=scratch) as folder:
-        path = Path(folder) / "trunk.onnx"
+    with tempfile.TemporaryDirectory(prefix=".frozen_part.tmp-", dir=scratch) as folder:
+        path = Path(folder) / "frozen_part.onnx"
         export_frozen_part(network, path)
         graph = OnnxSession(path)
     return lambda views: graph.run(views)[0]

@@ -1,4 +1,4 @@
-"""Recipe ``full`` (A8): train the head on a frozen backbone, then the whole network."""
+"""Recipe ``full``: train the head on a frozen backbone, then the whole network."""
 
 from __future__ import annotations
 

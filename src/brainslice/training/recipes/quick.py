@@ -23,8 +23,8 @@ from brainslice.training.history import Epoch
 from brainslice.training.recipes.feature_cache import (
     CachedFeatures,
     FrozenFeatures,
+    FrozenPart,
     RandomViews,
-    Trunk,
     Views,
     cache_views,
 )
@@ -40,10 +40,10 @@ _MAX_IN_MEMORY = 4 << 30
 """Bytes of activations up to which they are read into memory; beyond, they stay memory-mapped."""
 
 
-def fit_quick(task: TrainingTask, trunk: Trunk) -> tuple[Epoch, ...]:
+def fit_quick(task: TrainingTask, frozen_part: FrozenPart) -> tuple[Epoch, ...]:
     """Train a network above the cut; it ends with the weights with the best validation score."""
     fingerprint = task.fingerprint()
-    activations = _Activations(task, _all_views(task, trunk))
+    activations = _Activations(task, _all_views(task, frozen_part))
     epochs: tuple[Epoch, ...] = ()
     if task.config.model.head == "linear":
         epochs = _train_head(
@@ -76,7 +76,7 @@ class _Activations:
         return np.asarray(self.views[0][self.task.split.validation][..., :channels], np.float32)
 
 
-def _all_views(task: TrainingTask, trunk: Trunk) -> tuple[FrozenFeatures, ...]:
+def _all_views(task: TrainingTask, frozen_part: FrozenPart) -> tuple[FrozenFeatures, ...]:
     config, network, images = task.config, task.network, task.images
     *cells, channels = network.frozen_part.output.shape[1:]
     key = (task.content, *([images.digest] if task.outlines else []))
@@ -86,7 +86,7 @@ def _all_views(task: TrainingTask, trunk: Trunk) -> tuple[FrozenFeatures, ...]:
         (len(images), images.batch),
         (np.concatenate([images.rows, task.split.validation]), images.rows),
         RandomViews(config.train.quick.views if config.augment.enabled else 0, task.augmentation_config, config.seed),
-        partial(_with_coverage, trunk) if task.outlines else trunk,
+        partial(_with_coverage, frozen_part) if task.outlines else frozen_part,
         task.progress,
     )
     if sum(view.nbytes for view in views) <= _MAX_IN_MEMORY:
@@ -94,9 +94,9 @@ def _all_views(task: TrainingTask, trunk: Trunk) -> tuple[FrozenFeatures, ...]:
     return views
 
 
-def _with_coverage(trunk: Trunk, views: Views) -> Float32[np.ndarray, "b ah aw c"]:
+def _with_coverage(frozen_part: FrozenPart, views: Views) -> Float32[np.ndarray, "b ah aw c"]:
     """Compute the activations, and append the share of each cell that the mask in the second channel covers."""
-    activations = trunk(views[..., :1])
+    activations = frozen_part(views[..., :1])
     rows, columns = activations.shape[1:3]
     count, height, width, _ = views.shape
     cells = views[..., 1].reshape(count, rows, height // rows, columns, width // columns).mean(axis=(2, 4)) / 255
