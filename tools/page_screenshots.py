@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 THEMES = ("light", "dark")
 LANGUAGES = ("en", "es")
-WIDTHS = (1440, 900, 360)
+WIDTHS = (1920, 1440, 390)
 SETTLED = (
     "count => !document.body.classList.contains('working') && document.querySelectorAll('#list li').length === count"
 )

@@ -80,9 +80,6 @@ def test_an_import_past_a_package_is_found(line: str) -> None:
 @pytest.mark.parametrize("package", PACKAGES)
 def test_every_public_name_is_used_outside_its_package(package: str) -> None:
     used = {
-        name
-        for folder in (*FOLDERS, "tests")
-        for _, module, name in imports_below(folder)
-        if module == f"brainslice.{package}"
+        name for folder in FOLDERS for _, module, name in imports_below(folder) if module == f"brainslice.{package}"
     }
     assert public_names(package) <= used

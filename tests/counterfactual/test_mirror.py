@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from brainslice.counterfactual import (
+from brainslice.counterfactual.mirror import (
     MIN_SYMMETRY,
     MirrorTwins,
+    correlation,
     feathered,
     find_midline,
     mirror_region,
@@ -17,7 +18,6 @@ from brainslice.counterfactual import (
     opposite,
     widened,
 )
-from brainslice.counterfactual.mirror import correlation
 from drawn_heads import SIZE, symmetric_head, with_lesion
 
 NO_LESION = np.zeros((SIZE, SIZE), np.bool_)

@@ -3,17 +3,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from brainslice.counterfactual import (
+from brainslice.counterfactual.mirror import feathered, widened
+from brainslice.counterfactual.patches import (
     Patch,
     Pictures,
     change_contrast,
-    feathered,
     find_lesion,
     find_tissue,
     lies_on_head,
     paste,
     rim,
-    widened,
 )
 from drawn_heads import SIZE, symmetric_head, with_lesion
 

@@ -8,7 +8,8 @@ from hypothesis.extra.numpy import arrays
 
 from brainslice.errors import UsageError
 from brainslice.phantom import KINDS, draw_phantom
-from brainslice.preprocessing import Box, Frame, find_head, inside_frame
+from brainslice.preprocessing import Box, find_head
+from brainslice.preprocessing.geometry import Frame, inside_frame
 
 GREYS = arrays(np.float32, st.tuples(st.integers(1, 60), st.integers(1, 60)), elements=st.floats(0, 255, width=32))
 

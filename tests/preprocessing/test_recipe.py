@@ -14,7 +14,8 @@ from hypothesis.extra.numpy import arrays
 from brainslice import lazy
 from brainslice.errors import ConfigError, MissingExtraError
 from brainslice.phantom import draw_phantom
-from brainslice.preprocessing import Recipe, find_head, inside_frame, stretch
+from brainslice.preprocessing import Recipe, find_head, stretch
+from brainslice.preprocessing.geometry import inside_frame
 from brainslice.scan import Slice, read_scan
 
 # An axial cut: no part of the head is cut off by the picture's border.

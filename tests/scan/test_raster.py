@@ -15,7 +15,8 @@ from hypothesis.extra.numpy import arrays
 from PIL import Image
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import MAX_PIXELS, read_raster
+from brainslice.scan.raster import read_raster
+from brainslice.scan.types import MAX_PIXELS
 
 GREY = np.arange(12, dtype=np.uint8).reshape(3, 4) * 20
 

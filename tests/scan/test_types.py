@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Plane, Slice, Spacing, Volume
+from brainslice.scan import Plane, Slice, Volume
+from brainslice.scan.types import Spacing
 
 
 @given(st.floats(min_value=0.0, exclude_min=True, allow_infinity=False))

@@ -179,7 +179,7 @@ def ensemble(
     workers: int = 0,
     progress: Progress = silent,
 ) -> EnsembleBundle:
-    """Join networks into one bundle that averages their logits; an interrupted run resumes.
+    """Combine networks into one bundle that averages their logits; an interrupted run resumes.
 
     Args:
         root: The project's folder.

@@ -25,7 +25,7 @@ def import_keras(
     config: Settings = None,
     progress: Progress = silent,
 ) -> BundleResult:
-    """Make a classifier that Keras saved the project's bundle ``models/bundle``.
+    """Import a classifier that Keras saved as the project's bundle ``models/bundle``.
 
     Validation scans of the prepared set calibrate it. Which scans trained it is not known, so that the bundle carries
     the warning ``imported``. An existing bundle is kept as ``models/bundle.previous``.

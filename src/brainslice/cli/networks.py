@@ -32,7 +32,7 @@ def import_keras(
     overrides: Overrides = None,
     protocol: ProtocolName = None,
 ) -> None:
-    """Make a classifier that Keras saved the project's bundle.
+    """Import a Keras classifier as the project's bundle.
 
     The prepared set's validation scans calibrate it. The bundle before it is kept as bundle.previous.
     """

@@ -43,7 +43,7 @@ def sweep(
     weights: Weights = None,
     seed: Seed = None,
 ) -> None:
-    """Search for settings of the training with Optuna.
+    """Search for training settings with Optuna.
 
     Trials are compared on validation scans only. An interrupted sweep resumes.
     """

@@ -155,7 +155,7 @@ def ensemble(
     weights: Weights = None,
     seed: Seed = None,
 ) -> None:
-    """Join networks into one bundle.
+    """Combine networks into an ensemble bundle.
 
     It predicts the mean of their logits and reports their disagreement. An interrupted run resumes.
     """

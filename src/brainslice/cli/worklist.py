@@ -69,7 +69,7 @@ def _print_case(case: WorklistRow, as_json: bool) -> None:
         return
     why = "".join(f"; {reason['message']}" for reason in row["reasons"])
     print_line(
-        f"{mark:<6}  uncertainty {case.uncertainty:5.3f}  {row['verdict']:<9}  {row['class'] or '-'}  {row['path']}"
+        f"{mark:<6}  uncertainty {case.uncertainty:5.3f}  {row['verdict']:<9}  {row['class'] or '-':<10}  {row['path']}"
         f"{in_brackets(row['warnings'])}{why}",
         Verdict(row["verdict"]),
     )

@@ -16,27 +16,6 @@ if TYPE_CHECKING:
         make_counterfactuals,
         make_test_twins,
     )
-    from brainslice.counterfactual.mirror import (
-        BACKGROUND,
-        MIN_SYMMETRY,
-        MirrorTwins,
-        feathered,
-        find_midline,
-        mirror_region,
-        mirror_sham,
-        mirror_twins,
-        opposite,
-        widened,
-    )
-    from brainslice.counterfactual.patches import (
-        Patch,
-        Pictures,
-        change_contrast,
-        find_lesion,
-        find_tissue,
-        lies_on_head,
-        paste,
-        rim,
-    )
+    from brainslice.counterfactual.mirror import BACKGROUND
 
 __getattr__ = lazy_names(__name__)

@@ -54,7 +54,7 @@ _MESSAGES: Final = {
     Reason.UNDECIDED: "the prediction set contains both tumour and no tumour",
     Reason.EMPTY_SET: "the prediction set is empty",
     Reason.CONTRADICTION: "threshold and prediction set contradict each other",
-    Reason.NEAR_THRESHOLD: "the probability of a tumour is too close to the threshold",
+    Reason.NEAR_THRESHOLD: "the probability of a tumour lies in the grey zone around the threshold",
     Reason.DISAGREEMENT: "the members of the ensemble disagree about tumour or no tumour",
 }
 

@@ -16,9 +16,9 @@ if TYPE_CHECKING:
     from brainslice.scan.files import is_folder, leading_bytes, printable
     from brainslice.scan.input_problem import InputProblem, InputProblemError, format_series
     from brainslice.scan.listing import SkippedFiles, reason_to_skip, walk_scans
-    from brainslice.scan.raster import RASTER_FORMATS, read_raster
+    from brainslice.scan.raster import RASTER_FORMATS
     from brainslice.scan.read import SCAN_SUFFIXES, decode_scan, read_scan
-    from brainslice.scan.types import MAX_PIXELS, Remark, RemarkCode, Slice, SourceStack, Spacing, Volume
+    from brainslice.scan.types import Remark, RemarkCode, Slice, SourceStack, Volume
     from brainslice.scan.volume.orientation import Plane
     from brainslice.scan.volume.reader import MAX_FILES, decode_volume, read_volume
 

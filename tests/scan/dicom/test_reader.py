@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Spacing, decode_volume
+from brainslice.scan import decode_volume
 from brainslice.scan.dicom.reader import NON_IMAGE_MODALITIES, NON_MR_MODALITIES, read_dicom
+from brainslice.scan.types import Spacing
 from hospital import COMPRESSED, big_endian, compressed, image, slice_at, written
 
 GREY = np.random.default_rng(4).integers(0, 4096, (40, 48)).astype(np.uint16)

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from brainslice.errors import UnreadableScanError
-from brainslice.scan import Plane, Spacing
+from brainslice.scan import Plane
 from brainslice.scan.nifti.reader import read_header, read_nifti, read_nifti_slice
+from brainslice.scan.types import Spacing
 from hospital import PATIENT, nifti
 
 VOXELS = np.random.default_rng(0).integers(0, 128, (3, 4, 5)).astype(np.int16)

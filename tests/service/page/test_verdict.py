@@ -75,7 +75,7 @@ def test_a_referral_says_why_and_keeps_the_probabilities(visit: Visit, tumour: P
     assert visit.words("#verdict .verdict-word") == "Refer to a person"
     assert visit.page.locator("#verdict li").all_inner_texts() == [
         "The prediction set contains both tumour and no tumour.",
-        "The probability of a tumour is too close to the threshold.",
+        "The probability of a tumour lies in the grey zone around the threshold.",
     ]
     assert visit.shown("#bars")
 

@@ -152,7 +152,7 @@ def _compare(target: _Rows, sampled: _Rows, inside: Bool[np.ndarray, "m q"]) -> 
 
 def _row_products(first: _Rows, second: _Rows) -> Float32[np.ndarray, "m 1"]:
     """Multiply each row by the same row of another matrix."""
-    return np.einsum("mq,mq->m", first, second)[:, None]
+    return np.asarray(np.einsum("mq,mq->m", first, second), np.float32)[:, None]
 
 
 def _plausible(transforms: Transforms) -> Bool[np.ndarray, " m"]:

@@ -105,7 +105,8 @@ function whereWords(text) {
   for (const [key, pattern] of Object.entries(WHERE)) {
     const values = pattern.exec(text)?.groups ?? (pattern.test(text) ? {} : null);
     if (values === null) continue;
-    return say(key, { ...values, use: say(/^(which selected|they chose) the threshold$/.test(values.use) ? "where.chose" : "where.held_out") });
+    const protocol = values.protocol === undefined ? "" : say(`protocol.name.${values.protocol}`);
+    return say(key, { ...values, protocol, use: say(/^(which selected|they chose) the threshold$/.test(values.use) ? "where.chose" : "where.held_out") });
   }
   return text;
 }
