@@ -142,7 +142,7 @@ def build_network(config: NetworkConfig) -> Network:
         network = Network(
             config=config,
             model=keras.Model(base.inputs[0], outputs, name="whole"),
-            frozen_part=keras.Model(base.inputs[0], frozen, name="trunk"),
+            frozen_part=keras.Model(base.inputs[0], frozen, name="frozen_part"),
             trainable_part=keras.Model(frozen, outputs, name="tail"),
         )
     _name_operations(network.model)
