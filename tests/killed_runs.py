@@ -123,10 +123,10 @@ def _perform(run: Run) -> None:
     from brainslice.training.adaptation import data
     from brainslice.training.adaptation.pipeline import adapt
     from brainslice.training.cross_validation import cross_validate
-    from small_training import SMALL, keras_trunk, rebuilt_network, small_network
+    from small_training import SMALL, keras_frozen_part, rebuilt_network, small_network
 
     pipeline.build_network, data.build_network = small_network, rebuilt_network
-    data.fast_frozen_part = lambda network, *_: keras_trunk(network)
+    data.fast_frozen_part = lambda network, *_: keras_frozen_part(network)
     if run.command == "crossval":
         cross_validate(root, config(*SMALL, *CROSSVAL))
         return

@@ -71,7 +71,7 @@ def small_network(plan: NetworkConfig) -> Network:
     network = Network(
         config=plan,
         model=keras.Model(scan, outputs, name="whole"),
-        frozen_part=keras.Model(scan, cut, name="trunk"),
+        frozen_part=keras.Model(scan, cut, name="frozen_part"),
         trainable_part=keras.Model(cut, outputs, name="tail"),
     )
     set_trainable(network, "all")
@@ -88,7 +88,7 @@ def changed(before: dict[str, np.ndarray], after: dict[str, np.ndarray]) -> set[
     return {path for path, value in before.items() if not np.array_equal(value, after[path])}
 
 
-def keras_trunk(network: Network) -> Callable[[np.ndarray], np.ndarray]:
+def keras_frozen_part(network: Network) -> Callable[[np.ndarray], np.ndarray]:
     """Return the frozen part as a function, without exporting it."""
     return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
 

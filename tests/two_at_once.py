@@ -47,10 +47,10 @@ def _call(words: Sequence[str]) -> int:
     from brainslice.cli.main import main
     from brainslice.training import pipeline
     from brainslice.training.adaptation import data
-    from small_training import keras_trunk, rebuilt_network, small_network
+    from small_training import keras_frozen_part, rebuilt_network, small_network
 
     pipeline.build_network, data.build_network = small_network, rebuilt_network
-    data.fast_frozen_part = lambda network, *_: keras_trunk(network)
+    data.fast_frozen_part = lambda network, *_: keras_frozen_part(network)
     try:
         main(*words)
     except SystemExit as ended:

@@ -1,4 +1,4 @@
-"""The bars that every file of the project holds, whoever wrote it."""
+"""Limits that every file of the project keeps."""
 
 from __future__ import annotations
 

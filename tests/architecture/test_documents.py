@@ -1,4 +1,4 @@
-"""What the documents say is so: names, keys, versions, links, commands and examples."""
+"""Documents agree with the code: names, keys, versions, links, commands and examples."""
 
 from __future__ import annotations
 
@@ -83,8 +83,8 @@ def test_the_page_of_commands_names_every_verb(page: Path) -> None:
 
 @pytest.mark.parametrize("page", COMMAND_PAGES, ids=lambda path: path.parent.name)
 def test_the_page_of_commands_names_every_original_command(page: Path) -> None:
-    doors = [*PROJECT.glob("src/*.py"), *(path for path in PROJECT.glob("tools/*.py") if "original" in text_of(path))]
-    names = [path.relative_to(PROJECT).as_posix() for path in doors]
+    scripts = [*PROJECT.glob("src/*.py"), *(path for path in PROJECT.glob("tools/*.py") if "original" in text_of(path))]
+    names = [path.relative_to(PROJECT).as_posix() for path in scripts]
     assert len(names) >= 9
     assert not [name for name in names if f"python {name}" not in text_of(page)]
 
@@ -108,20 +108,20 @@ def test_the_configuration_that_ships_holds_every_key_at_its_default() -> None:
     assert not [key for key in keys if not re.search(rf"^\s*{key}:", text_of(path), flags=re.MULTILINE)]
 
 
-def test_the_architecture_page_draws_the_rooms_as_they_are() -> None:
+def test_the_architecture_page_lists_every_package_and_module() -> None:
     package = PROJECT / "src" / "brainslice"
     tree = re.search(r"^```\n(src/brainslice/.*?)^```$", text_of(PROJECT / "ARCHITECTURE.md"), re.MULTILINE | re.DOTALL)
     assert tree is not None
     drawn: dict[str, set[str]] = {"": set()}
-    room = ""
+    package_name = ""
     for line in tree[1].split("\n\nsrc/*.py")[0].splitlines()[1:]:
         if name := re.match(r"  ([\w/]+)/ ", line):
-            room = name[1]
-            drawn[room] = set()
+            package_name = name[1]
+            drawn[package_name] = set()
         elif module := re.match(r"  (\w+) ", line):
             drawn[""].add(module[1])
             continue
-        drawn[room] |= set(re.findall(r"\b[a-z_][a-z_0-9]*\b", re.sub(r"^.*[A-Z\]]{3,}\S*|\[\w+\]", "", line)))
+        drawn[package_name] |= set(re.findall(r"\b[a-z_][a-z_0-9]*\b", re.sub(r"^.*[A-Z\]]{3,}\S*|\[\w+\]", "", line)))
     found = {"": {path.stem for path in package.glob("*.py")}}
     for folder in package.glob("*/**/__init__.py"):
         modules = {path.stem for path in folder.parent.glob("*.py")}

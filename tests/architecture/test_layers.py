@@ -1,4 +1,4 @@
-"""The directions in which rooms may lean on each other."""
+"""The import layers of the packages."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def lint_imports(folder: Path) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False, env=variables)
 
 
-def test_no_room_leans_upward_or_sideways() -> None:
+def test_no_package_imports_upward_or_sideways() -> None:
     done = lint_imports(PROJECT)
     assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-1000:]
 
@@ -31,8 +31,8 @@ def test_no_room_leans_upward_or_sideways() -> None:
     [
         pytest.param("errors.py", "from brainslice import labels", id="upward"),
         pytest.param("dataset/manifest.py", "from brainslice.decision import temperature", id="sideways"),
-        pytest.param("scan/read.py", "import matplotlib", id="a heavy library in a light room"),
-        pytest.param("report/__init__.py", "import keras", id="keras outside its rooms"),
+        pytest.param("scan/read.py", "import matplotlib", id="a heavy library in a light package"),
+        pytest.param("report/__init__.py", "import keras", id="keras outside its packages"),
         pytest.param("inference/predictor.py", "import SimpleITK", id="SimpleITK outside preprocessing"),
     ],
 )
@@ -46,12 +46,12 @@ def test_an_import_in_the_wrong_direction_is_caught(tmp_path: Path, module: str,
     assert "BROKEN" in done.stdout
 
 
-def test_every_room_has_its_layer() -> None:
+def test_every_package_has_its_layer() -> None:
     settings = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))
     contracts = settings["tool"]["importlinter"]["contracts"]
     (layers,) = (contract["layers"] for contract in contracts if contract["type"] == "layers")
-    placed = {name.strip() for layer in layers for name in layer.split("|")}
+    placed = {part.strip() for layer in layers for part in layer.split("|")}
     package = PROJECT / "src" / "brainslice"
     modules, folders = package.glob("*.py"), package.glob("*/__init__.py")
-    rooms = {path.stem for path in modules} | {path.parent.name for path in folders}
-    assert {f"brainslice.{room}" for room in rooms - {"__init__"}} <= placed
+    names = {path.stem for path in modules} | {path.parent.name for path in folders}
+    assert {f"brainslice.{name}" for name in names - {"__init__"}} <= placed

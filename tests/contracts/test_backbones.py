@@ -52,7 +52,7 @@ def test_gives_logits_and_class_maps_whose_spatial_mean_is_the_logits(network: N
     np.testing.assert_allclose(class_maps.mean(axis=(1, 2)), logits, rtol=1e-5, atol=1e-5)
 
 
-def test_trunk_then_tail_is_the_whole(network: Network) -> None:
+def test_frozen_part_then_trainable_part_is_the_whole(network: Network) -> None:
     activations = network.frozen_part(PICTURES, training=False)
     assert activations.shape[1:3] == (SIZE // 16, SIZE // 16)
     halves, whole = network.trainable_part(activations, training=False), network.model(PICTURES, training=False)

@@ -1,4 +1,4 @@
-"""Drawn sets that the room's tests share."""
+"""Drawn sets that the tests of this package share."""
 
 from __future__ import annotations
 

@@ -47,7 +47,7 @@ def tiny_network(*before: keras.layers.Layer, seed: int = 0) -> Network:
     return Network(
         config=NetworkConfig(size=32, classes=3, weights=None),
         model=keras.Model(scan, outputs, name="whole"),
-        frozen_part=keras.Model(scan, cut, name="trunk"),
+        frozen_part=keras.Model(scan, cut, name="frozen_part"),
         trainable_part=keras.Model(cut, outputs, name="tail"),
     )
 

@@ -107,7 +107,7 @@ def test_graphs_in_two_versions_of_the_language_are_one_line(members: list[Path]
         pack_graphs([members[0], tmp_path / "newer.onnx"], tmp_path / "packed.onnx")
 
 
-def test_networks_of_ours_that_grew_from_one_trunk_share_it(tmp_path: Path) -> None:
+def test_networks_with_equal_frozen_layers_share_them(tmp_path: Path) -> None:
     plan = NetworkConfig(size=64, dropout=0.3, weights=None, seed=3)
     networks = [small_network(plan), small_network(plan)]
     rng = np.random.default_rng(5)

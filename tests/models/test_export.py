@@ -100,9 +100,9 @@ def test_any_number_of_scans_gives_the_networks_own_numbers(exported: tuple[Netw
     found.require()
 
 
-def test_the_trunk_exports_by_itself(tiny: Network, tmp_path: Path) -> None:
-    export_frozen_part(tiny, tmp_path / "trunk.onnx")
-    session = onnxruntime.InferenceSession(tmp_path / "trunk.onnx", providers=["CPUExecutionProvider"])
+def test_the_frozen_part_is_exported_alone(tiny: Network, tmp_path: Path) -> None:
+    export_frozen_part(tiny, tmp_path / "frozen_part.onnx")
+    session = onnxruntime.InferenceSession(tmp_path / "frozen_part.onnx", providers=["CPUExecutionProvider"])
     scans = SMALL[..., None].astype(np.float32)
     (activations,) = session.run(None, {"scan": scans})
     assert np.ptp(activations) > 0.1

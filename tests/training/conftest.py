@@ -19,7 +19,7 @@ from brainslice.training import pipeline
 from brainslice.training.adaptation import data
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.task import TrainingTask
-from small_training import SMALL, keras_trunk, rebuilt_network, small_network
+from small_training import SMALL, keras_frozen_part, rebuilt_network, small_network
 from stand_in import SIZE, config, copy_project, prepare_project
 
 MakeTask = Callable[..., TrainingTask]
@@ -84,7 +84,7 @@ def make_task(manifest: Manifest, scans: np.ndarray, tmp_path: Path) -> MakeTask
 def small_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few layers stand in for the backbone, when a bundle is opened for adapting too."""
     monkeypatch.setattr(data, "build", rebuilt_network)
-    monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_trunk(network))
+    monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_frozen_part(network))
 
 
 @pytest.fixture(scope="session")

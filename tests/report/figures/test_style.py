@@ -17,7 +17,7 @@ from brainslice.report.figures.evaluation import draw_calibration, draw_confusio
 from brainslice.report.figures.style import FigureFile, figure
 
 ORANGE = (213, 94, 0)
-DOORS = (draw_confusion_matrices, draw_curves, draw_calibration)
+DRAWING_FUNCTIONS = (draw_confusion_matrices, draw_curves, draw_calibration)
 
 
 def draw(path: Path, marks: tuple[str, ...] = ()) -> tuple[bytes, bytes]:
@@ -98,10 +98,10 @@ def texts_of(drawn: Figure) -> list[Text]:
     return [text for text in found if text.get_visible() and text.get_text() and text.get_window_extent().width > 0]
 
 
-@pytest.mark.parametrize("door", DOORS)
+@pytest.mark.parametrize("draw", DRAWING_FUNCTIONS)
 @pytest.mark.parametrize("name", ["marked", "one_class"])
 def test_no_two_texts_of_a_figure_overlap_and_none_is_cut_off(
-    door: Callable[[Evaluation, Path], None],
+    draw: Callable[[Evaluation, Path], None],
     name: str,
     request: pytest.FixtureRequest,
     monkeypatch: pytest.MonkeyPatch,
@@ -109,7 +109,7 @@ def test_no_two_texts_of_a_figure_overlap_and_none_is_cut_off(
 ) -> None:
     figures: list[Figure] = []
     monkeypatch.setattr(style, "_save", lambda drawn, _: figures.append(drawn))
-    door(request.getfixturevalue(name), tmp_path)
+    draw(request.getfixturevalue(name), tmp_path)
     assert figures
     for drawn in figures:
         drawn.canvas.draw()

@@ -13,7 +13,7 @@ from brainslice.models.build import NetworkConfig, build_network
 from brainslice.progress import silent
 from brainslice.training.recipes import feature_cache
 from brainslice.training.recipes.feature_cache import CachedFeatures, cache_features, fast_frozen_part, grey_images
-from small_training import keras_trunk, small_network
+from small_training import keras_frozen_part, small_network
 
 INPUTS = np.arange(70 * 4 * 4, dtype=np.int64).reshape(70, 4, 4).astype(np.uint8)
 
@@ -101,7 +101,7 @@ MANY = 1000
 @pytest.mark.slow
 def test_exported_frozen_part_equals_the_network(tmp_path: Path) -> None:
     network = build_network(NetworkConfig(size=64, weights=None))
-    expected = keras_trunk(network)(SCANS)
+    expected = keras_frozen_part(network)(SCANS)
     assert expected.std() > 0
     np.testing.assert_allclose(fast_frozen_part(network, tmp_path, MANY)(SCANS), expected, atol=1e-4)
 
@@ -110,13 +110,13 @@ def test_frozen_part_takes_any_batch_size_and_leaves_no_file(tmp_path: Path) -> 
     network = small_network(NetworkConfig(size=64, weights=None))
     run = fast_frozen_part(network, tmp_path / "cache", MANY)
     for count in (1, 3):
-        np.testing.assert_allclose(run(SCANS[:count]), keras_trunk(network)(SCANS[:count]), atol=1e-4)
+        np.testing.assert_allclose(run(SCANS[:count]), keras_frozen_part(network)(SCANS[:count]), atol=1e-4)
     assert list((tmp_path / "cache").iterdir()) == []
 
 
 def test_other_backends_run_the_network(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     network = small_network(NetworkConfig(size=64, weights=None))
-    expected = keras_trunk(network)(SCANS)
+    expected = keras_frozen_part(network)(SCANS)
     monkeypatch.setattr(keras.config, "backend", lambda: "jax")
     monkeypatch.delattr(feature_cache, "export_frozen_part")
     np.testing.assert_array_equal(fast_frozen_part(network, tmp_path, MANY)(SCANS), expected)
@@ -126,4 +126,4 @@ def test_few_images_are_not_worth_an_export(tmp_path: Path, monkeypatch: pytest.
     network = small_network(NetworkConfig(size=64, weights=None))
     monkeypatch.delattr(feature_cache, "export_frozen_part")
     trunk = fast_frozen_part(network, tmp_path, MANY - 1)
-    np.testing.assert_array_equal(trunk(SCANS), keras_trunk(network)(SCANS))
+    np.testing.assert_array_equal(trunk(SCANS), keras_frozen_part(network)(SCANS))

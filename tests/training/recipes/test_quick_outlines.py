@@ -9,7 +9,7 @@ import pytest
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
-from small_training import StoppedError, arrays_of, interrupt_at, keras_trunk
+from small_training import StoppedError, arrays_of, interrupt_at, keras_frozen_part
 
 MakeTask = Callable[..., TrainingTask]
 
@@ -33,7 +33,7 @@ def outlined(task: TrainingTask) -> TrainingTask:
 
 def test_pyramid_head_learns_positions_of_lesions(make_task: MakeTask) -> None:
     task = outlined(make_task("model.head=pyramid", "train.quick.epochs=4", "train.quick.lr=0.01"))
-    epochs = fit_quick(task, keras_trunk(task.network))
+    epochs = fit_quick(task, keras_frozen_part(task.network))
     assert [epoch.stage for epoch in epochs] == ["tail"] * 4
     losses = [epoch.loss for epoch in epochs]
     assert losses[-1] < losses[0]
@@ -45,11 +45,11 @@ def test_pyramid_head_learns_positions_of_lesions(make_task: MakeTask) -> None:
 @pytest.mark.slow
 def test_interrupted_training_with_outlines_gives_the_same_weights(make_task: MakeTask) -> None:
     whole = outlined(make_task("model.head=pyramid", name="whole"))
-    fit_quick(whole, keras_trunk(whole.network))
+    fit_quick(whole, keras_frozen_part(whole.network))
     broken = outlined(make_task("model.head=pyramid", name="broken"))
     with pytest.raises(StoppedError):
-        fit_quick(replace(broken, progress=interrupt_at("training the tail", 2)), keras_trunk(broken.network))
+        fit_quick(replace(broken, progress=interrupt_at("training the tail", 2)), keras_frozen_part(broken.network))
     again = outlined(make_task("model.head=pyramid", name="broken"))
-    fit_quick(again, keras_trunk(again.network))
+    fit_quick(again, keras_frozen_part(again.network))
     for path, value in arrays_of(whole.network).items():
         np.testing.assert_array_equal(arrays_of(again.network)[path], value)
