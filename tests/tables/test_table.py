@@ -16,7 +16,7 @@ from brainslice.errors import UsageError
 from brainslice.inference.prediction import Prediction, Refusal
 from brainslice.inference.predictor import Predictor
 from brainslice.lock import exclusive_lock
-from brainslice.tables.table import ENDINGS, TableSummary, predict_paths, predict_tree
+from brainslice.tables.table import ENDINGS, TableOptions, TableSummary, predict_paths, predict_tree
 
 
 class StoppedError(Exception):
@@ -63,7 +63,7 @@ def test_interrupted_table_is_resumed_to_the_same_rows(
             raise StoppedError
 
     with pytest.raises(StoppedError):
-        predict_tree(predictor, [tree], broken, each=stop)
+        predict_tree(predictor, [tree], broken, TableOptions(each=stop))
     journal = broken.with_name("broken.parquet.part") if suffix == ".parquet" else broken
     with journal.open("ab") as stream:
         stream.write(b'{"path": "torn')
@@ -105,7 +105,7 @@ def test_another_threshold_needs_overwrite(predictor: Predictor, tree: Path, tmp
     other = dataclasses.replace(predictor, threshold=0.9)
     with pytest.raises(UsageError, match=r"holds rows at the threshold 0\.4, this run has 0\.9"):
         predict_tree(other, [tree], table)
-    assert predict_tree(other, [tree], table, overwrite=True).kept == 0
+    assert predict_tree(other, [tree], table, TableOptions(overwrite=True)).kept == 0
     assert json.loads(table.read_text(encoding="utf-8").splitlines()[0])["threshold"] == 0.9
 
 
@@ -145,7 +145,7 @@ def test_each_is_called_with_predictions_only(predictor: Predictor, tree: Path, 
         assert answer.source == path.name
         shown.append(path)
 
-    predict_tree(predictor, [tree], tmp_path / "rows.csv", each=show)
+    predict_tree(predictor, [tree], tmp_path / "rows.csv", TableOptions(each=show))
     assert shown == sorted(tree.rglob("scan*.png"))
 
 
@@ -197,7 +197,7 @@ def test_folder_without_scans_keeps_an_older_table(
     table = tmp_path / "rows.csv"
     for before in (False, True):
         with pytest.raises(UsageError, match="holds no scans"):
-            predict_tree(predictor, [tmp_path / "nothing"], table, overwrite=overwrite)
+            predict_tree(predictor, [tmp_path / "nothing"], table, TableOptions(overwrite=overwrite))
         assert table.exists() == before
         if not before:
             predict_tree(predictor, [tree], table)

@@ -25,14 +25,14 @@ KILL = """
 import os, signal, sys
 from pathlib import Path
 from brainslice.inference.predictor import Predictor
-from brainslice.tables.table import predict_tree
+from brainslice.tables.table import TableOptions, predict_tree
 left = int(sys.argv[4])
 def each(path, prediction):
     global left
     left -= 1
     if left == 0:
         os.kill(os.getpid(), signal.SIGKILL)
-predict_tree(Predictor.open(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), each=each)
+predict_tree(Predictor.open(sys.argv[1]), [Path(sys.argv[2])], Path(sys.argv[3]), TableOptions(each=each))
 """
 
 

@@ -80,6 +80,7 @@ def predict_tree(
     output: AnyPath,
     *,
     overwrite: bool = False,
+    pseudonym_key: bytes | None = None,
     progress: Progress = silent,
 ) -> TableSummary:
     """Predict all scans in files and folders and write a table with a row for each; an interrupted one is continued.
@@ -89,6 +90,7 @@ def predict_tree(
         scans: Files, and folders of them to any depth.
         output: The table, ``.jsonl``, ``.csv`` or ``.parquet``.
         overwrite: Replace an existing table.
+        pseudonym_key: Name scans by pseudonyms made with this key, instead of paths.
         progress: Called with step, done and total.
 
     Raises:
@@ -96,9 +98,12 @@ def predict_tree(
             rows.
         ResourceError: The disk is full.
     """
+    from brainslice.tables import CaseNames, TableOptions
     from brainslice.tables import predict_tree as write_table
 
-    return write_table(predictor, [Path(each) for each in scans], Path(output), overwrite=overwrite, progress=progress)
+    paths = [Path(each) for each in scans]
+    options = TableOptions(overwrite, CaseNames(pseudonym_key, tuple(paths)))
+    return write_table(predictor, paths, Path(output), options, progress)
 
 
 def predict_volume(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, TypeAlias
 
@@ -10,10 +12,12 @@ import typer
 
 from brainslice.api import read_settings
 from brainslice.cli.console import print_note
+from brainslice.errors import UsageError
 
 if TYPE_CHECKING:
     from brainslice.config import Config
     from brainslice.inference import Predictor
+    from brainslice.tables import CaseNames
 
 _PROJECT = "Project"
 
@@ -60,6 +64,19 @@ RequiredSignature: TypeAlias = Annotated[
         "--require-signature", metavar="PEM", help="Use the bundle only if this Ed25519 public key's owner signed it."
     ),
 ]
+Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
+Listing: TypeAlias = Annotated[
+    str | None, typer.Option("--list", metavar="FILE", help="A text file of paths, a line each; - for standard input.")
+]
+Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the table of --output.")]
+Pseudonymise: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--pseudonymise",
+        metavar="KEYFILE",
+        help="Name scans by a digest with this secret key, not by path; - reads BRAINSLICE_PSEUDONYM_KEY.",
+    ),
+]
 AsJson: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON object a scan, one a line.")]
 RecipeName: TypeAlias = Annotated[
     str | None, typer.Option("--recipe", help="quick (from cached activations) or full (the whole network).")
@@ -85,6 +102,30 @@ def settings(
     # Quoted as JSON, a file's name stays text whatever YAML would make of it.
     words = [f"{key}={json.dumps(value, ensure_ascii=False)}" for key, value in given.items() if value is not None]
     return read_settings(root, file, (*(overrides or ()), *words))
+
+
+def paths_of(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
+    """Return the given scans, or those of the list.
+
+    Raises:
+        UsageError: Neither is given, or both.
+    """
+    from brainslice.tables import ListedScan, list_paths
+
+    if bool(scans) == (listed is not None):
+        msg = "a prediction needs scans, folders, or a --list of them, and not both; brainslice predict --help"
+        raise UsageError(msg)
+    if listed is None:
+        return scans or []
+    # Standard input can be read once only, so the number of scans is unknown.
+    return list_paths(sys.stdin) if listed == "-" else ListedScan(Path(listed))
+
+
+def case_names(keyfile: Path | None, given: list[Path] | None) -> CaseNames:
+    """Return how rows name the files and folders given, or the scans of a list: by path, or by pseudonym."""
+    from brainslice.tables import CaseNames, read_pseudonym_key
+
+    return CaseNames() if keyfile is None else CaseNames(read_pseudonym_key(keyfile), tuple(given or ()))
 
 
 def open_predictor(

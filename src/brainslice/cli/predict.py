@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -13,7 +12,20 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 import typer
 
 from brainslice.cli.console import OUT, RESEARCH_ONLY, print_error, print_json, print_line, print_note, progress_bars
-from brainslice.cli.options import AsJson, BundleFolder, RequiredSignature, Root, Threshold, open_predictor
+from brainslice.cli.options import (
+    AsJson,
+    BundleFolder,
+    Listing,
+    Overwrite,
+    Pseudonymise,
+    RequiredSignature,
+    Root,
+    Scans,
+    Threshold,
+    case_names,
+    open_predictor,
+    paths_of,
+)
 from brainslice.cli.prediction_text import print_prediction, print_row
 from brainslice.errors import UnreadableScanError, UsageError
 from brainslice.lazy import require_extra
@@ -21,8 +33,8 @@ from brainslice.progress import silent
 
 if TYPE_CHECKING:
     from brainslice.inference import Prediction, Predictor
+    from brainslice.tables import CaseNames, TableOptions
 
-Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
 PointName: TypeAlias = Annotated[
     str | None, typer.Option("--operating-point", metavar="NAME", help="Use a stored operating point's threshold.")
 ]
@@ -38,9 +50,6 @@ Overlays: TypeAlias = Annotated[
 Frame: TypeAlias = Annotated[
     int | None, typer.Option("--frame", metavar="N", help="Which frame, page or axial slice of a file of several.")
 ]
-Listing: TypeAlias = Annotated[
-    str | None, typer.Option("--list", metavar="FILE", help="A text file of paths, a line each; - for standard input.")
-]
 Table: TypeAlias = Annotated[
     Path | None,
     typer.Option(
@@ -51,7 +60,6 @@ Part: TypeAlias = Annotated[
     str | None,
     typer.Option("--part", metavar="I/N", help="Only part I of N of the scans, to the table OUTPUT-I-of-N."),
 ]
-Overwrite: TypeAlias = Annotated[bool, typer.Option("--overwrite", help="Replace the table of --output.")]
 DicomFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan.")
 ]
@@ -136,22 +144,24 @@ def predict(
     dropout: Draws = None,
     frame: Frame = None,
     require_signature: RequiredSignature = None,
+    pseudonymise: Pseudonymise = None,
 ) -> None:
     """Classify scans.
 
     Probabilities are calibrated; a file that cannot be read is refused with a reason and does not stop the rest.
     """
     options = PredictOptions(threshold, operating_point, views, dropout)
-    paths, output = _share(part, paths_of(scans, listed), output)
+    names = case_names(pseudonymise, scans)
+    paths, output = _share(part, paths_of(scans, listed), output, names)
     options.check_resumable(output, overwrite)
-    if dicom_folder is not None:
-        require_extra("dicom-out", "--dicom-out", "highdicom")
     predictor = replace(options.of(open_predictor(root, bundle, threshold, key=require_signature)), frame=frame)
-    each = _call_all([*_overlays(gradcam, output), *_dicom(dicom_folder, predictor)])
+    each = _call_all([*_overlays(gradcam, output), *_dicom(dicom_folder, predictor, names)])
     if output is not None:
-        rows, refused = _write_table(predictor, paths, output, overwrite, each)
+        from brainslice.tables import TableOptions
+
+        rows, refused = _write_table(predictor, paths, output, TableOptions(overwrite, names, each))
     else:
-        rows, refused = _print_all(predictor, paths, as_json, each)
+        rows, refused = _print_all(predictor, paths, names, as_json, each)
     if not as_json:
         print_note(RESEARCH_ONLY)
     if refused:
@@ -160,24 +170,9 @@ def predict(
         raise UnreadableScanError(msg)
 
 
-def paths_of(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
-    """Return the given scans, or those of the list.
-
-    Raises:
-        UsageError: Neither is given, or both.
-    """
-    from brainslice.tables import ListedScan, list_paths
-
-    if bool(scans) == (listed is not None):
-        msg = "a prediction needs scans, folders, or a --list of them, and not both; brainslice predict --help"
-        raise UsageError(msg)
-    if listed is None:
-        return scans or []
-    # Standard input can be read once only, so the number of scans is unknown.
-    return list_paths(sys.stdin) if listed == "-" else ListedScan(Path(listed))
-
-
-def _share(part: str | None, paths: Iterable[Path], output: Path | None) -> tuple[Iterable[Path], Path | None]:
+def _share(
+    part: str | None, paths: Iterable[Path], output: Path | None, names: CaseNames
+) -> tuple[Iterable[Path], Path | None]:
     """Select a part of the scans, and name its table."""
     from brainslice.tables import ArchivePart
 
@@ -187,16 +182,14 @@ def _share(part: str | None, paths: Iterable[Path], output: Path | None) -> tupl
         msg = "--part needs --output, beside which the table of the part is written"
         raise UsageError(msg)
     share = ArchivePart.parse(part)
-    return share.select(paths), share.table(output)
+    return share.select(paths, anonymous=names.key is not None), share.table(output)
 
 
-def _write_table(
-    predictor: Predictor, paths: Iterable[Path], output: Path, overwrite: bool, each: Each
-) -> tuple[int, int]:
+def _write_table(predictor: Predictor, paths: Iterable[Path], output: Path, options: TableOptions) -> tuple[int, int]:
     from brainslice.tables import predict_tree
 
     with progress_bars() as progress:
-        table = predict_tree(predictor, paths, output, overwrite=overwrite, each=each, progress=progress)
+        table = predict_tree(predictor, paths, output, options, progress)
     if table.repaired:
         print_note(f"{output}: the incomplete last line of an earlier run was removed, and its scan predicted again")
     kept = f", {table.kept:,} of them there before" if table.kept else ""
@@ -206,16 +199,17 @@ def _write_table(
     return table.rows, table.refused
 
 
-def _print_all(predictor: Predictor, paths: Iterable[Path], as_json: bool, each: Each) -> tuple[int, int]:
+def _print_all(
+    predictor: Predictor, paths: Iterable[Path], names: CaseNames, as_json: bool, each: Each
+) -> tuple[int, int]:
     from brainslice.inference import Prediction, Refusal
-    from brainslice.scan import SkippedFiles
     from brainslice.tables import predict_paths, row_of
 
-    rows, refused, skipped = 0, 0, SkippedFiles()
+    rows, refused, skipped = 0, 0, names.skipped_files()
     alone = _is_one_file(paths)
     # Rows on a terminal are their own progress.
     with nullcontext(silent) if alone or OUT.is_terminal else progress_bars() as progress:
-        for path, answer in predict_paths(predictor, paths, progress, skipped=skipped):
+        for path, answer in predict_paths(predictor, paths, progress, skipped=skipped, names=names):
             rows += 1
             refused += isinstance(answer, Refusal)
             if isinstance(answer, Prediction):
@@ -267,9 +261,13 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
     return [] if folder is None else [write]
 
 
-def _dicom(folder: Path | None, predictor: Predictor) -> list[Each]:
+def _dicom(folder: Path | None, predictor: Predictor, names: CaseNames) -> list[Each]:
     if folder is None:
         return []
+    require_extra("dicom-out", "--dicom-out", "highdicom")
+    if names.key is not None:
+        msg = "--pseudonymise and --dicom-out exclude each other: DICOM objects name the patient"
+        raise UsageError(msg)
     from brainslice.dicom_export import write_dicom
     from brainslice.tables import display_path, fingerprint
 

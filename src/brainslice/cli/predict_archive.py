@@ -8,8 +8,19 @@ from typing import Annotated
 import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, print_line, print_note, progress_bars
-from brainslice.cli.options import BundleFolder, RequiredSignature, Root, Threshold, open_predictor
-from brainslice.cli.predict import Listing, Overwrite, Scans, paths_of
+from brainslice.cli.options import (
+    BundleFolder,
+    Listing,
+    Overwrite,
+    Pseudonymise,
+    RequiredSignature,
+    Root,
+    Scans,
+    Threshold,
+    case_names,
+    open_predictor,
+    paths_of,
+)
 from brainslice.errors import UnreadableScanError
 
 
@@ -30,6 +41,7 @@ def predict_archive(
     threshold: Threshold = None,
     overwrite: Overwrite = False,
     require_signature: RequiredSignature = None,
+    pseudonymise: Pseudonymise = None,
 ) -> None:
     """Classify an archive with several processes.
 
@@ -39,7 +51,7 @@ def predict_archive(
     from brainslice.tables import ShardOptions, predict_shards
 
     paths = paths_of(scans, listed)
-    options = ShardOptions(shards, workers, threads, engine)
+    options = ShardOptions(shards, workers, threads, engine, case_names(pseudonymise, scans))
     predictor = open_predictor(root, bundle, threshold, threads=1, key=require_signature)
     with progress_bars() as progress:
         found = predict_shards(predictor, paths, output, options, progress, overwrite=overwrite)

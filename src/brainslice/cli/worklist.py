@@ -10,7 +10,16 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, in_brackets, print_json, print_line, print_note, progress_bars
-from brainslice.cli.options import AsJson, BundleFolder, RequiredSignature, Root, Threshold, open_predictor
+from brainslice.cli.options import (
+    AsJson,
+    BundleFolder,
+    Pseudonymise,
+    RequiredSignature,
+    Root,
+    Threshold,
+    case_names,
+    open_predictor,
+)
 from brainslice.decision import Verdict
 from brainslice.errors import UnreadableScanError, UsageError
 
@@ -30,21 +39,22 @@ def worklist(
     as_json: AsJson = False,
     as_csv: Annotated[bool, typer.Option("--csv", help="Print comma-separated values.")] = False,
     require_signature: RequiredSignature = None,
+    pseudonymise: Pseudonymise = None,
 ) -> None:
     """Sort scans into a worklist, the most uncertain first.
 
     The share of the budget is marked for a person. Files that cannot be read come first, beyond the budget.
     """
-    from brainslice.scan import SkippedFiles
     from brainslice.tables import make_worklist
 
     if as_json and as_csv:
         msg = "--json and --csv exclude each other; give one of them"
         raise UsageError(msg)
     predictor = open_predictor(root, bundle, threshold, key=require_signature)
-    skipped = SkippedFiles()
+    names = case_names(pseudonymise, scans)
+    skipped = names.skipped_files()
     with progress_bars() as progress:
-        cases = make_worklist(predictor, scans, review_budget, progress, skipped)
+        cases = make_worklist(predictor, scans, review_budget, progress, skipped, names)
     if skipped.summary:
         print_note(skipped.summary)
     if as_csv:

@@ -30,11 +30,12 @@ _PICTURES: Final = (b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n", b"II*\0", b"MM\0*", b
 
 
 class SkippedFiles:
-    """Counts of the files that a search passed over, by reason, with an example of each."""
+    """Counts of the files that a search passed over, by reason, with an example of each unless ``anonymous``."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, anonymous: bool = False) -> None:
         """Start with no counts."""
         self.counts: Counter[str] = Counter()
+        self.anonymous = anonymous
         self._examples: dict[str, str] = {}
 
     def add(self, reason: str, example: str, count: int = 1) -> None:
@@ -46,7 +47,10 @@ class SkippedFiles:
     @property
     def summary(self) -> str:
         """One line with the counts and reasons; empty where nothing was passed over."""
-        parts = [f"{count:,} {reason} ({self._examples[reason]})" for reason, count in sorted(self.counts.items())]
+        parts = [
+            f"{count:,} {reason}" + ("" if self.anonymous else f" ({self._examples[reason]})")
+            for reason, count in sorted(self.counts.items())
+        ]
         return f"passed over: {', '.join(parts)}" if parts else ""
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from brainslice.lazy import lazy_names
 
 if TYPE_CHECKING:
+    from brainslice.tables.case_names import CaseNames, read_pseudonym_key
     from brainslice.tables.columns import cells_of, columns_of, row_of
     from brainslice.tables.scan_listing import (
         ArchivePart,
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
         list_scans,
     )
     from brainslice.tables.shards import ShardOptions, predict_shards
-    from brainslice.tables.table import TableSummary, predict_paths, predict_tree
+    from brainslice.tables.table import TableOptions, TableSummary, predict_paths, predict_tree
     from brainslice.tables.worklist import WorklistRow, make_worklist
 
 __getattr__ = lazy_names(__name__)

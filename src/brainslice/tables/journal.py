@@ -15,6 +15,7 @@ from typing import BinaryIO, Final
 from brainslice.errors import UsageError
 from brainslice.files import full_disk_error
 from brainslice.labels import LabelSet
+from brainslice.tables.case_names import key_id_of
 from brainslice.tables.columns import Row, cells_of, columns_of
 from brainslice.tables.scan_listing import fingerprint
 
@@ -30,12 +31,14 @@ class RunSettings:
         bundle: The digest of the bundle.
         threshold: P(tumour) from which a scan is predicted as a tumour.
         frame: Which frame, page or axial slice of files of several, from 1; None for none.
+        key_id: The identifier of the key of pseudonyms; None for rows named by paths.
     """
 
     labels: LabelSet
     bundle: str
     threshold: float
     frame: int | None = None
+    key_id: str | None = None
 
 
 @dataclass(slots=True)
@@ -110,9 +113,10 @@ def check_resumable(path: Path, row: Row, settings: RunSettings) -> None:
     """Check that a row has the settings of this run.
 
     Raises:
-        UsageError: Bundle, threshold or frame differ.
+        UsageError: Bundle, threshold, frame or naming differ.
     """
     bundle, threshold, frame = row.get("bundle"), row.get("threshold"), row.get("frame")
+    key_id = key_id_of(row["path"])
     difference = ""
     if bundle != settings.bundle:
         difference = f"rows of bundle {str(bundle)[:12]}, this run has {settings.bundle[:12]}"
@@ -121,6 +125,9 @@ def check_resumable(path: Path, row: Row, settings: RunSettings) -> None:
     elif frame != settings.frame:
         theirs, ours = (f"frame {number}" if number else "no frame" for number in (frame, settings.frame))
         difference = f"rows of {theirs}, this run has {ours}"
+    elif key_id != settings.key_id:
+        theirs, ours = (f"the pseudonyms of key {each}" if each else "paths" for each in (key_id, settings.key_id))
+        difference = f"rows named by {theirs}, this run has {ours}"
     if difference:
         msg = f"{path}: holds {difference}; {_REMEDY}"
         raise UsageError(msg)

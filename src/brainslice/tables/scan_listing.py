@@ -112,23 +112,27 @@ class ArchivePart:
         """Return the path of the part's table."""
         return output.with_name(f"{output.stem}-{self.number:05d}-of-{self.count:05d}{output.suffix}")
 
-    def select(self, paths: Iterable[Path]) -> Iterable[Path]:
-        """Select the scans of the part; the result can be iterated as often as ``paths``."""
-        return self._selected(paths) if isinstance(paths, Iterator) else _Repeatable(self, paths)
+    def select(self, paths: Iterable[Path], *, anonymous: bool = False) -> Iterable[Path]:
+        """Select the scans of the part; the result can be iterated as often as ``paths``.
 
-    def _selected(self, paths: Iterable[Path]) -> Iterator[Path]:
-        for scan in find_scans(paths):
-            if part_number(scan, self.count) == self.number:
-                yield scan
+        Args:
+            paths: Files and folders.
+            anonymous: Whether errors name no folder.
+        """
+        selected = _Repeatable(self, paths, anonymous)
+        return iter(selected) if isinstance(paths, Iterator) else selected
 
 
 @dataclass(frozen=True, slots=True)
 class _Repeatable:
     part: ArchivePart
     paths: Iterable[Path]
+    anonymous: bool
 
     def __iter__(self) -> Iterator[Path]:
-        return self.part._selected(self.paths)  # noqa: SLF001 - of this module
+        for scan in find_scans(self.paths, SkippedFiles(anonymous=self.anonymous)):
+            if part_number(scan, self.part.count) == self.part.number:
+                yield scan
 
 
 def part_number(path: Path, count: int) -> int:
@@ -151,7 +155,8 @@ def _search(folder: Path, skipped: SkippedFiles) -> Iterator[Path]:
     first = next(found, None)
     if first is None:
         others = f" ({skipped.summary})" if skipped.summary else ""
-        msg = f"{folder}: holds no scans{others}; suffixes of scans are {', '.join(sorted(SCAN_SUFFIXES))}"
+        place = "a folder given" if skipped.anonymous else folder
+        msg = f"{place}: holds no scans{others}; suffixes of scans are {', '.join(sorted(SCAN_SUFFIXES))}"
         raise UsageError(msg)
     yield first
     yield from found

@@ -9,8 +9,8 @@ from __future__ import annotations
 import os
 import shutil
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
@@ -21,8 +21,9 @@ from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.processes import Call, Send, run_all
 from brainslice.progress import Progress, silent
-from brainslice.tables.scan_listing import ArchivePart, find_scans, part_number
-from brainslice.tables.table import TableSummary, delete_table, predict_tree
+from brainslice.tables.case_names import CaseNames
+from brainslice.tables.scan_listing import ArchivePart, ListedScan, find_scans, list_scans, part_number
+from brainslice.tables.table import TableOptions, TableSummary, delete_table, predict_tree
 
 _BUFFERED_PATHS: Final = 200_000
 _RAY_RETRIES: Final = 3
@@ -30,19 +31,22 @@ _RAY_RETRIES: Final = 3
 
 @dataclass(frozen=True, slots=True)
 class ShardOptions:
-    """How the work is divided.
+    """How the work is divided, and how rows name scans.
 
     Attributes:
         shards: The number of shards, which an archive keeps from run to run.
         workers: The number of processes or actors.
         threads: The number of threads of each.
         engine: ``local`` for processes of this machine, ``ray`` for actors of a Ray cluster.
+        names: How rows name scans. With pseudonyms, each worker searches the archive for each of its shards, and no
+            file holds paths.
     """
 
     shards: int
     workers: int = 1
     threads: int = 1
     engine: str = "local"
+    names: CaseNames = field(default_factory=CaseNames)
 
     def __post_init__(self) -> None:
         if min(self.shards, self.workers, self.threads) < 1 or self.engine not in {"local", "ray"}:
@@ -60,14 +64,19 @@ class ShardWorker:
         os.chdir(arguments["cwd"])
         self._lists, self._output = Path(arguments["lists"]), Path(arguments["output"])
         self._shards = arguments["shards"]
+        given = tuple(map(Path, arguments["given"]))
+        self._scans = ListedScan(Path(arguments["list"])) if arguments["list"] else given
+        self._names = CaseNames(bytes.fromhex(arguments["key"]) or None, given)
         self._predictor = Predictor.open(
             arguments["bundle"], threshold=arguments["threshold"], threads=arguments["threads"]
         )
 
     def predict(self, number: int) -> tuple[int, list[int]]:
         """Predict a shard; return its number, and how many rows, refusals and rows of earlier runs it has."""
-        paths = _read_list(self._lists / str(number))
-        table = predict_tree(self._predictor, paths, ArchivePart(number, self._shards).table(self._output))
+        part = ArchivePart(number, self._shards)
+        listed = self._lists / str(number)
+        paths = _read_list(listed) if self._names.key is None else part.select(self._scans, anonymous=True)
+        table = predict_tree(self._predictor, paths, part.table(self._output), TableOptions(names=self._names))
         return number, [table.rows, table.refused, table.kept]
 
 
@@ -94,7 +103,8 @@ def predict_shards(
         overwrite: Whether to replace existing tables.
 
     Raises:
-        UsageError: A folder holds no scans, or a table has another format or rows of another bundle or threshold.
+        UsageError: A folder holds no scans, a table has another format or rows of another bundle, threshold or naming,
+            or there are pseudonyms and a list on standard input, or two scans with one pseudonym.
         MissingExtraError: pyarrow or Ray is missing.
         WorkerDiedError: A worker died again; the other shards were finished.
         ResourceError: The disk is full.
@@ -107,10 +117,12 @@ def predict_shards(
     with exclusive_lock(output.with_name(f".{output.name}.shards.lock"), f"predicting {output.name}"):
         try:
             shutil.rmtree(lists, ignore_errors=True)
-            _write_lists(paths, lists, options.shards)
+            search = _search_arguments(paths, options.names)
+            if options.names.key is None:
+                _write_lists(paths, lists, options.shards)
             if overwrite:
                 _delete_tables(output, options.shards)
-            found = _run(_arguments(predictor, lists, output, options), options, progress)
+            found = _run(_arguments(predictor, lists, output, options) | search, options, progress)
         finally:
             shutil.rmtree(lists, ignore_errors=True)
     rows, refused, kept = (sum(counts) for counts in zip(*found.values(), strict=True))
@@ -188,6 +200,19 @@ def _run_on_ray(arguments: Mapping[str, Any], options: ShardOptions, each: _Each
 
 def _predict_on_actor(actor: Any, number: int) -> Any:  # noqa: ANN401 - a handle, and a reference to the result
     return actor.predict.remote(number)
+
+
+def _search_arguments(paths: Iterable[Path], names: CaseNames) -> dict[str, Any]:
+    """Check the pseudonyms of all scans, and return what workers need to find them."""
+    if names.key is None:
+        return {"key": "", "given": [], "list": ""}
+    if isinstance(paths, Iterator):
+        msg = "pseudonyms need folders, files or the file of a --list, which are searched again for each shard"
+        raise UsageError(msg)
+    for _ in names.unique(list_scans(paths, names.skipped_files())):
+        pass
+    listed = str(paths.path) if isinstance(paths, ListedScan) else ""
+    return {"key": names.key.hex(), "given": [str(path) for path in names.given], "list": listed}
 
 
 def _write_lists(paths: Iterable[Path], folder: Path, shards: int) -> None:

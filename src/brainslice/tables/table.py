@@ -15,6 +15,7 @@ from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.progress import Progress, silent
 from brainslice.scan import SkippedFiles
+from brainslice.tables.case_names import CaseNames
 from brainslice.tables.columns import Row, row_of
 from brainslice.tables.journal import (
     ResumedRows,
@@ -25,13 +26,28 @@ from brainslice.tables.journal import (
     json_lines,
     read_rows,
 )
-from brainslice.tables.scan_listing import display_path, fingerprint, list_scans
+from brainslice.tables.scan_listing import fingerprint, list_scans
 
 AnswerRow: TypeAlias = tuple[Path, Prediction | Refusal]
 """A path with its prediction or refusal."""
 
 ENDINGS: Final = (".jsonl", ".csv", ".parquet")
 """The suffixes of tables, one for each format."""
+
+
+@dataclass(frozen=True, slots=True)
+class TableOptions:
+    """How a table is written.
+
+    Attributes:
+        overwrite: Whether to replace an existing table.
+        names: How rows name scans.
+        each: Called with each name as a path and each prediction before its row is written.
+    """
+
+    overwrite: bool = False
+    names: CaseNames = field(default_factory=CaseNames)
+    each: Callable[[Path, Prediction], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +75,7 @@ def predict_paths(
     progress: Progress = silent,
     done: AbstractSet[bytes] = frozenset(),
     skipped: SkippedFiles | None = None,
+    names: CaseNames = CaseNames(),  # noqa: B008 - immutable
 ) -> Iterator[AnswerRow]:
     """Predict every scan in files and folders, in a fixed order.
 
@@ -66,24 +83,26 @@ def predict_paths(
         predictor: The predictor.
         paths: Files and folders; the total of an iterator is unknown.
         progress: Called with step, done and total.
-        done: Fingerprints of the paths to leave out.
+        done: Fingerprints of the names to leave out.
         skipped: Counts the files in folders that are no scans.
+        names: How scans are named.
 
     Yields:
-        Each path with its prediction or refusal.
+        Each name as a path, with its prediction or refusal.
 
     Raises:
-        UsageError: A folder holds no scans.
+        UsageError: A folder holds no scans, or two scans have one pseudonym.
         BundleError: The output of the model is invalid.
     """
 
     def remaining(counted: SkippedFiles | None = None) -> Iterator[Path]:
-        return (path for path in list_scans(paths, counted) if not done or fingerprint(display_path(path)) not in done)
+        listed = names.unique(list_scans(paths, counted or names.skipped_files()))
+        return (path for path in listed if not done or fingerprint(names.of(path)) not in done)
 
     total = 0 if isinstance(paths, Iterator) else sum(1 for _ in remaining())
     submitted, listed = tee(remaining(skipped))
     for number, pair in enumerate(zip(listed, predictor.predict_many(submitted), strict=True), start=1):
-        yield pair
+        yield names.rename(*pair)
         progress("predict", number, max(number, total))
 
 
@@ -91,9 +110,7 @@ def predict_tree(
     predictor: Predictor,
     paths: Iterable[Path],
     output: Path,
-    *,
-    overwrite: bool = False,
-    each: Callable[[Path, Prediction], None] | None = None,
+    options: TableOptions = TableOptions(),
     progress: Progress = silent,
 ) -> TableSummary:
     """Predict every scan in files and folders, and write a table with a row for each.
@@ -106,28 +123,28 @@ def predict_tree(
         paths: Files and folders.
         output: The table: ``.jsonl``, ``.csv`` or ``.parquet``. The rows of a Parquet table are collected in
             ``OUTPUT.part`` until it is complete.
-        overwrite: Whether to replace an existing table.
-        each: Called with each path and prediction before its row is written.
+        options: How the table is written.
         progress: Called with step, done and total.
 
     Raises:
-        UsageError: The suffix is unknown, pyarrow is missing, a folder holds no scans, the table has another format or
-            rows of another bundle, threshold or frame, or another process is writing to it.
+        UsageError: The suffix is unknown, pyarrow is missing, a folder holds no scans, two scans have one pseudonym,
+            the table has another format or rows of another bundle, threshold, frame or naming, or another process is
+            writing to it.
         ResourceError: The disk is full.
     """
-    info, skipped = predictor.bundle.info, SkippedFiles()
-    table = _Table(output, RunSettings(predictor.bundle.labels, info.digest, predictor.threshold, predictor.frame))
+    names, skipped = options.names, options.names.skipped_files()
+    table = _Table(output, _run_settings(predictor, names))
     with exclusive_lock(output.with_name(f".{output.name}.lock"), f"writing {output.name}"):
-        kept, length = (ResumedRows(), 0) if overwrite else table.resume()
+        kept, length = (ResumedRows(), 0) if options.overwrite else table.resume()
         before = kept.rows
-        predictions = predict_paths(predictor, paths, progress, kept.done, skipped)
+        predictions = predict_paths(predictor, paths, progress, kept.done, skipped, names)
         # The first batch is predicted before files are changed, so that an invalid call leaves an older table as it is.
         batch = list(islice(predictions, BATCH))
-        if overwrite:
+        if options.overwrite:
             delete_table(output)
         with append_rows(table.journal, table.lines, length) as append:
             while batch:
-                rows = [_row(pair, predictor, each) for pair in batch]
+                rows = [_row(pair, predictor, options.each) for pair in batch]
                 append(rows)
                 for row in rows:
                     kept.add(row)
@@ -183,6 +200,11 @@ class _Table:
         if self.journal.stat().st_size or not self.output.exists():
             parquet.write_parquet(self.output, self.journal, self.settings.labels)
         self.journal.unlink()
+
+
+def _run_settings(predictor: Predictor, names: CaseNames) -> RunSettings:
+    info = predictor.bundle.info
+    return RunSettings(predictor.bundle.labels, info.digest, predictor.threshold, predictor.frame, names.key_id)
 
 
 def _row(pair: AnswerRow, predictor: Predictor, each: Callable[[Path, Prediction], None] | None) -> Row:

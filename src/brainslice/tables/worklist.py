@@ -12,6 +12,7 @@ from brainslice.decision import for_review, most_uncertain_first, uncertainty_sc
 from brainslice.inference import Prediction, Predictor, Refusal
 from brainslice.progress import Progress, silent
 from brainslice.scan import SkippedFiles
+from brainslice.tables.case_names import CaseNames
 from brainslice.tables.columns import Row, row_of
 from brainslice.tables.table import predict_paths
 
@@ -41,6 +42,7 @@ def make_worklist(
     budget: float,
     progress: Progress = silent,
     skipped: SkippedFiles | None = None,
+    names: CaseNames = CaseNames(),  # noqa: B008 - immutable
 ) -> tuple[WorklistRow, ...]:
     """Predict scans and sort them by uncertainty.
 
@@ -52,15 +54,16 @@ def make_worklist(
         budget: The share of predicted scans to mark for review, 0 to 1.
         progress: Called with step, done and total.
         skipped: Counts the files in folders that are no scans.
+        names: How rows name scans.
 
     Raises:
-        UsageError: The budget is not within 0 to 1, or a folder holds no scans.
+        UsageError: The budget is not within 0 to 1, a folder holds no scans, or two scans have one pseudonym.
         BundleError: The output of the model is invalid.
     """
     for_review(np.zeros(1), budget)
     refused: list[Row] = []
     predicted: list[tuple[Row, float]] = []
-    for path, answer in predict_paths(predictor, paths, progress, skipped=skipped):
+    for path, answer in predict_paths(predictor, paths, progress, skipped=skipped, names=names):
         # Rows only: class maps and inputs of all scans would not fit into the memory.
         row = row_of(path, answer, predictor)
         if isinstance(answer, Refusal):
