@@ -33,7 +33,13 @@ def check(data: bytes) -> None:
 def fuzz(name: str, seconds: int, output: Path) -> bool:
     """Fuzz one format in a forked process, since libFuzzer ends its process; return whether the promise held."""
     log = output / f"{name}.log"
-    limits = (f"-max_total_time={seconds}", "-max_len=65536", "-timeout=60", "-rss_limit_mb=2048")
+    limits = (
+        f"-max_total_time={seconds}",
+        "-max_len=65536",
+        "-timeout=60",
+        "-report_slow_units=60",
+        "-rss_limit_mb=2048",
+    )
     words = (*limits, f"-artifact_prefix={output}/{name}-", "-print_final_stats=1", "-seed=1")
     with tempfile.TemporaryDirectory() as corpus:
         (Path(corpus) / "first").write_bytes(FORMATS[name])

@@ -38,6 +38,7 @@ class Run:
             ``rename`` (before) or ``renamed`` (after); ``any`` for each of the last three; empty to let it finish.
         name: A part of the path of what is written or renamed.
         number: At which call of this kind.
+        settings: Further settings, each as of ``--set``.
     """
 
     command: str
@@ -45,6 +46,7 @@ class Run:
     event: str = ""
     name: str = ""
     number: int = 1
+    settings: Sequence[str] = ()
 
 
 def run_all(runs: Sequence[Run]) -> list[int]:
@@ -130,7 +132,7 @@ def _perform(run: Run) -> None:
     if run.command == "crossval":
         cross_validate(root, config(*SMALL, *CROSSVAL))
         return
-    settings = config(*SMALL, *TRAIN, *ADAPT)
+    settings = config(*SMALL, *TRAIN, *ADAPT, *run.settings)
     paths = ProjectPaths.of(root, settings)
     if run.command == "train":
         pipeline.train(paths, settings)

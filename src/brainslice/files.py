@@ -106,11 +106,14 @@ def replaced_folder(path: Path) -> Path | None:
     return max(backups, key=lambda entry: entry.stat().st_mtime, default=None)
 
 
-def clear_leftovers(folder: Path) -> None:
-    """Remove temporary files of killed runs from a folder, and restore backups; no other process may write there."""
+def clear_leftovers(folder: Path, name: str | None = None) -> None:
+    """Remove temporary files of killed runs from a folder, and restore backups; no other process may write there.
+
+    With ``name``, only temporary files of the file of this name without suffix, or of the folder of this name.
+    """
     for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         match = _TEMPORARY.fullmatch(entry.name)
-        if match is None:
+        if match is None or name not in {None, match["name"]}:
             continue
         target = folder / match["name"]
         if match["kind"] == "old" and replaced_folder(target) == entry:

@@ -54,6 +54,24 @@ def test_the_second_time_nothing_is_decoded_and_nothing_can_be_overwritten(tmp_p
     assert np.array_equal(again, first)
 
 
+def test_temporary_files_of_killed_runs_are_removed_and_those_of_others_kept(tmp_path: Path) -> None:
+    manifest, cache = scans(tmp_path), tmp_path / "cache"
+    decode_scans(manifest, RECIPE, cache)
+    (array,) = cache.iterdir()
+    array.unlink()
+    stale, other = cache / f".{array.stem}.tmp-abcdefgh.npy", cache / ".scans-other.tmp-abcdefgh.npy"
+    lock = cache / f".{array.stem}.lock"
+    for path in (stale, other, lock):
+        path.touch()
+    decode_scans(manifest, RECIPE, cache)
+    assert sorted(cache.iterdir()) == sorted([array, other])
+    # Killed after the array was written, and before the lock was deleted.
+    for path in (stale, lock):
+        path.touch()
+    decode_scans(manifest, RECIPE, cache)
+    assert sorted(cache.iterdir()) == sorted([array, other])
+
+
 def test_another_recipe_another_order_and_another_scan_are_other_arrays(tmp_path: Path) -> None:
     manifest, cache = scans(tmp_path), tmp_path / "cache"
     plain = decode_scans(manifest, RECIPE, cache)

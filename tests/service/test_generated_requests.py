@@ -18,12 +18,14 @@ from schemathesis.specs.openapi.checks import content_type_conformance, response
 
 from brainslice.service.problems import PROBLEM_TYPE, ErrorCode
 from brainslice.service.routes import router
+from brainslice.service.settings import Limits
 from hospital import nifti
 from scan_formats import FORMATS
 from served import serving, write_stand_in
 
 OPERATIONS = [f"{method} {route.path}" for route in router.routes for method in sorted(route.methods)]
-SECONDS = 10.0
+# The time limit of a request, which the service keeps.
+SECONDS = Limits().answer_seconds
 SLICES = 12
 ERRORS = {fault.status for fault in ErrorCode if fault.status < 500}
 STUDY = nifti(np.random.default_rng(6).integers(0, 900, (40, 40, SLICES)).astype(np.int16))

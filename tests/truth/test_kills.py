@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -27,11 +28,15 @@ def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return prepare_project(tmp_path_factory.mktemp("killed") / "project")
 
 
-def check_chain(command: str, root: Path, tmp_path: Path, kills: list[tuple[str, str, int]]) -> None:
-    """Run once unbroken, and once killed again and again; compare all files."""
-    whole, killed = copy_project(root, tmp_path / "whole"), copy_project(root, tmp_path / "killed")
-    runs = [Run(command, str(killed), *kill) for kill in kills]
-    statuses = run_all([Run(command, str(whole)), *runs, Run(command, str(killed))])
+def check_chain(
+    command: str, root: Path, tmp_path: Path, kills: list[tuple[str, str, int]], settings: Sequence[str] = ()
+) -> None:
+    """Run once unbroken, and once killed again and again; compare all files in and beside the project."""
+    whole, killed = tmp_path / "whole", tmp_path / "killed"
+    first, second = (str(copy_project(root, folder / "project")) for folder in (whole, killed))
+    runs = [Run(command, second, *kill, settings=settings) for kill in kills]
+    last = Run(command, second, settings=settings)
+    statuses = run_all([Run(command, first, settings=settings), *runs, last])
     assert statuses == [FINISHED, *[KILLED] * len(kills), FINISHED]
     one, two = (contents(each, without=TIMED) for each in (whole, killed))
     assert sorted(one) == sorted(two)
@@ -73,6 +78,33 @@ def test_training_killed_inside_saves_of_both_stages(prepared: Path, tmp_path: P
         ("fsync", "best", 1),
     ]
     check_chain("train", prepared, tmp_path, kills)
+
+
+@pytest.mark.slow_only
+def test_training_with_the_recipe_full_killed_inside_saves_of_both_stages(prepared: Path, tmp_path: Path) -> None:
+    kills = [
+        ("written", ".head.tmp-", 1),
+        ("fsync", ".head.tmp-", 1),
+        ("rename", ".all.tmp-", 1),
+        ("written", ".all.tmp-", 2),
+        ("renamed", ".all.tmp-", 1),
+        ("rename", "bundle", 1),
+        ("fsync", "best", 1),
+    ]
+    check_chain("train", prepared, tmp_path, kills, ("train.recipe=full",))
+
+
+@pytest.mark.slow_only
+def test_a_cache_beside_the_project_keeps_nothing_of_killed_runs(prepared: Path, tmp_path: Path) -> None:
+    kills = [
+        ("fsync", "cache/.scans-", 1),
+        ("rename", "cache/.scans-", 1),
+        ("renamed", "cache/.scans-", 1),
+        ("fsync", "cache/.activations-", 1),
+        ("rename", "cache/.activations-", 1),
+        ("renamed", "cache/.activations-", 1),
+    ]
+    check_chain("train", prepared, tmp_path, kills, ("data.cache=../cache",))
 
 
 @pytest.mark.slow_only

@@ -16,7 +16,8 @@ from brainslice.dataset.manifest import Manifest, Record
 from brainslice.dataset.masks import tumour_mask
 from brainslice.dataset.splits.known_datasets import find_mask
 from brainslice.errors import DatasetError, UnreadableScanError
-from brainslice.files import atomic_file
+from brainslice.files import atomic_file, clear_leftovers
+from brainslice.lock import exclusive_lock
 from brainslice.preprocessing import LANDMARKS, Recipe, deciles, grey_statistics
 from brainslice.progress import Progress, map_in_threads, silent
 from brainslice.scan import Slice, read_scan
@@ -161,20 +162,30 @@ def read_record(root: Path, record: Record) -> Slice:
 def _cached(
     path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], make: Callable[[], Iterator[_Row]]
 ) -> np.ndarray:
-    cached = _open(path, shape, dtype)
-    if cached is not None:
+    cached, lock = _open(path, shape, dtype), path.with_name(f".{path.stem}.lock")
+    # The lock of a killed process is still there.
+    if cached is not None and not lock.exists():
         return cached
+    # A cache may be shared by projects: only temporary files of this array are known to be stale.
+    with exclusive_lock(lock, "decoding scans", wait=True):
+        clear_leftovers(path.parent, path.stem)
+        fresh = _open(path, shape, dtype)
+        if fresh is None:
+            _write(path, shape, dtype, make)
+            fresh = _open(path, shape, dtype)
+    if fresh is None:
+        msg = f"{path}: was written but cannot be read back; check the disk"
+        raise DatasetError(msg)
+    return fresh
+
+
+def _write(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic], make: Callable[[], Iterator[_Row]]) -> None:
     with atomic_file(path) as temporary, temporary.open("wb") as stream:
         # Not written through a memory map: on a full disk that would kill the process.
         header = {"descr": np.lib.format.dtype_to_descr(dtype), "fortran_order": False, "shape": shape}
         np.lib.format.write_array_header_1_0(stream, header)
         for row in make():
             stream.write(np.ascontiguousarray(row, dtype=dtype).tobytes())
-    fresh = _open(path, shape, dtype)
-    if fresh is None:
-        msg = f"{path}: was written but cannot be read back; check the disk"
-        raise DatasetError(msg)
-    return fresh
 
 
 def _open(path: Path, shape: tuple[int, ...], dtype: np.dtype[np.generic]) -> np.ndarray | None:

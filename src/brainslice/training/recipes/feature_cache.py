@@ -21,7 +21,7 @@ import numpy as np
 from brainslice.array_types import Bool, Float16, Float32, Int
 from brainslice.arrays import InputBatch
 from brainslice.errors import ResourceError
-from brainslice.files import full_disk_error, write_text
+from brainslice.files import clear_leftovers, full_disk_error, write_text
 from brainslice.inference import OnnxSession
 from brainslice.lock import exclusive_lock
 from brainslice.models import AugmentationConfig, Network, augmentation_layers, export_frozen_part, reseed
@@ -107,6 +107,7 @@ def cache_features(
     count, read = images
     # Trainings of other folds, in processes of their own, use the same files.
     with full_disk_error(cached.arrays), exclusive_lock(cached.lock, "computing activations", wait=True):
+        clear_leftovers(cached.folder, cached.done.stem)
         arrays, done = _open(cached, count)
         wanted = np.zeros(count, bool)
         wanted[rows] = True
@@ -200,9 +201,11 @@ def fast_frozen_part(network: Network, scratch: Path, images: int) -> FrozenPart
     """
     if keras.config.backend() != "tensorflow" or images < _MIN_FOR_EXPORT:
         return lambda views: np.asarray(network.frozen_part.predict_on_batch(views))
-    scratch.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".frozen_part.tmp-", dir=scratch) as folder:
-        path = Path(folder) / "frozen_part.onnx"
-        export_frozen_part(network, path)
-        graph = OnnxSession(path)
+    # One export at a time, so that what another one left is known to be stale.
+    with exclusive_lock(scratch / ".frozen_part.lock", "exporting the frozen part", wait=True):
+        clear_leftovers(scratch, "frozen_part")
+        with tempfile.TemporaryDirectory(prefix=".frozen_part.tmp-", dir=scratch) as folder:
+            path = Path(folder) / "frozen_part.onnx"
+            export_frozen_part(network, path)
+            graph = OnnxSession(path)
     return lambda views: graph.run(views)[0]
