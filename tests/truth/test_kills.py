@@ -14,7 +14,10 @@ from brainslice.phantom import write_external_site, write_phantoms
 from killed_runs import FINISHED, KILLED, Run, contents, run_all
 from stand_in import copy_project, prepare_project
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="names files of descriptors by /proc")
+pytestmark = [
+    pytest.mark.timeout(3600),
+    pytest.mark.skipif(sys.platform != "linux", reason="names files of descriptors by /proc"),
+]
 
 TIMED = ("bundle.json", "test_ledger.jsonl", "report.json")
 """Files that hold the time; a bundle's digest covers the rest of its description."""

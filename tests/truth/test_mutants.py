@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import numpy as np
 import pytest
 
@@ -9,6 +11,8 @@ from brainslice.scan import decode_scan, decode_volume
 from hospital import PATIENT, SERIES
 from scan_formats import FORMATS, outcome
 
+# Numbers of headers may hold those of the patient by chance.
+SECRETS = re.compile(rf"{re.escape(PATIENT)}|{re.escape(SERIES)}|(?<!\d)(4711|19700101)(?!\d)")
 # How many mutants of each format; the first of the larger numbers are those of the smaller.
 COUNTS = [100, *(pytest.param(count, marks=pytest.mark.slow_only) for count in (2_000, 50_000))]
 
@@ -50,7 +54,7 @@ def check(name: str, count: int) -> None:
             assert message.startswith("mutant: ")
             assert "; " in message
             assert len(message.splitlines()) == 1
-            assert not any(secret in message for secret in (PATIENT, SERIES, "4711", "19700101"))
+            assert not SECRETS.search(message)
 
 
 @pytest.mark.timeout(6 * 3600)

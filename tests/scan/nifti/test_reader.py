@@ -3,6 +3,7 @@ from __future__ import annotations
 import gzip
 import struct
 import tracemalloc
+from collections.abc import Callable
 
 import nibabel as nib
 import numpy as np
@@ -169,3 +170,12 @@ def test_the_refusal_counts_axial_slices_after_reorientation() -> None:
     sagittal = np.array([[0.0, 0, 1, 0], [1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 0, 1]])
     with pytest.raises(UnreadableScanError, match=r"holds 4 slices|\b4 slices"):
         read_nifti_slice(nifti(ORDERED, sagittal), "0")
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_more_voxels_than_the_file_can_hold_are_no_choice_of_volumes(pack: Callable[[bytes], bytes]) -> None:
+    data = bytearray(nifti(np.zeros((4, 4, 2), np.int16), second=True))
+    struct.pack_into("<8q", data, 16, 7, *[73_187_909_238_522_884] * 7)
+    with pytest.raises(UnreadableScanError, match="more voxels than a file of") as refused:
+        read_nifti_slice(pack(bytes(data)), "")
+    assert len(str(refused.value)) < 120

@@ -24,6 +24,8 @@ Header: TypeAlias = Nifti1Header
 
 _FIRST_SIZE, _SECOND_SIZE = 348, 540
 _MAX_ITEM_SIZE: Final = 8
+# Gzip shortens no data more than this.
+_MAX_EXPANSION: Final = 1032
 # From RAS, as nibabel has it, to LPS.
 _RAS_TO_LPS: Final = np.array([-1.0, -1.0, 1.0])
 _ANISOTROPIC: Final = 1.2
@@ -107,7 +109,7 @@ def read_header(data: bytes) -> Header:
     """Read the header of a file.
 
     Raises:
-        UnreadableScanError: The file is shorter than its header.
+        UnreadableScanError: The file is shorter than its header, or than the voxels that the header states can be.
         Exception: nibabel cannot parse the header.
     """
     opening = bytes(decompress(data, _SECOND_SIZE)) if _is_gzip(data) else data[:_SECOND_SIZE]
@@ -117,7 +119,11 @@ def read_header(data: bytes) -> Header:
         msg = "the NIfTI file ends within its header; copy it again"
         raise UnreadableScanError(msg)
     # Unchecked: nibabel would print and repair errors, which are refused below.
-    return Nifti2Header(opening, check=False) if second else Nifti1Header(opening[:size], check=False)
+    header = Nifti2Header(opening, check=False) if second else Nifti1Header(opening[:size], check=False)
+    if math.prod(map(int, header.get_data_shape())) > _MAX_EXPANSION * len(data):
+        msg = f"its header states more voxels than a file of {len(data):,} bytes can hold; copy it again"
+        raise UnreadableScanError(msg)
+    return header
 
 
 def volume_shape(header: Header, *, first: bool = False) -> tuple[int, int, int]:
