@@ -6,7 +6,6 @@ import contextlib
 import io
 import logging
 import math
-import os
 import re
 import warnings
 import zipfile
@@ -103,8 +102,6 @@ def export_frozen_part(network: Network, path: Path) -> None:
 
 def _export(model: keras.Model, network: Network, path: Path) -> None:
     scan = keras.InputSpec(shape=(None, network.config.size, network.config.size, 1), dtype="float32", name="scan")
-    # Where errors of its optimizers are to be caught, tf2onnx copies the graph for each, a fifth of an export's time.
-    os.environ["TF2ONNX_CATCH_ERRORS"] = "false"
     with _quiet():
         model.export(path, format="onnx", verbose=False, input_signature=[scan])
 
