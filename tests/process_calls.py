@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +55,14 @@ def resume(arguments: Mapping[str, Any], _send: Send) -> str:
     return "resumed"
 
 
+def slow_trial(arguments: Mapping[str, Any], send: Send) -> dict[str, float]:
+    """Stand in for a training of a second, and note that it began."""
+    with (Path(arguments["root"]) / "begun.txt").open("a", encoding="utf-8") as stream:
+        stream.write(f"{arguments['models']}\n")
+    time.sleep(1)
+    return trial(arguments, send)
+
+
 def trial(arguments: Mapping[str, Any], send: Send) -> dict[str, float]:
     """Stand in for a training: a loss that is lowest at the dropout 0.2, and falls with each of five epochs."""
     dropout = float(arguments["config"]["model"]["dropout"])
@@ -72,3 +80,21 @@ def trial(arguments: Mapping[str, Any], send: Send) -> dict[str, float]:
         "epochs": 5,
         "seconds": 0.1,
     }
+
+
+def is_running(process: int) -> bool:
+    """Check whether a process exists."""
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def wait_until(condition: Callable[[], object]) -> bool:
+    """Wait up to 20 seconds."""
+    for _ in range(400):
+        if condition():
+            return True
+        time.sleep(0.05)
+    return False

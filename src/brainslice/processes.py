@@ -14,8 +14,7 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Final, TypeAlias, cast
 
@@ -88,47 +87,10 @@ class ProcessGroup:
             try:
                 if self.closed:
                     process.kill()
-                return _converse(process, call, listen, log)
+                return result_of(_messages_of(process, call, log), listen)
             finally:
                 process.kill()
                 self._running.discard(process)
-
-
-def run_all(calls: Sequence[Call], workers: int, listen: Callable[[Call, Mapping[str, Any]], None]) -> list[Any]:
-    """Call functions, each in a process of its own, some at a time.
-
-    Args:
-        calls: The functions and their arguments.
-        workers: The number of processes at a time.
-        listen: Receives each message with its call, one at a time.
-
-    Returns:
-        The results, in order.
-
-    Raises:
-        BrainsliceError: A function raised it, or its process died; the others were finished before.
-    """
-    lock = threading.Lock()
-
-    def run(call: Call) -> Any:  # noqa: ANN401 - what the function returns
-        def each(message: Mapping[str, Any]) -> bool:
-            with lock:
-                listen(call, message)
-            return True
-
-        return group.run(call, each)
-
-    # The group is closed first, so that an interruption does not wait for the processes.
-    with ThreadPoolExecutor(max(1, workers)) as pool, contextlib.closing(ProcessGroup()) as group:
-        futures = [pool.submit(run, call) for call in calls]
-        try:
-            failed = [error for future in futures if (error := future.exception()) is not None]
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            raise
-        if failed:
-            raise failed[0]
-        return [future.result() for future in futures]
 
 
 def send_progress(send: Send) -> Progress:
@@ -157,23 +119,27 @@ def _started(log: IO[bytes]) -> Iterator[subprocess.Popen[str]]:
         yield process
 
 
-def _converse(process: subprocess.Popen[str], call: Call, listen: Listener, log: IO[bytes]) -> Any:  # noqa: ANN401
+def _messages_of(process: subprocess.Popen[str], call: Call, log: IO[bytes]) -> Iterator[Mapping[str, Any]]:
     requests, replies = cast(IO[str], process.stdin), cast(IO[str], process.stdout)
     with contextlib.suppress(BrokenPipeError):
         requests.write(json.dumps([call.function, call.arguments]) + "\n")
         requests.flush()
-    for line in replies:
-        message = json.loads(line)
+    yield from map(json.loads, replies)
+    msg = f"{call.name}: {_reason(process.wait(), log)}; run the same command again to resume"
+    raise WorkerDiedError(msg)
+
+
+def result_of(messages: Iterable[Mapping[str, Any]], listen: Listener) -> Any:  # noqa: ANN401
+    """Return the function's result, or None where ``listen`` ends it; ``messages`` ends with a result or an error."""
+    for message in messages:
         if "result" in message:
             return message["result"]
         if "error" in message:
             kind, text = message["error"]
             raise getattr(errors, kind, BrainsliceError)(text)
         if not listen(message):
-            return None
-    code = process.wait()
-    msg = f"{call.name}: {_reason(code, log)}; run the same command again to resume"
-    raise WorkerDiedError(msg)
+            break
+    return None
 
 
 def _reason(code: int, log: IO[bytes]) -> str:
@@ -194,6 +160,11 @@ def _serve(requests: IO[str], replies: IO[str]) -> None:
         replies.write(json.dumps(message) + "\n")
         replies.flush()
 
+    call_function(name, arguments, send)
+
+
+def call_function(name: str, arguments: Mapping[str, Any], send: Send) -> None:
+    """Call a function by its name and send its messages, and its result or error."""
     module, function = name.split(":")
     try:
         send({"result": getattr(importlib.import_module(module), function)(arguments, send)})

@@ -19,8 +19,9 @@ from brainslice.bundle.types import GRAPH_FILE
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split_assignment import SplitAssignment
+from brainslice.engine import ENGINES, run_all
 from brainslice.paths import ProjectPaths
-from brainslice.processes import Call, run_all
+from brainslice.processes import Call
 from brainslice.progress import Progress, silent
 from brainslice.training import cross_validation, pipeline
 from brainslice.training.cross_validation import FoldRun, cross_validate, plan_fold, train_in_processes, train_once
@@ -31,8 +32,12 @@ from stand_in import FOLDS, config, copy_project, write_bundle_for
 WORDS = (*SMALL, "train.batch_size=4", "log.tensorboard=false")
 
 
-def run_here(calls: Sequence[Call], _workers: int, listen: Callable[[Call, Mapping[str, Any]], None]) -> list[Any]:
+Listen = Callable[[Call, Mapping[str, Any]], None]
+
+
+def run_here(calls: Sequence[Call], _workers: int, listen: Listen, engine: str) -> list[Any]:
     """Call the functions in this process, with arguments that were JSON."""
+    assert engine in ENGINES
 
     def run(call: Call) -> object:
         function = getattr(cross_validation, call.function.split(":")[1])
@@ -76,28 +81,34 @@ def weights_and_graph(fold: FoldRun) -> tuple[str, str]:
     return info.provenance.weights_digest, info.files[GRAPH_FILE]
 
 
-def run_small(calls: Sequence[Call], workers: int, listen: Callable[[Call, Mapping[str, Any]], None]) -> list[Any]:
+def run_small(calls: Sequence[Call], workers: int, listen: Listen, engine: str) -> list[Any]:
     """Call the functions in processes of their own, with a few layers as the backbone."""
-    return run_all([small_call(call.function, call.arguments, call.name) for call in calls], workers, listen)
+    return run_all([small_call(call.function, call.arguments, call.name) for call in calls], workers, listen, engine)
 
 
-def kill_when_training(folder: Path, done: threading.Event) -> None:
-    """Kill the process whose training writes its first checkpoint to a folder."""
+def kill_when_training(folder: Path, done: threading.Event, killed: list[int]) -> None:
+    """Kill the processes of these tests that train, when the first checkpoint is written to a folder."""
     while not list(folder.glob("unfinished/*.npz")):
         if done.wait(0.02):
             return
-    children = subprocess.run(["pgrep", "-P", str(os.getpid())], capture_output=True, text=True, check=True)
-    for child in children.stdout.split():
-        if "brainslice.processes" in Path(f"/proc/{child}/cmdline").read_text(encoding="utf-8"):
-            os.kill(int(child), signal.SIGKILL)
+    for pattern in (f"-P {os.getpid()} -f brainslice.processes", "-f ^ray::_call_on_ray"):
+        found = subprocess.run(["pgrep", *pattern.split()], capture_output=True, text=True, check=False)
+        killed += [int(process) for process in found.stdout.split()]
+    for process in killed:
+        os.kill(process, signal.SIGKILL)
 
 
 @pytest.mark.slow_only
 @pytest.mark.timeout(1800)
-@pytest.mark.skipif(sys.platform != "linux", reason="finds the process to kill in /proc")
+@pytest.mark.skipif(sys.platform != "linux", reason="finds the process to kill by its command")
+@pytest.mark.parametrize(("engine", "workers"), [("local", 2), ("ray", 1), ("ray", 2)])
 def test_processes_give_the_bytes_of_one_process_also_when_killed(
-    prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    engine: str, workers: int, prepared: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    if engine == "ray":
+        pytest.importorskip("ray", reason="needs the extra brainslice[ray]")
+        # Ray's workers import modules of the tests.
+        monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     monkeypatch.setattr(pipeline, "build", small_network)
     monkeypatch.setattr(cross_validation, "run_all", run_small)
     here, there = (copy_project(prepared, tmp_path / name) for name in ("here", "there"))
@@ -105,10 +116,11 @@ def test_processes_give_the_bytes_of_one_process_also_when_killed(
     ours, theirs = ([plan_fold(root, config(*WORDS), manifest, number) for number in (0, 1)] for root in (here, there))
     for fold in ours:
         train_once(fold, silent)
-    done = threading.Event()
-    killer = threading.Thread(target=kill_when_training, args=(theirs[0].paths.models, done), daemon=True)
+    done, killed = threading.Event(), list[int]()
+    killer = threading.Thread(target=kill_when_training, args=(theirs[0].paths.models, done, killed), daemon=True)
     killer.start()
-    train_in_processes(theirs, 2, silent)
+    train_in_processes(theirs, workers, silent, engine)
     done.set()
     killer.join()
+    assert killed
     assert [weights_and_graph(fold) for fold in theirs] == [weights_and_graph(fold) for fold in ours]

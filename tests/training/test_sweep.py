@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import csv
 import json
+import os
+import subprocess
+import sys
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -92,6 +96,70 @@ def test_interrupted_trial_is_run_again_with_its_settings(
     assert len(calls) == len(models)
 
 
+def test_sweep_killed_while_it_resumes_repeats_no_trial(
+    project: Path, calls: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(sweep, "show_progress", interrupt)
+        with pytest.raises(KeyboardInterrupt):
+            search(project)
+    begun = {arguments["models"] for arguments in calls}
+    for _ in range(2):
+        with monkeypatch.context() as patch:
+            patch.setattr(optuna.Study, "tell", interrupt)
+            with pytest.raises(KeyboardInterrupt):
+                search(project)
+    result = search(project, trials=6)
+    assert [row["state"] for row in result.trials] == ["complete"] * 6
+    assert len({row["settings"]["model.dropout"] for row in result.trials}) == 6
+    models = [arguments["models"] for arguments in calls]
+    assert {each for each in models if models.count(each) == 2} == begun
+
+
+CALLER = """
+import sys
+from pathlib import Path
+from brainslice.processes import Call
+from brainslice.training import sweep
+from brainslice.training.search_space import parse_space
+from stand_in import config
+sweep.Call = lambda _, arguments, name: Call("process_calls:slow_trial", arguments, name)
+options = sweep.SweepOptions(trials=8, workers=2)
+sweep.run_sweep(Path(sys.argv[1]), config(), parse_space(["model.dropout=0..0.8"]), options)
+"""
+
+
+@pytest.mark.slow_only
+@pytest.mark.timeout(1800)
+@pytest.mark.skipif(sys.platform == "win32", reason="processes are killed with a POSIX signal")
+def test_killed_sweep_resumes_and_counts_no_trial_twice(project: Path) -> None:
+    variables = os.environ | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    folder, kills = project / "reports" / "sweep" / "sweep", 3
+    begun = project / "begun.txt"
+    begun.touch()
+    for _ in range(kills):
+        before = len(begun.read_text().splitlines())
+        with subprocess.Popen([sys.executable, "-c", CALLER, str(project)], env=variables) as caller:
+            while len(begun.read_text().splitlines()) < before + 3 and caller.poll() is None:
+                time.sleep(0.02)
+            assert caller.poll() is None
+            caller.kill()
+    subprocess.run([sys.executable, "-c", CALLER, str(project)], env=variables, check=True)
+    trials = json.loads((folder / "trials.json").read_text())["trials"]
+    assert [row["state"] for row in trials] == ["complete"] * 8
+    assert len({row["settings"]["model.dropout"] for row in trials}) == 8
+    study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'study.db'}")
+    states = [trial.state.name for trial in study.get_trials()]
+    assert states.count("COMPLETE") == 8
+    assert 1 <= states.count("FAIL") <= 2 * kills
+    assert len(states) == 8 + states.count("FAIL")
+    # A killed trial started again with its settings, and so in its folder of checkpoints.
+    assert len(set(begun.read_text().splitlines())) == 8
+
+
 def test_bad_trials_are_ended_early(
     project: Path, calls: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -147,10 +215,28 @@ def test_trial_trains_and_leaves_no_model(project: Path, monkeypatch: pytest.Mon
 
 @pytest.mark.slow_only
 @pytest.mark.timeout(1800)
-def test_real_trainings_in_processes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_real_trainings_in_processes_here_and_on_ray(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("ray", reason="needs the extra brainslice[ray]")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
     monkeypatch.setattr(sweep, "Call", small_call)
     settings = config(*SMALL, "train.batch_size=4")
     space = parse_space(("train.quick.lr=log:1e-4..1e-2",))
-    result = run_sweep(project, settings, space, SweepOptions(trials=2, workers=2))
-    assert [row["state"] for row in result.trials] == ["complete", "complete"]
-    assert result.trials[0]["validation_score"] != result.trials[1]["validation_score"]
+    here, there = (
+        run_sweep(project, settings, space, SweepOptions(engine, 2, workers, engine))
+        for engine, workers in (("local", 1), ("ray", 1))
+    )
+    assert [row["state"] for row in here.trials] == ["complete", "complete"]
+    assert here.trials[0]["validation_score"] != here.trials[1]["validation_score"]
+    assert [row | {"seconds": 0} for row in there.trials] == [row | {"seconds": 0} for row in here.trials]
+
+
+@pytest.mark.slow_only
+def test_bad_trials_are_ended_early_on_ray(
+    project: Path, calls: list[Mapping[str, Any]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pytest.importorskip("ray", reason="needs the extra brainslice[ray]")
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
+    monkeypatch.setattr(sweep, "_TRIALS_BEFORE_PRUNING", 1)
+    result = run_sweep(project, config(), parse_space((DROPOUT,)), SweepOptions(trials=5, workers=2, engine="ray"))
+    assert len(calls) == len(result.trials) == 5
+    assert {row["state"] for row in result.trials} == {"complete", "pruned"}

@@ -100,6 +100,7 @@ def cross_validate(
     config: Settings = None,
     folds: int | None = None,
     workers: int = 0,
+    engine: str = "local",
     progress: Progress = silent,
 ) -> CrossValidation:
     """Train and test once for each fold, by group; an interrupted run resumes.
@@ -109,6 +110,7 @@ def cross_validate(
         config: The settings.
         folds: How many folds; ``data.folds`` where None.
         workers: How many folds train at a time, each in a process of its own; 0 trains in this process.
+        engine: Where these processes run: ``local``, or ``ray`` (tasks of a Ray cluster).
         progress: Called with step, done and total.
 
     Raises:
@@ -121,7 +123,8 @@ def cross_validate(
     chosen = read_settings(root, config)
     changed = {"protocol": "clean", "folds": chosen.data.folds if folds is None else folds}
     data = type(chosen.data).model_validate(chosen.data.model_dump() | changed)
-    result = run_folds(Path(root), chosen.model_copy(update={"data": data}), progress, workers=workers)
+    chosen = chosen.model_copy(update={"data": data})
+    result = run_folds(Path(root), chosen, progress, workers=workers, engine=engine)
     write_report(root)
     return result
 
@@ -133,6 +136,7 @@ def sweep(
     *,
     trials: int = 20,
     workers: int = 1,
+    engine: str = "local",
     name: str = "sweep",
     config: Settings = None,
     progress: Progress = silent,
@@ -145,6 +149,7 @@ def sweep(
         root: The project's folder.
         trials: The number of trials, those of earlier runs included.
         workers: The number of trials at a time, each in a process of its own.
+        engine: Where these processes run: ``local`` or ``ray``.
         name: The name of the folder ``reports/sweep/NAME``.
         config: All other settings.
         progress: Called with step, done and total.
@@ -163,7 +168,7 @@ def sweep(
         space = [f"{key}={values}" for key, values in space.items()]
     elif isinstance(space, str | PathLike):
         space = read_space(Path(space))
-    options = SweepOptions(name, trials, workers)
+    options = SweepOptions(name, trials, workers, engine)
     return run_sweep(Path(root), read_settings(root, config), parse_space(space), options, progress)
 
 
@@ -177,6 +182,7 @@ def ensemble(
     test: bool = False,
     config: Settings = None,
     workers: int = 0,
+    engine: str = "local",
     progress: Progress = silent,
 ) -> EnsembleBundle:
     """Combine networks into one bundle that averages their logits; an interrupted run resumes.
@@ -189,6 +195,7 @@ def ensemble(
         test: Score the ensemble on the scans that no member was trained on, and write ``reports/ensemble``.
         config: The settings.
         workers: How many networks train at a time, each in a process of its own; 0 trains in this process.
+        engine: Where these processes run: ``local``, or ``ray`` (tasks of a Ray cluster).
         progress: Called with step, done and total.
 
     Raises:
@@ -200,7 +207,9 @@ def ensemble(
     from brainslice.training import build_ensemble, train_members
 
     chosen, paths = open_project(root, config)
-    members = [Path(each) for each in bundles] or train_members(Path(root), chosen, progress, workers=workers)
+    members = [Path(each) for each in bundles] or train_members(
+        Path(root), chosen, progress, workers=workers, engine=engine
+    )
     folder = Path(root) / "models" / "ensemble" if output is None else Path(output)
     calibration = None if calibrate_on is None else Path(calibrate_on)
     joined = build_ensemble(members, folder, paths, chosen, progress, calibration_folder=calibration)

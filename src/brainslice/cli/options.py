@@ -17,6 +17,7 @@ from brainslice.errors import UsageError
 if TYPE_CHECKING:
     from brainslice.config import Config
     from brainslice.inference import Predictor
+    from brainslice.remote import ScanPath
     from brainslice.tables import CaseNames
 
 _PROJECT = "Project"
@@ -64,7 +65,9 @@ RequiredSignature: TypeAlias = Annotated[
         "--require-signature", metavar="PEM", help="Use the bundle only if this Ed25519 public key's owner signed it."
     ),
 ]
-Scans: TypeAlias = Annotated[list[Path] | None, typer.Argument(help="Image files, or folders of them, to any depth.")]
+Scans: TypeAlias = Annotated[
+    list[str] | None, typer.Argument(help="Image files, or folders of them, to any depth; also URIs, as s3://bucket.")
+]
 Listing: TypeAlias = Annotated[
     str | None, typer.Option("--list", metavar="FILE", help="A text file of paths, a line each; - for standard input.")
 ]
@@ -85,6 +88,9 @@ Workers: TypeAlias = Annotated[
     int,
     typer.Option("--workers", min=0, help="Train this many at a time, each in a process of its own; 0: in this one."),
 ]
+Engine: TypeAlias = Annotated[
+    str, typer.Option("--engine", help="Where workers run: local (this machine) or ray (a Ray cluster).")
+]
 Seed: TypeAlias = Annotated[int | None, typer.Option("--seed", help="The seed of the run.")]
 
 
@@ -104,28 +110,32 @@ def settings(
     return read_settings(root, file, (*(overrides or ()), *words))
 
 
-def paths_of(scans: list[Path] | None, listed: str | None) -> Iterable[Path]:
+def paths_of(scans: list[str] | None, listed: str | None) -> Iterable[ScanPath]:
     """Return the given scans, or those of the list.
 
     Raises:
         UsageError: Neither is given, or both.
     """
+    from brainslice.remote import locate
     from brainslice.tables import ListedScan, list_paths
 
     if bool(scans) == (listed is not None):
         msg = "a prediction needs scans, folders, or a --list of them, and not both; brainslice predict --help"
         raise UsageError(msg)
     if listed is None:
-        return scans or []
+        return [locate(scan) for scan in scans or ()]
     # Standard input can be read once only, so the number of scans is unknown.
     return list_paths(sys.stdin) if listed == "-" else ListedScan(Path(listed))
 
 
-def case_names(keyfile: Path | None, given: list[Path] | None) -> CaseNames:
+def case_names(keyfile: Path | None, given: Iterable[str | Path] | None) -> CaseNames:
     """Return how rows name the files and folders given, or the scans of a list: by path, or by pseudonym."""
+    from brainslice.remote import locate
     from brainslice.tables import CaseNames, read_pseudonym_key
 
-    return CaseNames() if keyfile is None else CaseNames(read_pseudonym_key(keyfile), tuple(given or ()))
+    if keyfile is None:
+        return CaseNames()
+    return CaseNames(read_pseudonym_key(keyfile), tuple(locate(str(each)) for each in given or ()))
 
 
 def open_predictor(

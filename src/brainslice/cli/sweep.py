@@ -10,7 +10,17 @@ import typer
 
 from brainslice import api
 from brainslice.cli.console import print_line, print_note, print_table, progress_bars
-from brainslice.cli.options import ConfigFile, Overrides, ProtocolName, RecipeName, Root, Seed, Weights, settings
+from brainslice.cli.options import (
+    ConfigFile,
+    Engine,
+    Overrides,
+    ProtocolName,
+    RecipeName,
+    Root,
+    Seed,
+    Weights,
+    settings,
+)
 from brainslice.errors import UsageError
 
 if TYPE_CHECKING:
@@ -34,6 +44,7 @@ def sweep(
     workers: Annotated[
         int, typer.Option("--workers", min=1, help="Trials at a time, each in a process of its own.")
     ] = 1,
+    engine: Engine = "local",
     name: Annotated[str, typer.Option("--name", help="Results are in reports/sweep/NAME.")] = "sweep",
     root: Root = Path(),
     config: ConfigFile = None,
@@ -50,10 +61,16 @@ def sweep(
     if bool(space) == (file is not None):
         msg = "sweep needs settings to search, such as train.quick.lr=log:1e-4..1e-2, or a file --space, and not both"
         raise UsageError(msg)
-    chosen = settings(root, config, overrides, protocol, recipe, weights, seed)
     with progress_bars() as progress:
         result = api.sweep(
-            space or file or (), root, trials=trials, workers=workers, name=name, config=chosen, progress=progress
+            space or file or (),
+            root,
+            trials=trials,
+            workers=workers,
+            engine=engine,
+            name=name,
+            config=settings(root, config, overrides, protocol, recipe, weights, seed),
+            progress=progress,
         )
     _show(result)
 

@@ -21,6 +21,7 @@ from brainslice.cli.data import exclude
 from brainslice.cli.options import (
     AcceptLeaks,
     ConfigFile,
+    Engine,
     ExcludeOverlap,
     Overrides,
     ProtocolName,
@@ -75,6 +76,7 @@ def train_one(paths: ProjectPaths, config: Config, accept_leaks: bool) -> None:
 def crossval(
     folds: Annotated[int | None, typer.Option("--folds", help="The number of folds; data.folds by default.")] = None,
     workers: Workers = 0,
+    engine: Engine = "local",
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -94,7 +96,7 @@ def crossval(
     if prepared != chosen.data.folds:
         print_note(f"the set was prepared with {prepared} folds; its groups are split again into {chosen.data.folds}")
     with progress_bars() as progress:
-        result = api.cross_validate(root, config=chosen, workers=workers, progress=progress)
+        result = api.cross_validate(root, config=chosen, workers=workers, engine=engine, progress=progress)
     _show_folds(result)
     print_note(f"saved in {result.path}; on one page: {result.path.parents[1] / 'report.html'}")
 
@@ -148,6 +150,7 @@ def ensemble(
     ] = None,
     test: Annotated[bool, typer.Option("--test", help="Score it on the scans that no member was trained on.")] = False,
     workers: Workers = 0,
+    engine: Engine = "local",
     root: Root = Path(),
     config: ConfigFile = None,
     overrides: Overrides = None,
@@ -169,6 +172,7 @@ def ensemble(
             test=test,
             config=chosen,
             workers=workers,
+            engine=engine,
             progress=progress,
         )
     _show_ensemble(joined)

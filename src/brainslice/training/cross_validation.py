@@ -18,12 +18,13 @@ from pydantic import BaseModel, ConfigDict, ValidationError
 from brainslice.bundle import GRAPH_FILE, ModelBundle, open_bundle
 from brainslice.config import Config
 from brainslice.dataset import Manifest, SplitAssignment, assign_split, fold_count, reassign_split
+from brainslice.engine import run_all
 from brainslice.errors import BundleError, UsageError
 from brainslice.evaluation import evaluate_test_set, evaluation_settings
 from brainslice.files import write_json
 from brainslice.metrics import AbstentionInputs, Evaluation, ScoredSet, ScoredTwins, evaluate, score_twins
 from brainslice.paths import ProjectPaths, lock_of_caller, writes_project
-from brainslice.processes import Call, Send, run_all, send_progress, show_progress
+from brainslice.processes import Call, Send, send_progress, show_progress
 from brainslice.progress import Progress, silent
 from brainslice.training.checkpoint import save_arrays
 from brainslice.training.pipeline import train
@@ -98,7 +99,9 @@ class _FoldResult:
 
 
 @writes_project("cross-validating")
-def cross_validate(root: Path, config: Config, progress: Progress = silent, *, workers: int = 0) -> CrossValidation:
+def cross_validate(
+    root: Path, config: Config, progress: Progress = silent, *, workers: int = 0, engine: str = "local"
+) -> CrossValidation:
     """Train and test once for each fold, by group, and write ``reports/crossval/``.
 
     Folds that were trained or scored with the same settings on the same scans are reused: an interrupted run resumes.
@@ -108,17 +111,18 @@ def cross_validate(root: Path, config: Config, progress: Progress = silent, *, w
         config: All settings; where ``data.folds`` differs from the prepared set, its groups are assigned anew.
         progress: Called with the step and how far it is.
         workers: How many folds train at a time, each in a process of its own; 0 trains in this process.
+        engine: Where these processes run, one of ``engine.ENGINES``.
 
     Raises:
+        UsageError: There is no such engine.
         DatasetError: There is no prepared set, or it has fewer groups than folds.
         ResourceError: The disk is full, or a process was killed; finished folds and epochs are kept.
     """
     prepared = Manifest.read(ProjectPaths.of(root, config, "clean").data)
     manifest = reassign_split(prepared, config.data.folds, config.seed)
     folds = [plan_fold(root, config, manifest, number) for number in range(config.data.folds)]
-    if workers:
-        scored = [_read(_scores(fold), fold.fingerprint) is not None for fold in folds]
-        train_in_processes([fold for fold, done in zip(folds, scored, strict=True) if not done], workers, progress)
+    not_scored = [fold for fold in folds if _read(_scores(fold), fold.fingerprint) is None]
+    train_in_processes(not_scored, workers, progress, engine)
     results = []
     for number, fold in enumerate(folds):
         progress("cross-validating folds", number, len(folds))
@@ -169,8 +173,8 @@ def train_once(fold: FoldRun, progress: Progress) -> ModelBundle:
     return bundle
 
 
-def train_in_processes(folds: Sequence[FoldRun], workers: int, progress: Progress) -> None:
-    """Train folds that are not trained yet, each in a process of its own, ``workers`` at a time.
+def train_in_processes(folds: Sequence[FoldRun], workers: int, progress: Progress, engine: str = "local") -> None:
+    """Train folds that are not trained yet, each in a process of its own, ``workers`` at a time; no worker trains none.
 
     Raises:
         WorkerDiedError: A process was killed twice; the others were finished, and its finished epochs are kept.
@@ -182,8 +186,8 @@ def train_in_processes(folds: Sequence[FoldRun], workers: int, progress: Progres
         arguments = {"root": str(fold.paths.root), "config": fold.config.model_dump(mode="json"), "folds": numbers}
         return Call(f"{__name__}:train_fold", arguments, fold.paths.models.name.replace("_", " "))
 
-    calls = [call(fold) for fold in folds if _finished(fold) is None]
-    run_all(calls, workers, partial(show_progress, progress))
+    calls = [call(fold) for fold in folds if _finished(fold) is None] if workers else []
+    run_all(calls, workers, partial(show_progress, progress), engine)
 
 
 def train_fold(arguments: Mapping[str, Any], send: Send) -> None:

@@ -70,7 +70,9 @@ class EnsembleResult:
 
 
 @writes_project("training an ensemble")
-def train_members(root: Path, config: Config, progress: Progress = silent, *, workers: int = 0) -> tuple[Path, ...]:
+def train_members(
+    root: Path, config: Config, progress: Progress = silent, *, workers: int = 0, engine: str = "local"
+) -> tuple[Path, ...]:
     """Train one network for each fold except the test fold, validated on that fold and trained on the others.
 
     Members that were trained before, also as a fold of ``crossval``, are reused.
@@ -80,6 +82,7 @@ def train_members(root: Path, config: Config, progress: Progress = silent, *, wo
         config: All settings.
         progress: Called with the step and how far it is.
         workers: How many members train at a time, each in a process of its own; 0 trains in this process.
+        engine: Where these processes run, one of ``engine.ENGINES``.
 
     Returns:
         The members' bundles, the one validated on the fold after the test fold first.
@@ -90,15 +93,13 @@ def train_members(root: Path, config: Config, progress: Progress = silent, *, wo
     """
     manifest = reassign_split(Manifest.read(ProjectPaths.of(root, config).data), config.data.folds, config.seed)
     folds, test = fold_count(manifest), config.data.test_fold
-    others = [(test + step) % folds for step in range(1, folds)]
-    members = [plan_fold(root, config, manifest, test, validation_fold) for validation_fold in others]
-    if workers:
-        train_in_processes(members, workers, progress)
+    members = [plan_fold(root, config, manifest, test, (test + step) % folds) for step in range(1, folds)]
+    train_in_processes(members, workers, progress, engine)
     bundles = []
     for number, member in enumerate(members):
-        progress("training members", number, len(others))
+        progress("training members", number, len(members))
         bundles.append(train_once(member, progress).folder)
-    progress("training members", len(others), len(others))
+    progress("training members", len(members), len(members))
     return tuple(bundles)
 
 

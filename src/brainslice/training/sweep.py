@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Final
@@ -24,6 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from brainslice.config import Config
 from brainslice.dataset import Manifest, assign_split
+from brainslice.engine import open_group
 from brainslice.errors import BrainsliceError, CalibrationError, UsageError, WorkerDiedError
 from brainslice.files import write_json, write_text
 from brainslice.paths import ProjectPaths, lock_of_caller, writes_project
@@ -50,11 +50,13 @@ class SweepOptions:
         name: The name of its folder.
         trials: The number of trials, those of earlier runs included.
         workers: The number of trials at a time, each in a process of its own.
+        engine: Where these processes run, one of ``engine.ENGINES``.
     """
 
     name: str = "sweep"
     trials: int = 20
     workers: int = 1
+    engine: str = "local"
 
     def __post_init__(self) -> None:
         if self.trials < 1 or self.workers < 1 or not re.fullmatch(r"[\w-]+", self.name):
@@ -110,7 +112,7 @@ def run_sweep(root: Path, config: Config, space: Space, options: SweepOptions, p
     runner = _Runner(study, root, config, space, folder, progress)
     runner.resume_interrupted()
     missing = trials - len(_shown(study))
-    with ThreadPoolExecutor(max(1, workers)) as pool, closing(ProcessGroup()) as group:
+    with ThreadPoolExecutor(workers) as pool, open_group(options.engine, workers) as group:
         futures = [pool.submit(runner.run_trial, group) for _ in range(missing)]
         try:
             for number, future in enumerate(futures):
@@ -162,11 +164,14 @@ class _Runner:
     lock: threading.Lock = threading.Lock()  # noqa: RUF009 - one sweep at a time writes in a project
 
     def resume_interrupted(self) -> None:
-        """Start trials of a killed run again, which resume from their checkpoints."""
+        """Start trials of a killed run again, which resume from their checkpoints; safe to be killed itself."""
+        waiting = [_given(trial) for trial in self.study.get_trials(states=(TrialState.WAITING,))]
         for trial in self.study.get_trials(states=(TrialState.RUNNING,)):
-            self.study.enqueue_trial(trial.params)
-            self.study.tell(trial.number, state=TrialState.FAIL)
             self.study.set_user_attr(f"{_INTERRUPTED}_{trial.number}", value=True)
+            settings = _given(trial) | trial.params
+            if settings not in waiting:
+                self.study.enqueue_trial(settings)
+            self.study.tell(trial.number, state=TrialState.FAIL)
 
     def run_trial(self, group: ProcessGroup) -> None:
         """Run one trial and tell Optuna its result."""
@@ -261,6 +266,11 @@ def _shown(study: optuna.Study) -> list[FrozenTrial]:
     """Return the finished trials that were not interrupted."""
     finished = study.get_trials(states=_FINISHED)
     return [trial for trial in finished if f"{_INTERRUPTED}_{trial.number}" not in study.user_attrs]
+
+
+def _given(trial: FrozenTrial) -> dict[str, Any]:
+    """Return the settings that a trial was enqueued with."""
+    return dict(trial.system_attrs.get("fixed_params", {}))
 
 
 def _row(trial: FrozenTrial) -> dict[str, Any]:
