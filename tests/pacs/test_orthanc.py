@@ -10,6 +10,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,7 @@ import pytest
 import orthanc
 from brainslice.scan.volume.reader import read_volume
 from command import call
-from hospital import SERIES, write_series
+from hospital import SERIES, axial_images, head, write_series
 from orthanc import Orthanc
 
 pytest.importorskip("highdicom", reason="needs the extra brainslice[pacs]")
@@ -71,9 +72,9 @@ class Listener:
         )
         self.process: subprocess.Popen[bytes] | None = None
 
-    def start(self) -> None:
+    def start(self, *program: str) -> None:
         with (self.folder / "listener.log").open("ab") as log:
-            command = [sys.executable, "-m", "brainslice.cli.main", *map(str, self.words)]
+            command = [sys.executable, *(program or ("-m", "brainslice.cli.main")), *map(str, self.words)]
             started = self.log.count("listening as")
             self.process = process = subprocess.Popen(command, stderr=log, stdout=log)
         wait_until(lambda: self.log.count("listening as") > started or process.poll() is not None)
@@ -147,6 +148,72 @@ def check_answer(server: Orthanc, study: str, folder: Path, errors_of: Callable[
         assert made.StudyInstanceUID == study
         assert errors_of(path) == []
     assert kinds == KINDS
+
+
+KILLED_AFTER_STORING = """
+import os, signal, sys
+from brainslice.cli.main import main
+from brainslice.pacs.spool import Spool
+
+record = Spool.record
+
+def kill_or_record(spool, event, *given, **details):
+    if event == "answered":
+        os.kill(os.getpid(), signal.SIGKILL)
+    record(spool, event, *given, **details)
+
+Spool.record = kill_or_record
+main(*sys.argv[1:])
+"""
+
+
+def send_drawn(server: Orthanc, number: int) -> str:
+    """Put a drawn head into Orthanc, and let it send it."""
+    series = f"{SERIES}.21.{number}"
+    study = f"{SERIES}.20.{number}"
+    for _, data in axial_images(series, head(24), StudyInstanceUID=study, FrameOfReferenceUID=f"{SERIES}.22.{number}"):
+        server.call("/instances", data)
+    send(server, study)
+    return study
+
+
+def test_listener_killed_between_storing_and_marking_leaves_one_answer(
+    server: tuple[Orthanc, int], listener: Listener, errors_of: Callable[[Path], list[str]], tmp_path: Path
+) -> None:
+    running, _ = server
+    listener.start("-c", KILLED_AFTER_STORING)
+    study = send_drawn(running, 1)
+    assert listener.process is not None
+    assert listener.process.wait(90) == -signal.SIGKILL
+    assert not listener.outcomes["answered"]
+    check_answer(running, study, tmp_path, errors_of)
+    listener.start()
+    wait_until(lambda: listener.outcomes["answered"] == 1)
+    check_answer(running, study, tmp_path, errors_of)
+
+
+@pytest.mark.slow_only
+@pytest.mark.timeout(1800)
+def test_listener_killed_ten_times_at_random_moments_answers_each_study_once(
+    server: tuple[Orthanc, int], listener: Listener, errors_of: Callable[[Path], list[str]], tmp_path: Path
+) -> None:
+    running, _ = server
+    moments, kills = np.random.default_rng(14).uniform(0, 6, 10), Counter[str]()
+    studies = []
+    for number, moment in enumerate(moments):
+        listener.start(*(("-c", KILLED_AFTER_STORING) if number % 2 else ()))
+        studies.append(send_drawn(running, number))
+        assert listener.process is not None
+        with suppress(subprocess.TimeoutExpired):
+            listener.process.wait(60 if number % 2 else float(moment))
+        kills["after storing" if listener.process.poll() is not None else "at a random moment"] += 1
+        listener.stop(signal.SIGKILL)
+    listener.start()
+    wait_until(lambda: listener.outcomes["answered"] >= 10 and listener.images == 0)
+    for study in studies:
+        check_answer(running, study, tmp_path, errors_of)
+    assert listener.outcomes["answered"] == 10
+    assert kills == {"after storing": 5, "at a random moment": 5}
 
 
 @pytest.mark.parametrize("kills", [1, pytest.param(10, marks=pytest.mark.slow_only)])

@@ -11,11 +11,11 @@ import typer
 
 from brainslice.cli.console import RESEARCH_ONLY, print_line, print_note
 from brainslice.cli.options import BundleFolder, Root, Threshold, open_predictor
-from brainslice.errors import DownloadError
+from brainslice.errors import DownloadError, UsageError
 from brainslice.lazy import require_extra
 
 if TYPE_CHECKING:
-    from brainslice.pacs import Deliver, DicomWebArchive, EventLog
+    from brainslice.pacs import Deliver, DicomWebArchive, EventLog, ListenerSettings, TlsFiles
 
 _GIBIBYTE = 1 << 30
 
@@ -70,6 +70,15 @@ QuietSeconds: TypeAlias = Annotated[
     typer.Option(
         "--quiet-seconds", metavar="SECONDS", min=0.0, help="A study is complete after so long without an image."
     ),
+]
+TlsCertificate: TypeAlias = Annotated[
+    Path | None,
+    typer.Option(
+        "--tls-certificate", metavar="FILE", help="Use TLS for C-STORE both ways, with this certificate (PEM)."
+    ),
+]
+TlsKey: TypeAlias = Annotated[
+    Path | None, typer.Option("--tls-key", metavar="FILE", help="Its private key, if it is in a file of its own.")
 ]
 
 
@@ -134,18 +143,21 @@ def listen(
     credentials: Credentials = None,
     ca_file: CaFile = None,
     audit_log: AuditFile = None,
+    tls_certificate: TlsCertificate = None,
+    tls_key: TlsKey = None,
 ) -> None:
     """Receive MR studies by C-STORE, predict them, and send the answers back.
 
-    Studies are kept on disk until they are answered, even if the process is killed. Ends on SIGTERM.
+    Studies are kept on disk until they are answered, even if the process is killed. Ends on SIGTERM. With TLS and
+    --ca-file, senders must have a certificate of these authorities.
     """
     require_extra("pacs", "brainslice pacs", "pynetdicom", "dicomweb_client", "highdicom")
     from brainslice.lock import exclusive_lock
     from brainslice.pacs import ListenerSettings, Spool, StudyQueue, StudyRules
     from brainslice.pacs import listen as run_listener
 
-    settings = ListenerSettings(host, port, ae_title, tuple(allow_ae))
-    deliver = _deliver(send_to, ae_title, credentials, ca_file)
+    settings = ListenerSettings(host, port, ae_title, tuple(allow_ae), tls=_tls(tls_certificate, tls_key, ca_file))
+    deliver = _deliver(send_to, settings, credentials, ca_file)
     with exclusive_lock(spool / ".lock", "listening"):
         queue = StudyQueue(
             spool=Spool(spool, round(spool_gb * _GIBIBYTE)),
@@ -168,12 +180,21 @@ def _archive(url: str, credentials: Path | None, ca_file: Path | None) -> DicomW
     return DicomWebArchive(url, read_credentials(credentials), ca_file)
 
 
-def _deliver(send_to: str, title: str, credentials: Path | None, ca_file: Path | None) -> Deliver:
+def _deliver(send_to: str, listener: ListenerSettings, credentials: Path | None, ca_file: Path | None) -> Deliver:
     if "://" in send_to:
         return _archive(send_to, credentials, ca_file).store
     from brainslice.pacs import Peer, send_by_c_store
 
-    return send_by_c_store(title, Peer.parse(send_to), print_note)
+    return send_by_c_store(listener.title, Peer.parse(send_to), print_note, listener.tls)
+
+
+def _tls(certificate: Path | None, key: Path | None, authority: Path | None) -> TlsFiles | None:
+    from brainslice.pacs import TlsFiles
+
+    if certificate is None and key is not None:
+        msg = "--tls-key belongs to a certificate; give --tls-certificate too"
+        raise UsageError(msg)
+    return None if certificate is None else TlsFiles(certificate, key, authority)
 
 
 def _audit(file: Path | None) -> EventLog | None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from brainslice.pacs.retrieval import FAILED, RetrievalOptions, answer_archive
     from brainslice.pacs.spool import Deliver, Spool, StudyQueue
     from brainslice.pacs.study import EventLog, StudyRules
+    from brainslice.pacs.tls import TlsFiles
 
 
 # Their log messages quote UIDs and values.

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
+from weakref import WeakKeyDictionary
 
 from pydicom import dcmread
 from pydicom.uid import (
@@ -17,10 +19,12 @@ from pydicom.uid import (
     SecondaryCaptureImageStorage,
 )
 from pynetdicom import AE, ALL_TRANSFER_SYNTAXES, evt
+from pynetdicom.association import Association
 from pynetdicom.events import Event
 
 from brainslice.errors import DownloadError, ResourceError, UsageError
 from brainslice.pacs.spool import StudyQueue
+from brainslice.pacs.tls import TlsFiles
 from brainslice.scan import printable
 
 VERIFICATION: Final = "1.2.840.10008.1.1"
@@ -33,6 +37,8 @@ _MAX_TITLE: Final = 16
 _MAX_PORT: Final = 65_535
 _POLL_SECONDS: Final = 0.5
 _TIMEOUT_SECONDS: Final = 30
+# Senders may keep a connection open after the last image until it times out here; one that ends sooner broke off.
+_BREAK_SECONDS: Final = 10
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +96,7 @@ class ListenerSettings:
         title: The AE title of the listener, which callers must use.
         callers: The AE titles of allowed callers.
         max_associations: Maximum number of simultaneous connections; others are rejected temporarily.
+        tls: The certificates for TLS; None for connections without it.
     """
 
     host: str
@@ -97,6 +104,7 @@ class ListenerSettings:
     title: str
     callers: tuple[str, ...]
     max_associations: int = 8
+    tls: TlsFiles | None = None
 
     def __post_init__(self) -> None:
         """Check port and titles."""
@@ -119,8 +127,9 @@ def listen(queue: StudyQueue, settings: ListenerSettings, stop: threading.Event)
         stop: Ends the listener after the study in work.
 
     Raises:
-        UsageError: The address is taken.
+        UsageError: The address is taken, or a file of ``settings.tls`` is invalid.
     """
+    context = settings.tls.for_listener() if settings.tls else None
     entity = AE(ae_title=settings.title)
     entity.require_called_aet = True
     entity.require_calling_aet = list(settings.callers)
@@ -129,14 +138,21 @@ def listen(queue: StudyQueue, settings: ListenerSettings, stop: threading.Event)
     entity.add_supported_context(VERIFICATION)
     for image in (MRImageStorage, EnhancedMRImageStorage):
         entity.add_supported_context(image, ALL_TRANSFER_SYNTAXES)
-    handlers: list[Any] = [(evt.EVT_C_STORE, _store, [queue]), (evt.EVT_REJECTED, _log_refusal, [queue])]
+    transfers = _Transfers(queue)
+    handlers: list[Any] = [
+        (evt.EVT_C_STORE, _store, [queue, transfers]),
+        (evt.EVT_RELEASED, transfers.released),
+        (evt.EVT_CONN_CLOSE, transfers.closed),
+        (evt.EVT_REJECTED, _log_refusal, [queue]),
+    ]
     try:
-        server = entity.start_server((settings.host, settings.port), block=False, evt_handlers=handlers)
+        address = (settings.host, settings.port)
+        server = entity.start_server(address, block=False, ssl_context=context, evt_handlers=handlers)
     except OSError as error:
         msg = f"{settings.host}:{settings.port}: cannot listen ({error.strerror}); choose another --port"
         raise UsageError(msg) from error
     port = settings.port if server is None else server.server_address[1]
-    queue.report(f"listening as {settings.title}@{settings.host}:{port}")
+    queue.report(f"listening as {settings.title}@{settings.host}:{port}{' with TLS' if context else ''}")
     try:
         while not stop.wait(_POLL_SECONDS):
             queue.step()
@@ -144,26 +160,34 @@ def listen(queue: StudyQueue, settings: ListenerSettings, stop: threading.Event)
         entity.shutdown()
 
 
-def send_by_c_store(title: str, peer: Peer, report: Callable[[str], None]) -> Callable[[Sequence[Path]], None]:
+def send_by_c_store(
+    title: str, peer: Peer, report: Callable[[str], None], tls: TlsFiles | None = None
+) -> Callable[[Sequence[Path]], None]:
     """Make a sender of answers by C-STORE.
 
     Args:
         title: The sender's application entity title.
         peer: The receiver.
         report: Called with a line for an object of a kind that the receiver does not take.
+        tls: The certificates for TLS; None for a connection without it.
 
     Returns:
         A function that sends files; it raises ``DownloadError`` if the receiver cannot be reached or is busy.
+
+    Raises:
+        UsageError: A file of ``tls`` is invalid.
     """
+    tls_args = (tls.for_sender(), peer.host) if tls else None
     entity = AE(ae_title=title)
     entity.network_timeout = entity.dimse_timeout = entity.acse_timeout = entity.connection_timeout = _TIMEOUT_SECONDS
     for kind in (Comprehensive3DSRStorage, ParametricMapStorage, SecondaryCaptureImageStorage):
         entity.add_requested_context(kind)
 
     def send(files: Sequence[Path]) -> None:
-        association = entity.associate(peer.host, peer.port, ae_title=peer.title)
+        association = entity.associate(peer.host, peer.port, ae_title=peer.title, tls_args=tls_args)
         if not association.is_established:
-            msg = f"{peer.title}@{peer.host}:{peer.port}: refuses the connection or cannot be reached"
+            others = ", or one side does not accept the other's certificate" if tls else ""
+            msg = f"{peer.title}@{peer.host}:{peer.port}: refuses the connection or cannot be reached{others}"
             raise DownloadError(msg)
         try:
             accepted = {context.abstract_syntax for context in association.accepted_contexts}
@@ -182,7 +206,30 @@ def send_by_c_store(title: str, peer: Peer, report: Callable[[str], None]) -> Ca
     return send
 
 
-def _store(event: Event, queue: StudyQueue) -> int:
+class _Transfers:
+    """The studies that each connection sends, to tell those whose transfer broke off."""
+
+    def __init__(self, queue: StudyQueue) -> None:
+        self._queue = queue
+        self._sent: WeakKeyDictionary[Association, dict[str, float]] = WeakKeyDictionary()
+
+    def stored(self, association: Association, study: str) -> None:
+        """Note an image."""
+        self._sent.setdefault(association, {})[study] = time.monotonic()
+
+    def released(self, event: Event) -> None:
+        """Note that a connection ended after all of its images."""
+        for study in self._sent.pop(event.assoc, {}):
+            self._queue.end_transfer(study, complete=True)
+
+    def closed(self, event: Event) -> None:
+        """Note that a connection ended; where it was released, before this or after, that counts."""
+        for study, last in tuple(self._sent.get(event.assoc, {}).items()):
+            if time.monotonic() - last < _BREAK_SECONDS:
+                self._queue.end_transfer(study, complete=False)
+
+
+def _store(event: Event, queue: StudyQueue, transfers: _Transfers) -> int:
     dataset = event.dataset
     uids = [str(dataset.get(f"{level}InstanceUID", "")) for level in ("Study", "Series", "SOP")]
     if not all(uids):
@@ -193,6 +240,7 @@ def _store(event: Event, queue: StudyQueue) -> int:
     except (ResourceError, OSError) as error:
         queue.report(f"busy: {error if isinstance(error, ResourceError) else type(error).__name__}")
         return _OUT_OF_RESOURCES
+    transfers.stored(event.assoc, study)
     if first:
         queue.log_request(study, _caller(event))
     return _SUCCESS

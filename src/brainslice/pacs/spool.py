@@ -23,6 +23,8 @@ STARTED: Final = "started"
 """The event before a study is predicted."""
 
 _FIRST_PAUSE, _MAX_PAUSE = 2.0, 300.0
+# For so many quiet times, the sender of a transfer that broke off may go on with it.
+_QUIET_TIMES_TO_RESUME = 10
 
 
 class Spool:
@@ -74,8 +76,7 @@ class Spool:
             if self._used + len(data) > self._max_bytes:
                 msg = f"{self._incoming}: holds {self._used:,} bytes of studies that wait for an answer; send later"
                 raise ResourceError(msg)
-            save_image(folder, series, instance, data)
-            self._used += len(data)
+            self._used += save_image(folder, series, instance, data)
         return first
 
     def ready(self, quiet_seconds: float) -> list[str]:
@@ -146,6 +147,7 @@ class StudyQueue:
     rules: StudyRules = field(default_factory=StudyRules)
     audit: EventLog | None = None
     _pauses: dict[str, tuple[float, float]] = field(default_factory=dict, init=False)
+    _broken: set[str] = field(default_factory=set, init=False)
 
     def step(self) -> int:
         """Answer the studies that are ready; one that fails does not stop the others.
@@ -154,8 +156,10 @@ class StudyQueue:
             The number of studies that are done with, answered or marked.
         """
         done = 0
+        resumed_in_time = self.quiet_seconds * _QUIET_TIMES_TO_RESUME
+        waiting = self._broken.difference(self.spool.ready(resumed_in_time)) if self._broken else set()
         for study in self.spool.ready(self.quiet_seconds):
-            if self._pauses.get(study, (0.0, 0.0))[0] > time.monotonic():
+            if study in waiting or self._pauses.get(study, (0.0, 0.0))[0] > time.monotonic():
                 continue
             try:
                 done += self._answer(study)
@@ -180,6 +184,15 @@ class StudyQueue:
         if self.audit is not None:
             self.audit.write("received", study=digest_of(study), caller=caller, bundle=self._bundle)
 
+    def end_transfer(self, study: str, *, complete: bool) -> None:
+        """Note how a connection that sent images of a study ended.
+
+        Args:
+            study: The Study Instance UID.
+            complete: Whether the sender ended it; otherwise it broke off, perhaps in the middle of a series.
+        """
+        (self._broken.discard if complete else self._broken.add)(digest_of(study))
+
     def _answer(self, study: str) -> bool:
         if self.spool.was_answered(study, self._bundle):
             self.spool.remove(study)
@@ -187,6 +200,9 @@ class StudyQueue:
             return False
         answer = self.spool.answer(study)
         if not answer.exists():
+            if study in self._broken:
+                msg = "the transfer broke off, so images may be missing; send the study again"
+                raise UnreadableScanError(msg)
             self.spool.record(STARTED, study, self._bundle)
             with atomic_folder(answer) as temporary:
                 found = answer_study(self.predictor, self.spool.images(study), temporary, self.rules)
@@ -206,6 +222,7 @@ class StudyQueue:
             self.audit.write(outcome, study=study, bundle=self._bundle)
         self.spool.remove(study)
         self._pauses.pop(study, None)
+        self._broken.discard(study)
 
     def _pause(self, study: str) -> None:
         pause = min(2 * self._pauses.get(study, (0.0, _FIRST_PAUSE / 2))[1], _MAX_PAUSE)

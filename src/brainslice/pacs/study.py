@@ -67,7 +67,7 @@ class StudyAnswer:
         return f"{self.verdict} ({self.slices} axial slices, {len(self.objects)} objects)"
 
 
-def save_image(folder: Path, series: str, instance: str, data: bytes) -> None:
+def save_image(folder: Path, series: str, instance: str, data: bytes) -> int:
     """Write one image of a study, in a folder for each series.
 
     Args:
@@ -75,9 +75,15 @@ def save_image(folder: Path, series: str, instance: str, data: bytes) -> None:
         series: The Series Instance UID.
         instance: The SOP Instance UID.
         data: The file, with its preamble.
+
+    Returns:
+        The number of bytes by which the folder grew; an image that is sent again replaces itself.
     """
-    with atomic_file(folder / digest_of(series) / f"{digest_of(instance)}.dcm") as temporary:
+    file = folder / digest_of(series) / f"{digest_of(instance)}.dcm"
+    before = file.stat().st_size if file.exists() else 0
+    with atomic_file(file) as temporary:
         temporary.write_bytes(data)
+    return len(data) - before
 
 
 def answer_study(predictor: Predictor, folder: Path, results: Path, rules: StudyRules) -> StudyAnswer:
