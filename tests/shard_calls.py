@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -33,9 +33,9 @@ def predict_and_be_killed(arguments: Mapping[str, Any], send: Send) -> None:
 class KilledOnce(ShardWorker):
     """A worker that is killed once, after its second shard was written."""
 
-    def predict(self, number: int) -> tuple[int, list[int]]:
+    def predict(self, number: int, scans: Sequence[str]) -> tuple[int, list[int]]:
         """Predict a shard."""
-        done, marker = super().predict(number), self._output.parent.parent / "killed"
+        done, marker = super().predict(number, scans), self._output.parent.parent / "killed"
         if number == 2 and not marker.exists():
             marker.touch()
             os.kill(os.getpid(), signal.SIGKILL)

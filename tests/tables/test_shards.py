@@ -108,7 +108,7 @@ def test_second_run_keeps_rows_and_predicts_what_was_added(predictor: Predictor,
 def test_names_with_line_breaks_reach_their_shard(tmp_path: Path) -> None:
     names = [tmp_path / "one\ntwo.png", tmp_path / "three.png"]
     shards._write_lists(names, tmp_path / "lists", 1)
-    assert shards._read_list(tmp_path / "lists" / "1") == names
+    assert shards._read_list(tmp_path / "lists" / "1") == [str(name) for name in names]
     assert shards._read_list(tmp_path / "lists" / "2") == []
 
 

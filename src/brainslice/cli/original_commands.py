@@ -47,4 +47,4 @@ def infer(
     """Classify scans with the trained bundle."""
     paths = ProjectPaths.of(root, settings(root, config, None))
     overlays = paths.reports / "gradcam" if gradcam else None
-    predict(image, root, paths.bundle, threshold, overlays)
+    predict([str(each) for each in image], root, paths.bundle, threshold, overlays)

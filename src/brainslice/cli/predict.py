@@ -33,6 +33,7 @@ from brainslice.progress import silent
 
 if TYPE_CHECKING:
     from brainslice.inference import Prediction, Predictor
+    from brainslice.remote import ScanPath
     from brainslice.tables import CaseNames, TableOptions
 
 PointName: TypeAlias = Annotated[
@@ -64,7 +65,7 @@ DicomFolder: TypeAlias = Annotated[
     Path | None, typer.Option("--dicom-out", metavar="DIR", help="Write a DICOM report and map for each DICOM scan.")
 ]
 
-Each: TypeAlias = "Callable[[Path, Prediction], None]"
+Each: TypeAlias = "Callable[[ScanPath, Prediction], None]"
 
 _MAX_STEM_LENGTH: Final = 180
 
@@ -171,8 +172,8 @@ def predict(
 
 
 def _share(
-    part: str | None, paths: Iterable[Path], output: Path | None, names: CaseNames
-) -> tuple[Iterable[Path], Path | None]:
+    part: str | None, paths: Iterable[ScanPath], output: Path | None, names: CaseNames
+) -> tuple[Iterable[ScanPath], Path | None]:
     """Select a part of the scans, and name its table."""
     from brainslice.tables import ArchivePart
 
@@ -185,7 +186,9 @@ def _share(
     return share.select(paths, anonymous=names.key is not None), share.table(output)
 
 
-def _write_table(predictor: Predictor, paths: Iterable[Path], output: Path, options: TableOptions) -> tuple[int, int]:
+def _write_table(
+    predictor: Predictor, paths: Iterable[ScanPath], output: Path, options: TableOptions
+) -> tuple[int, int]:
     from brainslice.tables import predict_tree
 
     with progress_bars() as progress:
@@ -200,7 +203,7 @@ def _write_table(predictor: Predictor, paths: Iterable[Path], output: Path, opti
 
 
 def _print_all(
-    predictor: Predictor, paths: Iterable[Path], names: CaseNames, as_json: bool, each: Each
+    predictor: Predictor, paths: Iterable[ScanPath], names: CaseNames, as_json: bool, each: Each
 ) -> tuple[int, int]:
     from brainslice.inference import Prediction, Refusal
     from brainslice.tables import predict_paths, row_of
@@ -227,14 +230,14 @@ def _print_all(
     return rows, refused
 
 
-def _is_one_file(paths: Iterable[Path]) -> bool:
-    from brainslice.scan import is_folder
+def _is_one_file(paths: Iterable[ScanPath]) -> bool:
+    from brainslice.tables import is_searched
 
-    return isinstance(paths, Sequence) and len(paths) == 1 and not is_folder(paths[0])
+    return isinstance(paths, Sequence) and len(paths) == 1 and not is_searched(paths[0])
 
 
 def _call_all(wanted: Sequence[Each]) -> Each:
-    def each(path: Path, answer: Prediction) -> None:
+    def each(path: ScanPath, answer: Prediction) -> None:
         for write in wanted:
             write(path, answer)
 
@@ -248,7 +251,7 @@ def _overlays(folder: Path | None, output: Path | None) -> list[Each]:
 
     taken = set[str]()
 
-    def write(path: Path, answer: Prediction) -> None:
+    def write(path: ScanPath, answer: Prediction) -> None:
         name = f"{_stem(path)}_{answer.predicted_class or answer.verdict.value}"
         if output is None:
             # Scans of two folders may share a name; both overlays are kept.
@@ -269,9 +272,13 @@ def _dicom(folder: Path | None, predictor: Predictor, names: CaseNames) -> list[
         msg = "--pseudonymise and --dicom-out exclude each other: DICOM objects name the patient"
         raise UsageError(msg)
     from brainslice.dicom_export import write_dicom
+    from brainslice.remote import RemoteFile
     from brainslice.tables import display_path, fingerprint
 
-    def write(path: Path, answer: Prediction) -> None:
+    def write(path: ScanPath, answer: Prediction) -> None:
+        if isinstance(path, RemoteFile):
+            print_note(f"{path}: no DICOM report was written: it needs a file of this machine")
+            return
         stem = folder / f"{_stem(path)}_{fingerprint(display_path(path)).hex()[:8]}"
         try:
             written = write_dicom(predictor, path, answer, stem)
@@ -285,6 +292,6 @@ def _dicom(folder: Path | None, predictor: Predictor, names: CaseNames) -> list[
     return [write]
 
 
-def _stem(path: Path) -> str:
+def _stem(path: ScanPath) -> str:
     """Shorten a name so that a suffix still fits: file systems take 255 bytes at most."""
     return os.fsencode(path.stem)[:_MAX_STEM_LENGTH].decode("utf-8", "ignore")

@@ -11,12 +11,13 @@ from brainslice.scan import printable
 
 if TYPE_CHECKING:
     from brainslice.inference import Prediction, VolumePrediction
+    from brainslice.remote import ScanPath
 
 _BLOCKS: Final = " ▁▂▃▄▅▆▇█"
 _DIGITS: Final = "012345678"
 
 
-def print_prediction(path: Path, answer: Prediction) -> None:
+def print_prediction(path: ScanPath, answer: Prediction) -> None:
     """Print a prediction: the verdict, and below it what it rests on."""
     fields = [("scan", printable(str(path)))]
     if not answer.rejected:
@@ -46,7 +47,7 @@ def _probability_fields(answer: Prediction | VolumePrediction) -> list[tuple[str
     return [("P(tumour)", f"{answer.tumour_probability:.3f}, threshold {answer.threshold:g}"), *classes]
 
 
-def print_row(path: Path, answer: Prediction) -> None:
+def print_row(path: ScanPath, answer: Prediction) -> None:
     """Print a prediction among many as one aligned line."""
     width = max(map(len, answer.labels.names))
     share = "-" if answer.rejected or answer.labels.healthy is None else f"{answer.tumour_probability:.3f}"

@@ -9,17 +9,18 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import islice
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 from PIL import Image
 
 from brainslice.errors import UnreadableScanError, UsageError
+from brainslice.remote import RemoteFile
 from brainslice.scan import Slice, decode_scan, printable, read_scan
 
-ScanSource: TypeAlias = str | Path | bytes | np.ndarray | Image.Image
-"""A path, the bytes of a file, an array ``(h, w)`` or a PIL image."""
+ScanSource: TypeAlias = str | Path | RemoteFile | bytes | np.ndarray | Image.Image
+"""A path, a file of a store, the bytes of a file, an array ``(h, w)`` or a PIL image."""
 
 BATCH: Final = 32
 """The batch size of inference."""
@@ -45,8 +46,8 @@ def read_source(source: ScanSource, frame: int | None = None) -> Slice:
     Raises:
         UnreadableScanError: The source cannot be read as one slice.
     """
-    if isinstance(source, str | Path):
-        return read_scan(Path(source), frame)
+    if isinstance(source, str | Path | RemoteFile):
+        return read_scan(source, frame)
     if isinstance(source, bytes):
         return decode_scan(source, "bytes", frame)
     if isinstance(source, np.ndarray):
@@ -59,8 +60,8 @@ def read_source(source: ScanSource, frame: int | None = None) -> Slice:
 
 def source_name(source: ScanSource) -> str:
     """Name a source in its result: the file's name, or the kind of object."""
-    if isinstance(source, str | Path):
-        return printable(Path(source).name)
+    if isinstance(source, str | Path | RemoteFile):
+        return printable(PurePath(str(source)).name)
     return {bytes: "bytes", np.ndarray: "array"}.get(type(source), "image")
 
 

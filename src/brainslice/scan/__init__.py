@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from brainslice.scan.error_boundary import as_unreadable
     from brainslice.scan.files import is_folder, leading_bytes, printable
     from brainslice.scan.input_problem import InputProblem, InputProblemError, format_series
-    from brainslice.scan.listing import SkippedFiles, reason_to_skip, walk_scans
+    from brainslice.scan.listing import SkippedFiles, reason_to_skip, walk_scans, walk_store
     from brainslice.scan.raster import RASTER_FORMATS
     from brainslice.scan.read import SCAN_SUFFIXES, decode_scan, read_scan
     from brainslice.scan.types import Remark, RemarkCode, Slice, SourceStack, Volume

@@ -28,7 +28,7 @@ def file_bytes(path: Path, limit: int = MAX_BYTES) -> bytes:
     _refuse_non_file(path)
     with _open(path) as stream:
         length = os.fstat(stream.fileno()).st_size
-        _refuse_length(length, limit)
+        check_size(length, limit)
         # Python allocates as many bytes as are asked for.
         return stream.read(length)
 
@@ -39,7 +39,7 @@ def check_length(data: bytes, limit: int = MAX_BYTES) -> bytes:
     Raises:
         UnreadableScanError: There are none, or more than ``limit``.
     """
-    _refuse_length(len(data), limit)
+    check_size(len(data), limit)
     return data
 
 
@@ -67,7 +67,12 @@ def printable(name: str) -> str:
     return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in shown)
 
 
-def _refuse_length(length: int, limit: int) -> None:
+def check_size(length: int, limit: int = MAX_BYTES) -> None:
+    """Check the number of bytes of a file.
+
+    Raises:
+        UnreadableScanError: There are none, or more than ``limit``.
+    """
     if not length:
         msg = "the file is empty; copy or download it again"
         raise UnreadableScanError(msg)

@@ -6,10 +6,12 @@ import os
 import re
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UnreadableScanError
+from brainslice.remote import RemoteFile
 from brainslice.scan.detect import OPENING, ScanFormat, detect_format
 from brainslice.scan.files import leading_bytes, printable
 from brainslice.scan.read import SCAN_SUFFIXES
@@ -69,6 +71,30 @@ def walk_scans(folder: Path, skipped: SkippedFiles | None = None, *, follow_link
         The scans, and folders that cannot be opened, which reading refuses.
     """
     return _walk(folder, skipped or SkippedFiles(), {os.path.realpath(folder)} if follow_links else None)
+
+
+def walk_store(folder: RemoteFile, skipped: SkippedFiles) -> Iterator[RemoteFile]:
+    """Find the scans in a folder of a store, by the rule and in the order of ``walk_scans``.
+
+    Args:
+        folder: The folder to search; its own name does not matter.
+        skipped: Counts the files passed over; a folder of masks counts as one.
+
+    Raises:
+        DownloadError: The store cannot be reached or does not allow it.
+    """
+    entries = folder.entries()
+    siblings = {name.casefold() for name in entries}
+    for name in sorted(entries):
+        path = folder / name
+        if entries[name]:
+            reason = HIDDEN if _is_system(name) else OUTLINES if _is_mask_folder(name) else None
+        else:
+            reason = reason_to_skip((name,), siblings, partial(path.read, OPENING))
+        if reason is not None and name.casefold() not in _RECORDS:
+            skipped.add(reason, name)
+        elif reason is None:
+            yield from walk_store(path, skipped) if entries[name] else (path,)
 
 
 def reason_to_skip(parts: Sequence[str], siblings: Collection[str], opening: Callable[[], bytes]) -> str | None:

@@ -8,10 +8,11 @@ from pathlib import Path
 from typing import Final, TypeAlias
 
 from brainslice.errors import UnreadableScanError
+from brainslice.remote import RemoteFile, ScanPath
 from brainslice.scan.decoder_process import decode_isolated
 from brainslice.scan.detect import ScanFormat, detect_format, needs_isolation
 from brainslice.scan.error_boundary import as_unreadable
-from brainslice.scan.files import check_length, file_bytes, printable
+from brainslice.scan.files import check_length, check_size, file_bytes, printable
 from brainslice.scan.raster import read_raster
 from brainslice.scan.types import Slice
 
@@ -24,7 +25,7 @@ SCAN_SUFFIXES: Final = frozenset(
 """Casefolded suffixes of scans; reading detects the format by content."""
 
 
-def read_scan(path: str | Path, frame: int | None = None) -> Slice:
+def read_scan(path: str | ScanPath, frame: int | None = None) -> Slice:
     """Read one slice from a file; its format is detected by content.
 
     Args:
@@ -36,9 +37,10 @@ def read_scan(path: str | Path, frame: int | None = None) -> Slice:
 
     Raises:
         UnreadableScanError: The file cannot be read; the message is ``<path>: <fault>; <remedy>``.
+        DownloadError: The store of the file cannot be reached or does not allow it.
     """
     try:
-        data = file_bytes(Path(path))
+        data = _bytes_of(path) if isinstance(path, RemoteFile) else file_bytes(Path(path))
     except UnreadableScanError as error:
         msg = f"{printable(str(path))}: {error}"
         raise UnreadableScanError(msg) from error
@@ -70,6 +72,11 @@ def decode_scan(data: bytes, name: str, frame: int | None = None) -> Slice:
         msg = f"{printable(name)}: {error}"
         raise UnreadableScanError(msg) from error
     return found
+
+
+def _bytes_of(file: RemoteFile) -> bytes:
+    check_size(file.size())
+    return file.read()
 
 
 def _reader(kind: ScanFormat) -> _Reader:

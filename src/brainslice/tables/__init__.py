@@ -14,6 +14,7 @@ if TYPE_CHECKING:
         ListedScan,
         display_path,
         fingerprint,
+        is_searched,
         list_paths,
         list_scans,
     )

@@ -12,6 +12,7 @@ from typing import Final
 
 from brainslice.errors import UsageError
 from brainslice.inference import Prediction, Refusal
+from brainslice.remote import RemoteFile, ScanPath
 from brainslice.scan import SkippedFiles
 from brainslice.tables.scan_listing import display_path, fingerprint
 
@@ -39,20 +40,24 @@ class CaseNames:
     """
 
     key: bytes | None = field(default=None, repr=False)
-    given: tuple[Path, ...] = ()
+    given: tuple[ScanPath, ...] = ()
 
     @property
     def key_id(self) -> str | None:
         """What the pseudonyms of this key begin with; None without a key."""
         return None if self.key is None else self._digest(b"", _ID_DIGITS)
 
-    def of(self, path: Path) -> str:
-        """Return the name of a scan."""
+    def of(self, path: ScanPath) -> str:
+        """Return the name of a scan.
+
+        Raises:
+            UsageError: There is a key, and the scan is in a store.
+        """
         if self.key is None:
             return display_path(path)
         return f"{self.key_id}-{self._digest(os.fsencode(self._relative(path).as_posix()), _DIGITS)}"
 
-    def rename(self, path: Path, answer: Prediction | Refusal) -> tuple[Path, Prediction | Refusal]:
+    def rename(self, path: ScanPath, answer: Prediction | Refusal) -> tuple[ScanPath, Prediction | Refusal]:
         """Return path and result of a scan under its name."""
         if self.key is None:
             return path, answer
@@ -61,11 +66,11 @@ class CaseNames:
             return Path(name), replace(answer, source=name)
         return Path(name), Refusal(name, f"{name}: {answer.reason.removeprefix(f'{display_path(path)}: ')}")
 
-    def unique(self, paths: Iterable[Path]) -> Iterator[Path]:
+    def unique(self, paths: Iterable[ScanPath]) -> Iterator[ScanPath]:
         """Yield the scans, and refuse two with one pseudonym.
 
         Raises:
-            UsageError: Scans of two folders given have the same path below them.
+            UsageError: Scans of two folders given have the same path below them, or a scan is in a store.
         """
         if self.key is None:
             yield from paths
@@ -83,8 +88,11 @@ class CaseNames:
         """Return an empty count of files passed over, which names none of them under pseudonyms."""
         return SkippedFiles(anonymous=self.key is not None)
 
-    def _relative(self, path: Path) -> Path:
-        folders = [folder for folder in self.given if path.is_relative_to(folder)]
+    def _relative(self, path: ScanPath) -> Path:
+        if isinstance(path, RemoteFile):
+            msg = "pseudonyms are for files of this machine, since messages of stores quote URIs; copy the scans first"
+            raise UsageError(msg)
+        folders = [folder for folder in self.given if isinstance(folder, Path) and path.is_relative_to(folder)]
         if not folders:
             return path
         folder = max(folders, key=lambda each: len(each.parts))

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any, Final, TypeAlias
 
 from brainslice.files import SCHEMA
 from brainslice.inference import Prediction, Predictor, Refusal
 from brainslice.labels import LabelSet
+from brainslice.remote import ScanPath
 from brainslice.tables.scan_listing import display_path
 
 Row: TypeAlias = dict[str, Any]
@@ -31,7 +31,7 @@ _NUMBERS: Final = frozenset(
 )
 
 
-def row_of(path: Path, answer: Prediction | Refusal, predictor: Predictor) -> Row:
+def row_of(path: ScanPath, answer: Prediction | Refusal, predictor: Predictor) -> Row:
     """Make the row of a prediction or refusal, with path, frame, threshold and bundle."""
     settings = {"path": display_path(path), "frame": predictor.frame, "threshold": predictor.threshold}
     digest = {"bundle": predictor.bundle.info.digest}

@@ -1,4 +1,4 @@
-"""Listing of scans in files, folders and text files of paths, in a fixed order."""
+"""Listing of scans in files, folders, stores and text files of paths, in a fixed order."""
 
 from __future__ import annotations
 
@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Final
 
 from brainslice.errors import UsageError
-from brainslice.scan import SCAN_SUFFIXES, SkippedFiles, is_folder, printable, walk_scans
+from brainslice.remote import RemoteFile, ScanPath, locate
+from brainslice.scan import SCAN_SUFFIXES, SkippedFiles, is_folder, printable, walk_scans, walk_store
 
 _FINGERPRINT_BYTES: Final = 12
 
@@ -24,7 +25,7 @@ class ListedScan:
 
     path: Path
 
-    def __iter__(self) -> Iterator[Path]:
+    def __iter__(self) -> Iterator[ScanPath]:
         """Yield the paths in order.
 
         Raises:
@@ -38,25 +39,26 @@ class ListedScan:
             raise UsageError(msg) from error
 
 
-def list_paths(lines: Iterable[str]) -> Iterator[Path]:
-    """Yield the path on each line; skip empty lines."""
+def list_paths(lines: Iterable[str]) -> Iterator[ScanPath]:
+    """Yield the path or URI on each line; skip empty lines."""
     for line in lines:
         if name := line.rstrip("\r\n"):
-            yield Path(name)
+            yield locate(name)
 
 
-def list_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> Iterator[Path]:
+def list_scans(paths: Iterable[ScanPath], skipped: SkippedFiles | None = None) -> Iterator[ScanPath]:
     """List files, and the scans in folders, each once.
 
     Named files are listed whatever their suffix. Folders are searched by ``scan.listing`` in the order of names,
     without following links to folders. Only a fingerprint of each path is kept in memory.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders, also of stores.
         skipped: Counts the files in folders that are no scans.
 
     Raises:
-        UsageError: A folder holds no scans.
+        UsageError: A folder holds no scans, or a URI names nothing.
+        DownloadError: A store cannot be reached or does not allow it.
     """
     listed: set[bytes] = set()
     for scan in find_scans(paths, skipped):
@@ -66,19 +68,32 @@ def list_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> It
             yield scan
 
 
-def find_scans(paths: Iterable[Path], skipped: SkippedFiles | None = None) -> Iterator[Path]:
+def find_scans(paths: Iterable[ScanPath], skipped: SkippedFiles | None = None) -> Iterator[ScanPath]:
     """List files, and the scans in folders, in the order of ``list_scans``; what is named twice is listed twice.
 
     Args:
-        paths: Files and folders.
+        paths: Files and folders, also of stores.
         skipped: Counts the files in folders that are no scans.
 
     Raises:
-        UsageError: A folder holds no scans.
+        UsageError: A folder holds no scans, or a URI names nothing.
+        DownloadError: A store cannot be reached or does not allow it.
     """
     counted = SkippedFiles() if skipped is None else skipped
     for path in paths:
-        yield from _search(path, counted) if is_folder(path) else (path,)
+        yield from _search(path, counted) if is_searched(path) else (path,)
+
+
+def is_searched(path: ScanPath) -> bool:
+    """Check whether a path is a folder; a URI with the suffix of a scan is not, without a request.
+
+    Raises:
+        UsageError: A URI names nothing.
+        DownloadError: A store cannot be reached or does not allow it.
+    """
+    if isinstance(path, RemoteFile):
+        return not path.uri.casefold().endswith(tuple(SCAN_SUFFIXES)) and path.is_folder()
+    return is_folder(path)
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,15 +123,19 @@ class ArchivePart:
             raise UsageError(msg)
         return cls(int(number), int(count))
 
+    def table_name(self, output: ScanPath) -> str:
+        """Return the name of the part's table."""
+        return f"{output.stem}-{self.number:05d}-of-{self.count:05d}{output.suffix}"
+
     def table(self, output: Path) -> Path:
         """Return the path of the part's table."""
-        return output.with_name(f"{output.stem}-{self.number:05d}-of-{self.count:05d}{output.suffix}")
+        return output.with_name(self.table_name(output))
 
-    def select(self, paths: Iterable[Path], *, anonymous: bool = False) -> Iterable[Path]:
+    def select(self, paths: Iterable[ScanPath], *, anonymous: bool = False) -> Iterable[ScanPath]:
         """Select the scans of the part; the result can be iterated as often as ``paths``.
 
         Args:
-            paths: Files and folders.
+            paths: Files and folders, also of stores.
             anonymous: Whether errors name no folder.
         """
         selected = _Repeatable(self, paths, anonymous)
@@ -126,21 +145,21 @@ class ArchivePart:
 @dataclass(frozen=True, slots=True)
 class _Repeatable:
     part: ArchivePart
-    paths: Iterable[Path]
+    paths: Iterable[ScanPath]
     anonymous: bool
 
-    def __iter__(self) -> Iterator[Path]:
+    def __iter__(self) -> Iterator[ScanPath]:
         for scan in find_scans(self.paths, SkippedFiles(anonymous=self.anonymous)):
             if part_number(scan, self.part.count) == self.part.number:
                 yield scan
 
 
-def part_number(path: Path, count: int) -> int:
+def part_number(path: ScanPath, count: int) -> int:
     """Return the part of an archive, from 1 to ``count``, to which the hash of a scan's path assigns it."""
     return int.from_bytes(fingerprint(display_path(path)), "big") % count + 1
 
 
-def display_path(path: Path) -> str:
+def display_path(path: ScanPath) -> str:
     """Return a path as one line of UTF-8, whatever bytes its name has."""
     return printable(str(path))
 
@@ -150,8 +169,10 @@ def fingerprint(text: str) -> bytes:
     return hashlib.blake2b(text.encode(), digest_size=_FINGERPRINT_BYTES).digest()
 
 
-def _search(folder: Path, skipped: SkippedFiles) -> Iterator[Path]:
-    found = walk_scans(folder, skipped)
+def _search(folder: ScanPath, skipped: SkippedFiles) -> Iterator[ScanPath]:
+    found: Iterator[ScanPath] = (
+        walk_store(folder, skipped) if isinstance(folder, RemoteFile) else walk_scans(folder, skipped)
+    )
     first = next(found, None)
     if first is None:
         others = f" ({skipped.summary})" if skipped.summary else ""

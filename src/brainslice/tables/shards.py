@@ -1,26 +1,31 @@
 """Prediction of an archive in shards, by processes of this machine or by Ray actors.
 
 A shard is a part of ``predict --part``: scans whose paths have the same hash modulo the number of shards, with a table
-and a journal of its own. So an interrupted or killed worker loses the rows of one batch at most.
+and a journal of its own. So an interrupted or killed worker loses the rows of one batch at most. A table in a store is
+written when its shard is finished, so there it loses one shard at most.
 """
 
 from __future__ import annotations
 
 import os
 import shutil
+import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final, TypeAlias
 
+from brainslice.engine import ENGINES, ray_cluster, run_all
 from brainslice.errors import UsageError, WorkerDiedError
 from brainslice.files import full_disk_error
 from brainslice.inference import Predictor
 from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
-from brainslice.processes import Call, Send, run_all
+from brainslice.processes import Call, Send
 from brainslice.progress import Progress, silent
+from brainslice.remote import RemoteFile, ScanPath, locate
 from brainslice.tables.case_names import CaseNames
 from brainslice.tables.scan_listing import ArchivePart, ListedScan, find_scans, list_scans, part_number
 from brainslice.tables.table import TableOptions, TableSummary, delete_table, predict_tree
@@ -49,7 +54,7 @@ class ShardOptions:
     names: CaseNames = field(default_factory=CaseNames)
 
     def __post_init__(self) -> None:
-        if min(self.shards, self.workers, self.threads) < 1 or self.engine not in {"local", "ray"}:
+        if min(self.shards, self.workers, self.threads) < 1 or self.engine not in ENGINES:
             msg = (
                 "shards, workers and threads must be at least 1 and the engine local or ray, got "
                 f"{self.shards}, {self.workers}, {self.threads} and {self.engine!r}"
@@ -62,28 +67,29 @@ class ShardWorker:
 
     def __init__(self, arguments: Mapping[str, Any]) -> None:
         os.chdir(arguments["cwd"])
-        self._lists, self._output = Path(arguments["lists"]), Path(arguments["output"])
+        self._output = locate(arguments["output"])
         self._shards = arguments["shards"]
-        given = tuple(map(Path, arguments["given"]))
+        given = tuple(map(locate, arguments["given"]))
         self._scans = ListedScan(Path(arguments["list"])) if arguments["list"] else given
         self._names = CaseNames(bytes.fromhex(arguments["key"]) or None, given)
         self._predictor = Predictor.open(
             arguments["bundle"], threshold=arguments["threshold"], threads=arguments["threads"]
         )
 
-    def predict(self, number: int) -> tuple[int, list[int]]:
+    def predict(self, number: int, scans: Sequence[str]) -> tuple[int, list[int]]:
         """Predict a shard; return its number, and how many rows, refusals and rows of earlier runs it has."""
         part = ArchivePart(number, self._shards)
-        listed = self._lists / str(number)
-        paths = _read_list(listed) if self._names.key is None else part.select(self._scans, anonymous=True)
-        table = predict_tree(self._predictor, paths, part.table(self._output), TableOptions(names=self._names))
+        listed = [locate(scan) for scan in scans]
+        paths = listed if self._names.key is None else part.select(self._scans, anonymous=True)
+        with _local_table(_table(self._output, number, self._shards)) as output:
+            table = predict_tree(self._predictor, paths, output, TableOptions(names=self._names))
         return number, [table.rows, table.refused, table.kept]
 
 
 def predict_shards(
     predictor: Predictor,
-    paths: Iterable[Path],
-    output: Path,
+    paths: Iterable[ScanPath],
+    output: ScanPath,
     options: ShardOptions,
     progress: Progress = silent,
     *,
@@ -96,8 +102,8 @@ def predict_shards(
 
     Args:
         predictor: Its bundle and threshold are used; each worker opens the bundle itself.
-        paths: Files and folders.
-        output: ``.jsonl``, ``.csv`` or ``.parquet``; on a disk that all workers share.
+        paths: Files and folders, also of stores.
+        output: ``.jsonl``, ``.csv`` or ``.parquet``; on a disk that all workers share, or in a store.
         options: How the work is divided.
         progress: Called with step, finished shards and all shards.
         overwrite: Whether to replace existing tables.
@@ -105,7 +111,8 @@ def predict_shards(
     Raises:
         UsageError: A folder holds no scans, a table has another format or rows of another bundle, threshold or naming,
             or there are pseudonyms and a list on standard input, or two scans with one pseudonym.
-        MissingExtraError: pyarrow or Ray is missing.
+        MissingExtraError: pyarrow, Ray or the package of a store is missing.
+        DownloadError: A store cannot be reached or does not allow it.
         WorkerDiedError: A worker died again; the other shards were finished.
         ResourceError: The disk is full.
     """
@@ -113,30 +120,57 @@ def predict_shards(
         require_extra("parquet", f"{output}: Parquet", "pyarrow")
     if options.engine == "ray":
         require_extra("ray", "the engine ray", "ray")
-    lists = output.with_name(f".{output.name}.shards")
-    with exclusive_lock(output.with_name(f".{output.name}.shards.lock"), f"predicting {output.name}"):
-        try:
-            shutil.rmtree(lists, ignore_errors=True)
-            search = _search_arguments(paths, options.names)
-            if options.names.key is None:
-                _write_lists(paths, lists, options.shards)
-            if overwrite:
-                _delete_tables(output, options.shards)
-            found = _run(_arguments(predictor, lists, output, options) | search, options, progress)
-        finally:
-            shutil.rmtree(lists, ignore_errors=True)
+    with _folder_of_lists(output) as lists:
+        search = _search_arguments(paths, options.names)
+        if options.names.key is None:
+            _write_lists(paths, lists, options.shards)
+        if overwrite:
+            _delete_tables(output, options.shards)
+        found = _run(_arguments(predictor, lists, output, options) | search, options, progress)
     rows, refused, kept = (sum(counts) for counts in zip(*found.values(), strict=True))
     return TableSummary(rows, refused, kept, repaired=False)
 
 
 def predict_listed(arguments: Mapping[str, Any], send: Send) -> None:
     """Predict some shards in a process that ``predict_shards`` started."""
-    worker = ShardWorker(arguments)
+    worker, lists = ShardWorker(arguments), Path(arguments["lists"])
     for number in arguments["numbers"]:
-        send({"shard": worker.predict(number)})
+        send({"shard": worker.predict(number, _read_list(lists / str(number)))})
 
 
-def _arguments(predictor: Predictor, lists: Path, output: Path, options: ShardOptions) -> dict[str, Any]:
+@contextmanager
+def _folder_of_lists(output: ScanPath) -> Iterator[Path]:
+    """Yield a folder for the lists of scans; beside a table of this machine, which is locked meanwhile."""
+    if isinstance(output, RemoteFile):
+        output.check_bucket()
+        with tempfile.TemporaryDirectory(prefix="brainslice-") as folder:
+            yield Path(folder) / "lists"
+        return
+    lists = output.with_name(f".{output.name}.shards")
+    with exclusive_lock(output.with_name(f".{output.name}.shards.lock"), f"predicting {output.name}"):
+        try:
+            shutil.rmtree(lists, ignore_errors=True)
+            yield lists
+        finally:
+            shutil.rmtree(lists, ignore_errors=True)
+
+
+@contextmanager
+def _local_table(output: ScanPath) -> Iterator[Path]:
+    """Yield the path of a table, or of a local copy of one in a store, which is written back whole if it changed."""
+    if isinstance(output, Path):
+        yield output
+        return
+    with tempfile.TemporaryDirectory(prefix="brainslice-") as folder:
+        copy, before = Path(folder) / output.name, output.read_if_exists()
+        if before is not None:
+            copy.write_bytes(before)
+        yield copy
+        if (after := copy.read_bytes()) != before:
+            output.write(after)
+
+
+def _arguments(predictor: Predictor, lists: Path, output: ScanPath, options: ShardOptions) -> dict[str, Any]:
     return {
         "cwd": str(Path.cwd()),
         "lists": str(lists),
@@ -174,35 +208,29 @@ def _run_here(arguments: Mapping[str, Any], options: ShardOptions, each: _Each) 
 
 
 def _run_on_ray(arguments: Mapping[str, Any], options: ShardOptions, each: _Each) -> None:
-    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
-    import ray  # noqa: PLC0415 - an extra
-    from ray.util import ActorPool  # noqa: PLC0415 - an extra
+    with ray_cluster(options.workers * options.threads) as ray:
+        from ray.util import ActorPool  # noqa: PLC0415 - an extra
 
-    started = not ray.is_initialized()
-    if started:
-        here: dict[str, Any] = {"num_cpus": options.workers * options.threads, "include_dashboard": False}
-        ray.init(log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else here))
-    try:
-        actor = ray.remote(num_cpus=options.threads, max_restarts=-1, max_task_retries=_RAY_RETRIES)(ShardWorker)
-        pool = ActorPool([actor.remote(arguments) for _ in range(min(options.workers, options.shards))])
-        numbers = range(1, options.shards + 1)
-        for number, counts in pool.map_unordered(_predict_on_actor, numbers):
-            each(number, counts)
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from error
-    except ray.exceptions.RayActorError as error:
-        msg = f"a Ray actor died more than {_RAY_RETRIES} times; run the same command again to resume"
-        raise WorkerDiedError(msg) from error
-    finally:
-        if started:
-            ray.shutdown()
+        try:
+            actor = ray.remote(num_cpus=options.threads, max_restarts=-1, max_task_retries=_RAY_RETRIES)(ShardWorker)
+            pool = ActorPool([actor.remote(arguments) for _ in range(min(options.workers, options.shards))])
+            # The lists are on this machine only.
+            lists = Path(arguments["lists"])
+            scans = ((number, _read_list(lists / str(number))) for number in range(1, options.shards + 1))
+            for number, counts in pool.map_unordered(_predict_on_actor, scans):
+                each(number, counts)
+        except ray.exceptions.RayTaskError as error:
+            raise error.cause from error
+        except ray.exceptions.RayActorError as error:
+            msg = f"a Ray actor died more than {_RAY_RETRIES} times; run the same command again to resume"
+            raise WorkerDiedError(msg) from error
 
 
-def _predict_on_actor(actor: Any, number: int) -> Any:  # noqa: ANN401 - a handle, and a reference to the result
-    return actor.predict.remote(number)
+def _predict_on_actor(actor: Any, shard: tuple[int, Sequence[str]]) -> Any:  # noqa: ANN401 - Ray's types
+    return actor.predict.remote(*shard)
 
 
-def _search_arguments(paths: Iterable[Path], names: CaseNames) -> dict[str, Any]:
+def _search_arguments(paths: Iterable[ScanPath], names: CaseNames) -> dict[str, Any]:
     """Check the pseudonyms of all scans, and return what workers need to find them."""
     if names.key is None:
         return {"key": "", "given": [], "list": ""}
@@ -215,12 +243,12 @@ def _search_arguments(paths: Iterable[Path], names: CaseNames) -> dict[str, Any]
     return {"key": names.key.hex(), "given": [str(path) for path in names.given], "list": listed}
 
 
-def _write_lists(paths: Iterable[Path], folder: Path, shards: int) -> None:
+def _write_lists(paths: Iterable[ScanPath], folder: Path, shards: int) -> None:
     """Write the paths of each shard to a file, in their order, each ended by a zero byte."""
     folder.mkdir(parents=True)
     buffered: defaultdict[int, list[bytes]] = defaultdict(list)
     for count, path in enumerate(find_scans(paths), start=1):
-        buffered[part_number(path, shards)].append(os.fsencode(path) + b"\0")
+        buffered[part_number(path, shards)].append(os.fsencode(str(path)) + b"\0")
         if count % _BUFFERED_PATHS == 0:
             _append(buffered, folder)
     _append(buffered, folder)
@@ -233,11 +261,16 @@ def _append(buffered: defaultdict[int, list[bytes]], folder: Path) -> None:
     buffered.clear()
 
 
-def _read_list(path: Path) -> list[Path]:
+def _read_list(path: Path) -> list[str]:
     content = path.read_bytes() if path.exists() else b""
-    return [Path(os.fsdecode(name)) for name in content.split(b"\0")[:-1]]
+    return [os.fsdecode(name) for name in content.split(b"\0")[:-1]]
 
 
-def _delete_tables(output: Path, shards: int) -> None:
+def _table(output: ScanPath, number: int, shards: int) -> ScanPath:
+    return output.with_name(ArchivePart(number, shards).table_name(output))
+
+
+def _delete_tables(output: ScanPath, shards: int) -> None:
     for number in range(1, shards + 1):
-        delete_table(ArchivePart(number, shards).table(output))
+        table = _table(output, number, shards)
+        table.delete() if isinstance(table, RemoteFile) else delete_table(table)

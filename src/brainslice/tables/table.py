@@ -14,6 +14,7 @@ from brainslice.inference import BATCH, Prediction, Predictor, Refusal
 from brainslice.lazy import require_extra
 from brainslice.lock import exclusive_lock
 from brainslice.progress import Progress, silent
+from brainslice.remote import ScanPath
 from brainslice.scan import SkippedFiles
 from brainslice.tables.case_names import CaseNames
 from brainslice.tables.columns import Row, row_of
@@ -28,7 +29,7 @@ from brainslice.tables.journal import (
 )
 from brainslice.tables.scan_listing import fingerprint, list_scans
 
-AnswerRow: TypeAlias = tuple[Path, Prediction | Refusal]
+AnswerRow: TypeAlias = tuple[ScanPath, Prediction | Refusal]
 """A path with its prediction or refusal."""
 
 ENDINGS: Final = (".jsonl", ".csv", ".parquet")
@@ -47,7 +48,7 @@ class TableOptions:
 
     overwrite: bool = False
     names: CaseNames = field(default_factory=CaseNames)
-    each: Callable[[Path, Prediction], None] | None = None
+    each: Callable[[ScanPath, Prediction], None] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +72,7 @@ class TableSummary:
 
 def predict_paths(
     predictor: Predictor,
-    paths: Iterable[Path],
+    paths: Iterable[ScanPath],
     progress: Progress = silent,
     done: AbstractSet[bytes] = frozenset(),
     skipped: SkippedFiles | None = None,
@@ -95,7 +96,7 @@ def predict_paths(
         BundleError: The output of the model is invalid.
     """
 
-    def remaining(counted: SkippedFiles | None = None) -> Iterator[Path]:
+    def remaining(counted: SkippedFiles | None = None) -> Iterator[ScanPath]:
         listed = names.unique(list_scans(paths, counted or names.skipped_files()))
         return (path for path in listed if not done or fingerprint(names.of(path)) not in done)
 
@@ -108,7 +109,7 @@ def predict_paths(
 
 def predict_tree(
     predictor: Predictor,
-    paths: Iterable[Path],
+    paths: Iterable[ScanPath],
     output: Path,
     options: TableOptions = TableOptions(),
     progress: Progress = silent,
@@ -207,7 +208,7 @@ def _run_settings(predictor: Predictor, names: CaseNames) -> RunSettings:
     return RunSettings(predictor.bundle.labels, info.digest, predictor.threshold, predictor.frame, names.key_id)
 
 
-def _row(pair: AnswerRow, predictor: Predictor, each: Callable[[Path, Prediction], None] | None) -> Row:
+def _row(pair: AnswerRow, predictor: Predictor, each: Callable[[ScanPath, Prediction], None] | None) -> Row:
     path, answer = pair
     if each is not None and isinstance(answer, Prediction):
         each(path, answer)
