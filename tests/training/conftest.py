@@ -93,7 +93,7 @@ def trained_project(prepared: Path, tmp_path_factory: pytest.TempPathFactory) ->
     root = copy_project(prepared, tmp_path_factory.mktemp("trained") / "project")
     chosen = config(*SMALL, "train.batch_size=4")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pipeline, "build", small_network)
+        patched.setattr(pipeline, "build_network", small_network)
         pipeline.train(ProjectPaths.of(root, chosen), chosen)
     write_external_site(root / "elsewhere", heads_per_kind=9, slices=1, seed=3)
     return root

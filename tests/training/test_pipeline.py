@@ -38,7 +38,7 @@ PLAN = NetworkConfig(size=SIZE, weights=None)
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
     """Replace the backbone by a few layers."""
-    monkeypatch.setattr(pipeline, "build", small_network)
+    monkeypatch.setattr(pipeline, "build_network", small_network)
 
 
 def train_in(root: Path, *words: str, progress: Progress = silent, accept_leaks: bool = False) -> TrainingResult:
@@ -241,7 +241,7 @@ def test_invalid_setting_raises_before_writing(project: Path, word: str, error: 
 
 def test_every_name_of_weights_is_valid(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
     calls = []
-    monkeypatch.setattr(pipeline, "build", lambda plan: calls.append(plan.weights) or small_network(plan))
+    monkeypatch.setattr(pipeline, "build_network", lambda plan: calls.append(plan.weights) or small_network(plan))
     manifest = Manifest.read(prepared / "data")
     fresh: Callable[[Config, Manifest], Network] = pipeline._build_network
     for word in ("imagenet", "none", "shipped", "folder/own.h5"):
@@ -251,7 +251,7 @@ def test_every_name_of_weights_is_valid(monkeypatch: pytest.MonkeyPatch, prepare
 
 def test_mixed_precision_is_for_the_full_recipe_only(monkeypatch: pytest.MonkeyPatch, prepared: Path) -> None:
     calls = []
-    monkeypatch.setattr(pipeline, "build", lambda plan: calls.append(plan.precision) or small_network(plan))
+    monkeypatch.setattr(pipeline, "build_network", lambda plan: calls.append(plan.precision) or small_network(plan))
     for recipe in ("quick", "full"):
         settings = config("train.mixed_precision=true", f"train.recipe={recipe}")
         pipeline._build_network(settings, Manifest.read(prepared / "data"))

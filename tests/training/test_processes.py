@@ -109,7 +109,7 @@ def test_processes_give_the_bytes_of_one_process_also_when_killed(
         pytest.importorskip("ray", reason="needs the extra brainslice[ray]")
         # Ray's workers import modules of the tests.
         monkeypatch.setenv("PYTHONPATH", os.pathsep.join(filter(None, sys.path)))
-    monkeypatch.setattr(pipeline, "build", small_network)
+    monkeypatch.setattr(pipeline, "build_network", small_network)
     monkeypatch.setattr(cross_validation, "run_all", run_small)
     here, there = (copy_project(prepared, tmp_path / name) for name in ("here", "there"))
     manifest = Manifest.read(prepared / "data")

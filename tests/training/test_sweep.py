@@ -200,7 +200,7 @@ def test_invalid_options_are_refused(options: dict[str, Any]) -> None:
 
 
 def test_trial_trains_and_leaves_no_model(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pipeline, "build", small_network)
+    monkeypatch.setattr(pipeline, "build_network", small_network)
     models, sent = project / "models" / "sweep" / "one", []
     settings = config(*SMALL, "train.batch_size=4")
     arguments = {"root": str(project), "config": settings.model_dump(mode="json"), "models": str(models)}

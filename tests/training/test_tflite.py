@@ -47,7 +47,7 @@ def exported(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     project = copy_project(prepared, tmp_path_factory.mktemp("exported") / "project")
     chosen = config(*SMALL, "model.head=pyramid", "train.batch_size=4")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(pipeline, "build", pyramid_network)
+        patched.setattr(pipeline, "build_network", pyramid_network)
         pipeline.train(ProjectPaths.of(project, chosen), chosen)
     update_bundle(project / "models" / "bundle", temperature=0.2)
     export_tflite(project / "models" / "bundle", project / "model.tflite")

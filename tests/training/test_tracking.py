@@ -45,7 +45,7 @@ def test_parameters_are_settings_without_folders() -> None:
 def test_mlflow_holds_a_training_and_scores_that_are_added(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("mlflow", reason="needs the extra brainslice[mlflow]")
     pytest.importorskip("sqlalchemy", reason="needs the extra brainslice[mlflow]")
-    monkeypatch.setattr(pipeline, "build", small_network)
+    monkeypatch.setattr(pipeline, "build_network", small_network)
     chosen = config(*SMALL, "train.batch_size=4", "log.tracker=mlflow")
     trained = pipeline.train(ProjectPaths.of(project, chosen), chosen)
     assert not [note for note in trained.notes if "mlflow" in note]
