@@ -1,7 +1,7 @@
 """Keras networks, losses, augmentation and export.
 
-Importing the package sets environment variables before TensorFlow is imported: oneDNN kernels, deterministic operations,
-few log messages, ONNX export without copies. Variables set by the user are kept.
+Importing the package sets environment variables before TensorFlow is imported: oneDNN kernels, deterministic
+operations, few log messages, ONNX export without copies. Variables set by the user are kept.
 """
 
 from __future__ import annotations
