@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import signal
 import subprocess
@@ -12,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
+from urllib.error import HTTPError
 
 import numpy as np
 import pytest
@@ -167,14 +169,24 @@ main(*sys.argv[1:])
 """
 
 
-def send_drawn(server: Orthanc, number: int) -> str:
-    """Put a drawn head into Orthanc, and let it send it."""
+def add_drawn(server: Orthanc, number: int) -> str:
+    """Put a drawn head into Orthanc."""
     series = f"{SERIES}.21.{number}"
     study = f"{SERIES}.20.{number}"
     for _, data in axial_images(series, head(24), StudyInstanceUID=study, FrameOfReferenceUID=f"{SERIES}.22.{number}"):
         server.call("/instances", data)
-    send(server, study)
     return study
+
+
+def send_each(server: Orthanc, studies: list[str]) -> list[str]:
+    """Let Orthanc send studies, and return those that it could not send, as the listener was killed meanwhile."""
+    failed = []
+    for study in studies:
+        try:
+            send(server, study)
+        except HTTPError:
+            failed.append(study)
+    return failed
 
 
 def test_listener_killed_between_storing_and_marking_leaves_one_answer(
@@ -182,7 +194,8 @@ def test_listener_killed_between_storing_and_marking_leaves_one_answer(
 ) -> None:
     running, _ = server
     listener.start("-c", KILLED_AFTER_STORING)
-    study = send_drawn(running, 1)
+    study = add_drawn(running, 1)
+    send(running, study)
     assert listener.process is not None
     assert listener.process.wait(90) == -signal.SIGKILL
     assert not listener.outcomes["answered"]
@@ -199,20 +212,23 @@ def test_listener_killed_ten_times_at_random_moments_answers_each_study_once(
 ) -> None:
     running, _ = server
     moments, kills = np.random.default_rng(14).uniform(0, 6, 10), Counter[str]()
-    studies = []
+    studies = [add_drawn(running, number) for number in range(10)]
+    unsent = list[str]()
     for number, moment in enumerate(moments):
         listener.start(*(("-c", KILLED_AFTER_STORING) if number % 2 else ()))
-        studies.append(send_drawn(running, number))
+        unsent = send_each(running, [*unsent, studies[number]])
         assert listener.process is not None
         with suppress(subprocess.TimeoutExpired):
             listener.process.wait(60 if number % 2 else float(moment))
         kills["after storing" if listener.process.poll() is not None else "at a random moment"] += 1
         listener.stop(signal.SIGKILL)
     listener.start()
+    assert not send_each(running, unsent)
     wait_until(lambda: listener.outcomes["answered"] >= 10 and listener.images == 0)
     for study in studies:
         check_answer(running, study, tmp_path, errors_of)
     assert listener.outcomes["answered"] == 10
+    assert set(re.findall(r"\((\d+) axial slices", listener.log)) == {"24"}
     assert kills == {"after storing": 5, "at a random moment": 5}
 
 

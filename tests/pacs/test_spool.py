@@ -162,3 +162,18 @@ def test_requests_and_outcomes_are_logged_by_digest(make_queue: MakeQueue, tmp_p
     )
     assert received["study"] == answered["study"] == digest_of(STUDY)
     assert STUDY not in (tmp_path / "audit.jsonl").read_text()
+
+
+def test_quiet_time_begins_anew_with_a_restart(make_queue: MakeQueue, tmp_path: Path) -> None:
+    import os
+
+    archive = Archive()
+    send(make_queue(archive), count=4)
+    for each in (tmp_path / "spool" / "incoming").rglob("*"):
+        os.utime(each, (0, 0))
+    queue = make_queue(archive)
+    queue.quiet_seconds = 60.0
+    assert queue.step() == 0
+    send(queue)
+    queue.quiet_seconds = 0.0
+    assert queue.step() == 1

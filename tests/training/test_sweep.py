@@ -149,11 +149,12 @@ def test_killed_sweep_resumes_and_counts_no_trial_twice(project: Path) -> None:
             caller.kill()
     subprocess.run([sys.executable, "-c", CALLER, str(project)], env=variables, check=True)
     trials = json.loads((folder / "trials.json").read_text())["trials"]
-    assert [row["state"] for row in trials] == ["complete"] * 8
+    assert len(trials) == 8
+    assert {row["state"] for row in trials} <= {"complete", "pruned"}
     assert len({row["settings"]["model.dropout"] for row in trials}) == 8
     study = optuna.load_study(study_name="sweep", storage=f"sqlite:///{folder / 'study.db'}")
     states = [trial.state.name for trial in study.get_trials()]
-    assert states.count("COMPLETE") == 8
+    assert states.count("COMPLETE") + states.count("PRUNED") == 8
     assert 1 <= states.count("FAIL") <= 2 * kills
     assert len(states) == 8 + states.count("FAIL")
     # A killed trial started again with its settings, and so in its folder of checkpoints.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import threading
 import time
@@ -53,6 +54,9 @@ class Spool:
             self._count(event["event"], event["study"], event["bundle"])
         for leftover in (self._outgoing, *self._incoming.glob("*/*")):
             clear_leftovers(leftover)
+        # The quiet time begins anew, in which senders repeat what they could not send.
+        for study in self._incoming.glob("[!.]*"):
+            os.utime(study)
         self._used = self._size()
 
     def add(self, study: str, series: str, instance: str, data: bytes) -> bool:
