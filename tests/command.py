@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
-from brainslice.cli.main import main
+from brainslice.cli.main import DEBUG, main
 from stand_in import SETTINGS
 
 WORDS = tuple(word for setting in SETTINGS for word in ("--set", setting))
@@ -13,6 +15,8 @@ WORDS = tuple(word for setting in SETTINGS for word in ("--set", setting))
 
 def call(*words: object) -> int:
     """Call the command and return its exit code."""
-    with pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit) as ended:
+        # The option --debug sets the variable for the whole process.
+        patched.setenv(DEBUG, os.environ.get(DEBUG, ""))
         main(*map(str, words))
     return int(ended.value.code or 0)

@@ -113,7 +113,7 @@ def test_a_stage_says_what_training_may_change(
 
 @pytest.mark.parametrize(("stages", "shape", "first"), [(2, (16, 16, 32), "block3a"), (3, (8, 8, 48), "block4a")])
 def test_fewer_stages_can_be_frozen(stages: int, shape: tuple[int, ...], first: str) -> None:
-    network = build(NetworkConfig(size=64, weights=None, head="pyramid", healthy=2, frozen_stages=stages))
+    network = build_network(NetworkConfig(size=64, weights=None, head="pyramid", healthy=2, frozen_stages=stages))
     assert network.frozen_part.output.shape[1:] == shape
     scans = np.random.default_rng(1).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
     activations = network.frozen_part(scans)

@@ -83,7 +83,7 @@ def make_task(manifest: Manifest, scans: np.ndarray, tmp_path: Path) -> MakeTask
 @pytest.fixture
 def small_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few layers stand in for the backbone, when a bundle is opened for adapting too."""
-    monkeypatch.setattr(data, "build", rebuilt_network)
+    monkeypatch.setattr(data, "build_network", rebuilt_network)
     monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_frozen_part(network))
 
 

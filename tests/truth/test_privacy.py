@@ -186,7 +186,7 @@ def test_no_canary_reaches_what_preparation_training_and_reports_write(
     from small_training import SMALL, keras_frozen_part, rebuilt_network, small_network
 
     monkeypatch.setattr(pipeline, "build_network", small_network)
-    monkeypatch.setattr(data, "build", rebuilt_network)
+    monkeypatch.setattr(data, "build_network", rebuilt_network)
     monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_frozen_part(network))
     root, source, site = tmp_path / "project", tmp_path / "source", tmp_path / "site"
     write_phantoms(source, patients_per_class=4, slices=2, seed=3)
