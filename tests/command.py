@@ -15,8 +15,9 @@ WORDS = tuple(word for setting in SETTINGS for word in ("--set", setting))
 
 def call(*words: object) -> int:
     """Call the command and return its exit code."""
-    with pytest.MonkeyPatch.context() as patched, pytest.raises(SystemExit) as ended:
+    with pytest.MonkeyPatch.context() as patched:
         # The option --debug sets the variable for the whole process.
         patched.setenv(DEBUG, os.environ.get(DEBUG, ""))
-        main(*map(str, words))
+        with pytest.raises(SystemExit) as ended:
+            main(*map(str, words))
     return int(ended.value.code or 0)
