@@ -114,7 +114,7 @@ def ray_cluster(processors: int) -> Iterator[Any]:
 
 
 class _RayTasks(ProcessGroup):
-    """The same with Ray tasks, each in a worker process that ends with it; so no memory is kept for the next."""
+    """A group of Ray tasks, each in a worker process that ends with it; so no memory is kept for the next."""
 
     def __init__(self, ray: Any) -> None:  # noqa: ANN401 - the module, an extra
         super().__init__()
