@@ -186,8 +186,6 @@ def in_float32(network: Network) -> Network:
 
 def _frozen_activations(config: NetworkConfig, base: keras.Model) -> keras.KerasTensor:
     """Return the output of the last layer of the last frozen stage."""
-    if config.frozen_stages == FROZEN_STAGES:
-        return base.get_layer(get_backbone(config.backbone).cut).output
     return [layer for layer in base.layers if layer.name.startswith(f"block{config.frozen_stages}")][-1].output
 
 
