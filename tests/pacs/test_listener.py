@@ -121,8 +121,29 @@ def test_study_whose_transfer_broke_off_is_marked_unless_its_sender_goes_on(list
     listener.queue.quiet_seconds = 0.2
     # The first is answered, which the deliverer of this test refuses.
     assert said(listener, "waits, tried again later: AssertionError")
-    assert said(listener, "not usable: the transfer broke off, so images may be missing; send the study again")
+    assert said(
+        listener,
+        "not usable: the transfer broke off or there was no room, so images may be missing; send the study again",
+    )
     assert len([each for each in listener.lines if "broke off" in each]) == 1
+
+
+def test_study_of_which_an_image_was_refused_is_not_answered_until_it_is_sent_again(listener: Running) -> None:
+    images = [dcmread(BytesIO(data)) for _, data in axial_images("1.2.3")]
+
+    def send() -> int:
+        association = listener.connect()
+        statuses = [association.send_c_store(image).Status for image in images]
+        association.release()
+        return statuses[-1]
+
+    assert send() == 0xA700
+    listener.queue.quiet_seconds = 0.1
+    assert said(listener, "not usable: the transfer broke off or there was no room, so images may be missing")
+    listener.queue.spool._max_bytes = 1 << 30
+    assert send() == 0
+    # It is answered now, which the deliverer of this test refuses.
+    assert said(listener, "waits, tried again later: AssertionError")
 
 
 def test_only_magnetic_resonance_images_are_accepted(listener: Running) -> None:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from collections.abc import Sequence
+from io import BytesIO
 from pathlib import Path
 
 import numpy as np
@@ -7,7 +9,7 @@ import pytest
 
 from brainslice.errors import UnreadableScanError
 from brainslice.inference.predictor import Predictor
-from hospital import PATIENT, SAGITTAL, axial_images, head
+from hospital import PATIENT, SAGITTAL, axial_images, head, written
 
 pytest.importorskip("highdicom", reason="needs the extra brainslice[pacs]")
 
@@ -73,6 +75,67 @@ def test_a_study_that_is_not_usable_is_refused_in_a_line_without_patient_data(
     message = str(caught.value)
     assert "\n" not in message
     assert not [secret for secret in (PATIENT, "Doe", "4711", "1.2.3") if secret in message]
+
+
+def numbered(numbers: Sequence[int], **elements: object) -> list[tuple[str, bytes]]:
+    """The lowest images of a drawn head of eight, one for each InstanceNumber."""
+    from pydicom import dcmread
+
+    made = []
+    for (uid, data), number in zip(axial_images("1.2.3", **elements), numbers, strict=False):
+        image = dcmread(BytesIO(data))
+        image.InstanceNumber = number
+        made.append((uid, written(image)))
+    return made
+
+
+SEQUENTIAL, INTERLEAVED = range(1, 9), (1, 5, 2, 6, 3, 7, 4, 8)
+DERIVED = ["DERIVED", "SECONDARY"]
+
+
+@pytest.mark.parametrize(
+    ("images", "lost"),
+    [
+        (numbered(SEQUENTIAL)[:3] + numbered(SEQUENTIAL)[5:], "no image came between the numbers 3 and 6"),
+        (numbered(INTERLEAVED[:6]), "no image came between the numbers 3 and 5"),
+        (numbered(SEQUENTIAL[:6], ImagesInAcquisition=8), "6 images of 8 came"),
+        (numbered(SEQUENTIAL[:6], NumberOfSeriesRelatedInstances=8), "6 images of 8 came"),
+        (numbered(SEQUENTIAL[:6], ImageType=DERIVED, NumberOfSeriesRelatedInstances=8), "6 images of 8 came"),
+    ],
+)
+def test_incomplete_series_is_told_by_numbers_and_keeps_its_study_from_an_answer(
+    images: list[tuple[str, bytes]], lost: str, predictor: Predictor, tmp_path: Path
+) -> None:
+    from brainslice.pacs.study import StudyRules, answer_study
+
+    save(tmp_path / "study", "1.2.3", images)
+    save(tmp_path / "study", "1.2.4", axial_images("1.2.4", head(5)))
+    with pytest.raises(UnreadableScanError, match=f"incomplete: {lost}; send the study again") as caught:
+        answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules())
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "results").exists()
+
+
+@pytest.mark.parametrize(
+    "images",
+    [
+        numbered(INTERLEAVED, ImagesInAcquisition=8, NumberOfSeriesRelatedInstances=8),
+        numbered(range(3, 25, 3)),
+        numbered([7] * 8),
+        numbered(SEQUENTIAL, ImagesInAcquisition=4),
+        numbered(SEQUENTIAL, ImagesInAcquisition=160, ImageType=DERIVED),
+        numbered(SEQUENTIAL[:6]),
+    ],
+    ids=["whole", "one of three echoes", "equal numbers", "two acquisitions", "derived images", "lost at an end"],
+)
+def test_series_whose_numbers_do_not_tell_of_a_loss_is_answered(
+    images: list[tuple[str, bytes]], predictor: Predictor, tmp_path: Path
+) -> None:
+    from brainslice.pacs.study import StudyRules, answer_study
+
+    save(tmp_path / "study", "1.2.3", images)
+    answer = answer_study(predictor, tmp_path / "study", tmp_path / "results", StudyRules())
+    assert answer.slices == len(images)
 
 
 def test_images_unlike_the_training_scans_are_marked_or_referred_without_a_class(

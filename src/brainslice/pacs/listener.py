@@ -212,15 +212,22 @@ class _Transfers:
     def __init__(self, queue: StudyQueue) -> None:
         self._queue = queue
         self._sent: WeakKeyDictionary[Association, dict[str, float]] = WeakKeyDictionary()
+        self._refused: dict[str, set[str]] = {}
 
-    def stored(self, association: Association, study: str) -> None:
+    def stored(self, association: Association, study: str, instance: str) -> None:
         """Note an image."""
         self._sent.setdefault(association, {})[study] = time.monotonic()
+        self._refused.get(study, set()).discard(instance)
+
+    def refused(self, association: Association, study: str, instance: str) -> None:
+        """Note an image that there was no room for; its sender may repeat it or not."""
+        self._sent.setdefault(association, {})[study] = time.monotonic()
+        self._refused.setdefault(study, set()).add(instance)
 
     def released(self, event: Event) -> None:
         """Note that a connection ended after all of its images."""
         for study in self._sent.pop(event.assoc, {}):
-            self._queue.end_transfer(study, complete=True)
+            self._queue.end_transfer(study, complete=not self._refused.get(study))
 
     def closed(self, event: Event) -> None:
         """Note that a connection ended; where it was released, before this or after, that counts."""
@@ -239,8 +246,9 @@ def _store(event: Event, queue: StudyQueue, transfers: _Transfers) -> int:
         first = queue.spool.add(study, series, instance, event.encoded_dataset())
     except (ResourceError, OSError) as error:
         queue.report(f"busy: {error if isinstance(error, ResourceError) else type(error).__name__}")
+        transfers.refused(event.assoc, study, instance)
         return _OUT_OF_RESOURCES
-    transfers.stored(event.assoc, study)
+    transfers.stored(event.assoc, study, instance)
     if first:
         queue.log_request(study, _caller(event))
     return _SUCCESS

@@ -193,7 +193,7 @@ class StudyQueue:
 
         Args:
             study: The Study Instance UID.
-            complete: Whether the sender ended it; otherwise it broke off, perhaps in the middle of a series.
+            complete: Whether the sender ended it and every image was stored; otherwise images may be missing.
         """
         (self._broken.discard if complete else self._broken.add)(digest_of(study))
 
@@ -205,7 +205,7 @@ class StudyQueue:
         answer = self.spool.answer(study)
         if not answer.exists():
             if study in self._broken:
-                msg = "the transfer broke off, so images may be missing; send the study again"
+                msg = "the transfer broke off or there was no room, so images may be missing; send the study again"
                 raise UnreadableScanError(msg)
             self.spool.record(STARTED, study, self._bundle)
             with atomic_folder(answer) as temporary:

@@ -6,10 +6,14 @@ import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final
+
+import numpy as np
+from pydicom import Dataset, dcmread
 
 from brainslice.dicom_export import read_source, write_volume_dicom
 from brainslice.errors import UnreadableScanError
@@ -28,6 +32,15 @@ _PROBLEMS: Final = {
     InputProblem.SEVERAL_VOLUMES: "has several images at one position (echoes, times or copies)",
     InputProblem.NO_SERIES: "has no three parallel slices with a position",
 }
+
+_COUNTS: Final = (
+    *("InstanceNumber", "NumberOfFrames", "ImageType", "ImagesInAcquisition", "NumberOfSeriesRelatedInstances"),
+)
+_MIN_NUMBERED: Final = 3
+
+
+class IncompleteSeriesError(UnreadableScanError):
+    """Images of the series that would be answered are missing; no other series of its study is answered instead."""
 
 
 def digest_of(uid: str) -> str:
@@ -96,12 +109,15 @@ def answer_study(predictor: Predictor, folder: Path, results: Path, rules: Study
         rules: Which studies are answered.
 
     Raises:
+        IncompleteSeriesError: Images of this series are missing.
         UnreadableScanError: No series is usable; the message states why for each.
     """
     problems: list[str] = []
     for series in _ranked(folder, rules.description, problems):
         try:
             return _answer_series(predictor, series, results, rules)
+        except IncompleteSeriesError:
+            raise
         except UnreadableScanError as error:
             problems.append(f"series {series.name}: {_reason(error).removeprefix(f'{series}: ')}")
     nothing = "no MR series fits the description" if rules.description else "no MR series"
@@ -135,6 +151,9 @@ def _reason(error: UnreadableScanError) -> str:
 
 def _answer_series(predictor: Predictor, series: Path, results: Path, rules: StudyRules) -> StudyAnswer:
     volume = read_volume(series)
+    if lost := _missing_images(series):
+        msg = f"series {series.name}: incomplete: {lost}; send the study again"
+        raise IncompleteSeriesError(msg)
     if not volume.evenly_spaced:
         msg = "slices are missing or unevenly spaced; send the whole series"
         raise UnreadableScanError(msg)
@@ -145,6 +164,42 @@ def _answer_series(predictor: Predictor, series: Path, results: Path, rules: Stu
         raise UnreadableScanError(msg)
     objects = write_volume_dicom(predictor, series, volume, answer, results / "brainslice")
     return StudyAnswer(answer.verdict.value, len(volume.voxels), objects)
+
+
+def _missing_images(series: Path) -> str:
+    """Describe the images that a series lacks by what its images state; empty if they do not tell.
+
+    Only some devices state the number of images (ImagesInAcquisition, NumberOfSeriesRelatedInstances). InstanceNumber
+    tells of images lost between others: the steps of a whole series are equal, and larger than 1 where echoes or times
+    were sorted into series of their own.
+
+    Args:
+        series: A folder with the DICOM files of one series.
+    """
+    images = [dcmread(each, stop_before_pixels=True, specific_tags=list(_COUNTS)) for each in series.glob("*.dcm")]
+    frames = sum(max(1, _whole_number(image, "NumberOfFrames")) for image in images)
+    # Derived images repeat the number of those that they were made of.
+    acquired = [image for image in images if "DERIVED" not in (image.get("ImageType") or ())]
+    for count, name, stating in (
+        (len(images), "NumberOfSeriesRelatedInstances", images),
+        (frames, "ImagesInAcquisition", acquired),
+    ):
+        whole = max((_whole_number(image, name) for image in stating), default=0)
+        if count < whole:
+            return f"{count} images of {whole} came"
+    numbers = sorted({_whole_number(image, "InstanceNumber") for image in images})
+    steps = np.diff(numbers)
+    if len(numbers) < max(len(images), _MIN_NUMBERED) or steps.max() <= np.median(steps):
+        return ""
+    before = int(steps.argmax())
+    return f"no image came between the numbers {numbers[before]} and {numbers[before + 1]}"
+
+
+def _whole_number(image: Dataset, name: str) -> int:
+    """Read a whole number; 0 where it is absent or invalid."""
+    with suppress(ValueError, TypeError):
+        return int(image.get(name) or 0)
+    return 0
 
 
 class EventLog:
