@@ -2,10 +2,12 @@ from __future__ import annotations
 
 import asyncio
 import builtins
+import dataclasses
 import os
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +15,8 @@ import httpx2
 import pytest
 from starlette.testclient import TestClient
 
+from brainslice.arrays import InputBatch
+from brainslice.inference import Engine, EngineOutput
 from brainslice.inference.predictor import Predictor
 from brainslice.service.app import create_app
 from brainslice.service.settings import Batching, Limits, Settings
@@ -51,8 +55,20 @@ def test_every_error_is_a_problem(client: TestClient, method: str, path: str, st
     assert (status == 405) == ("allow" in answer.headers)
 
 
+class SlowEngine:
+    """An engine during whose runs other requests arrive."""
+
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
+
+    def run(self, batch: InputBatch) -> EngineOutput:
+        time.sleep(0.1)
+        return self._engine.run(batch)
+
+
 def test_concurrent_requests_share_batches(predictor: Predictor, scans: list[Path]) -> None:
-    app = create_app(predictor, Settings(batching=Batching(size=16, wait_seconds=0.05)))
+    slow = dataclasses.replace(predictor, engine=SlowEngine(predictor.engine))
+    app = create_app(slow, Settings(batching=Batching(size=16, batches=1)))
 
     async def ask_all() -> list[httpx2.Response]:
         transport = httpx2.ASGITransport(app=app)

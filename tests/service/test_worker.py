@@ -87,7 +87,7 @@ def answered(predictor: Predictor, count: int, batching: Batching) -> tuple[list
 
 
 def test_batched_predictions_equal_single_ones(predictor: Predictor) -> None:
-    together, sizes = answered(predictor, 20, Batching(size=8, wait_seconds=0.5))
+    together, sizes = answered(predictor, 20, Batching(size=8, batches=1))
     assert sizes == [8, 8, 4]
     for place, (answer, seen) in enumerate(zip(together, pictures(20), strict=True)):
         (alone,) = predictor.predict_inputs([str(place)], [seen])
@@ -111,7 +111,7 @@ def test_scans_submitted_during_a_run_form_the_next_batch() -> None:
         raise BundleError(msg)
 
     async def scene() -> list[BaseException]:
-        batcher = Batcher(slow, Batching(size=8, wait_seconds=0.0), sizes.append)
+        batcher = Batcher(slow, Batching(size=8, batches=1), sizes.append)
         batcher.start()
         seen = pictures(4)
         first = asyncio.create_task(batcher.submit("0", seen[0]))
@@ -128,9 +128,26 @@ def test_scans_submitted_during_a_run_form_the_next_batch() -> None:
     assert [str(error) for error in errors] == ["1 asked"] + ["3 asked"] * 3
 
 
+def test_batches_run_at_the_same_time(predictor: Predictor) -> None:
+    both = threading.Barrier(2, timeout=30)
+
+    def predict(names: Sequence[str], inputs: Sequence[NetworkInput]) -> list[Prediction]:
+        both.wait()
+        return predictor.predict_inputs(names, inputs)
+
+    async def scene() -> list[Prediction]:
+        batcher = Batcher(predict, Batching(size=1, batches=2), lambda _: None)
+        batcher.start()
+        found = await asyncio.gather(*(batcher.submit(str(place), seen) for place, seen in enumerate(pictures(4))))
+        await batcher.stop()
+        return found
+
+    assert [found.source for found in asyncio.run(scene())] == list("0123")
+
+
 def test_cancelled_requests_do_not_affect_the_batch(predictor: Predictor) -> None:
     async def scene() -> Prediction:
-        batcher = Batcher(predictor.predict_inputs, Batching(wait_seconds=0.2), lambda _: None)
+        batcher = Batcher(predictor.predict_inputs, Batching(batches=1), lambda _: None)
         batcher.start()
         first, second = (asyncio.create_task(batcher.submit(name, pictures(1)[0])) for name in "ab")
         await asyncio.sleep(0)
@@ -151,7 +168,7 @@ def test_expired_scans_are_not_run(predictor: Predictor) -> None:
         return predictor.predict_inputs(names, inputs)
 
     async def scene() -> list[object]:
-        batcher = Batcher(slow, Batching(size=1, wait_seconds=0.0), sizes.append)
+        batcher = Batcher(slow, Batching(size=1, batches=1), sizes.append)
         batcher.start()
         first = asyncio.create_task(batcher.submit("first", pictures(1)[0]))
         await asyncio.to_thread(running.wait, 30)

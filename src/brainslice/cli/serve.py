@@ -44,7 +44,7 @@ AnswerSeconds: TypeAlias = Annotated[
     float, typer.Option("--answer-seconds", metavar="SECONDS", min=0.1, help="Time limit of a request.")
 ]
 Threads: TypeAlias = Annotated[
-    int, typer.Option("--threads", metavar="N", min=0, help="Threads for one scan; 0 for all cores.")
+    int, typer.Option("--threads", metavar="N", min=0, help="Threads of the network; 0 for all cores.")
 ]
 
 
@@ -69,7 +69,7 @@ def serve(
     Scans are kept in memory during a request only; nothing of them is stored or logged. Stops cleanly on SIGTERM.
     """
     require_extra("serve", "brainslice serve", "fastapi", "uvicorn", "python_multipart", "prometheus_client")
-    from brainslice.service import Limits, Settings, run_server
+    from brainslice.service import Batching, Limits, Settings, run_server
 
     limits = Limits(
         file_bytes=max_file_mb * _MEBIBYTE,
@@ -79,7 +79,15 @@ def serve(
         answer_seconds=answer_seconds,
     )
     hosts, origins = (tuple(name.casefold() for name in names or ()) for names in (allow_host, allow_origin))
-    settings = Settings(host=host, port=port, token=_token(token_file), hosts=hosts, origins=origins, limits=limits)
+    settings = Settings(
+        host=host,
+        port=port,
+        token=_token(token_file),
+        hosts=hosts,
+        origins=origins,
+        limits=limits,
+        batching=Batching(batches=threads) if threads else Batching(),
+    )
     predictor = open_predictor(root, bundle, threshold, threads, require_signature)
     info = predictor.bundle.info
     print_note(f"{info.name} ({info.digest[:12]}), for research only; Ctrl+C ends")

@@ -132,10 +132,12 @@ def _principal_components(deviations: Float64[np.ndarray, "n f"]) -> Float64[np.
 
 
 def _residuals(features: Features, centre: Float32[np.ndarray, " f"], components: Float32[np.ndarray, "f d"]) -> Scores:
-    deviations = _normalised(features) - centre
+    deviations = (_normalised(features) - centre).astype(np.float32)
+    # Without BLAS, whose threads wait in a loop after each product and take the cores from network and decoding.
     # Two steps instead of a difference of squares: half-precision components are not exactly orthogonal.
-    residual = deviations - (deviations @ components) @ components.T.astype(np.float64)
-    return np.asarray((residual**2).sum(axis=1))
+    parts = np.einsum("nf,fd->nd", deviations, components)
+    residual = deviations - np.einsum("nd,fd->nf", parts, components)
+    return np.asarray((residual.astype(np.float64) ** 2).sum(axis=1))
 
 
 def _normalised(features: Features) -> Float64[np.ndarray, "n f"]:

@@ -9,6 +9,6 @@ from brainslice.lazy import lazy_names
 if TYPE_CHECKING:
     from brainslice.service.app import create_app
     from brainslice.service.server import run_server
-    from brainslice.service.settings import Limits, Settings
+    from brainslice.service.settings import Batching, Limits, Settings
 
 __getattr__ = lazy_names(__name__)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import os
 import re
 from dataclasses import dataclass, field
 from typing import Final
@@ -79,18 +80,18 @@ class Batching:
 
     Attributes:
         size: The maximum batch size.
-        wait_seconds: Seconds the first scan waits for others.
+        batches: Batches that run at the same time.
         threads: Threads that decode scans.
     """
 
-    size: int = 16
-    wait_seconds: float = 0.004
+    size: int = 8
+    batches: int = field(default_factory=lambda: os.cpu_count() or 1)
     threads: int = 2
 
     def __post_init__(self) -> None:
-        if self.size < 1 or self.threads < 1 or not 0.0 <= self.wait_seconds <= 1.0:
-            got = f"{self.size}, {self.threads} and {self.wait_seconds}"
-            msg = f"batch size and threads must be at least 1 and the wait 0 to 1 seconds, got {got}"
+        if min(self.size, self.batches, self.threads) < 1:
+            got = f"{self.size}, {self.batches} and {self.threads}"
+            msg = f"batch size, batches and threads must be at least 1, got {got}"
             raise UsageError(msg)
 
 

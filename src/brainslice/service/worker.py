@@ -79,10 +79,12 @@ class _Waiting:
 
 
 class Batcher:
-    """Collect scans for a few milliseconds and run them as a batch, in the thread of the network."""
+    """Run the scans that wait as batches, several at the same time, each in a thread."""
 
     def __init__(self, predict: Predict, batching: Batching, observe: Callable[[int], None]) -> None:
-        self.threads = Threads(1, "network")
+        self.threads = Threads(batching.batches, "network")
+        self._free = asyncio.Semaphore(batching.batches)
+        self._running: set[asyncio.Task[None]] = set()
         self._predict = predict
         self._batching = batching
         self._observe = observe
@@ -114,28 +116,19 @@ class Batcher:
 
     async def _gather(self) -> None:
         while True:
+            await self._free.acquire()
             batch = [await self._queue.get()]
-            await self._fill(batch)
-            batch = [each for each in batch if _is_in_time(each)]
-            if batch:
-                self._observe(len(batch))
-                await self._run(batch)
-
-    async def _fill(self, batch: list[_Waiting]) -> None:
-        loop = asyncio.get_running_loop()
-        end = loop.time() + self._batching.wait_seconds
-        while len(batch) < self._batching.size:
-            try:
-                # Waiting scans are taken at once, even after the time.
+            while len(batch) < self._batching.size and not self._queue.empty():
                 batch.append(self._queue.get_nowait())
-            except asyncio.QueueEmpty:
-                try:
-                    async with asyncio.timeout_at(end):
-                        batch.append(await self._queue.get())
-                except TimeoutError:
-                    return
+            task = asyncio.create_task(self._run([each for each in batch if _is_in_time(each)]))
+            self._running.add(task)
+            task.add_done_callback(self._running.discard)
+            task.add_done_callback(lambda _: self._free.release())
 
     async def _run(self, batch: Sequence[_Waiting]) -> None:
+        if not batch:
+            return
+        self._observe(len(batch))
         try:
             with time_limit(max(each.end for each in batch) - time.monotonic()):
                 names, inputs = [each.name for each in batch], [each.network_input for each in batch]

@@ -5,6 +5,7 @@ import runpy
 import subprocess
 import sys
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +121,18 @@ def test_a_divided_batch_has_the_outputs_of_a_whole_one(scans: int) -> None:
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
     for one, other in zip(divided, session.run(["logits", "class_maps"], {"scan": batch}), strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+@pytest.mark.parametrize("scans", [1, 3, 9, 20])
+def test_runs_at_the_same_time_have_the_outputs_of_one_alone(scans: int) -> None:
+    session = OnnxSession(DEFAULT_BUNDLE / "model.onnx", threads=2)
+    batches = [np.random.default_rng(seed).uniform(0, 255, (scans, 224, 224, 1)).astype(np.float32) for seed in (1, 2)]
+    alone = [session.run(batch) for batch in batches]
+    with ThreadPoolExecutor(4) as pool:
+        together = list(pool.map(session.run, batches * 4))
+    for place, outputs in enumerate(together):
+        for output, expected in zip(outputs, alone[place % 2], strict=True):
+            np.testing.assert_array_equal(output, expected)
 
 
 def test_a_graph_that_is_replaced_after_opening_is_not_read_again(tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ class OnnxSession:
     """A graph with one float32 input.
 
     One to three items are run by all threads together. A larger batch is divided, and each part is run by one thread,
-    so that no thread waits for another.
+    so that no thread waits for another. A call that finds others running uses its own thread only.
 
     Attributes:
         path: The file.
@@ -73,6 +73,7 @@ class OnnxSession:
         self.path = path
         self._threads = threads or os.cpu_count() or 1
         self._lock = Lock()
+        self._running = 0
         # Kept, because the file may be replaced or deleted before a second session is needed.
         self._graph = path.read_bytes()
         check_graph(self._graph, path)
@@ -92,19 +93,26 @@ class OnnxSession:
             BundleError: The shape of the input does not fit.
         """
         names = list(self.output_names if outputs is None else outputs)
+        with self._lock:
+            threads = 1 if self._running else self._threads
+            self._running += 1
         # No part of one item: its last bits would differ from those of the same item in a batch.
-        parts = min(len(batch) // 2, max(self._threads, -(-len(batch) // _LARGEST_PART)))
+        parts = max(1, min(len(batch) // 2, max(threads, -(-len(batch) // _LARGEST_PART))))
         try:
-            if parts < 2:  # noqa: PLR2004 - nothing to divide
+            if parts == 1 and threads == self._threads:
                 return list(self._session.run(names, {self.input_name: batch}))
-            session = self._open_single_threaded()
-            with ThreadPoolExecutor(min(parts, self._threads)) as pool:
-                done = pool.map(lambda part: session.run(names, {self.input_name: part}), np.array_split(batch, parts))
+            session, divided = self._open_single_threaded(), np.array_split(batch, parts)
+            with ThreadPoolExecutor(min(parts, threads)) as pool:
+                each = map if threads == 1 else pool.map
+                done = each(lambda part: session.run(names, {self.input_name: part}), divided)
                 return [np.concatenate(arrays) for arrays in zip(*done, strict=True)]
         except Exception as error:
             fault = f"cannot take an input of shape {batch.shape} ({_one_line(error)})"
             msg = f"{self.path}: {fault}; use another bundle or export the graph again"
             raise BundleError(msg) from error
+        finally:
+            with self._lock:
+                self._running -= 1
 
     def _open_single_threaded(self) -> onnxruntime.InferenceSession:
         with self._lock:
