@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import shutil
 import tempfile
 from collections.abc import Sequence
@@ -40,7 +42,15 @@ def config(*overrides: str) -> Config:
 
 
 def prepare_project(root: Path) -> Path:
-    """Draw sixteen heads with near-duplicates, and prepare them with three folds."""
+    """Write a copy of sixteen drawn heads with near-duplicates, prepared with three folds."""
+    return Path(shutil.copytree(_prepared(), root, dirs_exist_ok=True))
+
+
+@functools.cache
+def _prepared() -> Path:
+    """Draw and prepare the heads once a process."""
+    root = Path(tempfile.mkdtemp(prefix="brainslice-tests-"))
+    atexit.register(shutil.rmtree, root, ignore_errors=True)
     write_phantoms(root / "source", patients_per_class=4, slices=2, seed=3)
     prepare_dataset(root / "source", root, PreparationOptions(folds=FOLDS, copy=True))
     return root

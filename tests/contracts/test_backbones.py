@@ -1,4 +1,4 @@
-"""What every backbone promises: the smallest of each family and the differently centred; with --slow the largest too.
+"""What every backbone promises: the smallest of each family; with --slow the differently centred and the largest too.
 
 The rest of the family is grown by the same code from the same table, which tests/models/test_backbones.py checks.
 """
@@ -20,19 +20,19 @@ from brainslice.models.head import HEAD
 from class_map_heat import heat_from_class_maps
 
 QUICK = ("efficientnetv2-b0", "efficientnet-b0")
-SLOW = ("efficientnetv2-s",)
-LARGEST = ("efficientnetv2-l", "efficientnet-b7")
+LARGER = ("efficientnetv2-s", "efficientnetv2-l", "efficientnet-b7")
 SIZE = 64
 SCANS = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
 PICTURES = SCANS[..., np.newaxis].astype(np.float32)
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(
     scope="module",
     params=[
         *QUICK,
-        *(pytest.param(name, marks=pytest.mark.slow) for name in SLOW),
-        *(pytest.param(name, marks=pytest.mark.slow_only) for name in LARGEST),
+        *(pytest.param(name, marks=pytest.mark.slow_only) for name in LARGER),
     ],
 )
 def network(request: pytest.FixtureRequest) -> Network:

@@ -35,24 +35,29 @@ def judged(tmp_path_factory: pytest.TempPathFactory) -> ScoredTestSet:
     return evaluate_test_set(places, settings)
 
 
-def test_every_promised_file_is_written(judged: ScoredTestSet, tmp_path: Path) -> None:
-    write_reports(judged, EXPLAINED, tmp_path)
+@pytest.fixture(scope="module")
+def written(judged: ScoredTestSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Its reports, for reading only."""
+    folder = tmp_path_factory.mktemp("reports")
+    write_reports(judged, EXPLAINED, folder)
+    return folder
+
+
+def test_every_promised_file_is_written(written: Path) -> None:
     pictures = {f"{figure}.{kind}" for figure in FIGURES for kind in ("png", "svg")}
-    assert {path.name for path in tmp_path.iterdir()} == pictures | DOCUMENTS
+    assert {path.name for path in written.iterdir()} == pictures | DOCUMENTS
 
 
-def test_the_model_card_beside_the_reports_tells_the_test_figures(judged: ScoredTestSet, tmp_path: Path) -> None:
-    write_reports(judged, EXPLAINED, tmp_path)
-    card = (tmp_path / "model_card.md").read_text(encoding="utf-8")
+def test_the_model_card_beside_the_reports_tells_the_test_figures(judged: ScoredTestSet, written: Path) -> None:
+    card = (written / "model_card.md").read_text(encoding="utf-8")
     assert f"accuracy: {judged.evaluation.score('accuracy').text.split()[0]}" in card
     assert "test scans opened once" in card
 
 
-def test_two_writings_differ_in_their_time_alone(judged: ScoredTestSet, tmp_path: Path) -> None:
-    for name in ("one", "other"):
-        write_reports(judged, EXPLAINED, tmp_path / name)
-    for path in (tmp_path / "one").iterdir():
-        pair = [(tmp_path / name / path.name).read_bytes() for name in ("one", "other")]
+def test_two_writings_differ_in_their_time_alone(judged: ScoredTestSet, written: Path, tmp_path: Path) -> None:
+    write_reports(judged, EXPLAINED, tmp_path)
+    for path in written.iterdir():
+        pair = [(folder / path.name).read_bytes() for folder in (written, tmp_path)]
         if path.name == "report.json":
             told = [json.loads(text) for text in pair]
             assert all(report.pop("timestamps") for report in told)

@@ -95,7 +95,7 @@ def _add_notes(drawn: Figure, engine: ConstrainedLayoutEngine, file: FigureFile)
     engine.set(rect=plot)
     # The layout makes room for legends outside the axes, but places them in the corners of the whole figure.
     drawn.draw_without_rendering()
-    drawn.set_layout_engine("none")
+    drawn.set_layout_engine(None)
     for legend in drawn.legends:
         legend.set_bbox_to_anchor(plot, drawn.transFigure)
     text = "\n".join(caption)
