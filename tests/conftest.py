@@ -7,7 +7,7 @@ import io
 import os
 import shutil
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 # Before any import of TensorFlow: quiet, deterministic, and on the CPU.
@@ -77,6 +77,19 @@ def imagenet_weights() -> Path:
     if not path.is_file():
         pytest.skip("needs the pretrained weights of ../shared/weights, which are not here")
     return path
+
+
+@pytest.fixture
+def eager_functions(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Run TensorFlow's functions without tracing them, which takes most of a small training; not with ``--slow``."""
+    if request.config.getoption("--slow") or "traced" in request.keywords:
+        yield
+        return
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)  # noqa: FBT003 - the name says it
+    yield
+    tf.config.run_functions_eagerly(False)  # noqa: FBT003
 
 
 @pytest.fixture(scope="session")

@@ -9,6 +9,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import pytest
 
 from brainslice.models.backbones import get_backbone
 from brainslice.models.build import Network, NetworkConfig, set_trainable
@@ -16,6 +17,7 @@ from brainslice.models.head import TOP, attach_head
 from brainslice.models.weights import load_arrays
 from brainslice.processes import Call, Send
 from brainslice.progress import Progress
+from brainslice.training.adaptation import data
 
 SMALL = (
     "model.head=linear",
@@ -99,6 +101,12 @@ def rebuilt_network(plan: NetworkConfig) -> Network:
     if isinstance(plan.weights, Path):
         load_arrays(network.model, plan.weights)
     return network
+
+
+def use_small_network(patched: pytest.MonkeyPatch) -> None:
+    """Let the small network stand in for the backbone when a bundle is opened for adapting."""
+    patched.setattr(data, "build_network", rebuilt_network)
+    patched.setattr(data, "fast_frozen_part", lambda network, *_: keras_frozen_part(network))
 
 
 def call_with_small_network(arguments: Mapping[str, Any], send: Send) -> object:

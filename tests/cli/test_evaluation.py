@@ -11,11 +11,18 @@ from PIL import Image
 
 from brainslice.paths import ProjectPaths
 from brainslice.phantom import write_external_site
+from brainslice.report import mistakes, writer
 from command import WORDS, call
 from drawn_heads import symmetric_head, with_lesion
 from stand_in import config, copy_project, write_bundle_for
 
 Capture = pytest.CaptureFixture[str]
+
+FIGURES = [
+    (mistakes, "draw_gallery"),
+    *((writer, f"draw_{name}") for name in ("confusion_matrices", "curves", "calibration", "abstention")),
+]
+"""What draws the figures of an evaluation."""
 
 
 @pytest.fixture
@@ -110,13 +117,15 @@ def test_lesion_test_without_slices_csv(tmp_path: Path, capsys: Capture) -> None
 
 @pytest.fixture(scope="session")
 def evaluated(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, str]:
-    """A project with the reports of both protocols, and what was printed about the official one."""
+    """A project with the reports of both protocols, without figures, and what was printed about the official one."""
     root = copy_project(prepared, tmp_path_factory.mktemp("summary") / "project")
     for protocol in ("clean", "official"):
         settings = config(f"data.protocol={protocol}")
         write_bundle_for(ProjectPaths.of(root, settings), settings)
         words = ("--project-root", root, *WORDS, "--protocol", protocol, "--gradcam", "0")
-        with contextlib.redirect_stdout(io.StringIO()) as said:
+        with contextlib.redirect_stdout(io.StringIO()) as said, pytest.MonkeyPatch.context() as patched:
+            for module, name in FIGURES:
+                patched.setattr(module, name, lambda *_: None)
             assert call("evaluate", *words) == 0
     return root, said.getvalue()
 

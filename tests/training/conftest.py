@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from brainslice.dataset.cache import decode_scans
+from brainslice.dataset.cache import decode_outlines, decode_scans
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Protocol, make_split
 from brainslice.models.build import NetworkConfig
@@ -16,10 +16,9 @@ from brainslice.phantom import write_external_site
 from brainslice.preprocessing.recipe import Recipe
 from brainslice.progress import Progress, silent
 from brainslice.training import pipeline
-from brainslice.training.adaptation import data
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.task import TrainingTask
-from small_training import SMALL, keras_frozen_part, rebuilt_network, small_network
+from small_training import SMALL, small_network, use_small_network
 from stand_in import SIZE, config, copy_project, prepare_project
 
 MakeTask = Callable[..., TrainingTask]
@@ -27,8 +26,12 @@ MakeTask = Callable[..., TrainingTask]
 
 @pytest.fixture(scope="session")
 def prepared(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A prepared project, for reading only."""
-    return prepare_project(tmp_path_factory.mktemp("prepared"))
+    """A prepared project with decoded scans and outlines in its cache, for reading only."""
+    root = prepare_project(tmp_path_factory.mktemp("prepared"))
+    found, paths = Manifest.read(root / "data"), ProjectPaths.of(root, config())
+    for decode in (decode_scans, decode_outlines):
+        decode(found, Recipe(size=SIZE), paths.cache)
+    return root
 
 
 @pytest.fixture
@@ -83,8 +86,7 @@ def make_task(manifest: Manifest, scans: np.ndarray, tmp_path: Path) -> MakeTask
 @pytest.fixture
 def small_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let a few layers stand in for the backbone, when a bundle is opened for adapting too."""
-    monkeypatch.setattr(data, "build_network", rebuilt_network)
-    monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_frozen_part(network))
+    use_small_network(monkeypatch)
 
 
 @pytest.fixture(scope="session")

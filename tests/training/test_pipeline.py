@@ -34,6 +34,8 @@ from stand_in import SIZE, config, copy_project
 WORDS = (*SMALL, "train.batch_size=4")
 PLAN = NetworkConfig(size=SIZE, weights=None)
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,13 +134,15 @@ def test_landmarks_are_learnt_from_training_scans_and_repeated_at_inference(proj
 
 @pytest.mark.usefixtures("small")
 def test_a_step_without_its_library_is_refused_before_any_work(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    before = sorted(project.rglob("*"))
     monkeypatch.setattr(lazy, "is_installed", lambda name: name != "SimpleITK")
     with pytest.raises(MissingExtraError, match=r"pip install 'brainslice\[n4\]'"):
         train_in(project, "preprocessing.bias_field=n4")
-    assert not (project / "data" / "cache").exists()
+    assert sorted(project.rglob("*")) == before
 
 
 @pytest.mark.slow
+@pytest.mark.traced
 @pytest.mark.usefixtures("small")
 @pytest.mark.parametrize(
     ("recipe", "step"),

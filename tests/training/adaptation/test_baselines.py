@@ -35,6 +35,8 @@ SETTINGS = config(*SMALL, *ADAPTING)
 HEALTHY = 2
 NETWORK = NetworkConfig(size=64, weights=None)
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 @pytest.fixture
 def data(adaptable: Path) -> AdaptationData:

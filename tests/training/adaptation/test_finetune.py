@@ -30,6 +30,8 @@ from stand_in import config
 HEALTHY, CLASSES, N = 2, 4, 24
 SETTINGS = AdaptConfig(steps=40, checks=2, batch_size=16, lr=0.05)
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 def model() -> keras.Model:
     keras.utils.set_random_seed(0)

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +16,7 @@ from brainslice.paths import ProjectPaths
 from brainslice.progress import Progress, silent
 from brainslice.training.adaptation import pipeline as adapting
 from brainslice.training.adaptation.pipeline import AdaptationResult, adapt
-from small_training import SMALL, StoppedError, interrupt_at, rebuilt_network
+from small_training import SMALL, StoppedError, interrupt_at, rebuilt_network, use_small_network
 from stand_in import SIZE, config, copy_project
 
 ADAPTING = (
@@ -27,6 +27,8 @@ ADAPTING = (
     "adapt.replay=12",
     "adapt.batch_size=8",
 )
+
+pytestmark = pytest.mark.usefixtures("eager_functions")
 
 
 def adapt_in(root: Path, *words: str, accept: bool = True, progress: Progress = silent) -> AdaptationResult:
@@ -56,25 +58,41 @@ def test_methods_are_compared_and_a_bundle_is_written(adaptable: Path, monkeypat
     assert found.bundle.info.warnings == ("phantom",)
 
 
-def test_bundle_stores_out_of_fold_predictions(adaptable: Path) -> None:
-    found = adapt_in(adaptable, "adapt.learning_curve=false")
+@dataclass(frozen=True)
+class Adapted:
+    """A project after an adaptation without learning curve, for reading only."""
+
+    root: Path
+    result: AdaptationResult
+
+
+@pytest.fixture(scope="module")
+def adapted(trained_project: Path, tmp_path_factory: pytest.TempPathFactory) -> Adapted:
+    root = copy_project(trained_project, tmp_path_factory.mktemp("adapted") / "project")
+    with pytest.MonkeyPatch.context() as patched:
+        use_small_network(patched)
+        return Adapted(root, adapt_in(root, "adapt.learning_curve=false"))
+
+
+def test_bundle_stores_out_of_fold_predictions(adapted: Adapted) -> None:
+    found = adapted.result
     stored = read_adaptation(open_bundle(found.bundle.folder))
     assert stored is not None
     assert (stored.site, stored.scans, len(stored.out_of_fold)) == ("elsewhere", 18, 18)
     called = sum(answer.predicted_tumour for answer in stored.out_of_fold)
     scores = found.entries[-1].scores
     assert called == 9 - scores.false_negatives + scores.false_positives
-    assert stored.base == open_bundle(adaptable / "models" / "bundle").info.digest
+    assert stored.base == open_bundle(adapted.root / "models" / "bundle").info.digest
 
 
-def test_ood_detector_is_fitted_anew(adaptable: Path) -> None:
-    found = adapt_in(adaptable, "adapt.learning_curve=false")
+def test_ood_detector_is_fitted_anew(adapted: Adapted) -> None:
+    found = adapted.result
     info = found.bundle.info
     assert info.ood_detector is not None
     assert info.ood_detector.training_scans == 12 + 18
     predictor = Predictor.open(found.bundle.folder)
     assert predictor.verdict_rules.ood_detector is not None
-    scans = site_inputs(read_external_site(adaptable / "elsewhere", found.bundle.labels, None), predictor.recipe)
+    scans = site_inputs(read_external_site(adapted.root / "elsewhere", found.bundle.labels, None), predictor.recipe)
     usual = predictor.verdict_rules.ood_detector.ood_score(predictor.score(scans).features)
     noise = np.random.default_rng(0).integers(0, 256, scans.shape, dtype=np.uint8)
     strange = predictor.verdict_rules.ood_detector.ood_score(predictor.score(noise).features)
@@ -83,22 +101,22 @@ def test_ood_detector_is_fitted_anew(adaptable: Path) -> None:
     assert info.operating_points == ()
 
 
-def test_graph_keras_file_and_metrics_agree(adaptable: Path) -> None:
-    found = adapt_in(adaptable, "adapt.learning_curve=false")
+def test_graph_keras_file_and_metrics_agree(adapted: Adapted) -> None:
+    found = adapted.result
     network = rebuilt_network(NetworkConfig(size=SIZE, weights=found.network))
     scans = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE), dtype=np.uint8)
     ours = network.model.predict_on_batch(scans[..., np.newaxis].astype(np.float32))["logits"]
     np.testing.assert_allclose(Predictor.open(found.bundle.folder).score(scans).logits, ours, atol=1e-4)
-    base = Predictor.open(adaptable / "models" / "bundle").score(scans).logits
+    base = Predictor.open(adapted.root / "models" / "bundle").score(scans).logits
     assert not np.allclose(base, ours, atol=1e-3)
 
 
-def test_run_is_repeatable_and_resumes(adaptable: Path, tmp_path: Path) -> None:
-    other = copy_project(adaptable, tmp_path / "other")
-    straight = adapt_in(adaptable, "adapt.learning_curve=false")
+@pytest.mark.traced
+def test_run_is_repeatable_and_resumes(adapted: Adapted, adaptable: Path) -> None:
+    straight = adapted.result
     with pytest.raises(StoppedError):
-        adapt_in(other, "adapt.learning_curve=false", progress=interrupt_at("fine-tuning the tail", 2))
-    resumed = adapt_in(other, "adapt.learning_curve=false")
+        adapt_in(adaptable, "adapt.learning_curve=false", progress=interrupt_at("fine-tuning the tail", 2))
+    resumed = adapt_in(adaptable, "adapt.learning_curve=false")
     assert resumed.bundle.info.provenance.weights_digest == straight.bundle.info.provenance.weights_digest
     assert [entry.scores for entry in resumed.entries] == [entry.scores for entry in straight.entries]
 

@@ -282,7 +282,7 @@ def _fine_tuning_data(
 def trainable_part_of(data: AdaptationData) -> keras.Model:
     """Return the part of the network above the cut, with logits as its only output."""
     tail = data.network.trainable_part
-    return keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
+    return keras.Model(tail.inputs[0], tail.output["logits"], name="tail_logits")
 
 
 def source_macro_f1(logits: Logits, labels: Labels) -> float:

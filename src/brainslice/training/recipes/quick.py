@@ -125,7 +125,7 @@ def _train_head(task: TrainingTask, activations: _Activations, context: StageCon
 
 def _train_tail(task: TrainingTask, activations: _Activations, context: StageContext) -> tuple[Epoch, ...]:
     tail = task.network.trainable_part
-    scoring = model = keras.Model(tail.inputs, tail.output["logits"], name="tail_logits")
+    scoring = model = keras.Model(tail.inputs[0], tail.output["logits"], name="tail_logits")
     if task.outlines:
         *cells, channels = tail.inputs[0].shape[1:]
         inputs = keras.Input((*cells, channels + 1))
