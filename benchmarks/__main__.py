@@ -66,6 +66,7 @@ class Row:
         target: The ratio to reach.
         cold: Whether each run is a process of its own, of which memory is measured too.
         settings: Settings of this row.
+        once: Whether one pair is run, without a first one to fill caches, since a run takes a minute or more.
     """
 
     title: str
@@ -75,6 +76,7 @@ class Row:
     target: float
     cold: bool = False
     settings: dict[str, Any] = field(default_factory=dict)
+    once: bool = False
 
 
 ROWS = {
@@ -126,6 +128,13 @@ ROWS = {
     "dropout": Row(
         "100 dropout draws / 100 passes", Side("ours:dropout_draws"), Side("ours:dropout_passes"), "least", 50
     ),
+    "ensemble": Row(
+        "ensemble of 5 / shared frozen part and 5 parts apart",
+        Side("ours:ensemble"),
+        Side("ours:ensemble_parts"),
+        "most",
+        1.05,
+    ),
     "feeding": Row(
         "feeding an epoch / image_dataset_from_directory, cached",
         Side("ours:feeding"),
@@ -151,6 +160,22 @@ ROWS = {
     ),
     "audit_cleanvision": Row(
         "audit / cleanvision", Side("ours:audit"), Side("other_sides:cleanvision", "runtimes"), "most", 3
+    ),
+    "audit_whole": Row(
+        "audit of all pictures / imagehash with mirrors",
+        Side("ours:audit_whole"),
+        Side("other_sides:perceptual_hash_whole", "runtimes"),
+        "most",
+        3,
+        once=True,
+    ),
+    "audit_growth": Row(
+        "audit, a picture of all / of a tenth",
+        Side("ours:audit_whole"),
+        Side("ours:audit_tenth"),
+        "most",
+        1.3,
+        once=True,
     ),
     "volume": Row("volume / its slices one by one", Side("ours:volume"), Side("ours:volume_slices"), "least", 1.5),
     "service_1": Row(
@@ -289,10 +314,10 @@ def measure(row: Row, python: Python, settings: dict[str, Any], rounds: int) -> 
     """Run both sides in turn, and return the ratios of each pair of runs: median, smallest, largest."""
     pairs: list[tuple[Cost, Cost]] = []
     with runners(row, python, settings | row.settings) as (ours, peer):
-        for number in range(rounds + 1):
-            # The first pair, which fills caches, is not counted; the order alternates.
+        for number in range(1 if row.once else rounds + 1):
+            # The first of several pairs, which fills caches, is not counted; the order alternates.
             pair = (ours(), peer()) if number % 2 else tuple(reversed((peer(), ours())))
-            pairs += [pair] if number else []
+            pairs += [pair] if number or row.once else []
     ratios = {}
     for name in ("wall", "processor", *(("peak",) if row.cold else ())):
         found = [getattr(one, name) / getattr(other, name) for one, other in pairs]
@@ -318,12 +343,14 @@ def prepare(given: argparse.Namespace, scratch: Path, python: Python) -> dict[st
     found = sorted(path for path in source.rglob("*") if path.suffix.casefold() in SUFFIXES)
     step = max(1, len(found) // given.count)
     images = [str(path.resolve()) for path in found[::step][: given.count]]
-    audited = scratch / "audited"
-    audited.mkdir()
-    for number, name in enumerate(images):
-        shutil.copyfile(name, audited / f"{number:05}{Path(name).suffix}")
+    tenth = [str(path.resolve()) for path in found[::10]]
+    for name, files in (("audited", images), ("tenth", tenth)):
+        (scratch / name).mkdir()
+        for number, file in enumerate(files):
+            shutil.copyfile(file, scratch / name / f"{number:05}{Path(file).suffix}")
     settings = {"bundle": str(given.bundle.resolve()), "images": images, "scratch": str(scratch), "few": FEW}
-    settings |= {"batch": SMALL_BATCH, "audited": str(audited)}
+    settings |= {"batch": SMALL_BATCH, "whole": str(source.resolve())}
+    settings |= {name: str(scratch / name) for name in ("audited", "tenth")}
     settings |= {"volume": str(given.volume.resolve()) if given.volume else None}
     if any(ROWS[name].peer.function == "keras_sides:cold" for name in given.rows):
         run_cold(command(Side("keras_sides:save_model"), python, settings))

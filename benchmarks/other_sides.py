@@ -27,11 +27,20 @@ def argparse_help(_: Settings) -> Work:
 
 def perceptual_hash(settings: Settings) -> Work:
     """Hash every picture and its mirror image, and compare all with all."""
+    return _hash(settings["audited"])
+
+
+def perceptual_hash_whole(settings: Settings) -> Work:
+    """Do the same with the whole folder of pictures."""
+    return _hash(settings["whole"])
+
+
+def _hash(folder: str) -> Work:
     import imagehash
     import numpy as np
     from PIL import Image, ImageOps
 
-    paths = sorted(path for path in Path(settings["audited"]).rglob("*") if path.is_file())
+    paths = sorted(path for path in Path(folder).rglob("*") if path.is_file())
 
     def bits(image: Image.Image) -> np.ndarray:
         return imagehash.phash(image).hash.ravel().astype(np.float32) * 2 - 1

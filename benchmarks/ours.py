@@ -96,6 +96,60 @@ def dropout_passes(settings: Settings) -> Work:
     return work
 
 
+def ensemble(settings: Settings) -> Work:
+    """Run an ensemble of five networks that share the frozen part, in one graph."""
+    from brainslice.inference import OnnxSession
+
+    session, batch = OnnxSession(_ensemble_graphs(settings)[0]), _inputs(settings, 32)[..., None].astype("f4")
+
+    def work() -> int:
+        session.run(batch)
+        return len(batch)
+
+    return work
+
+
+def ensemble_parts(settings: Settings) -> Work:
+    """Run the frozen part once, and the five trainable parts on its output, each from a graph of its own."""
+    from brainslice.inference import OnnxSession
+
+    frozen, *parts = map(OnnxSession, _ensemble_graphs(settings)[1:])
+    batch = _inputs(settings, 32)[..., None].astype("f4")
+
+    def work() -> int:
+        (activations,) = frozen.run(batch)
+        for part in parts:
+            part.run(activations)
+        return len(batch)
+
+    return work
+
+
+def _ensemble_graphs(settings: Settings) -> list[Path]:
+    """Return the graphs of the ensemble, the frozen part and the trainable parts; export them if they are not there."""
+    import keras
+
+    from brainslice.models import NetworkConfig, build_network, export_frozen_part, export_onnx, pack_graphs
+
+    folder = Path(settings["scratch"]) / "ensemble"
+    names = [folder / f"{name}.onnx" for name in ("ensemble", "frozen", *(f"part_{number}" for number in range(5)))]
+    if names[0].exists():
+        return names
+    folder.mkdir(exist_ok=True)
+    network = build_network(NetworkConfig(weights=None, head="pyramid", healthy=2))
+    export_frozen_part(network, names[1])
+    activations = [keras.InputSpec(shape=network.trainable_part.input_shape, dtype="float32", name="activations")]
+    members = []
+    for number, path in enumerate(names[2:]):
+        for weight in network.trainable_part.trainable_weights:
+            weight.assign(weight + 0.01 * keras.random.normal(weight.shape, seed=number))
+        network.trainable_part.export(path, format="onnx", verbose=False, input_signature=activations)
+        members.append(folder / f"member_{number}.onnx")
+        export_onnx(network, members[-1])
+    pack_graphs(members, names[0])
+    return names
+
+
 def volume(settings: Settings) -> Work:
     """Predict a volume, from file to verdict."""
     from brainslice.inference import predict_volume
@@ -157,10 +211,23 @@ def service(settings: Settings) -> Work:
 
 def audit(settings: Settings) -> Work:
     """Audit a folder: fingerprints, candidates, confirmation, groups."""
+    return _audit(settings["audited"])
+
+
+def audit_whole(settings: Settings) -> Work:
+    """Audit the whole folder of pictures."""
+    return _audit(settings["whole"])
+
+
+def audit_tenth(settings: Settings) -> Work:
+    """Audit every tenth of these pictures."""
+    return _audit(settings["tenth"])
+
+
+def _audit(folder: str) -> Work:
     from brainslice.dataset import audit_folder
 
-    folder = Path(settings["audited"])
-    return lambda: len(audit_folder(folder).files)
+    return lambda: len(audit_folder(Path(folder)).files)
 
 
 def feeding(settings: Settings) -> Work:

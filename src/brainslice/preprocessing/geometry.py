@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from PIL import Image
 
-from brainslice.array_types import Float32, Float64
+from brainslice.array_types import Float32, Float64, Int64
 from brainslice.arrays import Decisions, Mask, Pixels
 from brainslice.errors import UsageError
 from brainslice.preprocessing.intensity import percentiles
@@ -245,28 +245,28 @@ def _extent(bright: Mask) -> Box | None:
     ends = np.nonzero(steps == -1)[1]
     if rows.size == 0:
         return None
-    component = _label_runs(rows.tolist(), starts.tolist(), ends.tolist())
+    component = _label_runs(rows, starts, ends)
     areas = np.bincount(component, weights=ends - starts)
     kept = areas[component] >= _MIN_AREA * areas.max()
     return Box(int(rows[kept].min()), int(starts[kept].min()), int(rows[kept].max()) + 1, int(ends[kept].max()))
 
 
-def _label_runs(rows: list[int], starts: list[int], ends: list[int]) -> list[int]:
+def _label_runs(
+    rows: Int64[np.ndarray, " n"], starts: Int64[np.ndarray, " n"], ends: Int64[np.ndarray, " n"]
+) -> Int64[np.ndarray, " n"]:
     """Return the connected component of each horizontal run, given the runs from top to bottom, left to right."""
-    parents = list(range(len(rows)))
-    above = 0
-    for run, row in enumerate(rows):
-        while rows[above] < row - 1 or (rows[above] == row - 1 and ends[above] <= starts[run]):
-            above += 1
-        touching = above
-        while rows[touching] == row - 1 and starts[touching] < ends[run]:
-            parents[_root(parents, touching)] = _root(parents, run)
-            touching += 1
-    return [_root(parents, run) for run in range(len(rows))]
-
-
-def _root(parents: list[int], run: int) -> int:
-    while parents[run] != run:
-        parents[run] = parents[parents[run]]
-        run = parents[run]
-    return run
+    # In reading order, a run touches those of the row above that end after its start and start before its end.
+    width = int(ends.max()) + 1
+    first = np.searchsorted(rows * width + ends, (rows - 1) * width + starts, side="right")
+    touching = np.maximum(np.searchsorted(rows * width + starts, (rows - 1) * width + ends) - first, 0)
+    below = np.repeat(np.arange(len(rows)), touching)
+    above = first[below] + np.arange(len(below)) - (np.cumsum(touching) - touching)[below]
+    component = np.arange(len(rows))
+    while True:
+        one, other = component[above], component[below]
+        if np.array_equal(one, other):
+            return component
+        # Each component is named by its first run. The higher name of two that touch becomes the lower one.
+        np.minimum.at(component, np.maximum(one, other), np.minimum(one, other))
+        while not np.array_equal(component, renamed := component[component]):
+            component = renamed
