@@ -149,6 +149,7 @@ class ModelConfig(_Section):
     dropout: Share = 0.2
     multi_level: bool = False
     head: Literal["pyramid", "linear"] = "pyramid"
+    contralateral: Share = 0.5
 
 
 class CalibrationConfig(_Section):

@@ -53,6 +53,8 @@ class NetworkConfig:
         healthy: Index of the healthy class, or None. With the pyramid head each class map is the difference to that
             of the healthy class, pooled by log-mean-exp, so that a small lesion decides; without a healthy class
             maps are averaged.
+        contralateral: The share of the evidence for a tumour at the mirrored position that the pyramid head subtracts,
+            in ``[0, 1)``; needs ``healthy``.
         precision: The number format of the backbone; the head is always float32.
         frozen_stages: How many of the backbone's first stages form the frozen part, 2 to 5.
     """
@@ -66,6 +68,7 @@ class NetworkConfig:
     multi_level: bool = False
     head: Literal["linear", "pyramid"] = "linear"
     healthy: int | None = None
+    contralateral: float = 0.0
     precision: Literal["float32", "mixed_float16", "mixed_bfloat16"] = "float32"
     frozen_stages: int = FROZEN_STAGES
 
@@ -78,8 +81,8 @@ class NetworkConfig:
         if self.classes < 2:  # noqa: PLR2004 - the minimum of a classifier
             msg = f"classes must be at least 2, got {self.classes}"
             raise ConfigError(msg)
-        if not 0 <= self.dropout < 1:
-            msg = f"dropout must be in [0, 1), got {self.dropout}"
+        if wrong := [name for name in ("dropout", "contralateral") if not 0 <= getattr(self, name) < 1]:
+            msg = f"{wrong[0]} must be in [0, 1), got {getattr(self, wrong[0])}"
             raise ConfigError(msg)
         if self.healthy is not None and not 0 <= self.healthy < self.classes:
             msg = f"healthy must be the index of a class, 0 to {self.classes - 1}, got {self.healthy}"

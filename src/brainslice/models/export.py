@@ -159,11 +159,14 @@ def extract_head(network: Network) -> LinearHead:
     """Return the head's weights and dropout rates."""
     kernel = keras.ops.convert_to_numpy(network.model.get_layer(HEAD).kernel).astype(np.float32)
     config = network.config
-    by_difference = config.head == "pyramid" and config.healthy is not None
-    if by_difference:
-        kernel = kernel - kernel[:, config.healthy, np.newaxis]
-    rate = np.full(len(kernel), network.model.get_layer(FEATURES).rate, np.float32)
-    return LinearHead(kernel, network.bias.astype(np.float32), rate, by_position=by_difference)
+    bias, rate = (
+        network.bias.astype(np.float32),
+        np.full(len(kernel), network.model.get_layer(FEATURES).rate, np.float32),
+    )
+    if config.head != "pyramid" or config.healthy is None:
+        return LinearHead(kernel, bias, rate)
+    kernel = kernel - kernel[:, config.healthy, np.newaxis]
+    return LinearHead(kernel, bias, rate, by_position=True, contralateral=config.contralateral, healthy=config.healthy)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -49,7 +49,20 @@ def attach_head(config: NetworkConfig, cut: keras.KerasTensor, backbone: keras.M
         logits = keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(maps)
         return {"logits": logits, "class_maps": maps}
     differences = maps - maps[..., healthy : healthy + 1]
+    if config.contralateral:
+        differences = _less_contralateral(differences, healthy, config.contralateral)
     return {"logits": log_mean_exp(differences), "class_maps": differences}
+
+
+def _less_contralateral(maps: keras.KerasTensor, healthy: int, share: float) -> keras.KerasTensor:
+    """Subtract a share of the evidence for any tumour at the mirrored position; the healthy class stays 0.
+
+    What both halves of a head show alike is seldom a tumour.
+    """
+    tumours = np.arange(maps.shape[-1]) != healthy
+    of_tumours = keras.ops.take(maps, np.flatnonzero(tumours), axis=-1)
+    evidence = keras.ops.logsumexp(of_tumours, axis=-1, keepdims=True)
+    return maps - evidence[:, :, ::-1] * (share * tumours).astype(np.float32)
 
 
 def log_mean_exp(maps: Tensor) -> Tensor:

@@ -202,6 +202,7 @@ def _build_network(config: Config, manifest: Manifest) -> Network:
             seed=config.seed,
             multi_level=model.multi_level,
             head=model.head,
+            contralateral=model.contralateral,
             healthy=None if manifest.labels.healthy is None else manifest.labels.healthy_index,
             precision="mixed_float16" if half else "float32",
             frozen_stages=config.train.quick.frozen_stages,
