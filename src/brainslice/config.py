@@ -149,7 +149,7 @@ class ModelConfig(_Section):
     dropout: Share = 0.2
     multi_level: bool = False
     head: Literal["pyramid", "linear"] = "pyramid"
-    contralateral: Share = 0.5
+    contralateral: Share = 0.4
 
 
 class CalibrationConfig(_Section):

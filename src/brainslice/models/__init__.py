@@ -20,7 +20,15 @@ if TYPE_CHECKING:
         train_ready,
         with_positions,
     )
-    from brainslice.models.build import Network, NetworkConfig, Stage, build_network, pooled_features, set_trainable
+    from brainslice.models.build import (
+        Network,
+        NetworkConfig,
+        Stage,
+        build_network,
+        pooled_features,
+        set_trainable,
+        with_contralateral,
+    )
     from brainslice.models.ensemble import pack_graphs
     from brainslice.models.export import export_frozen_part, export_onnx, extract_head, parity, save_network, to_float16
     from brainslice.models.gradcam import compute_gradcam

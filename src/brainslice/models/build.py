@@ -182,7 +182,18 @@ def in_float32(network: Network) -> Network:
     """Return the network with every layer in float32, for export: itself if it is already, else a copy."""
     if network.config.precision == "float32":
         return network
-    copy = build_network(replace(network.config, precision="float32", weights=None))
+    return _copy_with(network, precision="float32")
+
+
+def with_contralateral(network: Network, share: float) -> Network:
+    """Return a copy whose pyramid head subtracts a share of the mirrored evidence; other heads stay as they are."""
+    if network.config.head != "pyramid" or network.config.healthy is None:
+        return network
+    return _copy_with(network, contralateral=share)
+
+
+def _copy_with(network: Network, **settings: object) -> Network:
+    copy = build_network(replace(network.config, weights=None, **settings))
     copy.model.set_weights(network.model.get_weights())
     return copy
 

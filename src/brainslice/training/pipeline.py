@@ -23,7 +23,7 @@ from brainslice.dataset import (
     scan_deciles,
 )
 from brainslice.errors import ConfigError, LeakError
-from brainslice.models import SHIPPED_WEIGHTS, Network, NetworkConfig, build_network
+from brainslice.models import SHIPPED_WEIGHTS, Network, NetworkConfig, build_network, with_contralateral
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.preprocessing import Recipe, mean_landmarks
 from brainslice.progress import Progress, silent
@@ -85,6 +85,8 @@ def train(
         paths, config, assignment=assignment, accept_leaks=accept_leaks, progress=progress
     )
     write_logs(epochs, paths, config.log)
+    # Trained without the subtraction, which was measured on networks trained so.
+    task = replace(task, network=with_contralateral(task.network, config.model.contralateral))
     result: BundleResult = make_bundle(task, assignment.manifest, recipe, paths)
     shutil.rmtree(paths.workspace, ignore_errors=True)
     tracked = track(_tracked_run(result.bundle, config, epochs), paths.root, config.log)
@@ -202,7 +204,6 @@ def _build_network(config: Config, manifest: Manifest) -> Network:
             seed=config.seed,
             multi_level=model.multi_level,
             head=model.head,
-            contralateral=model.contralateral,
             healthy=None if manifest.labels.healthy is None else manifest.labels.healthy_index,
             precision="mixed_float16" if half else "float32",
             frozen_stages=config.train.quick.frozen_stages,
