@@ -3,8 +3,8 @@
 Usage: python tools/subtract_contralateral.py BUNDLE PROJECT [SHARE]
 
 BUNDLE has the pyramid head, PROJECT is a prepared project of the same scans. The graph gets the subtraction;
-temperature and prediction sets are fitted again on PROJECT's validation scans, operating points are removed, features and
-their detector stay. `brainslice threshold --save`, `evaluate` and tools/make_default_bundle.py come next.
+temperature and prediction sets are fitted again on PROJECT's validation scans, operating points are removed, features
+and their detector stay. `brainslice threshold --save`, `evaluate` and tools/make_default_bundle.py come next.
 """
 
 from __future__ import annotations

@@ -1,12 +1,15 @@
 from __future__ import annotations
 
 import dataclasses
+from pathlib import Path
 
 import keras
 import numpy as np
 import pytest
 
-from brainslice.models.build import Network, NetworkConfig, set_trainable
+from brainslice.decision import LinearHead
+from brainslice.errors import ConfigError
+from brainslice.models.build import Network, NetworkConfig, set_trainable, with_contralateral
 from brainslice.models.export import extract_head, predict_network
 from brainslice.models.gradcam import compute_gradcam
 from brainslice.models.head import FEATURES, HEAD, log_mean_exp
@@ -86,6 +89,56 @@ def test_the_stored_head_gives_the_network_s_logits(network: Network) -> None:
     head = extract_head(network)
     assert head.by_position
     np.testing.assert_allclose(head.logits(seen), predict_network(network, SCANS)[0], atol=1e-4)
+
+
+def test_contralateral_subtraction_follows_the_formula(network: Network) -> None:
+    plain = predict_network(network, SCANS)[1].astype(np.float64)
+    evidence = np.log(np.exp(plain[..., [0, 1, 3]]).sum(axis=-1))
+    expected = plain - 0.4 * evidence[:, :, ::-1, np.newaxis]
+    expected[..., 2] = 0
+    logits, class_maps = predict_network(with_contralateral(network, 0.4), SCANS)
+    np.testing.assert_allclose(class_maps, expected, atol=1e-4)
+    np.testing.assert_allclose(logits, np.log(np.exp(expected).mean(axis=(1, 2))), atol=1e-4)
+    assert np.abs(expected - plain).max() > 1
+
+
+def test_a_mirrored_scan_has_mirrored_maps_after_subtraction(network: Network) -> None:
+    changed = with_contralateral(network, 0.4)
+    head = extract_head(changed)
+    features = np.random.default_rng(5).normal(0, 1, (2, 4, 6, len(head.kernel))).astype(np.float32)
+    np.testing.assert_allclose(head.logits(features), head.logits(features[:, :, ::-1]), atol=1e-5)
+    assert np.abs(head.logits(features) - extract_head(network).logits(features)).max() > 0.1
+
+
+def test_the_stored_head_subtracts_too(network: Network, tmp_path: Path) -> None:
+    changed = with_contralateral(network, 0.4)
+    features = keras.Model(changed.model.inputs[0], changed.model.get_layer(FEATURES).output)
+    seen = np.asarray(features(SCANS[..., np.newaxis].astype(np.float32), training=False))
+    extract_head(changed).save(tmp_path / "head.npz")
+    head = LinearHead.read(tmp_path / "head.npz")
+    assert (head.contralateral, head.healthy) == (0.4, 2)
+    logits = predict_network(changed, SCANS)[0]
+    np.testing.assert_allclose(head.logits(seen), logits, atol=1e-4)
+    certain = dataclasses.replace(head, rate=np.zeros_like(head.rate))
+    np.testing.assert_allclose(certain.draw(seen, 3), np.repeat(logits[:, np.newaxis], 3, axis=1), atol=1e-4)
+
+
+def test_a_head_written_before_the_subtraction_subtracts_nothing(network: Network, tmp_path: Path) -> None:
+    head = extract_head(network)
+    np.savez(tmp_path / "head.npz", kernel=head.kernel, bias=head.bias, rate=head.rate, by_position=True)
+    assert LinearHead.read(tmp_path / "head.npz").contralateral == 0
+
+
+@pytest.mark.parametrize("plan", [dataclasses.replace(PLAN, head="linear"), dataclasses.replace(PLAN, healthy=None)])
+def test_other_heads_subtract_nothing(plan: NetworkConfig) -> None:
+    found = small_network(plan)
+    assert with_contralateral(found, 0.4) is found
+
+
+@pytest.mark.parametrize("share", [-0.1, 1.0, float("nan")])
+def test_invalid_shares_are_refused(share: float) -> None:
+    with pytest.raises(ConfigError, match="contralateral"):
+        dataclasses.replace(PLAN, contralateral=share)
 
 
 def test_the_head_stage_trains_the_layers_between_backbone_and_dense_layer() -> None:

@@ -14,6 +14,7 @@ from brainslice import lazy
 from brainslice.config import Config
 from brainslice.dataset.manifest import Manifest
 from brainslice.dataset.splits.split import Protocol, make_split
+from brainslice.decision import LinearHead
 from brainslice.errors import ConfigError, DatasetError, LeakError, MissingExtraError, ParityError, UsageError
 from brainslice.inference.predictor import Predictor
 from brainslice.models.build import Network, NetworkConfig, build_network
@@ -81,6 +82,15 @@ def test_training_writes_bundle_history_and_logs(project: Path) -> None:
         assert (project / name).exists(), name
     assert sorted(path.name for path in (project / "models").iterdir()) == ["best.keras", "bundle"]
     assert len(trained.epochs) == 4
+
+
+@pytest.mark.usefixtures("small")
+def test_the_exported_pyramid_head_subtracts_the_mirrored_evidence(project: Path) -> None:
+    plain = train_in(project, "model.head=pyramid", "model.contralateral=0")
+    subtracted = train_in(project, "model.head=pyramid", "model.contralateral=0.4")
+    assert subtracted.epochs == plain.epochs
+    head = LinearHead.read(project / "models" / "bundle" / "head.npz")
+    assert (head.contralateral, head.healthy) == (0.4, subtracted.bundle.labels.healthy_index)
 
 
 @pytest.mark.usefixtures("small")

@@ -21,7 +21,7 @@ import numpy as np
 from brainslice.array_types import Float32
 from brainslice.errors import ConfigError, DownloadError
 from brainslice.models.backbones import Backbone, get_backbone
-from brainslice.models.head import attach_head, head_bias, is_head_layer, pooled_layer
+from brainslice.models.head import HEAD, attach_head, head_bias, is_head_layer, pool_maps, pooled_layer
 from brainslice.models.weights import check_file, load_arrays
 
 Stage: TypeAlias = Literal["head", "tail", "all"]
@@ -182,20 +182,29 @@ def in_float32(network: Network) -> Network:
     """Return the network with every layer in float32, for export: itself if it is already, else a copy."""
     if network.config.precision == "float32":
         return network
-    return _copy_with(network, precision="float32")
+    copy = build_network(replace(network.config, precision="float32", weights=None))
+    copy.model.set_weights(network.model.get_weights())
+    return copy
 
 
 def with_contralateral(network: Network, share: float) -> Network:
-    """Return a copy whose pyramid head subtracts a share of the mirrored evidence; other heads stay as they are."""
+    """Return a network of the same layers whose pyramid head subtracts a share of the mirrored evidence.
+
+    Other heads, and networks without a healthy class, stay as they are.
+    """
     if network.config.head != "pyramid" or network.config.healthy is None:
         return network
-    return _copy_with(network, contralateral=share)
-
-
-def _copy_with(network: Network, **settings: object) -> Network:
-    copy = build_network(replace(network.config, weights=None, **settings))
-    copy.model.set_weights(network.model.get_weights())
-    return copy
+    config = replace(network.config, contralateral=share)
+    scan, activations = network.model.inputs[0], network.frozen_part.output
+    outputs = pool_maps(config, network.model.get_layer(HEAD).output)
+    changed = Network(
+        config=config,
+        model=keras.Model(scan, outputs, name="whole"),
+        frozen_part=network.frozen_part,
+        trainable_part=keras.Model(activations, outputs, name="tail"),
+    )
+    _name_operations(changed.model)
+    return changed
 
 
 def _frozen_activations(config: NetworkConfig, base: keras.Model) -> keras.KerasTensor:
