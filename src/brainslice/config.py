@@ -279,9 +279,9 @@ def _explain(name: str, error: ValidationError, lines: dict[str, int]) -> str:
         name = f"{name}:{line}"
     if detail["type"] == "value_error":
         return f"{name}: {detail['ctx']['error']}"
-    *sections, key = parts
-    where = f" in {'.'.join(sections)}" if sections else ""
     if detail["type"] == "extra_forbidden":
+        *sections, key = parts
+        where = f" in {'.'.join(sections)}" if sections else ""
         return f"{name}: unknown key {key!r}{where}; {_suggestion(key, _known_keys(sections))}"
     return f"{name}: {'.'.join(parts)}: {detail['msg']}, got {repr(detail['input'])[:80]}"
 
@@ -289,8 +289,7 @@ def _explain(name: str, error: ValidationError, lines: dict[str, int]) -> str:
 def _known_keys(sections: list[str]) -> list[str]:
     model: type[BaseModel] = Config
     for section in sections:
-        annotation = model.model_fields[section].annotation
-        if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        if isinstance(annotation := model.model_fields[section].annotation, type) and issubclass(annotation, BaseModel):
             model = annotation
     return list(model.model_fields)
 

@@ -158,11 +158,8 @@ def _canonicalise_archive(path: Path) -> None:
 def extract_head(network: Network) -> LinearHead:
     """Return the head's weights and dropout rates."""
     kernel = keras.ops.convert_to_numpy(network.model.get_layer(HEAD).kernel).astype(np.float32)
-    config = network.config
-    bias, rate = (
-        network.bias.astype(np.float32),
-        np.full(len(kernel), network.model.get_layer(FEATURES).rate, np.float32),
-    )
+    rate = np.full(len(kernel), network.model.get_layer(FEATURES).rate, np.float32)
+    config, bias = network.config, network.bias.astype(np.float32)
     if config.head != "pyramid" or config.healthy is None:
         return LinearHead(kernel, bias, rate)
     kernel = kernel - kernel[:, config.healthy, np.newaxis]
