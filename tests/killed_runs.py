@@ -11,12 +11,13 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import brainslice
+from brainslice.processes import Send
 
 TRAIN = ("train.quick.head_epochs=2", "train.quick.epochs=2", "train.batch_size=4", "log.tensorboard=false")
 CROSSVAL = ("train.quick.head_epochs=1", "train.quick.epochs=1", "train.batch_size=8", "log.tensorboard=false")
@@ -83,20 +84,20 @@ class _Killer:
         renames = {name: getattr(os, name) for name in ("rename", "replace")}
 
         def fsync(descriptor: int) -> None:
-            self._hit("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink()))
+            self.hit("fsync", str(Path(f"/proc/self/fd/{descriptor}").readlink()))
             sync(descriptor)
 
         def savez(stream: Any, **arrays: Any) -> None:  # noqa: ANN401 - as of numpy
             save(stream, **arrays)
             stream.flush()
             size = os.fstat(stream.fileno()).st_size
-            self._hit("written", stream.name, lambda: os.truncate(stream.name, size // 2))
+            self.hit("written", stream.name, lambda: os.truncate(stream.name, size // 2))
 
         def renamed(name: str) -> Callable[..., None]:
             def call(source: Any, target: Any, **options: Any) -> None:  # noqa: ANN401 - as of os
-                self._hit("rename", f"{source} {target}")
+                self.hit("rename", f"{source} {target}")
                 renames[name](source, target, **options)
-                self._hit("renamed", f"{source} {target}")
+                self.hit("renamed", f"{source} {target}")
 
             return call
 
@@ -104,12 +105,41 @@ class _Killer:
         for name in renames:
             setattr(os, name, renamed(name))
 
-    def _hit(self, event: str, path: str, before: Callable[[], object] = lambda: None) -> None:
+    def hit(self, event: str, path: str, before: Callable[[], object] = lambda: None) -> None:
         if (event == self.run.event or (self.run.event == "any" and event != "written")) and self.run.name in path:
             self.left -= 1
             if self.left == 0:
                 before()
                 os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train_and_be_killed(arguments: Mapping[str, Any], send: Send) -> object:
+    """Call a function with a small network in a worker that is killed at the first of the kills that are left.
+
+    Args:
+        arguments: ``call``, the arguments of ``small_training.call_with_small_network``; and ``kills``, a folder with
+            a file for each kill, ``event name number`` as of ``Run``, or ``message STEP number``. Messages are added
+            to its ``messages.txt``, one line for each, and one for each start.
+        send: Sends a message.
+    """
+    folder = Path(arguments["kills"])
+    killer, log = None, folder / "messages.txt"
+    if waiting := sorted(folder.glob("[0-9]*")):
+        event, name, number = waiting[0].read_text(encoding="utf-8").split("|")
+        waiting[0].unlink()
+        killer = _Killer(Run("crossval", "", event, name, int(number)))
+        killer.arm()
+
+    def note(message: Mapping[str, Any]) -> None:
+        with log.open("a", encoding="utf-8") as stream:
+            stream.write(json.dumps([os.getpid(), arguments["fold"], *message.get("progress", ())]) + "\n")
+        if killer is not None and "progress" in message:
+            killer.hit("message", message["progress"][0])
+        send(message)
+
+    from small_training import call_with_small_network
+
+    return call_with_small_network(arguments["call"], note)
 
 
 def _perform(run: Run) -> None:

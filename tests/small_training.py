@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -113,6 +114,8 @@ def call_with_small_network(arguments: Mapping[str, Any], send: Send) -> object:
     """Call a function of the package, in a process of its own, with a few layers as the backbone."""
     pipeline = importlib.import_module("brainslice.training.pipeline")
     pipeline.build_network = small_network
+    if "ray" in sys.modules:
+        send({"node": sys.modules["ray"].get_runtime_context().get_node_id()})
     module, function = arguments["function"].split(":")
     return getattr(importlib.import_module(module), function)(arguments["arguments"], send)
 

@@ -6,14 +6,16 @@ import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from brainslice.engine import open_group, ray_cluster, run_all
-from brainslice.errors import ConfigError, UsageError, WorkerDiedError
+from brainslice.errors import ConfigError, ResourceError, UsageError, WorkerDiedError
 from brainslice.processes import Call, show_progress
 from process_calls import is_running, wait_until
+from ray_nodes import ray_nodes
 
 CALLER = """
 import sys
@@ -77,6 +79,36 @@ def test_unknown_engine_is_refused() -> None:
         run_all([], 0, ignore, "ray")
 
 
+@pytest.mark.parametrize(
+    ("address", "error", "said"),
+    [
+        ("127.0.0.1:1", UsageError, "RAY_ADDRESS=127.0.0.1:1: the cluster cannot be joined .*refused.*"),
+        (
+            "auto",
+            UsageError,
+            "RAY_ADDRESS=auto: the cluster cannot be joined .no such cluster.; start it, or unset RAY_ADDRESS",
+        ),
+        (
+            "",
+            ResourceError,
+            "Ray cannot be started on this machine .no such cluster.; use --engine local, or try again",
+        ),
+    ],
+)
+def test_ray_that_cannot_be_reached_is_a_line(
+    address: str, error: type[Exception], said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def init(**_: object) -> None:
+        msg = "no such cluster\ndetails"
+        raise ConnectionError(msg)
+
+    monkeypatch.setenv("RAY_ADDRESS", address)
+    monkeypatch.setattr("brainslice.lazy.is_installed", lambda _: True)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(is_initialized=lambda: False, init=init))
+    with pytest.raises(error, match=f"^{said}$"):
+        run_all([Call("process_calls:add", {}, "sum")], 1, ignore, "ray")
+
+
 @pytest.fixture
 def ray(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """Start Ray once for several groups; its workers import modules of the tests."""
@@ -104,6 +136,19 @@ def test_ray_tasks_do_what_processes_do(tmp_path: Path) -> None:
             run_all([Call(f"process_calls:{function}", {}, "fold 1")], 1, ignore, "ray")
     call = Call("process_calls:resume", {"file": str(tmp_path / "begun")}, "fold 1")
     assert run_all([call], 1, ignore, "ray") == ["resumed"]
+
+
+@pytest.mark.slow_only
+def test_ray_is_started_here_unless_its_address_is_given(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ray_nodes(1) as address:
+        with ray_cluster(1) as ray:
+            assert ray.get_runtime_context().gcs_address == address
+        # Set back before the nodes are gone.
+        with monkeypatch.context() as patch:
+            patch.delenv("RAY_ADDRESS")
+            with ray_cluster(3) as ray:
+                assert ray.get_runtime_context().gcs_address != address
+                assert ray.cluster_resources()["CPU"] == 3
 
 
 @pytest.mark.slow_only

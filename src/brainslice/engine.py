@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,12 +12,14 @@ from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, Final, no_type_check
 
-from brainslice.errors import UsageError, WorkerDiedError
+from brainslice.errors import ResourceError, UsageError, WorkerDiedError
 from brainslice.lazy import require_extra
 from brainslice.processes import Call, Listener, ProcessGroup, call_function, result_of
 
 ENGINES: Final = ("local", "ray")
 """Where processes run: on this machine, or as tasks of a Ray cluster."""
+
+_JOIN_SECONDS: Final = 10
 
 
 def run_all(
@@ -97,6 +100,8 @@ def ray_cluster(processors: int) -> Iterator[Any]:
 
     Raises:
         MissingExtraError: Ray is missing.
+        UsageError: The cluster cannot be joined.
+        ResourceError: Ray cannot be started.
     """
     require_extra("ray", "the engine ray", "ray")
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
@@ -104,8 +109,21 @@ def ray_cluster(processors: int) -> Iterator[Any]:
 
     started = not ray.is_initialized()
     if started:
-        here: dict[str, Any] = {"num_cpus": processors, "include_dashboard": False}
-        ray.init(log_to_driver=False, **({} if os.environ.get("RAY_ADDRESS") else here))
+        address = os.environ.get("RAY_ADDRESS", "")
+        here = {"address": "local", "num_cpus": processors, "include_dashboard": False}
+        try:
+            if ":" in address and "://" not in address:
+                # Ray itself would try for minutes.
+                host, port = address.rsplit(":", 1)
+                socket.create_connection((host, int(port)), _JOIN_SECONDS).close()
+            ray.init(log_to_driver=False, **({} if address else here))
+        except Exception as error:
+            reason = str(error).strip().split("\n")[0]
+            if address:
+                msg = f"RAY_ADDRESS={address}: the cluster cannot be joined ({reason}); start it, or unset RAY_ADDRESS"
+                raise UsageError(msg) from error
+            msg = f"Ray cannot be started on this machine ({reason}); use --engine local, or try again"
+            raise ResourceError(msg) from error
     try:
         yield ray
     finally:

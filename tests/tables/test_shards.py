@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ from brainslice.tables import shards
 from brainslice.tables.scan_listing import ArchivePart
 from brainslice.tables.shards import ShardOptions, predict_shards
 from brainslice.tables.table import TableSummary, predict_tree
+from ray_nodes import ray_nodes
 
-SHARDS = 3
+SHARDS = 4
 
 
 def tables_in(folder: Path) -> dict[str, bytes]:
@@ -38,8 +40,8 @@ def parts(trained: Path, tree: Path, tmp_path: Path) -> dict[str, bytes]:
         (1, "local"),
         (2, "local"),
         pytest.param(4, "local", marks=pytest.mark.slow_only),
-        pytest.param(1, "ray", marks=pytest.mark.slow_only),
-        pytest.param(2, "ray", marks=pytest.mark.slow_only),
+        *(pytest.param(workers, "ray", marks=pytest.mark.slow_only) for workers in (1, 2, 4)),
+        *(pytest.param(workers, "two nodes", marks=pytest.mark.slow_only) for workers in (1, 2)),
     ],
 )
 def test_workers_and_engines_give_the_bytes_of_parts(
@@ -48,17 +50,18 @@ def test_workers_and_engines_give_the_bytes_of_parts(
     if engine == "ray":
         pytest.importorskip("ray", reason="needs the extra brainslice[ray]")
     seen: list[tuple[int, int]] = []
-    found = predict_shards(
-        predictor,
-        [tree],
-        tmp_path / "shards" / "rows.jsonl",
-        ShardOptions(SHARDS, workers, engine=engine),
-        lambda _, done, total: seen.append((done, total)),
-    )
+    with ray_nodes(2) if engine == "two nodes" else nullcontext():
+        found = predict_shards(
+            predictor,
+            [tree],
+            tmp_path / "shards" / "rows.jsonl",
+            ShardOptions(SHARDS, workers, engine="local" if engine == "local" else "ray"),
+            lambda _, done, total: seen.append((done, total)),
+        )
     assert found == TableSummary(rows=42, refused=1, kept=0, repaired=False)
     assert tables_in(tmp_path / "shards") == parts
     assert [path.name for path in (tmp_path / "shards").iterdir() if path.is_dir()] == []
-    assert seen == [(1, 3), (2, 3), (3, 3)]
+    assert seen == [(done, SHARDS) for done in range(1, SHARDS + 1)]
 
 
 def test_killed_worker_loses_nothing(
