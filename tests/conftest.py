@@ -9,6 +9,7 @@ import shutil
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 # Before any import of TensorFlow: quiet, deterministic, and on the CPU.
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
@@ -20,6 +21,10 @@ from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
 from projects import QUICK, Project, settings_words
+
+if TYPE_CHECKING:
+    from brainslice.config import Config
+    from brainslice.paths import ProjectPaths
 
 install_import_hook("brainslice", "beartype.beartype")
 
@@ -102,15 +107,30 @@ def phantom_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+def _without_official_tail(train_one: Callable[..., None]) -> Callable[..., None]:
+    """Train the head alone under the official protocol: the last blocks are trained under the clean one."""
+
+    def train(paths: ProjectPaths, config: Config, *, accept_leaks: bool) -> None:
+        if config.data.protocol == "official":
+            quick = config.train.quick.model_copy(update={"epochs": 0})
+            config = config.model_copy(update={"train": config.train.model_copy(update={"quick": quick})})
+        train_one(paths, config, accept_leaks=accept_leaks)
+
+    return train
+
+
 @pytest.fixture(scope="session")
 def phantom_project(tmp_path_factory: pytest.TempPathFactory, phantom_source: Path) -> Project:
     """A project on which ``brainslice run`` has been called."""
+    from brainslice.cli import training
     from brainslice.cli.main import main
 
     root = tmp_path_factory.mktemp("project")
     said = io.StringIO()
     words = ("run", "--source", str(phantom_source), "--project-root", str(root), "--weights", "shipped")
-    with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
-        main(*words, *settings_words(*QUICK))
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(training, "train_one", _without_official_tail(training.train_one))
+        with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
+            main(*words, *settings_words(*QUICK))
     assert not ended.value.code, "the pipeline failed; its one line is in the captured stderr"
     return Project(root, phantom_source, said.getvalue())

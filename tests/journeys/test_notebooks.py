@@ -8,16 +8,10 @@ from typing import Any
 
 import pytest
 
+from small_training import small_network
+
 PROJECT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted((PROJECT / "notebooks").glob("*.ipynb"))
-TINY = """
-import sys
-sys.path.insert(0, {tests!r})
-import brainslice.training.pipeline
-from small_training import small_network
-brainslice.training.pipeline.build_network = small_network
-"""
-"""A few layers in place of the backbone, so that training takes seconds."""
 
 
 def cells(path: Path) -> list[dict[str, Any]]:
@@ -32,29 +26,32 @@ def test_a_notebook_holds_no_outputs(path: Path) -> None:
     assert not [cell for cell in code if cell["outputs"] or cell["execution_count"]]
 
 
-def run(path: Path, folder: Path, before: str = "") -> str:
+@pytest.mark.filterwarnings("ignore")
+def test_the_notebook_on_prediction_runs(tmp_path: Path) -> None:
     nbclient = pytest.importorskip("nbclient", reason="notebooks need requirements-docs.txt")
     import nbformat
 
-    notebook = nbformat.read(path, as_version=4)
-    if before:
-        notebook.cells.insert(0, nbformat.v4.new_code_cell(before))
-    nbclient.NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(folder)}}).execute()
+    notebook = nbformat.read(PROJECT / "notebooks" / "predict_and_explain.ipynb", as_version=4)
+    nbclient.NotebookClient(notebook, timeout=500, resources={"metadata": {"path": str(tmp_path)}}).execute()
     outputs = [output for cell in notebook.cells if cell.cell_type == "code" for output in cell.outputs]
-    return "".join(output.get("text", "") + str(output.get("data", "")) for output in outputs)
-
-
-@pytest.mark.filterwarnings("ignore")
-def test_the_notebook_on_prediction_runs(tmp_path: Path) -> None:
-    shown = run(PROJECT / "notebooks" / "predict_and_explain.ipynb", tmp_path)
+    shown = "".join(output.get("text", "") + str(output.get("data", "")) for output in outputs)
     assert "verdict:" in shown
     assert "image/png" in shown
 
 
 @pytest.mark.slow
+@pytest.mark.usefixtures("eager_functions")
 @pytest.mark.filterwarnings("ignore")
-def test_the_notebook_on_training_runs_and_shows_the_card(tmp_path: Path) -> None:
-    before = TINY.format(tests=str(PROJECT / "tests"))
-    shown = run(PROJECT / "notebooks" / "train_and_read_the_report.ipynb", tmp_path, before)
+def test_the_notebook_on_training_runs_and_shows_the_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    # In this process, which has loaded TensorFlow, and with a few layers in place of the backbone.
+    monkeypatch.setattr("brainslice.training.pipeline.build_network", small_network)
+    monkeypatch.chdir(tmp_path)
+    names: dict[str, object] = {"__name__": "notebook"}
+    for cell in cells(PROJECT / "notebooks" / "train_and_read_the_report.ipynb"):
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), names)  # noqa: S102 - our own notebook
+    shown = capsys.readouterr().out
     assert "## Test scans" in shown
     assert "report.json" in shown
