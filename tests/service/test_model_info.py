@@ -58,6 +58,14 @@ def test_model_info_with_optional_files(predictor: Predictor, tmp_path: Path) ->
     assert json.loads(model_info_json(told)) == told
 
 
+def test_the_files_of_the_shipped_bundle_are_read() -> None:
+    told = read_model_info(Predictor.open(), Limits())
+    assert told["operating_curve"]["points"]
+    assert "schema" not in told["operating_curve"]
+    assert told["test"]["scores"]["accuracy"]["value"] > 0.5
+    assert [point["name"] for point in told["operating_points"]]
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -56,6 +56,7 @@ class OperatingCurve(StoredModel):
         healthy: The number of healthy scans.
         groups: The number of groups they come from.
         level: The confidence level.
+        format_name: The name of the file's format; older files have none.
         points: A row for each threshold, rising.
     """
 
@@ -64,6 +65,7 @@ class OperatingCurve(StoredModel):
     healthy: PositiveInt
     groups: PositiveInt
     level: Fraction = 0.95
+    format_name: Annotated[Line | None, Field(alias="schema", exclude=True)] = None
     points: Annotated[tuple[CurvePoint, ...], Field(min_length=1, max_length=5000)]
 
     @model_validator(mode="after")
