@@ -44,11 +44,7 @@ def main(bundle: Path, project: Path, share: float = 0.4) -> None:
     labels, groups = manifest.label_indices[rows], manifest.group_indices[rows]
     info, healthy = old.bundle.info, old.bundle.labels.healthy_index
     with tempfile.TemporaryDirectory() as folder:
-        files = {
-            name: old.bundle.path(name)
-            for name in info.files
-            if name not in {CARD_FILE, "summary.json", "operating_curve.json"}
-        }
+        files = {name: old.bundle.path(name) for name in info.files if name not in MADE_LATER}
         for name in (GRAPH_FILE, HEAD_FILE, CARD_FILE):
             files[name] = Path(folder) / name
         subtract(old.bundle.path(GRAPH_FILE), files[GRAPH_FILE], healthy, share)

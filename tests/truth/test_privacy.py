@@ -182,12 +182,10 @@ def test_no_canary_reaches_what_preparation_training_and_reports_write(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from brainslice.training import pipeline
-    from brainslice.training.adaptation import data
-    from small_training import SMALL, keras_frozen_part, rebuilt_network, small_network
+    from small_training import SMALL, small_network, use_small_network
 
     monkeypatch.setattr(pipeline, "build_network", small_network)
-    monkeypatch.setattr(data, "build_network", rebuilt_network)
-    monkeypatch.setattr(data, "fast_frozen_part", lambda network, *_: keras_frozen_part(network))
+    use_small_network(monkeypatch)
     root, source, site = tmp_path / "project", tmp_path / "source", tmp_path / "site"
     write_phantoms(source, patients_per_class=4, slices=2, seed=3)
     write_external_site(site, heads_per_kind=9, slices=1, seed=3)

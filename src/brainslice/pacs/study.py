@@ -34,7 +34,11 @@ _PROBLEMS: Final = {
 }
 
 _COUNTS: Final = (
-    *("InstanceNumber", "NumberOfFrames", "ImageType", "ImagesInAcquisition", "NumberOfSeriesRelatedInstances"),
+    "InstanceNumber",
+    "NumberOfFrames",
+    "ImageType",
+    "ImagesInAcquisition",
+    "NumberOfSeriesRelatedInstances",
 )
 _MIN_NUMBERED: Final = 3
 
