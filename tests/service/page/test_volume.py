@@ -200,6 +200,18 @@ def test_deleted_study_can_be_predicted_again(opened: Visit) -> None:
     opened.page.wait_for_selector("#slice-problem", state="hidden")
 
 
+def test_slice_that_fails_while_its_volume_is_predicted_again_is_no_fault(opened: Visit) -> None:
+    study = next(found.split("/")[-3] for found in opened.requests if "/slices/" in found)
+    opened.page.request.delete(f"{opened.address}volume/{study}")
+    with opened.page.expect_request(f"**/slices/{SLICES - 1}"):
+        held = opened.hold(f"**/slices/{SLICES - 1}")
+        opened.slide("#slice", SLICES)
+        opened.page.wait_for_selector("#slice-problem:not([hidden])")
+    opened.page.click("#slice-problem button")
+    held[0].abort()
+    opened.page.wait_for_selector("#slice-problem", state="hidden")
+
+
 def test_clear_has_the_service_forget_the_study(opened: Visit) -> None:
     study = next(found.split("/")[-3] for found in opened.requests if "/slices/" in found)
     with opened.page.expect_request_finished(lambda request: request.method == "DELETE"):

@@ -98,16 +98,18 @@ export class Scroller {
   }
 
   fetch(entry, index) {
-    if (!entry.seen.has(index)) {
+    // Another prediction of this volume gets a map of its own.
+    const { seen } = entry;
+    if (!seen.has(index)) {
       const predicted = entry.answer.slices[index] !== null;
       const coming = askSlice(entry.answer.viewer.id, index + 1)
         .then(async (answer) => ({ predicted, prediction: answer.prediction, pictures: await picturesOf(answer) }));
-      entry.seen.set(index, coming);
-      coming.catch(() => entry.seen.delete(index));
+      seen.set(index, coming);
+      coming.catch(() => seen.delete(index));
       // Remove the oldest to limit the memory.
-      if (entry.seen.size > KEPT) entry.seen.delete(entry.seen.keys().next().value);
+      if (seen.size > KEPT) seen.delete(seen.keys().next().value);
     }
-    return entry.seen.get(index);
+    return seen.get(index);
   }
 
   draw() {
