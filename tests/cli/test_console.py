@@ -12,6 +12,17 @@ from brainslice.cli.console import print_fields, print_json, print_line, print_n
 Capture = pytest.CaptureFixture[str]
 
 
+def terminals(
+    monkeypatch: pytest.MonkeyPatch, width: int = 100, *, redirected: bool = False
+) -> tuple[io.StringIO, io.StringIO]:
+    """Replace the consoles of results (unless redirected) and of notes by terminals; gives what they print."""
+    screens = io.StringIO(), io.StringIO()
+    results, notes = (Console(file=file, force_terminal=True, width=width, highlight=False) for file in screens)
+    shown = {False: console.console() if redirected else results, True: notes}
+    monkeypatch.setattr(console, "console", lambda *, stderr=False: shown[stderr])
+    return screens
+
+
 def test_results_and_notes_use_separate_streams(capsys: Capture) -> None:
     print_line("a result")
     print_note("a remark")
@@ -65,8 +76,7 @@ def test_alternating_steps_have_separate_progress(capsys: Capture) -> None:
 
 
 def test_progress_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = io.StringIO()
-    monkeypatch.setattr(console, "ERR", Console(file=screen, force_terminal=True, width=100))
+    screen = terminals(monkeypatch)[1]
     with progress_bars() as progress:
         progress("reading", 1, 4)
         progress("reading", 4, 4)
@@ -77,14 +87,8 @@ def test_progress_bars_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     assert "2/2" in screen.getvalue()
 
 
-def terminal(monkeypatch: pytest.MonkeyPatch, name: str, width: int = 100) -> io.StringIO:
-    screen = io.StringIO()
-    monkeypatch.setattr(console, name, Console(file=screen, force_terminal=True, width=width, highlight=False))
-    return screen
-
-
 def test_redirected_results_stay_out_of_the_terminal(monkeypatch: pytest.MonkeyPatch, capsys: Capture) -> None:
-    screen = terminal(monkeypatch, "ERR")
+    screen = terminals(monkeypatch, redirected=True)[1]
     with progress_bars() as progress:
         progress("reading", 1, 2)
         print_json("prediction", {"class": None})
@@ -96,7 +100,7 @@ def test_redirected_results_stay_out_of_the_terminal(monkeypatch: pytest.MonkeyP
 
 
 def test_on_a_terminal_results_are_printed_above_the_bars(monkeypatch: pytest.MonkeyPatch) -> None:
-    bars, results = terminal(monkeypatch, "ERR"), terminal(monkeypatch, "OUT")
+    results, bars = terminals(monkeypatch)
     with progress_bars() as progress:
         progress("reading", 1, 2)
         print_line("a result")
@@ -107,7 +111,7 @@ def test_on_a_terminal_results_are_printed_above_the_bars(monkeypatch: pytest.Mo
 
 
 def test_narrow_tables_are_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    screen = terminal(monkeypatch, "OUT", width=60)
+    screen = terminals(monkeypatch, width=60)[0]
     print_table("scores", ("", "clean", "official"), [("accuracy", "0.912", "0.987")])
     lines = screen.getvalue().splitlines()
     assert lines[2:] == ["  clean     0.912", "  official  0.987"]

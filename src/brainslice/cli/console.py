@@ -7,26 +7,19 @@ import json
 import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any, Final
-
-from rich import progress as bars
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
 
 from brainslice import progress
 from brainslice.decision import Verdict
 from brainslice.files import SCHEMA
 
 if TYPE_CHECKING:
+    from rich import progress as bars
+    from rich.console import Console
+
     from brainslice.bundle import ModelBundle
     from brainslice.report import Table as ReportTable
-
-OUT = Console(highlight=False, soft_wrap=True, emoji=False)
-"""Results."""
-
-ERR = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
-"""Progress and notes, so that results can be piped."""
 
 RESEARCH_ONLY: Final = "for research only; a person qualified to read scans decides"
 
@@ -41,6 +34,14 @@ _STYLES: Final = {
 _bars_shown = False
 
 
+@cache
+def console(*, stderr: bool = False) -> Console:
+    """Make the console of results, or of progress and notes, so that results can be piped."""
+    from rich.console import Console
+
+    return Console(stderr=stderr, highlight=False, soft_wrap=True, emoji=False)
+
+
 def print_line(line: str, style: str | Verdict | None = None) -> None:
     """Print a line of the result, in a rich style or a verdict's colour on a terminal."""
     colour = _STYLES[style] if isinstance(style, Verdict) else style
@@ -49,14 +50,15 @@ def print_line(line: str, style: str | Verdict | None = None) -> None:
 
 def print_note(line: str) -> None:
     """Print a line about the work on standard error; not with ``-q``."""
-    ERR.print(line, markup=False)
+    console(stderr=True).print(line, markup=False)
 
 
 def print_error(line: str) -> None:
     """Print an error on standard error, above the progress; also with ``-q``."""
-    quiet, ERR.quiet = ERR.quiet, False
+    notes = console(stderr=True)
+    quiet, notes.quiet = notes.quiet, False
     print_note(line)
-    ERR.quiet = quiet
+    notes.quiet = quiet
 
 
 def print_fields(heading: str, fields: Iterable[tuple[str, str]], style: str | Verdict | None = None) -> None:
@@ -72,8 +74,8 @@ def print_json(kind: str, values: Mapping[str, Any], indent: int | None = None) 
     """Print an object as JSON, with the version of its schema first."""
     unicode = (sys.stdout.encoding or "").casefold().replace("-", "") == "utf8"
     text = json.dumps({"schema": SCHEMA.format(kind), **values}, indent=indent, ensure_ascii=not unicode)
-    if _results() is ERR:
-        ERR.print(text, markup=False)
+    if _above_bars():
+        console(stderr=True).print(text, markup=False)
     else:
         sys.stdout.write(f"{text}\n")
 
@@ -123,7 +125,12 @@ def print_report(shown: ReportTable) -> None:
 
 def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     """Print a table whose first column names the rows; below 100 columns, a block for each row."""
-    if OUT.is_terminal and OUT.width < _NARROW and len(header) > 2:  # noqa: PLR2004 - a name and its value fit always
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    results = console()
+    if results.is_terminal and results.width < _NARROW and len(header) > 2:  # noqa: PLR2004 - a name and its value fit always
         print_line(title, style="bold")
         for row in rows:
             print_fields(row[0], zip(header[1:], row[1:], strict=True), style="bold")
@@ -134,21 +141,27 @@ def print_table(title: str, header: Sequence[str], rows: Iterable[Sequence[str]]
     for row in rows:
         drawn.add_row(*map(escape, row))
     # In a file, cells are not broken at the 80th column.
-    (_results() if OUT.is_terminal else Console(highlight=False, width=_UNBROKEN, emoji=False)).print(drawn)
+    (_results() if results.is_terminal else Console(highlight=False, width=_UNBROKEN, emoji=False)).print(drawn)
 
 
 @contextmanager
-def progress_bars() -> Iterator[progress.Progress]:
-    """Show progress while the block runs: bars with the time left on a terminal, a line for each step elsewhere."""
+def progress_bars(*, rows: bool = False) -> Iterator[progress.Progress]:
+    """Show progress while the block runs: bars with the time left on a terminal, a line for each step elsewhere.
+
+    A block that prints ``rows`` to a terminal needs none.
+    """
     global _bars_shown  # noqa: PLW0603 - as there is one terminal
-    if ERR.quiet:
+    notes = console(stderr=True)
+    if notes.quiet or (rows and console().is_terminal):
         yield progress.silent
-    elif not ERR.is_terminal:
+    elif not notes.is_terminal:
         yield _Lines()
     else:
+        from rich import progress as bars
+
         columns = (bars.BarColumn(), bars.MofNCompleteColumn(), bars.TimeElapsedColumn(), bars.TimeRemainingColumn())
         # rich would send all of standard output to standard error, also where it is a file.
-        with bars.Progress("{task.description}", *columns, console=ERR, redirect_stdout=False) as shown:
+        with bars.Progress("{task.description}", *columns, console=notes, redirect_stdout=False) as shown:
             _bars_shown = True
             try:
                 yield _Bars(shown)
@@ -158,7 +171,11 @@ def progress_bars() -> Iterator[progress.Progress]:
 
 def _results() -> Console:
     """Choose where results go: above the bars where both share a terminal, else to standard output."""
-    return ERR if _bars_shown and OUT.is_terminal else OUT
+    return console(stderr=_above_bars())
+
+
+def _above_bars() -> bool:
+    return _bars_shown and console().is_terminal
 
 
 class _Bars:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import inspect
+import itertools
 import os
 import re
 import sys
@@ -13,11 +14,12 @@ from contextlib import contextmanager
 from typing import Annotated, Any, Final
 
 import typer
+from typer.core import TyperGroup
 
 import brainslice
 from brainslice.api import EVALUATION_LIBRARIES, TRAINING_LIBRARIES
 from brainslice.cli import data, evaluation, networks, original_commands, pacs, pipeline, training
-from brainslice.cli.console import ERR, replace_unprintable
+from brainslice.cli.console import console, replace_unprintable
 from brainslice.cli.predict import predict
 from brainslice.cli.predict_archive import predict_archive
 from brainslice.cli.predict_volume import predict_volume
@@ -31,6 +33,17 @@ from brainslice.errors import BrainsliceError, ResourceError
 from brainslice.files import is_full_disk
 from brainslice.lazy import require_extra
 
+
+class _Commands(TyperGroup):
+    """The commands in sections, in plain text: typer's own sections load rich and a Markdown parser."""
+
+    def format_commands(self, context: Any, formatter: Any) -> None:  # noqa: ANN401, ARG002 - classes of typer
+        shown = [command for command in self.commands.values() if not command.hidden]
+        for section, commands in itertools.groupby(shown, lambda command: getattr(command, "rich_help_panel", "")):
+            with formatter.section(section):
+                formatter.write_dl([(command.name, command.get_short_help_str(limit=200)) for command in commands])
+
+
 app = typer.Typer(
     name="brainslice",
     help="Classify brain-tumour MRI slices, with calibrated probabilities and heat maps. For research only.",
@@ -41,7 +54,8 @@ app = typer.Typer(
     ),
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    cls=_Commands,
+    rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
@@ -106,10 +120,12 @@ def _options(
 ) -> None:
     if debug:
         os.environ[DEBUG] = "1"
-    ERR.quiet = quiet
+    console(stderr=True).quiet = quiet
 
 
 pacs_app = typer.Typer(
+    cls=_Commands,
+    rich_markup_mode=None,
     help="Predict the studies of an archive: over DICOMweb, or received by C-STORE.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},

@@ -20,18 +20,14 @@ if TYPE_CHECKING:
     from brainslice.remote import ScanPath
     from brainslice.tables import CaseNames
 
-_PROJECT = "Project"
-
-Root: TypeAlias = Annotated[
-    Path, typer.Option("--project-root", help="The folder of data, models and reports.", rich_help_panel=_PROJECT)
-]
+Root: TypeAlias = Annotated[Path, typer.Option("--project-root", help="The folder of data, models and reports.")]
 ConfigFile: TypeAlias = Annotated[
     Path | None,
-    typer.Option("--config", help="A YAML file; configs/config.yaml by default.", rich_help_panel=_PROJECT),
+    typer.Option("--config", help="A YAML file; configs/config.yaml by default."),
 ]
 Overrides: TypeAlias = Annotated[
     list[str] | None,
-    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: train.lr=1e-4.", rich_help_panel=_PROJECT),
+    typer.Option("--set", metavar="KEY=VALUE", help="Override a setting: train.lr=1e-4."),
 ]
 ProtocolName: TypeAlias = Annotated[
     str | None, typer.Option("--protocol", help="clean (split by group) or official (the folders' own split).")

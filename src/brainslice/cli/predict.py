@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Final, TypeAlias
 
 import typer
 
-from brainslice.cli.console import OUT, RESEARCH_ONLY, print_error, print_json, print_line, print_note, progress_bars
+from brainslice.cli.console import RESEARCH_ONLY, print_error, print_json, print_line, print_note, progress_bars
 from brainslice.cli.options import (
     AsJson,
     BundleFolder,
@@ -210,8 +210,7 @@ def _print_all(
 
     rows, refused, skipped = 0, 0, names.skipped_files()
     alone = _is_one_file(paths)
-    # Rows on a terminal are their own progress.
-    with nullcontext(silent) if alone or OUT.is_terminal else progress_bars() as progress:
+    with nullcontext(silent) if alone else progress_bars(rows=True) as progress:
         for path, answer in predict_paths(predictor, paths, progress, skipped=skipped, names=names):
             rows += 1
             refused += isinstance(answer, Refusal)
