@@ -55,6 +55,7 @@ def main(bundle: Path, project: Path, share: float = 0.4) -> None:
         sets, _ = fit_prediction_sets(logits, labels, groups, temperature, info.labels.names, config.decision)
         fields = {name: getattr(info, name) for name in BundleDraft.model_fields}
         fields |= {"temperature": temperature.value, "conformal": sets, "operating_points": (), "half_precision": None}
+        fields["contralateral"] = share
         fields["validation"] = validation_of(logits, labels, temperature, config.calibration.bins)
         draft = BundleDraft(**fields)
         write_text(files[CARD_FILE], render_model_card(draft))

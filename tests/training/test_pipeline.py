@@ -91,6 +91,9 @@ def test_the_exported_pyramid_head_subtracts_the_mirrored_evidence(project: Path
     assert subtracted.epochs == plain.epochs
     head = LinearHead.read(project / "models" / "bundle" / "head.npz")
     assert (head.contralateral, head.healthy) == (0.4, subtracted.bundle.labels.healthy_index)
+    assert (plain.bundle.info.contralateral, subtracted.bundle.info.contralateral) == (0, 0.4)
+    card = (project / "models" / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert "Contralateral subtraction: 0.4" in card
 
 
 @pytest.mark.usefixtures("small")

@@ -159,6 +159,7 @@ def _model(info: BundleDraft) -> list[str]:
             if info.has_heat_maps
             else []
         ),
+        *_subtraction(info),
         f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
         (
             f"The ONNX graph against the trained network, n = {info.parity.n}: logits differ by at most "
@@ -166,6 +167,11 @@ def _model(info: BundleDraft) -> list[str]:
         ),
         *_half_precision(info),
     ]
+
+
+def _subtraction(info: BundleDraft) -> list[str]:
+    share = f"{info.contralateral:g} of the evidence for a tumour at the mirrored position"
+    return [f"Contralateral subtraction: {share}."] if info.contralateral else []
 
 
 def _members(info: BundleDraft) -> list[str]:

@@ -38,7 +38,17 @@ IMPORTED: Final = "imported"
 _UNSIGNED = "0" * 64
 
 OPTIONAL: Final = frozenset(
-    {"head", "conformal", "ood_detector", "operating_points", "ensemble", "half_precision", "labels_digest", "seal"}
+    {
+        "head",
+        "contralateral",
+        "conformal",
+        "ood_detector",
+        "operating_points",
+        "ensemble",
+        "half_precision",
+        "labels_digest",
+        "seal",
+    }
 )
 """Fields left out of the JSON if empty, so that older bundles keep their digests."""
 
@@ -154,6 +164,7 @@ class BundleDraft(StoredModel):
         threshold: P(tumour) from which a scan is predicted as a tumour.
         backbone: The backbone's name, such as ``efficientnetv2-b0``.
         head: ``pyramid`` if class maps are pooled by log-mean-exp; None if logits are their means.
+        contralateral: The share of the evidence for a tumour at the mirrored position that the graph subtracts.
         class_map_shape: Rows and columns of a class map.
         class_map_bias: The bias of each class map.
         provenance: Data and settings of the training.
@@ -175,6 +186,7 @@ class BundleDraft(StoredModel):
     threshold: Fraction = 0.5
     backbone: Line
     head: Literal["pyramid"] | None = None
+    contralateral: Annotated[float, Field(ge=0, lt=1)] = 0.0
     class_map_shape: tuple[PositiveInt, PositiveInt]
     class_map_bias: tuple[float, ...]
     provenance: Provenance

@@ -136,6 +136,7 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
         threshold=task.config.inference.threshold,
         backbone=backbone,
         head="pyramid" if task.network.config.head == "pyramid" else None,
+        contralateral=task.network.config.contralateral,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=provenance,

@@ -161,7 +161,7 @@ def _draft(
     adapted: AdaptedModel, outcome: Outcome, config: Config, graph_parity: GraphParity, detector: StoredOodDetector
 ) -> BundleDraft:
     data, info = adapted.data, adapted.data.bundle.info
-    kept = ("labels", "recipe", "backbone", "head", "class_map_shape")
+    kept = ("labels", "recipe", "backbone", "head", "contralateral", "class_map_shape")
     weights = weights_digest(data.network.model)
     return BundleDraft(
         **{name: getattr(info, name) for name in kept},

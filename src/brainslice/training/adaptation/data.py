@@ -23,7 +23,6 @@ from brainslice.dataset import (
     read_external_site,
     site_inputs,
 )
-from brainslice.decision import HEAD_FILE, LinearHead
 from brainslice.errors import BundleError, DatasetError
 from brainslice.models import Network, NetworkConfig, build_network, weights_digest
 from brainslice.paths import ProjectPaths
@@ -156,7 +155,7 @@ def _network(bundle: ModelBundle, config: Config, recipe: Recipe) -> Network:
         multi_level=info.head is None and config.model.multi_level,
         head=info.head or "linear",
         healthy=bundle.labels.healthy_index,
-        contralateral=LinearHead.read(bundle.path(HEAD_FILE)).contralateral if HEAD_FILE in info.files else 0.0,
+        contralateral=info.contralateral,
     )
     return build_network(network_config)
 
