@@ -202,6 +202,14 @@ ROWS = {
         1.3,
         settings={"clients": 32},
     ),
+    "service_slowest": Row(
+        "service, 32 clients, 99th percentile of the response time / time of a full queue",
+        Side("ours:service_slowest"),
+        Side("ours:service_bound"),
+        "most",
+        1,
+        settings={"clients": 32},
+    ),
 }
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 Settings = dict[str, Any]
-Work = Callable[[], int]
+Work = Callable[[], int | dict[str, float]]
 
 
 def cold(settings: Settings) -> Work:
@@ -182,7 +182,37 @@ def volume_slices(settings: Settings) -> Work:
 
 def service(settings: Settings) -> Work:
     """Post every scan to the service, with some clients at one time; without a socket."""
+    work = _service(settings)
+    return lambda: len(work()[1])
+
+
+def service_slowest(settings: Settings) -> Work:
+    """Give the 99th percentile of the response time instead of the cost."""
+    work = _service(settings)
+
+    def slowest() -> dict[str, float]:
+        times = sorted(work()[1])
+        return {"seconds": times[-1 - len(times) // 100]}
+
+    return slowest
+
+
+def service_bound(settings: Settings) -> Work:
+    """Give the time that a full queue takes instead of the cost."""
+    from brainslice.service import Limits
+
+    work = _service(settings)
+
+    def bound() -> dict[str, float]:
+        seconds, each = work()
+        return {"seconds": Limits().requests * seconds / len(each)}
+
+    return bound
+
+
+def _service(settings: Settings) -> Callable[[], tuple[float, list[float]]]:
     import asyncio
+    import time
 
     import httpx2
 
@@ -192,19 +222,22 @@ def service(settings: Settings) -> Work:
     predictor, clients = _predictor(settings), settings["clients"]
     forms = [(Path(name).name, Path(name).read_bytes()) for name in settings["images"]]
 
-    async def turn() -> int:
-        app, waiting = create_app(predictor, ServiceSettings()), iter(forms)
+    async def turn() -> tuple[float, list[float]]:
+        app, waiting, times = create_app(predictor, ServiceSettings()), iter(forms), []
 
         async def ask(client: httpx2.AsyncClient) -> None:
             for name, data in waiting:
+                asked = time.perf_counter()
                 (await client.post("/predict", files={"files": (name, data)})).raise_for_status()
+                times.append(time.perf_counter() - asked)
 
+        start = time.perf_counter()
         async with (
             app.state.service.lifespan(),
             httpx2.AsyncClient(transport=httpx2.ASGITransport(app=app), base_url="http://localhost") as client,
         ):
             await asyncio.gather(*(ask(client) for _ in range(clients)))
-        return len(forms)
+        return time.perf_counter() - start, times
 
     return lambda: asyncio.run(turn())
 

@@ -2,7 +2,8 @@
 
 Usage: python worker.py MODULE:FUNCTION SETTINGS [--once]
 
-FUNCTION takes the settings, a JSON object, loads what it needs and returns the work, which returns a number of units.
+FUNCTION takes the settings, a JSON object, loads what it needs and returns the work, which returns a number of units,
+or seconds that it measured itself.
 """
 
 from __future__ import annotations
@@ -31,8 +32,11 @@ def main() -> None:
     print("\nready", flush=True)
     for _ in sys.stdin:
         wall, processor = time.perf_counter(), processor_seconds()
-        units = work()
-        cost = {"wall": time.perf_counter() - wall, "processor": processor_seconds() - processor, "units": units}
+        done = work()
+        cost = {"wall": time.perf_counter() - wall, "processor": processor_seconds() - processor, "units": done}
+        if isinstance(done, dict):
+            # A time that the work measured itself.
+            cost = {"wall": done["seconds"], "processor": done["seconds"], "units": 1}
         print("\ncost " + json.dumps(cost), flush=True)
 
 
