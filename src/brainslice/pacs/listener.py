@@ -212,22 +212,23 @@ class _Transfers:
     def __init__(self, queue: StudyQueue) -> None:
         self._queue = queue
         self._sent: WeakKeyDictionary[Association, dict[str, float]] = WeakKeyDictionary()
-        self._refused: dict[str, set[str]] = {}
+        self._refused: set[tuple[str, str]] = set()
 
     def stored(self, association: Association, study: str, instance: str) -> None:
         """Note an image."""
         self._sent.setdefault(association, {})[study] = time.monotonic()
-        self._refused.get(study, set()).discard(instance)
+        self._refused.discard((study, instance))
 
     def refused(self, association: Association, study: str, instance: str) -> None:
         """Note an image that there was no room for; its sender may repeat it or not."""
         self._sent.setdefault(association, {})[study] = time.monotonic()
-        self._refused.setdefault(study, set()).add(instance)
+        self._refused.add((study, instance))
 
     def released(self, event: Event) -> None:
         """Note that a connection ended after all of its images."""
+        lacking = {study for study, _ in self._refused}
         for study in self._sent.pop(event.assoc, {}):
-            self._queue.end_transfer(study, complete=not self._refused.get(study))
+            self._queue.end_transfer(study, complete=study not in lacking)
 
     def closed(self, event: Event) -> None:
         """Note that a connection ended; where it was released, before this or after, that counts."""
