@@ -30,8 +30,9 @@ if TYPE_CHECKING:
         with_contralateral,
     )
     from brainslice.models.ensemble import pack_graphs
-    from brainslice.models.export import export_frozen_part, export_onnx, extract_head, parity, save_network, to_float16
+    from brainslice.models.export import export_frozen_part, export_onnx, extract_head, parity, save_network
     from brainslice.models.gradcam import compute_gradcam
+    from brainslice.models.half_precision import to_float16
     from brainslice.models.head import HEAD
     from brainslice.models.imported import load_keras_file, read_classifier
     from brainslice.models.losses import LossConfig, PositionLoss, Tensor, class_weights, mixup, one_hot, sample_weights

@@ -220,7 +220,7 @@ def _build_backbone(backbone: Backbone, config: NetworkConfig) -> keras.Model:
     if backbone.family == "v2":
         return _from_keras(backbone, _normalisation(backbone)(channels), download=download)
     original = _from_keras(backbone, channels, download=download)
-    # Family v1 includes a normalisation, whose constants become inputs of an exported graph and differ between
+    # Family v1 includes a normalisation, whose constants may become inputs of an exported graph and differ between
     # downloaded weights and the same weights from a file: clone it with our own.
     clone = keras.models.clone_model(original, clone_function=lambda layer: _replace_normalisation(backbone, layer))
     if download:

@@ -16,7 +16,8 @@ from pathlib import Path
 import keras
 import numpy as np
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+import tensorflow as tf
+from tf2onnx.convert import from_graph_def
 
 from brainslice.arrays import ClassMaps, InputBatch, Logits
 from brainslice.decision import LinearHead
@@ -24,6 +25,7 @@ from brainslice.errors import ConfigError, ParityError
 from brainslice.files import atomic_file
 from brainslice.models.build import Network, in_float32
 from brainslice.models.head import FEATURES, HEAD, pooled_layer
+from brainslice.models.losses import Tensor
 
 _OUTPUTS = ("logits", "class_maps")
 _EXPORTED = (*_OUTPUTS, "features")
@@ -31,8 +33,6 @@ _OPTIONAL = "feature_maps"
 """The features of the pyramid head at every position, for Monte Carlo dropout."""
 
 _BATCH = 32
-_MIN_FLOAT16_SIZE = 1024
-"""Smaller arrays stay in float32: they need little space, and normalisation is sensitive to them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +81,7 @@ def export_onnx(network: Network, path: Path) -> None:
         msg = f"exporting needs Keras on tensorflow, got {backend}; set KERAS_BACKEND=tensorflow and export again"
         raise ConfigError(msg)
     with atomic_file(path) as temporary:
-        _export(_with_features(in_float32(network)), network, temporary)
-        model = onnx.load(temporary)
+        model = _converted(_with_features(in_float32(network)), network.config.size)
         _check_inputs_outputs(model.graph)
         _name_dimensions(model.graph, network)
         _canonicalise(model.graph)
@@ -97,13 +96,32 @@ def export_frozen_part(network: Network, path: Path) -> None:
         ResourceError: The disk is full.
     """
     with atomic_file(path) as temporary:
-        _export(in_float32(network).frozen_part, network, temporary)
+        temporary.write_bytes(_converted(in_float32(network).frozen_part, network.config.size).SerializeToString())
 
 
-def _export(model: keras.Model, network: Network, path: Path) -> None:
-    scan = keras.InputSpec(shape=(None, network.config.size, network.config.size, 1), dtype="float32", name="scan")
+def _converted(model: keras.Model, size: int) -> onnx.ModelProto:
+    """Convert a model of scans.
+
+    Its arrays are traced as constants, since finding and freezing variables takes a third of an export.
+    """
+    arrays = [(variable, keras.ops.convert_to_numpy(variable)) for variable in model.variables]
+
+    def call(scan: Tensor) -> dict[str, Tensor]:
+        with keras.StatelessScope([(variable, tf.constant(array)) for variable, array in arrays]):
+            outputs = model(scan, training=False)
+        return outputs if isinstance(outputs, dict) else {"activations": outputs}
+
+    signature = [tf.TensorSpec((None, size, size, 1), tf.float32, "scan")]
     with _quiet():
-        model.export(path, format="onnx", verbose=False, input_signature=[scan])
+        traced = tf.function(call, input_signature=signature, autograph=False).get_concrete_function()
+        names = {tensor.name: name for name, tensor in sorted(traced.structured_outputs.items())}
+        converted: onnx.ModelProto = from_graph_def(
+            traced.graph.as_graph_def(add_shapes=True),
+            input_names=["scan:0"],
+            output_names=list(names),
+            tensors_to_rename={"scan:0": "scan", **names},
+        )[0]
+    return converted
 
 
 def predict_network(network: Network, inputs: InputBatch) -> tuple[Logits, ClassMaps]:
@@ -262,38 +280,3 @@ def _quiet() -> Iterator[None]:
         finally:
             for logger, level in zip(loggers, levels, strict=True):
                 logger.setLevel(level)
-
-
-def to_float16(source: Path, target: Path) -> None:
-    """Write a copy of a graph whose large weights are stored as float16, each followed by a cast to float32.
-
-    Inputs, outputs and arithmetic are unchanged. An engine folds the casts when it opens the graph, so that inference
-    takes no longer.
-
-    Raises:
-        ParityError: A weight is too large for float16.
-        ResourceError: The disk is full.
-    """
-    model = onnx.load(source)
-    weights = list(model.graph.initializer)
-    nodes = [*(cast for array in weights if (cast := _convert_array(array))), *model.graph.node]
-    del model.graph.node[:], model.graph.initializer[:]
-    model.graph.node.extend(nodes)
-    model.graph.initializer.extend(weights)
-    onnx.checker.check_model(model)
-    with atomic_file(target) as temporary:
-        onnx.save(model, temporary)
-
-
-def _convert_array(array: TensorProto) -> onnx.NodeProto | None:
-    """Convert a large float32 array in place and return the cast that replaces it; None for others."""
-    if array.data_type != TensorProto.FLOAT or np.prod(array.dims) < _MIN_FLOAT16_SIZE:
-        return None
-    name = array.name
-    with np.errstate(over="ignore"):
-        values = numpy_helper.to_array(array).astype(np.float16)
-    if not np.isfinite(values).all():
-        msg = f"the weights {name} are too large for 16 bits; keep the bundle as it is"
-        raise ParityError(msg)
-    array.CopyFrom(numpy_helper.from_array(values, f"{name}_half"))
-    return helper.make_node("Cast", [array.name], [name], name=f"{name}_cast", to=TensorProto.FLOAT)

@@ -79,7 +79,7 @@ def _cloned(path: Path, model: keras.Model) -> keras.Model:
     """Copy a model whose graph cannot be used as loaded: Sequential, or with normalisation layers.
 
     Loading calls each layer of a Sequential model several times; of a clone each layer has one input and one output.
-    The constants of ``Normalization`` would become inputs of an exported graph, so ``Rescaling`` takes its place.
+    The constants of ``Normalization`` may become inputs of an exported graph, so ``Rescaling`` takes its place.
     """
     inner = list(model._flatten_layers())  # noqa: SLF001 - Keras has no public name for layers of nested models
     if not isinstance(model, keras.Sequential) and not any(map(_is_normalisation, inner)):
