@@ -87,14 +87,20 @@ def imagenet_weights() -> Path:
 @pytest.fixture
 def eager_functions(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run TensorFlow's functions without tracing them, which takes most of a small training; not with ``--slow``."""
-    if request.config.getoption("--slow") or "traced" in request.keywords:
+    traced = request.config.getoption("--slow") or "traced" in request.keywords
+    with contextlib.nullcontext() if traced else _eager_functions():
         yield
-        return
+
+
+@contextlib.contextmanager
+def _eager_functions() -> Iterator[None]:
     import tensorflow as tf
 
     tf.config.run_functions_eagerly(True)  # noqa: FBT003 - the name says it
-    yield
-    tf.config.run_functions_eagerly(False)  # noqa: FBT003
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)  # noqa: FBT003
 
 
 @pytest.fixture(scope="session")
@@ -114,7 +120,8 @@ def _without_official_tail(train_one: Callable[..., None]) -> Callable[..., None
         if config.data.protocol == "official":
             quick = config.train.quick.model_copy(update={"epochs": 0})
             config = config.model_copy(update={"train": config.train.model_copy(update={"quick": quick})})
-        train_one(paths, config, accept_leaks=accept_leaks)
+        with _eager_functions() if config.data.protocol == "official" else contextlib.nullcontext():
+            train_one(paths, config, accept_leaks=accept_leaks)
 
     return train
 

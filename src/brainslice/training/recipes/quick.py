@@ -104,7 +104,8 @@ def _with_coverage(frozen_part: FrozenPart, views: Views) -> Float32[np.ndarray,
 
 
 def _train_head(task: TrainingTask, activations: _Activations, context: StageContext) -> tuple[Epoch, ...]:
-    pooled = [_pool(task, view) for view in activations.views[:_HEAD_VIEWS]]
+    pool = pooled_features(task.network)
+    pooled = [_pool(task, pool, view) for view in activations.views[:_HEAD_VIEWS]]
     head = task.network.model.get_layer(HEAD)
     features = keras.Input(pooled[0].shape[1:])
     dropped = keras.layers.Dropout(task.network.config.dropout, seed=task.config.seed)(features)
@@ -141,8 +142,7 @@ def _train_tail(task: TrainingTask, activations: _Activations, context: StageCon
     )
 
 
-def _pool(task: TrainingTask, view: FrozenFeatures) -> Float32[np.ndarray, "n features"]:
-    model = pooled_features(task.network)
+def _pool(task: TrainingTask, model: keras.Model, view: FrozenFeatures) -> Float32[np.ndarray, "n features"]:
     channels = task.network.frozen_part.output.shape[-1]
     rows = np.concatenate([task.images.rows, task.split.validation])
     pooled = np.zeros((len(view), model.output.shape[-1]), np.float32)
