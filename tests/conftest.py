@@ -103,6 +103,15 @@ def _eager_functions() -> Iterator[None]:
         tf.config.run_functions_eagerly(False)  # noqa: FBT003
 
 
+@pytest.fixture
+def blank_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Leave the files of figures empty, for tests that do not look at them; not with ``--slow``."""
+    from stand_in import draw_blank_figures
+
+    if not request.config.getoption("--slow"):
+        draw_blank_figures(monkeypatch)
+
+
 @pytest.fixture(scope="session")
 def phantom_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small drawn data set."""

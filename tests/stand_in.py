@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
+import pytest
 
 from brainslice.bundle.adaptation import Adaptation, HeldOutPrediction
 from brainslice.bundle.fields import StoredConformalSets, StoredOodDetector
@@ -149,6 +150,18 @@ def write_graph(path: Path, slopes: Sequence[float] = SLOPES) -> None:
         [numpy_helper.from_array(value, name) for name, value in constants.items()],
     )
     onnx.save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=9), path)
+
+
+def draw_blank_figures(patched: pytest.MonkeyPatch) -> None:
+    """Leave the files of figures empty: layout and saving take half of an evaluation."""
+    from brainslice.report.figures import style
+
+    def touch(_: object, path: Path) -> None:
+        for ending in (".png", ".svg"):
+            path.with_name(path.name + ending).touch()
+
+    patched.setattr(style, "_add_notes", lambda *_: None)
+    patched.setattr(style, "_save", touch)
 
 
 def adaptation_with(answers: tuple[HeldOutPrediction, ...], base: str = "0" * 64) -> Adaptation:

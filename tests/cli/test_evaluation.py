@@ -16,6 +16,8 @@ from command import WORDS, call
 from drawn_heads import symmetric_head, with_lesion
 from stand_in import config, copy_project, write_bundle_for
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Capture = pytest.CaptureFixture[str]
 
 FIGURES = [

@@ -13,6 +13,8 @@ from command import WORDS, call
 from own_classifier import CONFIG, NAMES, classifier
 from stand_in import copy_project, prepare_project
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Capture = pytest.CaptureFixture[str]
 
 

@@ -19,6 +19,8 @@ from command import WORDS, call
 from hospital import head, write_series
 from stand_in import FOLDS, config, write_bundle_for
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Capture = pytest.CaptureFixture[str]
 CLASSES = ("ependymoma", "glioma", "meningioma", "pituitary")
 

@@ -13,6 +13,8 @@ from command import WORDS, call
 from other_site import write_site
 from stand_in import config, write_bundle_for
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Capture = pytest.CaptureFixture[str]
 PROJECT = Path(__file__).resolve().parents[2]
 

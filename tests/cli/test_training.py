@@ -33,6 +33,8 @@ from brainslice.training.pipeline import TrainingResult
 from command import WORDS, call
 from stand_in import SLOPES, adaptation_with, config, write_bundle_for
 
+pytestmark = pytest.mark.usefixtures("blank_figures")
+
 Capture = pytest.CaptureFixture[str]
 EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05)
 

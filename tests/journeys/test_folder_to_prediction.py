@@ -121,6 +121,7 @@ def test_the_reported_numbers_are_those_that_users_get(phantom_project: Project)
     assert evaluation["scores"]["accuracy"]["value"] == pytest.approx(right)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_evaluating_again_is_counted_and_changes_nothing_else(phantom_project: Project, tmp_path: Path) -> None:
     root = tmp_path / "again"
     shutil.copytree(phantom_project.root, root, symlinks=True)
@@ -183,6 +184,7 @@ def test_a_bundle_of_another_split_is_not_judged(
     assert "another split" in capsys.readouterr().err
 
 
+@pytest.mark.usefixtures("blank_figures")
 @pytest.mark.parametrize("train", [(), pytest.param(("src/train.py",), marks=pytest.mark.slow_only)])
 def test_the_original_commands_run(
     phantom_project: Project,

@@ -40,7 +40,7 @@ def test_the_notebook_on_prediction_runs(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("eager_functions")
+@pytest.mark.usefixtures("eager_functions", "blank_figures")
 @pytest.mark.filterwarnings("ignore")
 def test_the_notebook_on_training_runs_and_shows_the_card(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

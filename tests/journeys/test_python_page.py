@@ -21,7 +21,7 @@ def examples(page: str) -> list[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.usefixtures("eager_functions")
+@pytest.mark.usefixtures("eager_functions", "blank_figures")
 @pytest.mark.timeout(1800)
 def test_the_examples_run_in_their_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

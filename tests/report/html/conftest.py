@@ -11,7 +11,7 @@ import brainslice
 from brainslice.bundle.store import ModelBundle
 from brainslice.config import Config
 from brainslice.paths import ProjectPaths
-from stand_in import config, guarded, prepare_project, write_bundle_for
+from stand_in import config, draw_blank_figures, guarded, prepare_project, write_bundle_for
 from sweeps import sweep
 
 
@@ -25,7 +25,9 @@ def evaluated(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = prepare_project(tmp_path_factory.mktemp("project"))
     bundle: ModelBundle = write_bundle_for(ProjectPaths.of(root, config()), config())
     guarded(bundle)
-    return brainslice.evaluate(root, config=config(), overlays=0).reports
+    with pytest.MonkeyPatch.context() as patched:
+        draw_blank_figures(patched)
+        return brainslice.evaluate(root, config=config(), overlays=0).reports
 
 
 @pytest.fixture(scope="session")

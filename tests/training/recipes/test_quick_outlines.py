@@ -13,6 +13,8 @@ from small_training import StoppedError, arrays_of, interrupt_at, keras_frozen_p
 
 MakeTask = Callable[..., TrainingTask]
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 def outlined(task: TrainingTask) -> TrainingTask:
     """Add a square lesion to every scan that is not healthy, and one picture of a healthy head."""
