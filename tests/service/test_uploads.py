@@ -112,12 +112,12 @@ def test_content_length_beyond_the_limit_is_refused_early() -> None:
     assert caught.value.fault is ErrorCode.TOO_LARGE
 
 
-def test_slow_uploads_are_refused() -> None:
+@pytest.mark.parametrize("limits", [Limits(upload_seconds=0.01), Limits(stall_seconds=0.01)], ids=["whole", "start"])
+def test_slow_uploads_are_refused(limits: Limits) -> None:
     async def slow() -> Message:
         await asyncio.sleep(30)
         return {"type": "http.disconnect"}
 
-    limits = Limits(upload_seconds=0.01)
     headers = [(b"content-type", f"multipart/form-data; boundary={BOUNDARY}".encode())]
     request = Request({"type": "http", "method": "POST", "path": "/", "headers": headers}, slow)
     with pytest.raises(ProblemError) as caught:

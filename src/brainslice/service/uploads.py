@@ -108,15 +108,15 @@ class _Form:
                     "on_end": self._finish,
                 },
             )
-            async with asyncio.timeout(self._limits.stall_seconds) as timer:
+            seconds, longest = self._limits.stall_seconds, self._limits.upload_seconds
+            async with asyncio.timeout(min(seconds, longest)) as timer:
                 start = asyncio.get_running_loop().time()
-                seconds = self._limits.stall_seconds
                 async for chunk in stream:
                     self._slot.hold(len(chunk))
                     parser.write(chunk)
                     # The time limit grows with the bytes received, so that slow bodies lose their slot.
                     seconds += len(chunk) / self._limits.upload_rate
-                    timer.reschedule(start + min(seconds, self._limits.upload_seconds))
+                    timer.reschedule(start + min(seconds, longest))
             parser.finalize()
         except (FormParserError, ClientDisconnect):
             raise _broken_form() from None
