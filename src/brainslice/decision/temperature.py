@@ -139,7 +139,8 @@ def marginal_losses(logits: Logits, allowed: Bool[np.ndarray, "n k"], temperatur
         temperature: The divisor of the logits.
     """
     scaled = logits.astype(np.float64) / temperature.value
-    return np.asarray(_log_sum(scaled, np.ones_like(allowed)) - _log_sum(scaled, allowed))
+    permitted = np.where(allowed, scaled, -np.inf)
+    return np.asarray(np.logaddexp.reduce(scaled, axis=1) - np.logaddexp.reduce(permitted, axis=1))
 
 
 def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -> Temperature:
@@ -163,9 +164,13 @@ def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -
     allowed[:, healthy] = True
     allowed[tumours] ^= True
     weights = np.where(tumours, 0.5 / tumours.sum(), 0.5 / (~tumours).sum())
+    scores = logits.astype(np.float64)
+    permitted = np.where(allowed, scores, -np.inf)
 
     def loss(logarithm: float) -> float:
-        return float(weights @ marginal_losses(logits, allowed, Temperature(float(np.exp(logarithm)))))
+        # As in ``marginal_losses``, without what every step would repeat.
+        whole, part = (np.logaddexp.reduce(each / np.exp(logarithm), axis=1) for each in (scores, permitted))
+        return float(weights @ (whole - part))
 
     grid = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), _GRID_POINTS)
     lowest = int(np.argmin([loss(point) for point in grid]))
@@ -178,7 +183,3 @@ def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         low, high = (low, right) if loss(left) <= loss(right) else (left, high)
     return Temperature(float(np.exp((low + high) / 2)))
-
-
-def _log_sum(logits: Logits, allowed: Bool[np.ndarray, "n k"]) -> Scores:
-    return np.asarray(np.logaddexp.reduce(np.where(allowed, logits, -np.inf), axis=1))
