@@ -123,7 +123,7 @@ def phantom_source(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _without_official_tail(train_one: Callable[..., None]) -> Callable[..., None]:
-    """Train the head alone under the official protocol: the last blocks are trained under the clean one."""
+    """Train the head alone, eagerly, under the official protocol: the clean one trains the last blocks, traced."""
 
     def train(paths: ProjectPaths, config: Config, *, accept_leaks: bool) -> None:
         if config.data.protocol == "official":
@@ -136,8 +136,10 @@ def _without_official_tail(train_one: Callable[..., None]) -> Callable[..., None
 
 
 @pytest.fixture(scope="session")
-def phantom_project(tmp_path_factory: pytest.TempPathFactory, phantom_source: Path) -> Project:
-    """A project on which ``brainslice run`` has been called."""
+def phantom_project(
+    tmp_path_factory: pytest.TempPathFactory, phantom_source: Path, pytestconfig: pytest.Config
+) -> Project:
+    """A project on which ``brainslice run`` has been called; with ``--slow`` both of its trainings are whole."""
     from brainslice.cli import training
     from brainslice.cli.main import main
 
@@ -145,7 +147,8 @@ def phantom_project(tmp_path_factory: pytest.TempPathFactory, phantom_source: Pa
     said = io.StringIO()
     words = ("run", "--source", str(phantom_source), "--project-root", str(root), "--weights", "shipped")
     with pytest.MonkeyPatch.context() as patched:
-        patched.setattr(training, "train_one", _without_official_tail(training.train_one))
+        if not pytestconfig.getoption("--slow"):
+            patched.setattr(training, "train_one", _without_official_tail(training.train_one))
         with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
             main(*words, *settings_words(*QUICK))
     assert not ended.value.code, "the pipeline failed; its one line is in the captured stderr"
