@@ -56,11 +56,10 @@ class DataConfig(_Section):
 
     @model_validator(mode="after")
     def _check_fold_and_classes(self) -> DataConfig:
-        names = self.class_names
         if self.test_fold >= self.folds:
             msg = f"data.test_fold must be from 0 to {self.folds - 1}, got {self.test_fold}"
             raise ValueError(msg)
-        if len(names) < 2 or len(set(names)) != len(names):  # noqa: PLR2004 - two is the least choice
+        if len(names := self.class_names) < 2 or len(set(names)) != len(names):  # noqa: PLR2004 - two is the least choice
             msg = f"data.class_names must be two or more different names, got {list(names)}"
             raise ValueError(msg)
         return self
@@ -150,6 +149,7 @@ class ModelConfig(_Section):
     multi_level: bool = False
     head: Literal["pyramid", "linear"] = "pyramid"
     contralateral: Share = 0.4
+    second_scale: Annotated[float, Field(ge=1, le=2)] = 1.3
 
 
 class CalibrationConfig(_Section):

@@ -97,6 +97,17 @@ def test_the_exported_pyramid_head_subtracts_the_mirrored_evidence(project: Path
 
 
 @pytest.mark.usefixtures("small")
+@pytest.mark.parametrize(("head", "scale", "size"), [("pyramid", 1.3, 96), ("pyramid", 1, None), ("linear", 1.3, None)])
+def test_the_exported_pyramid_head_sees_two_sizes(project: Path, head: str, scale: float, size: int | None) -> None:
+    info = train_in(project, f"model.head={head}", f"model.second_scale={scale}").bundle.info
+    assert info.second_size == size
+    card = (project / "models" / "bundle" / "README.md").read_text(encoding="utf-8")
+    assert ("enlarged to 96 pixels" in card) == (size is not None)
+    output = Predictor.open(project / "models" / "bundle").score(np.zeros((1, SIZE, SIZE), np.uint8))
+    assert output.class_maps.shape[1:3] == info.class_map_shape
+
+
+@pytest.mark.usefixtures("small")
 def test_logs_are_optional(project: Path) -> None:
     train_in(project, "log.csv=false", "log.tensorboard=false", "train.quick.epochs=0")
     assert not (project / "logs").exists()

@@ -23,9 +23,9 @@ from brainslice.models.build import Network, NetworkConfig, precision, set_train
 from brainslice.models.head import TOP, attach_head
 from brainslice.paths import ProjectPaths
 from brainslice.training import pipeline, tflite
-from brainslice.training.tflite import _with_probabilities, export_tflite
+from brainslice.training.tflite import _in_float32, export_tflite
 from small_training import SMALL
-from stand_in import config, copy_project
+from stand_in import SIZE, config, copy_project
 
 
 def pyramid_network(plan: NetworkConfig) -> Network:
@@ -70,6 +70,11 @@ def test_drawn_scans_get_the_bundle_s_probabilities(exported: Path) -> None:
         assert max(answer.values()) > 0.3
 
 
+def test_the_bundle_sees_two_sizes(exported: Path) -> None:
+    info = Predictor.open(exported.parent / "models" / "bundle").bundle.info
+    assert info.second_size == round(1.3 * SIZE / 32) * 32
+
+
 def test_the_file_beside_says_all_that_a_user_needs(exported: Path) -> None:
     usage = json.loads(exported.with_suffix(".json").read_text(encoding="utf-8"))
     info = Predictor.open(exported.parent / "models" / "bundle").bundle.info
@@ -94,10 +99,10 @@ def test_a_network_of_mixed_precision_is_converted_in_32_bits() -> None:
     with precision("mixed_float16"):
         network = pyramid_network(NetworkConfig(size=64, weights=None, head="pyramid", healthy=2))
     scans = np.random.default_rng(0).uniform(0, 255, (2, 64, 64, 1)).astype(np.float32)
-    model = _with_probabilities(network.model, 1.0)
+    model = _in_float32(network.model)
     assert {layer.compute_dtype for layer in model.layers} == {"float32"}
-    expected = keras.ops.softmax(network.model(scans)["logits"])
-    assert np.asarray(model(scans)["probabilities"]) == pytest.approx(np.asarray(expected), abs=1e-2)
+    expected = np.asarray(network.model(scans)["logits"])
+    assert np.asarray(model(scans)["logits"]) == pytest.approx(expected, abs=1e-2)
 
 
 def test_a_bundle_without_keras_file_is_refused(tmp_path: Path) -> None:

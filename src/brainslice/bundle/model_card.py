@@ -159,7 +159,7 @@ def _model(info: BundleDraft) -> list[str]:
             if info.has_heat_maps
             else []
         ),
-        *_subtraction(info),
+        *_added_to_graph(info),
         f"Preprocessing: `{json.dumps(info.recipe, sort_keys=True).replace('`', '')}`.",
         (
             f"The ONNX graph against the trained network, n = {info.parity.n}: logits differ by at most "
@@ -169,9 +169,14 @@ def _model(info: BundleDraft) -> list[str]:
     ]
 
 
-def _subtraction(info: BundleDraft) -> list[str]:
+def _added_to_graph(info: BundleDraft) -> list[str]:
+    """Describe what the graph has beyond the trained network."""
     share = f"{info.contralateral:g} of the evidence for a tumour at the mirrored position"
-    return [f"Contralateral subtraction: {share}."] if info.contralateral else []
+    sizes = f"the scan as preprocessed, and enlarged to {info.second_size} pixels; logits and class maps are means"
+    return [
+        *([f"Contralateral subtraction: {share}."] if info.contralateral else []),
+        *([f"Sizes: {sizes}."] if info.second_size else []),
+    ]
 
 
 def _members(info: BundleDraft) -> list[str]:

@@ -37,19 +37,8 @@ IMPORTED: Final = "imported"
 
 _UNSIGNED = "0" * 64
 
-OPTIONAL: Final = frozenset(
-    {
-        "head",
-        "contralateral",
-        "conformal",
-        "ood_detector",
-        "operating_points",
-        "ensemble",
-        "half_precision",
-        "labels_digest",
-        "seal",
-    }
-)
+_ADDED: Final = ("head", "contralateral", "second_size", "conformal", "ood_detector", "operating_points", "ensemble")
+OPTIONAL: Final = frozenset({*_ADDED, "half_precision", "labels_digest", "seal"})
 """Fields left out of the JSON if empty, so that older bundles keep their digests."""
 
 
@@ -165,6 +154,7 @@ class BundleDraft(StoredModel):
         backbone: The backbone's name, such as ``efficientnetv2-b0``.
         head: ``pyramid`` if class maps are pooled by log-mean-exp; None if logits are their means.
         contralateral: The share of the evidence for a tumour at the mirrored position that the graph subtracts.
+        second_size: Rows and columns of the enlarged scan that the graph also sees; None if it sees one size.
         class_map_shape: Rows and columns of a class map.
         class_map_bias: The bias of each class map.
         provenance: Data and settings of the training.
@@ -187,6 +177,7 @@ class BundleDraft(StoredModel):
     backbone: Line
     head: Literal["pyramid"] | None = None
     contralateral: Annotated[float, Field(ge=0, lt=1)] = 0.0
+    second_size: PositiveInt | None = None
     class_map_shape: tuple[PositiveInt, PositiveInt]
     class_map_bias: tuple[float, ...]
     provenance: Provenance

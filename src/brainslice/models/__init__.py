@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from brainslice.models.head import HEAD
     from brainslice.models.imported import load_keras_file, read_classifier
     from brainslice.models.losses import LossConfig, PositionLoss, Tensor, class_weights, mixup, one_hot, sample_weights
+    from brainslice.models.second_size import add_second_size
     from brainslice.models.weights import SHIPPED_WEIGHTS, weights_digest
 
 

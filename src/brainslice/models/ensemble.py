@@ -50,7 +50,7 @@ def pack_graphs(graphs: Sequence[Path], path: Path) -> None:
             numpy_helper.from_array(np.array([1], np.int64), "members_axis"),
         ],
     )
-    _merge_duplicates(graph)
+    merge_duplicates(graph)
     packed = helper.make_model(graph, opset_imports=members[0].opset_import, ir_version=members[0].ir_version)
     if packed.ByteSize() > _MAX_BYTES:
         msg = f"{path}: an ensemble's graph must be smaller than 2 GiB, got {packed.ByteSize()}; take fewer members"
@@ -97,7 +97,7 @@ def _joining_nodes(members: int) -> Iterator[onnx.NodeProto]:
 
 
 def _outputs(members: Sequence[onnx.ModelProto]) -> list[onnx.ValueInfoProto]:
-    own = [{value.name: _sizes(value) for value in member.graph.output} for member in members]
+    own = [{value.name: shape_of(value) for value in member.graph.output} for member in members]
     logits, class_maps, features = (
         [sizes[_prefix(index) + name] for index, sizes in enumerate(own)] for name in _JOINED
     )
@@ -111,12 +111,12 @@ def _outputs(members: Sequence[onnx.ModelProto]) -> list[onnx.ValueInfoProto]:
     return [helper.make_tensor_value_info(name, kind, ["n", *sizes]) for name, sizes in shapes.items()]
 
 
-def _sizes(value: onnx.ValueInfoProto) -> list[int]:
+def shape_of(value: onnx.ValueInfoProto) -> list[int]:
     """Return the lengths of all axes except the first."""
     return [int(dimension.dim_value) for dimension in value.type.tensor_type.shape.dim[1:]]
 
 
-def _merge_duplicates(graph: onnx.GraphProto) -> None:
+def merge_duplicates(graph: onnx.GraphProto) -> None:
     """Remove duplicate arrays and duplicate nodes."""
     same: dict[str, str] = {}
     kept_arrays = _unique_arrays(graph, same)

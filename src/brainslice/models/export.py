@@ -84,7 +84,7 @@ def export_onnx(network: Network, path: Path) -> None:
         model = _converted(_with_features(in_float32(network)), network.config.size)
         _check_inputs_outputs(model.graph)
         _name_dimensions(model.graph, network)
-        _canonicalise(model.graph)
+        canonicalise(model.graph)
         onnx.checker.check_model(model)
         temporary.write_bytes(model.SerializeToString(deterministic=True))
 
@@ -229,7 +229,7 @@ def _name_dimensions(graph: onnx.GraphProto, network: Network) -> None:
             dimension.dim_value = size
 
 
-def _canonicalise(graph: onnx.GraphProto) -> None:
+def canonicalise(graph: onnx.GraphProto) -> None:
     """Order and name nodes and arrays by their place in the graph, so that equal networks give equal files.
 
     The converter's names count up with every network that a process builds. Inputs and outputs keep their names.

@@ -34,7 +34,7 @@ from brainslice.decision import DETECTOR_FILE, HEAD_FILE, Temperature
 from brainslice.errors import BundleError
 from brainslice.files import atomic_file, atomic_folder, write_text
 from brainslice.inference import EngineOutput, OnnxEngine
-from brainslice.models import Network, export_onnx, extract_head, parity, save_network, weights_digest
+from brainslice.models import Network, add_second_size, export_onnx, extract_head, parity, save_network, weights_digest
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress
@@ -52,6 +52,9 @@ KERAS_FILE = "model.keras"
 
 _PARITY_SCANS = 200
 _BATCH = 32
+_STRIDE = 32
+"""Pixels a position of the last activations."""
+
 _LIBRARIES = ("brainslice", "keras", "tensorflow", "tensorflow-cpu", "jax", "numpy", "onnxruntime", "pillow")
 
 
@@ -77,6 +80,9 @@ def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: P
     with tempfile.TemporaryDirectory(prefix=".export.tmp-", dir=paths.models) as folder:
         files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, DETECTOR_FILE, CARD_FILE)}
         engine, graph_parity = export_network(task.network, files, task.inputs[held_out[:_PARITY_SCANS]])
+        if size := _second_size(task):
+            add_second_size(files[GRAPH_FILE], files[GRAPH_FILE], size, manifest.labels.healthy_index)
+            engine = OnnxEngine(files[GRAPH_FILE])
         output = run_engine(engine, task.inputs[held_out], task.progress, "scoring validation scans")
         labels, calibration, decision = task.labels[held_out], task.config.calibration, task.config.decision
         temperature, notes = calibrate(output.logits, labels, calibration)
@@ -137,6 +143,7 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
         backbone=backbone,
         head="pyramid" if task.network.config.head == "pyramid" else None,
         contralateral=task.network.config.contralateral,
+        second_size=_second_size(task),
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=provenance,
@@ -145,6 +152,13 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
         conformal=fitted.sets,
         ood_detector=fitted.detector,
     )
+
+
+def _second_size(task: TrainingTask) -> int | None:
+    """Return the larger size that the graph also sees, a multiple of 32; None without, as for other heads."""
+    network = task.network.config
+    size = round(network.size * task.config.model.second_scale / _STRIDE) * _STRIDE
+    return size if network.head == "pyramid" and network.healthy is not None and size > network.size else None
 
 
 def export_network(network: Network, files: Mapping[str, Path], inputs: InputBatch) -> tuple[OnnxEngine, GraphParity]:

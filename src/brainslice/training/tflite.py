@@ -48,7 +48,8 @@ def export_tflite(bundle: Path, path: Path) -> float:
             "converted; give the bundle of a network that train, adapt or import-keras wrote"
         )
         raise BundleError(msg)
-    model = _with_probabilities(load_keras_file(predictor.bundle.path(KERAS_FILE)), info.temperature)
+    model = _in_float32(load_keras_file(predictor.bundle.path(KERAS_FILE)))
+    model = _with_probabilities(model, info)
     scan = keras.InputSpec(shape=(1, recipe.size, recipe.size, 1), dtype="float32", name="scan")
     drawn = np.stack([recipe(read_source(draw_phantom(kind, 0, 0, 0).pixels, None)) for kind in KINDS])
     expected = predictor.temperature.probabilities(predictor.score(drawn).logits)
@@ -82,13 +83,34 @@ def _usage(info: BundleInfo, path: Path, file: Path, difference: float) -> dict[
     }
 
 
-def _with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
-    if any(layer.compute_dtype != "float32" for layer in model.layers):
-        # TensorFlow Lite has no operators for the 16-bit arithmetic of a network trained in mixed precision.
-        weights, model = model.get_weights(), keras.models.clone_model(model, clone_function=_copy_in_float32)
-        model.set_weights(weights)
-    probabilities = keras.ops.softmax(model.output["logits"] / temperature)
-    return keras.Model(model.inputs[0], {"probabilities": probabilities})
+def _in_float32(model: keras.Model) -> keras.Model:
+    """Copy a network of mixed precision: TensorFlow Lite has no operators for its 16-bit arithmetic."""
+    if all(layer.compute_dtype == "float32" for layer in model.layers):
+        return model
+    copy = keras.models.clone_model(model, clone_function=_copy_in_float32)
+    copy.set_weights(model.get_weights())
+    return copy
+
+
+def _with_probabilities(model: keras.Model, info: BundleInfo) -> keras.Model:
+    logits = model.output["logits"]
+    if info.second_size is not None:
+        enlarged = keras.layers.Resizing(info.second_size, info.second_size)(model.inputs[0])
+        second = _at_size(model, info.second_size)(enlarged)["logits"]
+        healthy = info.labels.names.index(info.labels.healthy)
+        # As in the bundle's graph, whose logit of the healthy class is 0 at every size.
+        logits = (logits + second - second[:, healthy : healthy + 1]) / 2
+    return keras.Model(model.inputs[0], {"probabilities": keras.ops.softmax(logits / info.temperature)})
+
+
+def _at_size(model: keras.Model, size: int) -> keras.Model:
+    """Copy a network of scans for scans ``(n, size, size, 1)``."""
+    config = model.get_config()
+    [scan] = [layer for layer in config["layers"] if layer["class_name"] == "InputLayer"]
+    scan["config"]["batch_shape"] = [None, size, size, 1]
+    copy = keras.Model.from_config(config | {"name": "second"})
+    copy.set_weights(model.get_weights())
+    return copy
 
 
 def _copy_in_float32(layer: keras.layers.Layer | keras.Operation) -> keras.layers.Layer | keras.Operation:

@@ -30,7 +30,7 @@ class EngineOutput:
     class_maps: ClassMaps
     features: Features
     member_logits: MemberLogits | None = None
-    feature_maps: Float[np.ndarray, "n mh mw f"] | None = None
+    feature_maps: Float[np.ndarray, "n mh mw channels"] | None = None
 
     def __post_init__(self) -> None:
         arrays = (self.logits, self.class_maps, self.features, self.member_logits)
