@@ -26,7 +26,7 @@ COMMANDS = [
     *(f"{name} {command.name}" for name, group in GROUPS.items() for command in group.registered_commands),
 ]
 NEED_TRAIN = ("run", "demo", "train", "crossval", "ensemble", "adapt --data here", "evaluate", "validate", "external")
-NEED_TRAIN += ("import-keras here --class-names a,b", "export-tflite here")
+NEED_TRAIN += ("import-keras here --class-names a,b", "export-tflite here", "sweep train.lr=1e-4|1e-3")
 NEED_TRAIN += ("threshold --youden", "summary", "robustness", "lesion-test here", "report here")
 # The exit code and a part of the one line of each command's error.
 ERRORS = {
@@ -38,6 +38,7 @@ ERRORS = {
     "reproduce shipped": (2, "results"),
     "sign nowhere --key nowhere.pem": (2, "pip install 'brainslice[sign]'"),
     "predict nowhere.png": (3, "1 of 1 files could not be read"),
+    "predict-archive nowhere --output rows.txt": (2, "must end in .jsonl"),
     "predict-volume nowhere.nii": (3, "nowhere.nii"),
     "volume nowhere.nii": (3, "nowhere.nii"),
     "worklist nowhere": (3, "1 of 1 files could not be read"),
