@@ -11,10 +11,10 @@ from hypothesis import strategies as st
 from PIL import Image
 
 from brainslice.errors import DatasetError
-from brainslice.inference.overlay import draw_page
+from brainslice.inference.overlay import draw_page, encode_png
 from brainslice.inference.predictor import Predictor
 from brainslice.scan.read import read_scan
-from brainslice.service.explanation import MAX_SIDE, data_address, explanation, original_picture, overlay, png
+from brainslice.service.explanation import MAX_SIDE, data_address, explanation, original_picture, overlay
 
 
 def test_explanation_has_a_map_for_each_class(predictor: Predictor, scans: list[Path]) -> None:
@@ -62,4 +62,4 @@ def test_original_image_is_limited_in_size(rows: int, columns: int) -> None:
 
 
 def test_png_signature() -> None:
-    assert png(Image.new("L", (2, 2))).startswith(b"\x89PNG\r\n\x1a\n")
+    assert encode_png(Image.new("L", (2, 2))).startswith(b"\x89PNG\r\n\x1a\n")

@@ -37,10 +37,6 @@ IMPORTED: Final = "imported"
 
 _UNSIGNED = "0" * 64
 
-_ADDED: Final = ("head", "contralateral", "second_size", "conformal", "ood_detector", "operating_points", "ensemble")
-OPTIONAL: Final = frozenset({*_ADDED, "half_precision", "labels_digest", "seal"})
-"""Fields left out of the JSON if empty, so that older bundles keep their digests."""
-
 
 class Classes(StoredModel):
     """The classes of a model.
@@ -294,6 +290,10 @@ class BundleInfo(BundleDraft):
 
     def _stored_fields(self) -> dict[str, JsonValue]:
         return {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
+
+
+OPTIONAL: Final = frozenset(name for name, field in BundleInfo.model_fields.items() if not field.default)
+"""Fields that are empty by default; left out of the JSON if empty, so that older bundles keep their digests."""
 
 
 def _to_text(fields: dict[str, JsonValue]) -> str:

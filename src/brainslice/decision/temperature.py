@@ -139,8 +139,7 @@ def marginal_losses(logits: Logits, allowed: Bool[np.ndarray, "n k"], temperatur
         temperature: The divisor of the logits.
     """
     scaled = logits.astype(np.float64) / temperature.value
-    permitted = np.where(allowed, scaled, -np.inf)
-    return np.asarray(np.logaddexp.reduce(scaled, axis=1) - np.logaddexp.reduce(permitted, axis=1))
+    return np.asarray(_log_sum(scaled) - _log_sum(np.where(allowed, scaled, -np.inf)))
 
 
 def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -> Temperature:
@@ -169,8 +168,8 @@ def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -
 
     def loss(logarithm: float) -> float:
         # As in ``marginal_losses``, without what every step would repeat.
-        whole, part = (np.logaddexp.reduce(each / np.exp(logarithm), axis=1) for each in (scores, permitted))
-        return float(weights @ (whole - part))
+        temperature = np.exp(logarithm)
+        return float(weights @ (_log_sum(scores / temperature) - _log_sum(permitted / temperature)))
 
     grid = np.linspace(np.log(MIN_TEMPERATURE), np.log(MAX_TEMPERATURE), _GRID_POINTS)
     lowest = int(np.argmin([loss(point) for point in grid]))
@@ -183,3 +182,7 @@ def fit_marginal_temperature(logits: Logits, tumours: Decisions, healthy: int) -
         left, right = high - _GOLDEN * (high - low), low + _GOLDEN * (high - low)
         low, high = (low, right) if loss(left) <= loss(right) else (left, high)
     return Temperature(float(np.exp((low + high) / 2)))
+
+
+def _log_sum(logits: Logits) -> Scores:
+    return np.asarray(np.logaddexp.reduce(logits, axis=1))

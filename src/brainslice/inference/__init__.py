@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from brainslice.inference.engines.onnx_engine import OnnxEngine, OnnxSession
     from brainslice.inference.engines.test_time_augmentation import VIEWS, with_test_time_augmentation
     from brainslice.inference.heat_map import positive_class_maps, share_on_mask, upsample
-    from brainslice.inference.overlay import RESEARCH_ONLY, draw_overlay, draw_page, save_overlay
+    from brainslice.inference.overlay import RESEARCH_ONLY, draw_overlay, draw_page, encode_png, save_overlay
     from brainslice.inference.prediction import Prediction, Refusal, format_percent
     from brainslice.inference.predictor import Predictor
     from brainslice.inference.volume import NOT_CALIBRATED, VolumePrediction, predict_volume

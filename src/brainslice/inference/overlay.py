@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Final, TypeAlias
 
@@ -123,8 +124,15 @@ def save_overlay(prediction: Prediction, path: Path, name: str | None = None, op
     """Write the page of ``draw_page`` as a PNG, whole or not at all."""
     page = draw_page(prediction, name, opacity)
     with atomic_file(path) as temporary:
-        # Scans compress as well at this level, in half the time.
-        page.save(temporary, format="PNG", compress_level=3)
+        temporary.write_bytes(encode_png(page))
+
+
+def encode_png(picture: Image.Image) -> bytes:
+    """Encode an image as PNG."""
+    stream = io.BytesIO()
+    # Scans compress as well at this level, in half the time.
+    picture.save(stream, format="PNG", compress_level=3)
+    return stream.getvalue()
 
 
 def caption(prediction: Prediction, name: str) -> tuple[str, str, str]:

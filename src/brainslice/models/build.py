@@ -97,6 +97,11 @@ class NetworkConfig:
             msg = f"weights must be 'imagenet', a file or none, got {self.weights!r}"
             raise ConfigError(msg)
 
+    @property
+    def reference_class(self) -> int | None:
+        """The healthy class if class maps are differences to its map, as with the pyramid head; else None."""
+        return self.healthy if self.head == "pyramid" else None
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Network:
@@ -192,7 +197,7 @@ def with_contralateral(network: Network, share: float) -> Network:
 
     Other heads, and networks without a healthy class, stay as they are.
     """
-    if network.config.head != "pyramid" or network.config.healthy is None:
+    if network.config.reference_class is None:
         return network
     config = replace(network.config, contralateral=share)
     scan, activations = network.model.inputs[0], network.frozen_part.output

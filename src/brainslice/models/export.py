@@ -177,11 +177,11 @@ def extract_head(network: Network) -> LinearHead:
     """Return the head's weights and dropout rates."""
     kernel = keras.ops.convert_to_numpy(network.model.get_layer(HEAD).kernel).astype(np.float32)
     rate = np.full(len(kernel), network.model.get_layer(FEATURES).rate, np.float32)
-    config, bias = network.config, network.bias.astype(np.float32)
-    if config.head != "pyramid" or config.healthy is None:
+    bias, healthy = network.bias.astype(np.float32), network.config.reference_class
+    if healthy is None:
         return LinearHead(kernel, bias, rate)
-    kernel = kernel - kernel[:, config.healthy, np.newaxis]
-    return LinearHead(kernel, bias, rate, by_position=True, contralateral=config.contralateral, healthy=config.healthy)
+    kernel, share = kernel - kernel[:, healthy, np.newaxis], network.config.contralateral
+    return LinearHead(kernel, bias, rate, by_position=True, contralateral=share, healthy=healthy)
 
 
 def _difference(one: np.ndarray, other: np.ndarray) -> float:

@@ -43,14 +43,14 @@ def attach_head(config: NetworkConfig, cut: keras.KerasTensor, backbone: keras.M
     else:
         features = backbone.output
     dropped = keras.layers.SpatialDropout2D(config.dropout, seed=config.seed, name=FEATURES, dtype="float32")(features)
-    by_difference = config.head == "pyramid" and config.healthy is not None
-    maps = keras.layers.Dense(config.classes, use_bias=not by_difference, name=HEAD, dtype="float32")(dropped)
+    biased = config.reference_class is None
+    maps = keras.layers.Dense(config.classes, use_bias=biased, name=HEAD, dtype="float32")(dropped)
     return pool_maps(config, maps)
 
 
 def pool_maps(config: NetworkConfig, maps: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
     """Build the outputs of a network from those of the dense layer."""
-    healthy = config.healthy if config.head == "pyramid" else None
+    healthy = config.reference_class
     if healthy is None:
         logits = keras.layers.GlobalAveragePooling2D(name="logits", dtype="float32")(maps)
         return {"logits": logits, "class_maps": maps}

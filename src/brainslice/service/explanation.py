@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 from typing import Any, Final
 
 import numpy as np
@@ -11,7 +10,7 @@ from PIL import Image
 
 from brainslice.array_types import UInt8
 from brainslice.arrays import Pixels
-from brainslice.inference import Prediction, draw_page
+from brainslice.inference import Prediction, draw_page, encode_png
 from brainslice.preprocessing import stretch
 from brainslice.scan import Slice
 
@@ -43,20 +42,12 @@ def explanation(prediction: Prediction, scan: Slice) -> dict[str, Any]:
 
 def overlay(prediction: Prediction, name: str | None, opacity: float) -> bytes:
     """Draw the page of ``draw_page`` as PNG."""
-    return png(draw_page(prediction, name, opacity))
-
-
-def png(picture: Image.Image) -> bytes:
-    """Encode an image as PNG."""
-    stream = io.BytesIO()
-    # Scans compress as well at this level, in half the time.
-    picture.save(stream, format="PNG", compress_level=3)
-    return stream.getvalue()
+    return encode_png(draw_page(prediction, name, opacity))
 
 
 def data_address(picture: Image.Image) -> str:
     """Encode an image as a PNG data URL."""
-    return f"data:image/png;base64,{base64.b64encode(png(picture)).decode('ascii')}"
+    return f"data:image/png;base64,{base64.b64encode(encode_png(picture)).decode('ascii')}"
 
 
 def original_picture(pixels: Pixels) -> Image.Image:

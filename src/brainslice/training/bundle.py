@@ -158,7 +158,7 @@ def _second_size(task: TrainingTask) -> int | None:
     """Return the larger size that the graph also sees, a multiple of 32; None without, as for other heads."""
     network = task.network.config
     size = round(network.size * task.config.model.second_scale / _STRIDE) * _STRIDE
-    return size if network.head == "pyramid" and network.healthy is not None and size > network.size else None
+    return size if network.reference_class is not None and size > network.size else None
 
 
 def export_network(network: Network, files: Mapping[str, Path], inputs: InputBatch) -> tuple[OnnxEngine, GraphParity]:
