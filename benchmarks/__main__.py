@@ -1,6 +1,7 @@
 """Measure this package beside what a user would pick instead; every ratio comes from alternating runs of one call.
 
-Usage: python -m benchmarks [ROW ...] [--images FOLDER] [--volume FILE] [--rounds N] [--output FILE]
+Usage: python -m benchmarks [ROW ...] [--images FOLDER] [--volume FILE] [--weights FILE]
+           [--rounds N] [--output FILE]
 
 Sides run in processes of their own, peers in environments of their own that are made when first needed. Each row is
 the median of the ratios of pairs, with the smallest and the largest; a ratio of wall time, and one of CPU time, which
@@ -40,6 +41,9 @@ PACKAGES = {
     ),
 }
 """What is installed into the environment of each kind of peer; ``here`` is this interpreter."""
+
+NEEDED = {"volume": "volume", "time_to_f1": "weights", "time_to_f1_default": "weights"}
+"""The option that a row needs."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 FEW = 16
@@ -175,6 +179,24 @@ ROWS = {
         Side("ours:audit_tenth"),
         "most",
         1.3,
+        once=True,
+    ),
+    "time_to_f1": Row(
+        "prepared folder to validation macro F1 .88, linear head / tutorial",
+        Side("ours:time_to_f1"),
+        Side("keras_sides:time_to_f1"),
+        "least",
+        10,
+        settings={"overrides": {"model": {"head": "linear"}, "train": {"quick": {"views": 0, "epochs": 0}}}},
+        once=True,
+    ),
+    "time_to_f1_default": Row(
+        "the same, default settings / tutorial",
+        Side("ours:time_to_f1"),
+        Side("keras_sides:time_to_f1"),
+        "least",
+        10,
+        settings={"overrides": {}},
         once=True,
     ),
     "volume": Row("volume / its slices one by one", Side("ours:volume"), Side("ours:volume_slices"), "least", 1.5),
@@ -359,7 +381,7 @@ def prepare(given: argparse.Namespace, scratch: Path, python: Python) -> dict[st
     settings = {"bundle": str(given.bundle.resolve()), "images": images, "scratch": str(scratch), "few": FEW}
     settings |= {"batch": SMALL_BATCH, "whole": str(source.resolve())}
     settings |= {name: str(scratch / name) for name in ("audited", "tenth")}
-    settings |= {"volume": str(given.volume.resolve()) if given.volume else None}
+    settings |= {name: str(file.resolve()) for name in NEEDED.values() if (file := getattr(given, name))}
     if any(ROWS[name].peer.function == "keras_sides:cold" for name in given.rows):
         run_cold(command(Side("keras_sides:save_model"), python, settings))
     return settings
@@ -372,6 +394,9 @@ def main() -> None:
     parser.add_argument("--images", type=Path, metavar="FOLDER", help="pictures to use; drawn heads by default")
     parser.add_argument("--count", type=int, default=256, help="how many pictures")
     parser.add_argument("--volume", type=Path, metavar="FILE", help="a NIfTI file for the row volume")
+    parser.add_argument(
+        "--weights", type=Path, metavar="FILE", help="ImageNet weights of EfficientNetV2-B0 for the rows time_to_f1"
+    )
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")
@@ -379,7 +404,7 @@ def main() -> None:
     given = parser.parse_args()
     if unknown := sorted(set(given.rows) - set(ROWS)):
         parser.error(f"unknown rows: {', '.join(unknown)}")
-    given.rows = given.rows or [name for name in ROWS if name != "volume" or given.volume]
+    given.rows = given.rows or [name for name in ROWS if name not in NEEDED or getattr(given, NEEDED[name])]
     python, figures = Python(given.environments), {}
     print(f"{'':58}{'wall':>22}{'CPU':>22}{'target':>8}")
     with tempfile.TemporaryDirectory() as scratch:

@@ -66,17 +66,13 @@ def slices_of(place: Path) -> Iterator[Slice]:
             continue
         try:
             if path.name.endswith((".nii", ".nii.gz")):
-                yield from middle(list(read_volume(path).axial_slices()))
+                volume = read_volume(path)
+                fifth = len(volume.voxels) // 5  # at either end there is little of a head
+                yield from (volume.axial_slice(index) for index in range(fifth, len(volume.voxels) - fifth))
             else:
                 yield read_scan(path)
         except UnreadableScanError as error:
             print(f"  refused by the reader: {str(error).splitlines()[0][:150]}")
-
-
-def middle(slices: list[Slice]) -> list[Slice]:
-    """Leave out the fifth at either end, where there is little of a head."""
-    fifth = len(slices) // 5
-    return slices[fifth : len(slices) - fifth]
 
 
 def windows_of(path: Path) -> Iterator[Slice]:

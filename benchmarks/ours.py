@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
-from collections.abc import Callable
+import tempfile
+from collections.abc import Callable, Sequence
 from itertools import cycle, islice
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from brainslice.config import Config
+    from brainslice.paths import ProjectPaths
+    from brainslice.training import Epoch
 
 Settings = dict[str, Any]
 Work = Callable[[], int | dict[str, float]]
@@ -318,6 +325,45 @@ def frozen_epoch(_: Settings) -> Work:
         return 4096
 
     return work
+
+
+TARGET_F1 = 0.88
+
+
+def time_to_f1(settings: Settings) -> Work:
+    """Train on a prepared set until the macro F1 score of the validation fold reaches the target."""
+    from brainslice.training import fit_network
+
+    paths, config = prepared(settings)
+
+    class Reached(Exception):  # noqa: N818 - it ends the training, no error
+        pass
+
+    def stop(epochs: Sequence[Epoch]) -> None:
+        print(f"epoch {epochs[-1].number}: macro F1 {epochs[-1].validation_macro_f1:.3f}", file=sys.stderr, flush=True)
+        if epochs[-1].validation_macro_f1 >= TARGET_F1:
+            raise Reached
+
+    def work() -> int:
+        with contextlib.suppress(Reached):
+            fit_network(paths, config, each_epoch=stop)
+            sys.exit("the target was not reached")
+        return 1
+
+    return work
+
+
+def prepared(settings: Settings) -> tuple[ProjectPaths, Config]:
+    """Prepare the pictures in a project of its own, which is not timed."""
+    from brainslice.config import Config
+    from brainslice.dataset import prepare_dataset
+    from brainslice.paths import ProjectPaths
+
+    root = Path(tempfile.mkdtemp(dir=settings["scratch"]))
+    prepare_dataset(Path(settings["whole"]), root)
+    given = settings["overrides"]
+    config = Config.model_validate({**given, "model": {**given.get("model", {}), "weights": settings["weights"]}})
+    return ProjectPaths.of(root, config), config
 
 
 def _predictor(settings: Settings) -> Any:  # noqa: ANN401 - imported when used

@@ -36,7 +36,7 @@ from stand_in import SLOPES, adaptation_with, config, write_bundle_for
 pytestmark = pytest.mark.usefixtures("blank_figures")
 
 Capture = pytest.CaptureFixture[str]
-EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05)
+EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05, 0.45)
 
 
 @pytest.fixture

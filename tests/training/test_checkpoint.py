@@ -11,7 +11,7 @@ from brainslice.errors import ResourceError, UsageError
 from brainslice.training.checkpoint import TrainingState, restore, save, save_arrays
 from brainslice.training.history import Epoch
 
-EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05)
+EPOCH = Epoch(1, "head", 0.01, 1.2, 0.4, 1.1, 0.5, 1.05, 0.45)
 
 
 def model(seed: int = 5) -> keras.Model:

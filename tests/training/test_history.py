@@ -14,8 +14,8 @@ from brainslice.training.history import Epoch, write_logs
 from stand_in import config
 
 EPOCHS = (
-    Epoch(1, "head", 0.01, 1.25, 0.5, 1.125, 0.5, 1.0625),
-    Epoch(2, "tail", 0.001, 0.75, 0.625, 0.875, 0.75, 0.8125),
+    Epoch(1, "head", 0.01, 1.25, 0.5, 1.125, 0.5, 1.0625, 0.375),
+    Epoch(2, "tail", 0.001, 0.75, 0.625, 0.875, 0.75, 0.8125, 0.6875),
 )
 
 
@@ -39,7 +39,7 @@ def test_logs_hold_every_epoch(tmp_path: Path) -> None:
     for row, epoch in zip(rows, EPOCHS, strict=True):
         assert row == {name: str(value) for name, value in dataclasses.asdict(epoch).items()}
     found = events(paths.logs / "tensorboard")
-    assert len(found) == 10
+    assert len(found) == 12
     assert (2, "validation_loss", 0.875) in found
     assert (1, "learning_rate", pytest.approx(0.01)) in found
 

@@ -82,16 +82,17 @@ def test_restores_the_best_weights(tmp_path: Path) -> None:
         tmp_path / "head.npz",
     )
     held_out, targets = clouds(60, 1)
-    score, _, accuracy = ValidationScorer(lambda: np.asarray(network.predict(held_out, verbose=0)), targets)()
+    found = ValidationScorer(lambda: np.asarray(network.predict(held_out, verbose=0)), targets)()
     best = min(epochs, key=lambda epoch: epoch.validation_score)
-    assert score == pytest.approx(best.validation_score, rel=1e-5)
-    assert accuracy == pytest.approx(best.validation_accuracy)
+    assert found.score == pytest.approx(best.validation_score, rel=1e-5)
+    assert found.accuracy == pytest.approx(best.validation_accuracy)
+    assert found.macro_f1 == pytest.approx(best.validation_macro_f1)
 
 
 def test_stage_without_improvement_restores_its_first_weights(tmp_path: Path) -> None:
     network = model()
     start = network.get_weights()
-    perfect = Epoch(1, "head", 0.1, 0.1, 1.0, 0.0, 1.0, -1.0)
+    perfect = Epoch(1, "head", 0.1, 0.1, 1.0, 0.0, 1.0, -1.0, 1.0)
     context = StageContext("it", tmp_path / "tail.npz", (perfect,), silent)
     inputs, labels = clouds(96, 0)
     data = make_training_data(np.arange(96), labels, 3, weighted=True, oversampled=False, seed=0)

@@ -21,7 +21,10 @@ RUN = TrackedRun(
     name="drawn-clean",
     digest="ab" * 32,
     parameters={"train.lr": "0.001", "model.head": "linear"},
-    epochs=(Epoch(1, "head", 0.01, 1.25, 0.5, 1.125, 0.5, 1.0625), Epoch(2, "tail", 0.001, 0.75, 0.6, 0.9, 0.8, 0.8)),
+    epochs=(
+        Epoch(1, "head", 0.01, 1.25, 0.5, 1.125, 0.5, 1.0625, 0.4),
+        Epoch(2, "tail", 0.001, 0.75, 0.6, 0.9, 0.8, 0.8, 0.7),
+    ),
     metrics={"final_validation_accuracy": 0.8125, "undefined": None},
 )
 

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from brainslice.training.ensemble import build_ensemble, train_members
     from brainslice.training.history import Epoch
     from brainslice.training.imported import ImportOptions, import_network
-    from brainslice.training.pipeline import TrainingResult, train
+    from brainslice.training.pipeline import TrainingResult, fit_network, train
     from brainslice.training.recipes.feature_cache import FrozenPart, fast_frozen_part
     from brainslice.training.search_space import parse_space, read_space
     from brainslice.training.stage import StageConfig, compile_model

@@ -32,6 +32,7 @@ class Epoch:
         validation_loss: Negative log-likelihood of the validation scans, in nats.
         validation_accuracy: On the validation scans.
         validation_score: What is minimised: the validation loss at its best temperature.
+        validation_macro_f1: On the validation scans.
     """
 
     number: int
@@ -42,6 +43,7 @@ class Epoch:
     validation_loss: float
     validation_accuracy: float
     validation_score: float
+    validation_macro_f1: float
 
 
 EachEpoch: TypeAlias = Callable[[Sequence[Epoch]], None]
@@ -78,6 +80,7 @@ def _write_events(epochs: Sequence[Epoch], folder: Path) -> None:
         writer = EventFileWriter(str(staging))
         for epoch in epochs:
             names = ("learning_rate", "loss", "accuracy", "validation_loss", "validation_accuracy")
+            names += ("validation_macro_f1",)
             values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in names]
             writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
         writer.close()

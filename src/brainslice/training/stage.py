@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 import keras
 import numpy as np
@@ -16,7 +16,7 @@ from brainslice.arrays import Labels, Logits
 from brainslice.config import TrainConfig
 from brainslice.decision import Temperature, fit_temperature
 from brainslice.errors import CalibrationError
-from brainslice.metrics import negative_log_likelihood
+from brainslice.metrics import confusion, macro_f1, negative_log_likelihood
 from brainslice.models import LossConfig, PositionLoss
 from brainslice.progress import Progress
 from brainslice.training import checkpoint
@@ -58,6 +58,22 @@ class StageConfig:
         return self.train.early_stopping_patience if self.train.early_stopping else None
 
 
+class ValidationScores(NamedTuple):
+    """Scores of a model on validation scans, in the order of ``Epoch``.
+
+    Attributes:
+        loss: The negative log-likelihood at temperature 1, in nats.
+        accuracy: The accuracy.
+        score: The negative log-likelihood at its best temperature, since temperature is fitted afterwards anyway.
+        macro_f1: The macro F1 score.
+    """
+
+    loss: float
+    accuracy: float
+    score: float
+    macro_f1: float
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class ValidationScorer:
     """Score a model on validation scans, which do not train it.
@@ -70,20 +86,17 @@ class ValidationScorer:
     score: Score
     labels: Labels
 
-    def __call__(self) -> tuple[float, float, float]:
-        """Score the current weights.
-
-        Returns:
-            The negative log-likelihood at its best temperature, which is minimised since temperature is fitted
-            afterwards anyway; the negative log-likelihood at temperature 1; and the accuracy.
-        """
+    def __call__(self) -> ValidationScores:
+        """Score the current weights."""
         logits = self.score()
         plain = negative_log_likelihood(Temperature(1.0).probabilities(logits), self.labels)
         try:
             best = negative_log_likelihood(fit_temperature(logits, self.labels).probabilities(logits), self.labels)
         except CalibrationError:
             best = plain
-        return best, plain, float((logits.argmax(axis=1) == self.labels).mean())
+        classes = logits.argmax(axis=1)
+        matrix = confusion(self.labels, classes, logits.shape[1])
+        return ValidationScores(plain, float((classes == self.labels).mean()), best, macro_f1(matrix))
 
 
 def compile_model(model: keras.Model, config: StageConfig, steps: int) -> None:
@@ -213,11 +226,11 @@ def _validate(
     current = model.get_weights()
     if config.ema_momentum is not None:
         model.optimizer.finalize_variable_values(model.trainable_variables)
-    score, loss, accuracy = scorer()
-    if score < state.best:
-        state.best, state.weights = score, model.get_weights()
+    validation = scorer()
+    if validation.score < state.best:
+        state.best, state.weights = validation.score, model.get_weights()
     if config.ema_momentum is not None:
         model.set_weights(current)
     rate = float(keras.ops.convert_to_numpy(model.optimizer.learning_rate))
     number = len(state.epochs) + 1
-    state.epochs.append(Epoch(number, config.name, rate, *trained, loss, accuracy, score))
+    state.epochs.append(Epoch(number, config.name, rate, *trained, *validation))

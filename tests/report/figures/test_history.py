@@ -15,7 +15,7 @@ SCORES = (0.9, 0.7, 0.5, 0.4, 0.45)
 def epochs() -> list[Epoch]:
     stages = ("head", "head", "tail", "tail", "all")
     return [
-        Epoch(number + 1, stage, 1e-3, 1.0 - 0.1 * number, 0.5 + 0.1 * number, score + 0.1, 0.6, score)
+        Epoch(number + 1, stage, 1e-3, 1.0 - 0.1 * number, 0.5 + 0.1 * number, score + 0.1, 0.6, score, 0.5)
         for number, (stage, score) in enumerate(zip(stages, SCORES, strict=True))
     ]
 
