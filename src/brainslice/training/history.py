@@ -79,8 +79,8 @@ def _write_events(epochs: Sequence[Epoch], folder: Path) -> None:
     with atomic_folder(folder) as staging:
         writer = EventFileWriter(str(staging))
         for epoch in epochs:
-            names = ("learning_rate", "loss", "accuracy", "validation_loss", "validation_accuracy")
-            names += ("validation_macro_f1",)
+            validation = ("validation_loss", "validation_accuracy", "validation_macro_f1")
+            names = ("learning_rate", "loss", "accuracy", *validation)
             values = [Summary.Value(tag=name, simple_value=getattr(epoch, name)) for name in names]
             writer.add_event(Event(wall_time=time.time(), step=epoch.number, summary=Summary(value=values)))
         writer.close()
