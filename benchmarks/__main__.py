@@ -187,7 +187,9 @@ ROWS = {
         Side("keras_sides:time_to_f1"),
         "least",
         10,
-        settings={"overrides": {"model": {"head": "linear"}, "train": {"quick": {"views": 0, "epochs": 0}}}},
+        settings={
+            "overrides": {"model": {"head": "linear"}, "train": {"quick": {"views": 0}, "lesion": {"weight": 0}}}
+        },
         once=True,
     ),
     "time_to_f1_default": Row(
