@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -31,10 +34,13 @@ _MIN_BEST: Final = 0.6
 # Principal components kept of 576; they hold 95 % of the differences between MRI slices.
 _COMPONENTS: Final = 128
 _MIN_FOR_BASIS: Final = 1000
-_BLOCK: Final = 1024
+# Rows of a block of similarities, which stays in the processor's cache.
+_BLOCK: Final = 32
+# Multiplications of a product for which BLAS starts no threads; these cost more than they save.
+_MAX_PRODUCT: Final = 1 << 18
 
 _Vectors: TypeAlias = Float32[np.ndarray, "n d"]
-_Basis: TypeAlias = Float32[np.ndarray, "points kept"]
+_Tiles: TypeAlias = Float32[np.ndarray, "tiles d columns"]
 _Pairs: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], Float32[np.ndarray, " _"]]
 
 
@@ -88,33 +94,56 @@ def find_candidate_pairs(
     Returns:
         The candidates; a pair occurs once for each rotation of high similarity.
     """
-    total = 2 * (TURNS + len(WINDOWS) - 1)
+    images = [_Images.of(squares) for squares in (heads, frames)]
+    searches = [partial(_whole, images[square], square, turn, ours) for square in (0, 1) for turn in range(TURNS)]
+    searches += [partial(_cropped, images[0], heads, window, ours) for window in range(1, len(WINDOWS))]
     found: list[CandidatePairs] = []
-    searches = itertools.chain(_whole(heads, 0, ours), _whole(frames, 1, ours), _cropped(heads, ours))
-    for done, candidates in enumerate(searches, 1):
-        found.append(candidates)
-        progress("comparing all with all", done, total)
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        for done, candidates in enumerate(pool.map(lambda search: search(), searches), 1):
+            found += candidates
+            progress("comparing all with all", done, len(searches))
     return _best_of_each(found)
 
 
-def _whole(squares: InputBatch, square: int, ours: int) -> Iterator[CandidatePairs]:
-    high_passed = high_pass(squares, COARSE)
-    basis = _basis(high_passed)
-    plain = _vectors(high_passed, basis)
-    for turn in range(TURNS):
-        other = _vectors(rotated(high_passed, turn), basis)
-        yield _described(_similar_pairs(plain, other, ours), square, turn, 0)
+@dataclass(frozen=True, slots=True, eq=False)
+class _Images:
+    """All images of one kind.
+
+    Attributes:
+        high_passed: The filtered squares.
+        basis: Tiles of the principal components; None for few images, which are compared in full.
+        vectors: Tiles of the images' vectors of norm 1.
+    """
+
+    high_passed: HighPassed
+    basis: _Tiles | None
+    vectors: _Tiles
+
+    @classmethod
+    def of(cls, squares: InputBatch) -> _Images:
+        high_passed = high_pass(squares, COARSE)
+        flat = high_passed.reshape(len(high_passed), -1)
+        basis = _tiled(_basis(flat)) if len(flat) > _MIN_FOR_BASIS else None
+        return cls(high_passed, basis, _tiled(_vectors(flat, basis)))
+
+    def similarities(self, others: HighPassed) -> Iterator[tuple[int, _Vectors]]:
+        """Compare other squares with the images, and yield blocks of rows with the index of the first row."""
+        vectors = _vectors(others.reshape(len(others), -1), self.basis)
+        for start in range(0, len(vectors), _BLOCK):
+            yield start, _product(vectors[start : start + _BLOCK], self.vectors)[:, : len(self.high_passed)]
 
 
-def _cropped(heads: InputBatch, ours: int) -> Iterator[CandidatePairs]:
-    high_passed = high_pass(heads, COARSE)
-    basis = _basis(high_passed)
-    plain = _vectors(high_passed, basis)
-    for window in range(1, len(WINDOWS)):
-        parts = high_pass(heads, COARSE, WINDOWS[window])
-        for turn, seen in enumerate((window, _opposite(window))):
-            found = _best_pairs(plain, _vectors(rotated(parts, turn), basis), ours)
-            yield _described(found, 0, turn, seen)
+def _whole(images: _Images, square: int, turn: int, ours: int) -> list[CandidatePairs]:
+    found = _similar_pairs(images, rotated(images.high_passed, turn), ours)
+    return [_described(found, square, turn, 0)]
+
+
+def _cropped(images: _Images, heads: InputBatch, window: int, ours: int) -> list[CandidatePairs]:
+    parts = high_pass(heads, COARSE, WINDOWS[window])
+    return [
+        _described(_best_pairs(images, rotated(parts, turn), ours), 0, turn, seen)
+        for turn, seen in enumerate((window, _opposite(window)))
+    ]
 
 
 def _opposite(window: int) -> int:
@@ -123,50 +152,61 @@ def _opposite(window: int) -> int:
     return window & 0b1100 | right << 1 | left
 
 
-def _basis(high_passed: HighPassed) -> _Basis | None:
-    """Compute the principal components of the images; None for few images, which are compared in full."""
-    flat = high_passed.reshape(len(high_passed), -1)
-    if len(flat) <= _MIN_FOR_BASIS:
-        return None
-    return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_COMPONENTS:], dtype=np.float32)
+def _basis(flat: _Vectors) -> Float32[np.ndarray, "kept points"]:
+    """Compute the principal components of the images."""
+    return np.asarray(np.linalg.eigh(flat.T @ flat)[1][:, -_COMPONENTS:].T, dtype=np.float32)
 
 
-def _vectors(high_passed: HighPassed, basis: _Basis | None) -> _Vectors:
-    flat = high_passed.reshape(len(high_passed), -1)
-    vectors = flat if basis is None else flat @ basis
-    return np.asarray(vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-6), dtype=np.float32)
+def _vectors(flat: _Vectors, basis: _Tiles | None) -> _Vectors:
+    if basis is not None:
+        blocks = [_product(flat[start : start + _BLOCK], basis) for start in range(0, len(flat), _BLOCK)]
+        flat = np.concatenate(blocks)[:, :_COMPONENTS]
+    return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
-def _similar_pairs(plain: _Vectors, other: _Vectors, ours: int) -> _Pairs:
+def _tiled(vectors: _Vectors) -> _Tiles:
+    """Arrange vectors in tiles of columns for ``_product``; the last one is filled up with zeros."""
+    width = _MAX_PRODUCT // _BLOCK // vectors.shape[1]
+    padded = np.pad(vectors, ((0, -len(vectors) % width), (0, 0)))
+    return np.ascontiguousarray(padded.reshape(-1, width, vectors.shape[1]).transpose(0, 2, 1))
+
+
+def _product(block: _Vectors, tiles: _Tiles) -> Float32[np.ndarray, "rows columns"]:
+    """Multiply a block of vectors with all vectors in the tiles."""
+    count, _, width = tiles.shape
+    product = np.empty((len(block), count, width), dtype=np.float32)
+    np.matmul(block, tiles, out=product.transpose(1, 0, 2))
+    return product.reshape(len(block), -1)
+
+
+def _similar_pairs(images: _Images, others: HighPassed, ours: int) -> _Pairs:
     """Return all pairs above the threshold, each once."""
     found: list[_Pairs] = []
-    for start in range(0, ours, _BLOCK):
-        stop = min(start + _BLOCK, ours)
-        similarity = plain[start:stop] @ other[start:].T
-        row, column = np.nonzero(similarity > _SIMILAR)
-        later = column > row
-        row, column = row[later], column[later]
-        found.append((row + start, column + start, similarity[row, column]))
+    for start, similarity in images.similarities(others):
+        row, column = np.nonzero(similarity[:, : min(start + len(similarity), ours)] > _SIMILAR)
+        earlier = column < row + start
+        row, column = row[earlier], column[earlier]
+        found.append((column, row + start, similarity[row, column]))
     return _joined(found)
 
 
-def _best_pairs(plain: _Vectors, parts: _Vectors, ours: int) -> _Pairs:
+def _best_pairs(images: _Images, parts: HighPassed, ours: int) -> _Pairs:
     """Return the best crop of each image, and the best image of each crop."""
     found: list[_Pairs] = []
-    best = np.full(len(plain), -1, dtype=np.float32)
-    best_part = np.zeros(len(plain), dtype=np.int64)
-    for start in range(0, len(parts), _BLOCK):
-        part = np.arange(start, min(start + _BLOCK, len(parts)))
+    count = len(parts)
+    best = np.full(count, -1, dtype=np.float32)
+    best_part = np.zeros(count, dtype=np.int64)
+    for start, similarity in images.similarities(parts):
+        part = np.arange(start, start + len(similarity))
+        similarity[part - start, part] = -1
         # Pairs within the other set are not wanted.
-        similarity = parts[part] @ plain[: len(plain) if start < ours else ours].T
-        own = part < similarity.shape[1]
-        similarity[np.flatnonzero(own), part[own]] = -1
+        similarity = similarity[:, : count if start < ours else ours]
         image = similarity.argmax(axis=1)
-        found.append((image, part, similarity[np.arange(len(part)), image]))
+        found.append((image, part, similarity[part - start, image]))
         best_value = similarity.max(axis=0)
         better = np.flatnonzero(best_value > best[: len(best_value)])
         best[better], best_part[better] = best_value[better], part[similarity[:, better].argmax(axis=0)]
-    found.append((np.arange(len(plain)), best_part, best))
+    found.append((np.arange(count), best_part, best))
     first, second, similarity = _joined(found)
     kept = (similarity > _MIN_BEST) & (np.minimum(first, second) < ours)
     return first[kept], second[kept], similarity[kept]

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 from PIL import Image
 
-from brainslice.array_types import Float32, Shaped, UInt8
+from brainslice.array_types import Float32, Float64, Shaped, UInt8
 from brainslice.arrays import InputBatch, NetworkInput, Pixels
 from brainslice.preprocessing import Box, find_head
 from brainslice.scan import Slice
@@ -117,12 +117,15 @@ def high_pass(squares: InputBatch, side: int, window: Window = WHOLE) -> HighPas
     Returns:
         The filtered squares ``(n, side, side)``.
     """
-    down = _averaging(squares.shape[1], side, window.top, window.bottom)
-    across = _averaging(squares.shape[2], side, window.left, window.right).T
+    down = _filters(squares.shape[1], side, window.top, window.bottom)
+    across = _filters(squares.shape[2], side, window.left, window.right).transpose(0, 2, 1)
+    # Halves: BLAS would start threads for products of whole squares, which cost more than they save.
+    down = down.reshape(2, 2 - side % 2, -1, squares.shape[1])
     result = np.empty((len(squares), side, side), dtype=np.float32)
     for start in range(0, len(squares), _BLOCK):
         block = slice(start, start + _BLOCK)
-        result[block] = _unit(_band(down @ squares[block].astype(np.float32) @ across))
+        smooth = down @ squares[block, None, None].astype(np.float32) @ across[:, None]
+        result[block] = _unit((smooth[:, 0] - smooth[:, 1]).reshape(-1, side, side))
     return result
 
 
@@ -148,33 +151,28 @@ def _square(pixels: Pixels, box: Box) -> UInt8[np.ndarray, "side side"]:
 
 
 @functools.lru_cache(maxsize=64)
-def _averaging(old: int, new: int, start: float, stop: float) -> Float32[np.ndarray, "new old"]:
-    """Return the matrix that averages ``old`` points, between two fractions of their length, into ``new``."""
+def _filters(old: int, new: int, start: float, stop: float) -> Float32[np.ndarray, "2 new old"]:
+    """Return the matrices that average ``old`` points, between two fractions of their length, into ``new``.
+
+    The first one smooths, too; the second one takes the mean of five neighbours before.
+    """
     edges = np.linspace(start * old, stop * old, new + 1)
     points = np.arange(old)
     overlap = np.minimum(edges[1:, None], points + 1) - np.maximum(edges[:-1, None], points)
     overlap = np.clip(overlap, 0.0, None)
-    return np.asarray(overlap / overlap.sum(axis=1, keepdims=True), dtype=np.float32)
+    average = overlap / overlap.sum(axis=1, keepdims=True)
+    smooth = _neighbours(new, (0.25, 0.5, 0.25))
+    mean = _neighbours(new, (0.2, 0.2, 0.2, 0.2, 0.2))
+    return np.stack([smooth @ average, smooth @ mean @ average]).astype(np.float32)
 
 
-def _band(squares: HighPassed) -> HighPassed:
-    fine = squares - _weighted(squares, (0.2, 0.2, 0.2, 0.2, 0.2))
-    return _weighted(fine, (0.25, 0.5, 0.25))
-
-
-def _weighted(squares: HighPassed, weights: tuple[float, ...]) -> HighPassed:
-    """Replace each point by the weighted mean of its neighbours, in rows and then in columns."""
-    for axis in (1, 2):
-        reach, side = len(weights) // 2, squares.shape[axis]
-        # Edge padding.
-        places = np.clip(np.arange(-reach, side + reach), 0, side - 1)
-        padded = squares.take(places, axis=axis)
-        mean = np.zeros_like(squares)
-        for step, weight in enumerate(weights):
-            shifted = padded[:, step : step + side] if axis == 1 else padded[:, :, step : step + side]
-            mean += np.float32(weight) * shifted
-        squares = mean
-    return squares
+def _neighbours(side: int, weights: tuple[float, ...]) -> Float64[np.ndarray, "side side"]:
+    """Return the matrix that replaces each point by the weighted mean of its neighbours, with edge padding."""
+    matrix = np.zeros((side, side))
+    for step, weight in enumerate(weights):
+        neighbour = np.clip(np.arange(side) + step - len(weights) // 2, 0, side - 1)
+        matrix[np.arange(side), neighbour] += weight
+    return matrix
 
 
 def _unit(squares: HighPassed) -> HighPassed:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import functools
-from typing import Final, TypeAlias
+from typing import Final, NamedTuple, TypeAlias
 
 import numpy as np
 
-from brainslice.array_types import Bool, Float32
+from brainslice.array_types import Bool, Float32, Int
 from brainslice.dataset.duplicates.fingerprint import HighPassed, Window
 
 Transforms: TypeAlias = Float32[np.ndarray, "m 2 3"]
@@ -15,16 +15,32 @@ Transforms: TypeAlias = Float32[np.ndarray, "m 2 3"]
 
 _Correlations: TypeAlias = Float32[np.ndarray, " m"]
 _Rows: TypeAlias = Float32[np.ndarray, "m q"]
+_Slopes: TypeAlias = Float32[np.ndarray, "pictures 2 q"]
 
 # Minimum fraction of overlap for a meaningful correlation.
 _OVERLAP: Final = 0.6
 # Range of the singular values of plausible transforms.
 _SCALE_RANGE: Final = (0.65, 1.55)
 
-_EDGE_TOLERANCE: Final = 0.5
+# Pixels beyond the middle of the outermost pixel that are inside.
+_EDGE: Final = 0.75
+_IDENTITY: Final = np.eye(2, 3, dtype=np.float32)
 
-# Gain of correlation below which a step is the last.
-_LEAST_GAIN: Final = 0.001
+
+class Schedule(NamedTuple):
+    """How long a registration goes on.
+
+    Attributes:
+        minima: Minimum correlation at the start and after each step; pairs below are left alone.
+        stride: Only every so many rows and columns of the first squares are compared.
+        enough: Correlation at the start above which a pair is not optimised.
+        least_gain: Gain of correlation below which a step is the last.
+    """
+
+    minima: tuple[float, ...]
+    stride: int = 1
+    enough: float = 1.0
+    least_gain: float = 0.001
 
 
 def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
@@ -39,19 +55,23 @@ def window_transform(window: Window) -> Float32[np.ndarray, "2 3"]:
 
 
 def register(
-    first: HighPassed, second: HighPassed, transforms: Transforms, steps: int, enough: float = 1.0
+    first: HighPassed,
+    index: Int[np.ndarray, " m"],
+    second: Float32[np.ndarray, "m side side"],
+    transforms: Transforms,
+    schedule: Schedule,
 ) -> tuple[_Correlations, Transforms]:
     """Optimise affine transforms so that the second squares correlate best with the first.
 
     Gauss-Newton steps on the squared difference of the normalised squares, with gradient and curvature of the first
-    square, which are computed once. A pair is left alone as soon as a step gains little.
+    square, which are computed once.
 
     Args:
-        first: Squares ``(m, s, s)``, mean 0 and norm 1.
-        second: The squares to register, likewise.
+        first: Different squares ``(n, s, s)``, mean 0 and norm 1.
+        index: The first square of each pair ``(m,)``.
+        second: The squares to register ``(m, s, s)``, mean 0 and norm 1.
         transforms: The initial transforms.
-        steps: Maximum number of iterations.
-        enough: Initial correlation above which a pair is not optimised.
+        schedule: The steps.
 
     Returns:
         The best correlation within the overlap, and its transforms; -1 where the overlap is small or the transform is
@@ -60,99 +80,138 @@ def register(
     Reference:
         Baker and Matthews, Lucas-Kanade 20 years on, IJCV 56 (2004), section 3.2 (inverse compositional).
     """
-    best, error = _compare_at(first, second, transforms)
+    side, stride = first.shape[1], schedule.stride
+    target = _strided(first, stride)[index]
+    best, sampled, within = _compare_at(target, second, transforms, stride)
     best_transforms = transforms.copy()
-    left = np.flatnonzero(best < enough)
-    if steps == 0 or left.size == 0:
+    left = np.flatnonzero((best >= schedule.minima[0]) & (best < schedule.enough))
+    if len(schedule.minima) == 1 or left.size == 0:
         return best, best_transforms
-    descent = _steepest_descent(first[left])
-    inverse = _inverse_curvature(descent)
-    current, error = transforms[left], error[left]
-    for _ in range(steps):
-        update = (inverse @ (descent @ error[:, :, None]))[:, :, 0]
+    slopes = _slopes(first, stride)
+    inverse = _inverse_curvature(slopes, side, stride)
+    current, sampled, within = transforms[left], sampled[left], within[left]
+    for minimum in schedule.minima[1:]:
+        error = _difference(target[left], sampled, within)
+        descent = (slopes[index[left]] * error[:, None]) @ _points(side, stride).T
+        update = inverse[index[left]] @ descent.reshape(-1, 6, 1)
         current = _composed(current, update.reshape(-1, 2, 3))
-        correlation, error = _compare_at(first[left], second[left], current)
+        correlation, sampled, within = _compare_at(target[left], second[left], current, stride)
         gain = correlation - best[left]
         better = gain > 0
         best[left[better]], best_transforms[left[better]] = correlation[better], current[better]
-        going = gain > _LEAST_GAIN
+        going = (gain > schedule.least_gain) & (correlation >= minimum)
         if not going.any():
             break
-        left, current, error = left[going], current[going], error[going]
-        descent, inverse = descent[going], inverse[going]
+        left, current, sampled, within = left[going], current[going], sampled[going], within[going]
     return best, best_transforms
 
 
-def _compare_at(first: HighPassed, second: HighPassed, transforms: Transforms) -> tuple[_Correlations, _Rows]:
-    """Correlate pairs under transforms, -1 where one is implausible, and return the difference in intensity."""
-    sampled, inside = _sample(second, transforms @ _points(first.shape[1]))
-    correlation, error = _compare(first.reshape(len(first), -1), sampled, inside)
-    return np.where(_plausible(transforms), correlation, np.float32(-1)), error
+def _compare_at(
+    target: _Rows, second: HighPassed, transforms: Transforms, stride: int
+) -> tuple[_Correlations, _Rows, _Rows]:
+    """Correlate pairs under transforms, -1 where one is implausible; return the sampled squares and the overlap, too."""
+    if (transforms == _IDENTITY).all():
+        sampled = _strided(second, stride)
+        return _correlation(target, sampled, np.ones_like(sampled)), sampled, np.ones_like(sampled)
+    sampled, inside = _sample(second, transforms, stride)
+    within = inside.astype(np.float32)
+    correlation = _correlation(target, sampled, within)
+    return np.where(_plausible(transforms), correlation, np.float32(-1)), sampled, within
+
+
+def _strided(squares: HighPassed, stride: int) -> _Rows:
+    return squares[:, ::stride, ::stride].reshape(len(squares), -1)
 
 
 @functools.lru_cache(maxsize=8)
-def _points(side: int) -> Float32[np.ndarray, "3 q"]:
-    steps = ((np.arange(side) + 0.5) / side * 2 - 1).astype(np.float32)
-    down, across = np.meshgrid(steps, steps, indexing="ij")
-    return np.stack([across.ravel(), down.ravel(), np.ones(side * side, dtype=np.float32)])
+def _axis(side: int, stride: int) -> Float32[np.ndarray, " points"]:
+    return ((np.arange(0, side, stride) + 0.5) / side * 2 - 1).astype(np.float32)
 
 
-def _steepest_descent(squares: HighPassed) -> Float32[np.ndarray, "m 6 q"]:
-    """Return the derivative of each point's value by the six parameters of a transform."""
-    count, side, _ = squares.shape
-    down, across = np.gradient(squares, axis=(1, 2))
-    slopes = np.stack([across.reshape(count, 1, -1), down.reshape(count, 1, -1)], axis=1) * np.float32(side / 2)
-    return np.asarray(slopes * _points(side), dtype=np.float32).reshape(count, 6, -1)
+@functools.lru_cache(maxsize=8)
+def _points(side: int, stride: int) -> Float32[np.ndarray, "3 q"]:
+    down, across = np.meshgrid(_axis(side, stride), _axis(side, stride), indexing="ij")
+    return np.stack([across.ravel(), down.ravel(), np.ones(down.size, dtype=np.float32)])
 
 
-def _inverse_curvature(descent: Float32[np.ndarray, "m 6 q"]) -> Float32[np.ndarray, "m 6 6"]:
-    curvature = descent @ descent.transpose(0, 2, 1)
+def _slopes(squares: HighPassed, stride: int) -> _Slopes:
+    """Return the derivatives of each point's value by its column and its row."""
+    side = squares.shape[1]
+    points = np.arange(0, side, stride)
+    after, before = np.minimum(points + 1, side - 1), np.maximum(points - 1, 0)
+    scale = (side / 2 / (after - before)).astype(np.float32)
+    lines, columns = squares[:, ::stride], squares[:, :, ::stride]
+    across = (lines[:, :, after] - lines[:, :, before]) * scale
+    down = (columns[:, after] - columns[:, before]) * scale[:, None]
+    return np.stack([across, down], axis=1).reshape(len(squares), 2, -1)
+
+
+def _inverse_curvature(slopes: _Slopes, side: int, stride: int) -> Float32[np.ndarray, "pictures 6 6"]:
+    points = _points(side, stride)
+    moments = (points[:, None] * points).reshape(9, -1).T
+    products = np.stack([slopes[:, 0] ** 2, slopes[:, 0] * slopes[:, 1], slopes[:, 1] ** 2], axis=1)
+    blocks = (products @ moments).reshape(-1, 3, 3, 3)[:, [[0, 1], [1, 2]]]
+    curvature = blocks.transpose(0, 1, 3, 2, 4).reshape(-1, 6, 6)
     # Regularised: squares without structure in one direction have no curvature there.
     weight = np.trace(curvature, axis1=1, axis2=2) / 6e3 + 1e-6
     inverse = np.linalg.inv(curvature + weight[:, None, None] * np.eye(6, dtype=np.float32))
     return np.asarray(inverse, dtype=np.float32)
 
 
-def _sample(squares: HighPassed, positions: Float32[np.ndarray, "m 2 q"]) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
+def _sample(squares: HighPassed, transforms: Transforms, stride: int) -> tuple[_Rows, Bool[np.ndarray, "m q"]]:
     """Sample squares bilinearly, with a mask of the positions inside."""
     count, side, _ = squares.shape
-    # Half a pixel of tolerance at the edge.
-    edge = np.float32(1 + _EDGE_TOLERANCE / side)
-    within = (positions > -edge) & (positions < edge)
-    inside = within[:, 0] & within[:, 1]
-    positions = (positions + 1) * np.float32(side / 2) - np.float32(0.5)
-    np.clip(positions, 0, side - 1.001, out=positions)
-    corner = positions.astype(np.int32)
+    affine = (transforms * np.float32(side / 2)).transpose(1, 2, 0)[..., None]
+    axis = _axis(side, stride)
+    rows = affine[:, 1] * axis + (affine[:, 2] + np.float32(side / 2 - 0.5))
+    positions = ((affine[:, 0] * axis)[:, :, None] + rows[..., None]).reshape(2, count, -1)
+    clipped = np.clip(positions, np.float32(-_EDGE), np.float32(side - 1 + _EDGE))
+    within = positions == clipped
+    np.clip(clipped, 0, np.float32(side - 1.001), out=positions)
+    corner = np.floor(positions, out=clipped)
     positions -= corner
-    index = corner[:, 1] * side + corner[:, 0] + (np.arange(count, dtype=np.int32) * (side * side))[:, None]
+    # Whole numbers below 2 ** 24 are exact.
+    places = corner[1] * np.float32(side)
+    places += corner[0]
+    index = places.astype(np.intp)
+    index += (np.arange(count) * (side * side))[:, None]
     values = squares.ravel()
-    across, down = positions[:, 0], positions[:, 1]
     # All indices are valid; without "clip" each take is checked and buffered, which takes twice as long.
     upper, lower, upper_next, lower_next = (
         values[offset:].take(index, mode="clip") for offset in (0, side, 1, side + 1)
     )
+    across, down = positions
     upper += (upper_next - upper) * across
     lower += (lower_next - lower) * across
     upper += (lower - upper) * down
-    return upper, inside
+    return upper, within[0] & within[1]
 
 
-def _compare(target: _Rows, sampled: _Rows, inside: Bool[np.ndarray, "m q"]) -> tuple[_Correlations, _Rows]:
-    """Correlate the overlap, and return the difference after intensity matching."""
-    within = inside.astype(np.float32)
+def _correlation(target: _Rows, sampled: _Rows, within: _Rows) -> _Correlations:
+    """Correlate the overlap; -1 where it is small."""
+    target, sampled = target * within, sampled * within
+    points = within.sum(axis=1)
+    target_sum, sampled_sum = target.sum(axis=1), sampled.sum(axis=1)
+    share = 1 / np.maximum(points, 1)
+    product = _row_products(target, sampled) - target_sum * sampled_sum * share
+    target_square = _row_products(target, target) - target_sum**2 * share
+    sampled_square = _row_products(sampled, sampled) - sampled_sum**2 * share
+    correlation = product / np.sqrt(np.maximum(target_square * sampled_square, 1e-18))
+    return np.where(points > _OVERLAP * within.shape[1], correlation, np.float32(-1)).astype(np.float32)
+
+
+def _difference(target: _Rows, sampled: _Rows, within: _Rows) -> _Rows:
+    """Return the difference within the overlap after intensity matching."""
     points = np.maximum(within.sum(axis=1, keepdims=True), 1)
-    sampled = (sampled - _row_products(sampled, within) / points) * within
-    target = (target - _row_products(target, within) / points) * within
-    norm_sampled, norm_target = np.sqrt(_row_products(sampled, sampled)), np.sqrt(_row_products(target, target))
-    correlation = (_row_products(sampled, target) / np.maximum(norm_sampled * norm_target, 1e-9))[:, 0]
-    enough = points[:, 0] > _OVERLAP * within.shape[1]
-    error = sampled * (norm_target / np.maximum(norm_sampled, 1e-9)) - target
-    return np.where(enough, correlation, np.float32(-1)).astype(np.float32), error
+    target = (target - _row_products(target, within)[:, None] / points) * within
+    sampled = (sampled - _row_products(sampled, within)[:, None] / points) * within
+    norms = np.sqrt(_row_products(target, target)), np.sqrt(_row_products(sampled, sampled))
+    return np.asarray(sampled * (norms[0] / np.maximum(norms[1], 1e-9))[:, None] - target, dtype=np.float32)
 
 
-def _row_products(first: _Rows, second: _Rows) -> Float32[np.ndarray, "m 1"]:
+def _row_products(first: _Rows, second: _Rows) -> Float32[np.ndarray, " m"]:
     """Multiply each row by the same row of another matrix."""
-    return np.asarray(np.einsum("mq,mq->m", first, second), np.float32)[:, None]
+    return np.asarray(first[:, None] @ second[:, :, None], dtype=np.float32)[:, 0, 0]
 
 
 def _plausible(transforms: Transforms) -> Bool[np.ndarray, " m"]:
@@ -167,10 +226,12 @@ def _plausible(transforms: Transforms) -> Bool[np.ndarray, " m"]:
 
 def _composed(transforms: Transforms, update: Transforms) -> Transforms:
     """Compose the transforms with the inverse of an update."""
-    bottom = np.broadcast_to(np.array([0, 0, 1], dtype=np.float32), (len(transforms), 1, 3))
-    identity = np.eye(3, dtype=np.float32)
-    small = np.concatenate([update + identity[:2], bottom], axis=1)
-    # Updates that are not invertible, of squares without structure, are dropped.
-    invertible = np.where((np.abs(np.linalg.det(small)) > 1e-3)[:, None, None], small, identity)  # noqa: PLR2004 - not 0
-    composed = np.concatenate([transforms, bottom], axis=1) @ np.linalg.inv(invertible)
-    return np.asarray(composed[:, :2], dtype=np.float32)
+    linear, shift = update[:, :, :2] + np.eye(2, dtype=np.float32), update[:, :, 2:]
+    # The adjugate over the determinant; updates that are not invertible, of squares without structure, are dropped.
+    area = linear[:, 0, 0] * linear[:, 1, 1] - linear[:, 0, 1] * linear[:, 1, 0]
+    invertible = (np.abs(area) > 1e-3)[:, None, None]  # noqa: PLR2004 - not 0
+    adjugate = linear[:, ::-1, ::-1].transpose(0, 2, 1) * np.array([[1, -1], [-1, 1]], dtype=np.float32)
+    inverse = adjugate / np.where(invertible, area[:, None, None], 1)
+    undone = transforms[:, :, :2] @ inverse
+    composed = np.concatenate([undone, transforms[:, :, 2:] - undone @ shift], axis=2)
+    return np.asarray(np.where(invertible, composed, transforms), dtype=np.float32)
