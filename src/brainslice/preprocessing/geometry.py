@@ -29,6 +29,8 @@ _CELLS: Final = 80
 _MIN_AREA: Final = 0.1
 # Minimum share of bright pixels in a row or column of the head.
 _MIN_LINE: Final = 0.03
+# Grey levels of the histogram for the threshold: a power of 2, so that the edges are exact.
+_BINS: Final = 64
 # Grey values above this percentile are clipped, so that a bright tumour does not raise the threshold.
 _BRIGHT_PERCENTILE: Final = 90.0
 # Minimum share of bright pixels in a row or column of a drawn frame.
@@ -147,8 +149,8 @@ def inside_frame(pixels: Pixels) -> Box:
     rows, columns = pixels.shape
     lowest, highest = float(pixels.min()), float(pixels.max())
     bright = pixels > (lowest + highest) / 2
-    down = np.count_nonzero(bright, axis=1) >= _FRAME_SHARE * columns
-    across = np.count_nonzero(bright, axis=0) >= _FRAME_SHARE * rows
+    down = bright.sum(axis=1, dtype=np.int32) >= _FRAME_SHARE * columns
+    across = bright.sum(axis=0, dtype=np.int32) >= _FRAME_SHARE * rows
     top, bottom = _first_inner(down), rows - _first_inner(down[::-1])
     left, right = _first_inner(across), columns - _first_inner(across[::-1])
     return Box(top, left, bottom, right) if top < bottom and left < right else Box(0, 0, rows, columns)
@@ -200,8 +202,8 @@ def foreground(pixels: Pixels) -> Mask:
 def _refine(box: Box, pixels: Pixels, threshold: float) -> Box:
     """Shrink a box to the outermost rows and columns with more than a few bright pixels."""
     bright = box.crop(pixels) > threshold
-    rows = np.flatnonzero(np.count_nonzero(bright, axis=1) >= _MIN_LINE * box.width)
-    columns = np.flatnonzero(np.count_nonzero(bright, axis=0) >= _MIN_LINE * box.height)
+    rows = np.flatnonzero(bright.sum(axis=1, dtype=np.int32) >= _MIN_LINE * box.width)
+    columns = np.flatnonzero(bright.sum(axis=0, dtype=np.int32) >= _MIN_LINE * box.height)
     if rows.size == 0 or columns.size == 0:
         return box
     return Box(
@@ -227,7 +229,8 @@ def _threshold(cells: Cells) -> float:
     if highest <= lowest:
         return highest
     roots = np.sqrt(np.clip((cells - lowest) / (highest - lowest), 0.0, 1.0))
-    counts, edges = np.histogram(roots, bins=64, range=(0.0, 1.0))
+    counts = np.bincount(np.minimum(roots * _BINS, _BINS - 1).astype(np.intp).ravel(), minlength=_BINS)
+    edges = np.arange(_BINS + 1) / _BINS
     middles = (edges[:-1] + edges[1:]) / 2
     below = np.cumsum(counts)[:-1]
     above = roots.size - below
@@ -264,9 +267,9 @@ def _label_runs(
     component = np.arange(len(rows))
     while True:
         one, other = component[above], component[below]
-        if np.array_equal(one, other):
+        if (one == other).all():
             return component
         # Each component is named by its first run. The higher name of two that touch becomes the lower one.
         np.minimum.at(component, np.maximum(one, other), np.minimum(one, other))
-        while not np.array_equal(component, renamed := component[component]):
+        while (component != (renamed := component[component])).any():
             component = renamed

@@ -24,12 +24,13 @@ def percentiles(values: np.ndarray, low: float, high: float) -> tuple[float, flo
 
     ``numpy.percentile`` imports ``numpy.ma``, which takes longer than the prediction of a scan.
     """
-    flat = np.ravel(values).astype(np.float64, copy=False)
-    places = (flat.size - 1) * (np.array([low, high]) / 100)
+    # Sorting takes less time than partitioning at four places.
+    ordered = np.sort(values, axis=None)
+    places = (ordered.size - 1) * (np.array([low, high]) / 100)
     below = np.floor(places).astype(int)
-    above = np.minimum(below + 1, flat.size - 1)
-    ordered = np.partition(flat, np.concatenate([below, above]))
-    first, last = _between(ordered[below], ordered[above], places - below)
+    above = np.minimum(below + 1, ordered.size - 1)
+    around = ordered[np.stack([below, above])].astype(np.float64)
+    first, last = _between(around[0], around[1], places - below)
     return float(first), float(last)
 
 

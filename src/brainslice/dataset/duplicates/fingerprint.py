@@ -12,7 +12,7 @@ from PIL import Image
 
 from brainslice.array_types import Float32, Float64, Shaped, UInt8
 from brainslice.arrays import InputBatch, NetworkInput, Pixels
-from brainslice.preprocessing import Box, find_head
+from brainslice.preprocessing import Box, find_head, percentiles
 from brainslice.scan import Slice
 
 SIDE: Final = 72
@@ -132,10 +132,10 @@ def high_pass(squares: InputBatch, side: int, window: Window = WHOLE) -> HighPas
 def _head_box(pixels: Pixels) -> Box:
     """Find the head after removing dark margins, whose size changes the threshold and differs between copies."""
     rows, columns = pixels.shape
-    lowest, highest = (float(value) for value in np.percentile(pixels[::3, ::3], [0.0, 99.0]))
+    lowest, highest = percentiles(pixels[::3, ::3], 0.0, 99.0)
     bright = pixels > lowest + _DARK * (highest - lowest)
-    down = np.flatnonzero(bright.mean(axis=1) > _STRAY_SHARE)
-    across = np.flatnonzero(bright.mean(axis=0) > _STRAY_SHARE)
+    down = np.flatnonzero(bright.sum(axis=1, dtype=np.int32) > _STRAY_SHARE * columns)
+    across = np.flatnonzero(bright.sum(axis=0, dtype=np.int32) > _STRAY_SHARE * rows)
     if min(down.size, across.size) == 0:
         return Box(0, 0, rows, columns)
     top, left = int(down[0]), int(across[0])
