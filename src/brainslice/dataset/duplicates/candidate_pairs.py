@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import math
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -14,7 +15,7 @@ import numpy as np
 
 from brainslice.array_types import Float32, Int
 from brainslice.arrays import InputBatch
-from brainslice.dataset.duplicates.fingerprint import TURNS, HighPassed, Window, high_pass, rotated
+from brainslice.dataset.duplicates.fingerprint import MAX_PRODUCT, TURNS, HighPassed, Window, high_pass, rotated
 from brainslice.progress import Progress, silent
 
 _CUT: Final = 0.08
@@ -36,10 +37,9 @@ _COMPONENTS: Final = 128
 _MIN_FOR_BASIS: Final = 1000
 # Rows of a block of similarities, which stays in the processor's cache.
 _BLOCK: Final = 32
-# Multiplications of a product for which BLAS starts no threads; these cost more than they save.
-_MAX_PRODUCT: Final = 1 << 18
 
 _Vectors: TypeAlias = Float32[np.ndarray, "n d"]
+_Similarities: TypeAlias = Float32[np.ndarray, "rows images"]
 _Tiles: TypeAlias = Float32[np.ndarray, "tiles d columns"]
 _Pairs: TypeAlias = tuple[Int[np.ndarray, " _"], Int[np.ndarray, " _"], Float32[np.ndarray, " _"]]
 
@@ -126,11 +126,25 @@ class _Images:
         basis = _tiled(_basis(flat)) if len(flat) > _MIN_FOR_BASIS else None
         return cls(high_passed, basis, _tiled(_vectors(flat, basis)))
 
-    def similarities(self, others: HighPassed) -> Iterator[tuple[int, _Vectors]]:
-        """Compare other squares with the images, and yield blocks of rows with the index of the first row."""
+    def similarities(self, others: HighPassed, earlier: int | None = None) -> Iterator[tuple[int, _Similarities]]:
+        """Compare other squares with the images, a block after the other.
+
+        Args:
+            others: The squares.
+            earlier: If given, only images before the block's last one are needed, and of the first ``earlier`` ones.
+
+        Yields:
+            The index of the first row of a block, and its similarities, valid until the next one; columns after the
+            last image are 0.
+        """
         vectors = _vectors(others.reshape(len(others), -1), self.basis)
+        tiles, _, width = self.vectors.shape
+        # One buffer: the pages of a new one would be cleared each time, which takes longer than the product.
+        buffer = np.empty(_BLOCK * tiles * width, dtype=np.float32)
         for start in range(0, len(vectors), _BLOCK):
-            yield start, _product(vectors[start : start + _BLOCK], self.vectors)[:, : len(self.high_passed)]
+            block = vectors[start : start + _BLOCK]
+            needed = tiles if earlier is None else -(-min(start + len(block), earlier) // width)
+            yield start, _product(block, self.vectors[:needed], buffer)
 
 
 def _whole(images: _Images, square: int, turn: int, ours: int) -> list[CandidatePairs]:
@@ -159,22 +173,26 @@ def _basis(flat: _Vectors) -> Float32[np.ndarray, "kept points"]:
 
 def _vectors(flat: _Vectors, basis: _Tiles | None) -> _Vectors:
     if basis is not None:
-        blocks = [_product(flat[start : start + _BLOCK], basis) for start in range(0, len(flat), _BLOCK)]
-        flat = np.concatenate(blocks)[:, :_COMPONENTS]
+        buffer = np.empty(_BLOCK * basis.shape[0] * basis.shape[2], dtype=np.float32)
+        kept = np.empty((len(flat), _COMPONENTS), dtype=np.float32)
+        for start in range(0, len(flat), _BLOCK):
+            block = slice(start, start + _BLOCK)
+            kept[block] = _product(flat[block], basis, buffer)[:, :_COMPONENTS]
+        flat = kept
     return np.asarray(flat / np.maximum(np.linalg.norm(flat, axis=1, keepdims=True), 1e-6), dtype=np.float32)
 
 
 def _tiled(vectors: _Vectors) -> _Tiles:
     """Arrange vectors in tiles of columns for ``_product``; the last one is filled up with zeros."""
-    width = _MAX_PRODUCT // _BLOCK // vectors.shape[1]
+    width = MAX_PRODUCT // _BLOCK // vectors.shape[1]
     padded = np.pad(vectors, ((0, -len(vectors) % width), (0, 0)))
     return np.ascontiguousarray(padded.reshape(-1, width, vectors.shape[1]).transpose(0, 2, 1))
 
 
-def _product(block: _Vectors, tiles: _Tiles) -> Float32[np.ndarray, "rows columns"]:
-    """Multiply a block of vectors with all vectors in the tiles."""
-    count, _, width = tiles.shape
-    product = np.empty((len(block), count, width), dtype=np.float32)
+def _product(block: _Vectors, tiles: _Tiles, buffer: Float32[np.ndarray, " _"]) -> _Similarities:
+    """Multiply a block of vectors with all vectors in the tiles, into a buffer."""
+    shape = (len(block), tiles.shape[0], tiles.shape[2])
+    product = buffer[: math.prod(shape)].reshape(shape)
     np.matmul(block, tiles, out=product.transpose(1, 0, 2))
     return product.reshape(len(block), -1)
 
@@ -182,9 +200,9 @@ def _product(block: _Vectors, tiles: _Tiles) -> Float32[np.ndarray, "rows column
 def _similar_pairs(images: _Images, others: HighPassed, ours: int) -> _Pairs:
     """Return all pairs above the threshold, each once."""
     found: list[_Pairs] = []
-    for start, similarity in images.similarities(others):
-        row, column = np.nonzero(similarity[:, : min(start + len(similarity), ours)] > _SIMILAR)
-        earlier = column < row + start
+    for start, similarity in images.similarities(others, earlier=ours):
+        row, column = np.divmod(np.flatnonzero(similarity > _SIMILAR), similarity.shape[1])
+        earlier = column < np.minimum(row + start, ours)
         row, column = row[earlier], column[earlier]
         found.append((column, row + start, similarity[row, column]))
     return _joined(found)
@@ -196,11 +214,11 @@ def _best_pairs(images: _Images, parts: HighPassed, ours: int) -> _Pairs:
     count = len(parts)
     best = np.full(count, -1, dtype=np.float32)
     best_part = np.zeros(count, dtype=np.int64)
-    for start, similarity in images.similarities(parts):
-        part = np.arange(start, start + len(similarity))
-        similarity[part - start, part] = -1
+    for start, block in images.similarities(parts):
+        part = np.arange(start, start + len(block))
+        block[part - start, part] = -1
         # Pairs within the other set are not wanted.
-        similarity = similarity[:, : count if start < ours else ours]
+        similarity = block[:, : count if start < ours else ours]
         image = similarity.argmax(axis=1)
         found.append((image, part, similarity[part - start, image]))
         best_value = similarity.max(axis=0)

@@ -27,8 +27,11 @@ Squares: TypeAlias = Shaped[np.ndarray, "n side side"]
 HighPassed: TypeAlias = Float32[np.ndarray, "n side side"]
 """High-pass filtered images, each of mean 0 and norm 1; all 0 where an image has no structure."""
 
+MAX_PRODUCT: Final = 1 << 18
+"""Multiplications of a product of matrices for which OpenBLAS starts no threads."""
+
 # Images per step, so that intermediate results stay in the processor's cache.
-_BLOCK: Final = 128
+_BLOCK: Final = 32
 # Squares of less structure, in grey levels, are empty: noise would match noise.
 _MIN_STRUCTURE: Final = 0.5
 
@@ -119,8 +122,9 @@ def high_pass(squares: InputBatch, side: int, window: Window = WHOLE) -> HighPas
     """
     down = _filters(squares.shape[1], side, window.top, window.bottom)
     across = _filters(squares.shape[2], side, window.left, window.right).transpose(0, 2, 1)
-    # Halves: BLAS would start threads for products of whole squares, which cost more than they save.
-    down = down.reshape(2, 2 - side % 2, -1, squares.shape[1])
+    # Large squares in halves: for larger products BLAS starts threads, which cost more than they save.
+    halves = 2 if side % 2 == 0 and side * squares.shape[1] * squares.shape[2] > MAX_PRODUCT else 1
+    down = down.reshape(2, halves, -1, squares.shape[1])
     result = np.empty((len(squares), side, side), dtype=np.float32)
     for start in range(0, len(squares), _BLOCK):
         block = slice(start, start + _BLOCK)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from brainslice.dataset.duplicates.candidate_pairs import COARSE, WINDOWS, Candi
 from brainslice.dataset.duplicates.fingerprint import SIDE, WHOLE, Fingerprint, HighPassed, high_pass, rotated
 from brainslice.dataset.duplicates.registration import Schedule, Transforms, register, window_transform
 from brainslice.progress import Progress, silent
+
+_HighPassed: TypeAlias = Int[np.ndarray, "pictures side side"]
 
 
 class DuplicateKind(StrEnum):
@@ -59,14 +61,17 @@ _REGISTERED: Final = 0.97
 # Rows and columns of the filtered squares, and the registration at this resolution. The minima were chosen on copies
 # made of images of the first half of the public set's groups, and on its own pairs; nearly all others stop at once.
 _LEVELS: Final = (
-    (COARSE, Schedule((0.5, 0.69, 0.8, 0.82, 0.83), enough=_REGISTERED, least_gain=0.005)),
+    (COARSE, Schedule((0.5, 0.69, 0.8, 0.82, 0.82), enough=_REGISTERED, least_gain=0.005)),
     (SIDE, Schedule((0.56, 0.8, 0.86, 0.89), stride=2, enough=_REGISTERED)),
-    (SIDE, Schedule((NEAR_COPY,))),
+    (SIDE, Schedule((0.895, NEAR_COPY), enough=_REGISTERED)),
 )
 _KINDS: Final = {0: DuplicateKind.NEAR, 1: DuplicateKind.MIRRORED}
+# 16-bit integers suffice for a correlation and save memory.
 _UNIT: Final = 32767
-_CHUNK: Final = 64
-_BLOCK: Final = 32 * _CHUNK
+# Points that a thread compares at a time, so that they stay in the processor's cache, and such parts a report.
+_POINTS: Final = 1 << 16
+_PARTS: Final = 32
+_BLOCK: Final = 2048
 
 
 def find_duplicates(
@@ -149,48 +154,59 @@ def _confirmed(
     """Register pairs from coarse to fine, and keep those above every threshold."""
     transforms = np.stack([window_transform(window) for window in WINDOWS])[candidates.window]
     correlations = candidates.similarity
+    high_passed: tuple[_HighPassed, ...] = ()
     for side, schedule in _LEVELS:
+        if not high_passed or high_passed[0].shape[1] != side:
+            high_passed = tuple(_high_passed(part, side) for part in squares)
         # Pairs of one image side by side, since its gradient is computed once; those not moved apart, since they need
         # no resampling.
         moved = (transforms != window_transform(WHOLE)).any(axis=(1, 2))
         order = np.lexsort((candidates.turn, candidates.first, candidates.square, moved))
         candidates, transforms = candidates.at(order), transforms[order]
-        correlations, transforms = _register_level(squares, candidates, transforms, side, schedule, progress)
+        correlations, transforms = _register_level(high_passed, candidates, transforms, schedule, progress)
         kept = correlations >= schedule.minima[-1]
         candidates, correlations, transforms = candidates.at(kept), correlations[kept], transforms[kept]
     return candidates, correlations
 
 
 def _register_level(
-    squares: tuple[InputBatch, InputBatch],
+    high_passed: Sequence[_HighPassed],
     candidates: CandidatePairs,
     transforms: Transforms,
-    side: int,
     schedule: Schedule,
     progress: Progress,
 ) -> tuple[Float32[np.ndarray, " m"], Transforms]:
-    # 16-bit integers suffice for a correlation and save memory.
-    high_passed = [np.rint(high_pass(part, side) * _UNIT).astype(np.int16) for part in squares]
     total = len(candidates)
     correlations = np.empty(total, dtype=np.float32)
     improved = np.empty_like(transforms)
 
+    side = high_passed[0].shape[1]
+    pairs = _POINTS * schedule.stride**2 // side**2
+
     def one(start: int) -> None:
-        part = slice(start, start + _CHUNK)
+        part = slice(start, start + pairs)
         first, index, second = _high_passed_pairs(high_passed, candidates.at(part))
         correlations[part], improved[part] = register(first, index, second, transforms[part], schedule)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        for start in range(0, total, _BLOCK):
-            stop = min(start + _BLOCK, total)
-            list(pool.map(one, range(start, stop, _CHUNK)))
+        for start in range(0, total, _PARTS * pairs):
+            stop = min(start + _PARTS * pairs, total)
+            list(pool.map(one, range(start, stop, pairs)))
             progress(f"checking pairs at {side} pixels", stop, total)
     return correlations, improved
 
 
+def _high_passed(squares: InputBatch, side: int) -> _HighPassed:
+    result = np.empty((len(squares), side, side), dtype=np.int16)
+    for start in range(0, len(squares), _BLOCK):
+        block = slice(start, start + _BLOCK)
+        result[block] = np.rint(high_pass(squares[block], side) * _UNIT)
+    return result
+
+
 def _high_passed_pairs(
-    high_passed: Sequence[Int[np.ndarray, "pictures side side"]], candidates: CandidatePairs
-) -> tuple[HighPassed, Int[np.ndarray, " m"], HighPassed]:
+    high_passed: Sequence[_HighPassed], candidates: CandidatePairs
+) -> tuple[HighPassed, Int[np.ndarray, " m"], Float32[np.ndarray, "m side side"]]:
     """Return the different first squares, the index of each pair's one, and the second squares."""
     keys, index = np.unique(candidates.first * 2 + candidates.square, return_inverse=True)
     first = _chosen(high_passed, keys // 2, keys % 2)
@@ -202,14 +218,14 @@ def _high_passed_pairs(
 
 
 def _chosen(
-    high_passed: Sequence[Int[np.ndarray, "pictures side side"]],
+    high_passed: Sequence[_HighPassed],
     images: Int[np.ndarray, " m"],
     square: Int[np.ndarray, " m"],
-) -> HighPassed:
+) -> Float32[np.ndarray, "m side side"]:
     chosen = high_passed[0][images]
     whole = square == 1
     chosen[whole] = high_passed[1][images[whole]]
-    return chosen.astype(np.float32) / np.float32(_UNIT)
+    return np.asarray(chosen, dtype=np.float32) / np.float32(_UNIT)
 
 
 def _duplicate_pairs(

@@ -109,7 +109,7 @@ def register(
 def _compare_at(
     target: _Rows, second: HighPassed, transforms: Transforms, stride: int
 ) -> tuple[_Correlations, _Rows, _Rows]:
-    """Correlate pairs under transforms, -1 where one is implausible; return the sampled squares and the overlap, too."""
+    """Correlate pairs under transforms, -1 where one is implausible; return the samples and the overlap, too."""
     if (transforms == _IDENTITY).all():
         sampled = _strided(second, stride)
         return _correlation(target, sampled, np.ones_like(sampled)), sampled, np.ones_like(sampled)
