@@ -18,7 +18,7 @@ from brainslice.dataset.duplicates.fingerprint import SIDE, WHOLE, Fingerprint, 
 from brainslice.dataset.duplicates.registration import Schedule, Transforms, register, window_transform
 from brainslice.progress import Progress, silent
 
-_HighPassed: TypeAlias = Int[np.ndarray, "pictures side side"]
+_Stored: TypeAlias = Int[np.ndarray, "pictures side side"]
 
 
 class DuplicateKind(StrEnum):
@@ -154,10 +154,10 @@ def _confirmed(
     """Register pairs from coarse to fine, and keep those above every threshold."""
     transforms = np.stack([window_transform(window) for window in WINDOWS])[candidates.window]
     correlations = candidates.similarity
-    high_passed: tuple[_HighPassed, ...] = ()
+    high_passed: tuple[_Stored, ...] = ()
     for side, schedule in _LEVELS:
         if not high_passed or high_passed[0].shape[1] != side:
-            high_passed = tuple(_high_passed(part, side) for part in squares)
+            high_passed = tuple(_stored(part, side) for part in squares)
         # Pairs of one image side by side, since its gradient is computed once; those not moved apart, since they need
         # no resampling.
         moved = (transforms != window_transform(WHOLE)).any(axis=(1, 2))
@@ -170,7 +170,7 @@ def _confirmed(
 
 
 def _register_level(
-    high_passed: Sequence[_HighPassed],
+    high_passed: Sequence[_Stored],
     candidates: CandidatePairs,
     transforms: Transforms,
     schedule: Schedule,
@@ -179,7 +179,6 @@ def _register_level(
     total = len(candidates)
     correlations = np.empty(total, dtype=np.float32)
     improved = np.empty_like(transforms)
-
     side = high_passed[0].shape[1]
     pairs = _POINTS * schedule.stride**2 // side**2
 
@@ -196,7 +195,7 @@ def _register_level(
     return correlations, improved
 
 
-def _high_passed(squares: InputBatch, side: int) -> _HighPassed:
+def _stored(squares: InputBatch, side: int) -> _Stored:
     result = np.empty((len(squares), side, side), dtype=np.int16)
     for start in range(0, len(squares), _BLOCK):
         block = slice(start, start + _BLOCK)
@@ -205,27 +204,24 @@ def _high_passed(squares: InputBatch, side: int) -> _HighPassed:
 
 
 def _high_passed_pairs(
-    high_passed: Sequence[_HighPassed], candidates: CandidatePairs
+    high_passed: Sequence[_Stored], candidates: CandidatePairs
 ) -> tuple[HighPassed, Int[np.ndarray, " m"], Float32[np.ndarray, "m side side"]]:
     """Return the different first squares, the index of each pair's one, and the second squares."""
     keys, index = np.unique(candidates.first * 2 + candidates.square, return_inverse=True)
     first = _chosen(high_passed, keys // 2, keys % 2)
     second = _chosen(high_passed, candidates.second, candidates.square)
-    for turn in np.unique(candidates.turn).tolist():
+    for turn in np.unique(candidates.turn[candidates.turn > 0]).tolist():
         at = candidates.turn == turn
         second[at] = rotated(second[at], turn)
-    return first, index, second
+    unit = np.float32(_UNIT)
+    return first.astype(np.float32) / unit, index, second.astype(np.float32) / unit
 
 
-def _chosen(
-    high_passed: Sequence[_HighPassed],
-    images: Int[np.ndarray, " m"],
-    square: Int[np.ndarray, " m"],
-) -> Float32[np.ndarray, "m side side"]:
-    chosen = high_passed[0][images]
+def _chosen(high_passed: Sequence[_Stored], images: Groups, square: Groups) -> Int[np.ndarray, "n side side"]:
+    chosen: np.ndarray = high_passed[0][images]
     whole = square == 1
     chosen[whole] = high_passed[1][images[whole]]
-    return np.asarray(chosen, dtype=np.float32) / np.float32(_UNIT)
+    return chosen
 
 
 def _duplicate_pairs(

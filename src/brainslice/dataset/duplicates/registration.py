@@ -112,7 +112,8 @@ def _compare_at(
     """Correlate pairs under transforms, -1 where one is implausible; return the samples and the overlap, too."""
     if (transforms == _IDENTITY).all():
         sampled = _strided(second, stride)
-        return _correlation(target, sampled, np.ones_like(sampled)), sampled, np.ones_like(sampled)
+        within = np.ones_like(sampled)
+        return _correlation(target, sampled, within), sampled, within
     sampled, inside = _sample(second, transforms, stride)
     within = inside.astype(np.float32)
     correlation = _correlation(target, sampled, within)
