@@ -58,8 +58,8 @@ SURE_COPY: Final = 0.955
 
 # Pairs above this correlation are registered already: most copies were neither cropped nor scaled.
 _REGISTERED: Final = 0.97
-# Rows and columns of the filtered squares, and the registration at this resolution. The minima were chosen on copies
-# made of images of the first half of the public set's groups, and on its own pairs; nearly all others stop at once.
+# Rows and columns of the filtered squares, and the registration at this resolution. The minima are below those of pairs
+# in the public set and of copies made of its images that end as duplicates; most other pairs are left at once.
 _LEVELS: Final = (
     (COARSE, Schedule((0.5, 0.65, 0.75, 0.8, 0.82), enough=_REGISTERED, least_gain=0.005)),
     (SIDE, Schedule((0.56, 0.8, 0.86, 0.89), stride=2, enough=_REGISTERED)),
