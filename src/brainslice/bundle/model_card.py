@@ -172,7 +172,8 @@ def _model(info: BundleDraft) -> list[str]:
 def _added_to_graph(info: BundleDraft) -> list[str]:
     """Describe what the graph has beyond the trained network."""
     share = f"{info.contralateral:g} of the evidence for a tumour at the mirrored position"
-    sizes = f"the scan as preprocessed, and enlarged to {info.second_size} pixels; logits and class maps are means"
+    network = " for a second network, trained at that size" if info.second_network else ""
+    sizes = f"the scan as preprocessed, and enlarged to {info.second_size} pixels{network}; outputs are means"
     return [
         *([f"Contralateral subtraction: {share}."] if info.contralateral else []),
         *([f"Sizes: {sizes}."] if info.second_size else []),

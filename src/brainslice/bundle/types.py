@@ -151,6 +151,7 @@ class BundleDraft(StoredModel):
         head: ``pyramid`` if class maps are pooled by log-mean-exp; None if logits are their means.
         contralateral: The share of the evidence for a tumour at the mirrored position that the graph subtracts.
         second_size: Rows and columns of the enlarged scan that the graph also sees; None if it sees one size.
+        second_network: Digest of the weights that see the enlarged scan; None if they are the same.
         class_map_shape: Rows and columns of a class map.
         class_map_bias: The bias of each class map.
         provenance: Data and settings of the training.
@@ -174,6 +175,7 @@ class BundleDraft(StoredModel):
     head: Literal["pyramid"] | None = None
     contralateral: Annotated[float, Field(ge=0, lt=1)] = 0.0
     second_size: PositiveInt | None = None
+    second_network: Sha256 | None = None
     class_map_shape: tuple[PositiveInt, PositiveInt]
     class_map_bias: tuple[float, ...]
     provenance: Provenance

@@ -1,4 +1,4 @@
-"""Let an exported graph see each scan at a second, larger size, with the same weights."""
+"""Let an exported graph see each scan at a second, larger size, with the same weights or another network's."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ _AVERAGED: Final = ("logits", "class_maps")
 _SCANS: Final = "first_axis"
 
 
-def add_second_size(source: Path, target: Path, size: int, healthy: int) -> None:
+def add_second_size(source: Path, target: Path, size: int, healthy: int, network: Path | None = None) -> None:
     """Write a graph whose ``logits`` and ``class_maps`` are means over scans at its own size and enlarged.
 
-    Scans and class maps are resized bilinearly. Other outputs stay as they are, and weights are stored once.
+    Scans and class maps are resized bilinearly. Other outputs stay as they are, and equal weights are stored once.
 
     Args:
         source: A graph of the pyramid head, as ``export_onnx`` writes it. Its class maps are differences to that of the
@@ -30,6 +30,7 @@ def add_second_size(source: Path, target: Path, size: int, healthy: int) -> None
         target: Where the new graph goes, whole or not at all; may be ``source``.
         size: Rows and columns of the enlarged scan in pixels, a multiple of 32, since five stages halve it.
         healthy: The index of the healthy class.
+        network: The graph of another network for the enlarged scan, of this input size; the same network where None.
 
     Raises:
         ResourceError: The disk is full.
@@ -42,7 +43,11 @@ def add_second_size(source: Path, target: Path, size: int, healthy: int) -> None
     shapes = {value.name: shape_of(value) for value in (*graph.input, *graph.output)}
     own, *_ = shapes[INPUT]
     rows, columns, classes = shapes["class_maps"]
-    first, second = (compose.add_prefix(model, prefix, rename_inputs=False).graph for prefix in (_OWN, _SECOND))
+    other = onnx.load(network) if network else model
+    first, second = (
+        compose.add_prefix(each, prefix, rename_inputs=False).graph
+        for each, prefix in ((model, _OWN), (other, _SECOND))
+    )
     scan, logits, maps = (_SECOND + name for name in (INPUT, *_AVERAGED))
     _take_enlarged(second, scan, own, size)
     nodes = [
