@@ -81,3 +81,20 @@ def test_features_and_the_size_of_the_file_stay(graph: Path, output: EngineOutpu
 def test_equal_graphs_give_equal_files(graph: Path, size: int) -> None:
     add_second_size(graph, graph.with_name("again.onnx"), size, 2)
     assert graph.with_name("again.onnx").read_bytes() == graph.with_name(f"{size}.onnx").read_bytes()
+
+
+def test_another_network_sees_the_enlarged_scan(graph: Path) -> None:
+    other = network_at(96)
+    layer = other.model.get_layer(HEAD)
+    layer.set_weights([np.random.default_rng(9).normal(0, 3, layer.kernel.shape)])
+    export_onnx(other, graph.with_name("other.onnx"))
+    add_second_size(graph, graph.with_name("both.onnx"), 96, 2, graph.with_name("other.onnx"))
+    output = OnnxEngine(graph.with_name("both.onnx")).run(SCANS)
+    own_logits, own_maps = predict_network(network_at(64), SCANS)
+    found = other.model.predict(resized(SCANS[..., np.newaxis], 96), verbose=0)
+    np.testing.assert_allclose(output.logits, (own_logits + found["logits"]) / 2, atol=1e-4)
+    maps = resized(found["class_maps"], own_maps.shape[1])
+    np.testing.assert_allclose(output.class_maps, (own_maps + maps) / 2, atol=1e-4)
+    # All but the head is equal and stored once.
+    weights = [path.stat().st_size for path in (graph, graph.with_name("other.onnx"), graph.with_name("both.onnx"))]
+    assert weights[2] < 1.5 * weights[0]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
+from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Annotated, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PositiveInt, StringConstraints, model_validator
 
@@ -27,6 +29,15 @@ PlainName = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-
 
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200, pattern=r"^[^\p{Cc}\p{Zl}\p{Zp}]+$")]
 """A short text on one line."""
+
+
+UNSIGNED: Final = "0" * 64
+"""The digest or seal of a description while it is hashed."""
+
+
+def stored_text(fields: Mapping[str, Any]) -> str:
+    """Return a description's fields as JSON, as it is stored and hashed."""
+    return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"
 
 
 class StoredModel(BaseModel):

@@ -7,6 +7,8 @@ import json
 from collections.abc import Mapping
 from typing import Any, Final
 
+from brainslice.bundle.fields import UNSIGNED, stored_text
+
 RENAMED_IN_FORMAT_2: Final = {
     "provenance.training": "training_recipe",
     "outliers": "ood_detector",
@@ -30,8 +32,6 @@ RENAMED_IN_REPORTS: Final = {
 }
 """Keys of ``summary.json``, ``report.json`` and reports on external sites, to their current names."""
 
-_UNSIGNED: Final = "0" * 64
-
 
 def rename_keys(tree: Mapping[str, Any], renamed: Mapping[str, str], parent: str = "") -> dict[str, Any]:
     """Return a copy of nested mappings, with keys renamed by their dotted path, such as ``outliers.refused``."""
@@ -47,8 +47,8 @@ def rename_keys(tree: Mapping[str, Any], renamed: Mapping[str, str], parent: str
 def is_sealed(text: str) -> bool:
     """Return whether a description of format 1 is unaltered: its formatting and digest are those of the writer."""
     fields = json.loads(text)
-    unsigned = _to_text(fields | {"digest": _UNSIGNED})
-    return text == _to_text(fields) and fields.get("digest") == hashlib.sha256(unsigned.encode()).hexdigest()
+    unsigned = stored_text(fields | {"digest": UNSIGNED})
+    return text == stored_text(fields) and fields.get("digest") == hashlib.sha256(unsigned.encode()).hexdigest()
 
 
 def migrate_description(text: str, current: int) -> str:
@@ -63,7 +63,3 @@ def migrate_adaptation(text: str) -> str:
         return text
     rows = [rename_keys(row, {"called_tumour": "predicted_tumour"}) for row in fields.get("out_of_fold", ())]
     return json.dumps(rename_keys(fields, RENAMED_IN_ADAPTATION) | {"format": 2, "out_of_fold": rows})
-
-
-def _to_text(fields: dict[str, Any]) -> str:
-    return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 from pydantic import AwareDatetime, Field, JsonValue, PositiveInt, model_validator
 
 from brainslice.bundle.fields import (
+    UNSIGNED,
     Ensemble,
     Fraction,
     HalfPrecisionParity,
@@ -19,6 +20,7 @@ from brainslice.bundle.fields import (
     StoredConformalSets,
     StoredModel,
     StoredOodDetector,
+    stored_text,
 )
 from brainslice.decision import MAX_TEMPERATURE, MIN_TEMPERATURE, OperatingPoint
 from brainslice.labels import LabelSet
@@ -34,8 +36,6 @@ GRAPH_FILE = "model.onnx"
 
 IMPORTED: Final = "imported"
 """The training recipe and the backbone of a network that was trained elsewhere."""
-
-_UNSIGNED = "0" * 64
 
 
 class Classes(StoredModel):
@@ -161,7 +161,7 @@ class BundleDraft(StoredModel):
         ood_detector: The out-of-distribution detector, if any.
         ensemble: The members, if it is an ensemble.
         operating_points: Thresholds with targets and measured rates.
-        half_precision: The effect of 16-bit weights; None for 32 bits.
+        half_precision: The effect of 16-bit weights; None for 32 bits, or where 32 bits are lost.
         labels_digest: ``labels.digest_with`` the weights' digest; None in bundles of older versions.
     """
 
@@ -190,8 +190,7 @@ class BundleDraft(StoredModel):
 
     @model_validator(mode="after")
     def _check_bias(self) -> BundleDraft:
-        if len(self.class_map_bias) != len(self.labels.names):
-            classes, numbers = len(self.labels.names), len(self.class_map_bias)
+        if (numbers := len(self.class_map_bias)) != (classes := len(self.labels.names)):
             msg = f"class_map_bias must hold {classes} numbers, one for each class, got {numbers}"
             raise ValueError(msg)
         return self
@@ -255,7 +254,7 @@ class BundleInfo(BundleDraft):
 
     format: Literal[2] = FORMAT
     files: dict[PlainName, Sha256]
-    digest: Sha256 = _UNSIGNED
+    digest: Sha256 = UNSIGNED
     seal: Sha256 | None = None
 
     @model_validator(mode="after")
@@ -269,7 +268,7 @@ class BundleInfo(BundleDraft):
     def sign(cls, draft: BundleDraft, files: dict[str, str]) -> BundleInfo:
         """Complete a draft with the hashes of its files, its own digest and its seal."""
         fields = {name: getattr(draft, name) for name in BundleDraft.model_fields}
-        unsigned = cls(**fields, files=dict(sorted(files.items())), seal=_UNSIGNED)
+        unsigned = cls(**fields, files=dict(sorted(files.items())), seal=UNSIGNED)
         identified = unsigned.model_copy(update={"digest": unsigned.expected_digest()})
         return identified.model_copy(update={"seal": identified.expected_seal()})
 
@@ -284,11 +283,11 @@ class BundleInfo(BundleDraft):
 
     def to_text(self) -> str:
         """Return the JSON text as stored; equal descriptions give equal bytes."""
-        return _to_text(self._stored_fields())
+        return stored_text(self._stored_fields())
 
     def _hash_without(self, itself: str, left_out: tuple[str, ...]) -> str:
         fields = {name: value for name, value in self._stored_fields().items() if name not in left_out}
-        return hashlib.sha256(_to_text(fields | {itself: _UNSIGNED}).encode()).hexdigest()
+        return hashlib.sha256(stored_text(fields | {itself: UNSIGNED}).encode()).hexdigest()
 
     def _stored_fields(self) -> dict[str, JsonValue]:
         return {name: value for name, value in self.model_dump(mode="json").items() if value or name not in OPTIONAL}
@@ -296,7 +295,3 @@ class BundleInfo(BundleDraft):
 
 OPTIONAL: Final = frozenset(name for name, field in BundleInfo.model_fields.items() if not field.default)
 """Fields that are empty by default; left out of the JSON if empty, so that older bundles keep their digests."""
-
-
-def _to_text(fields: dict[str, JsonValue]) -> str:
-    return json.dumps(fields, indent=2, allow_nan=False, ensure_ascii=False) + "\n"

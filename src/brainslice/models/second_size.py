@@ -43,11 +43,8 @@ def add_second_size(source: Path, target: Path, size: int, healthy: int, network
     shapes = {value.name: shape_of(value) for value in (*graph.input, *graph.output)}
     own, *_ = shapes[INPUT]
     rows, columns, classes = shapes["class_maps"]
-    other = onnx.load(network) if network else model
-    first, second = (
-        compose.add_prefix(each, prefix, rename_inputs=False).graph
-        for each, prefix in ((model, _OWN), (other, _SECOND))
-    )
+    first = compose.add_prefix(model, _OWN, rename_inputs=False).graph
+    second = compose.add_prefix(onnx.load(network or source), _SECOND, rename_inputs=False).graph
     scan, logits, maps = (_SECOND + name for name in (INPUT, *_AVERAGED))
     _take_enlarged(second, scan, own, size)
     nodes = [
