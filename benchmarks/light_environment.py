@@ -27,7 +27,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1]
-MAX_BYTES = 250_000_000
+MAX_BYTES = 260_000_000
 BEFORE = ("pip", "setuptools")
 REPEATS = 5
 HEAVY = ("tensorflow", "keras", "sklearn", "scipy", "matplotlib", "onnx", "h5py", "torch", "pandas")
