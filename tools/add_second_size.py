@@ -54,8 +54,9 @@ def main(bundle: Path, project: Path, second: str = "288") -> None:
         files = {name: old.bundle.path(name) for name in info.files if name not in MADE_LATER}
         for name in (GRAPH_FILE, CARD_FILE):
             files[name] = Path(folder) / name
-        network = Path(folder) / "second.onnx" if other else None
-        if other and network:
+        network = None
+        if other:
+            network = Path(folder) / "second.onnx"
             to_float16(other.path(GRAPH_FILE), network)
         add_second_size(old.bundle.path(GRAPH_FILE), files[GRAPH_FILE], size, healthy, network)
         logits = run_engine(OnnxEngine(files[GRAPH_FILE]), inputs, lambda *_: None, "").logits
