@@ -187,9 +187,7 @@ ROWS = {
         Side("keras_sides:time_to_f1"),
         "least",
         10,
-        settings={
-            "overrides": {"model": {"head": "linear"}, "train": {"quick": {"views": 0}, "lesion": {"weight": 0}}}
-        },
+        settings={"overrides": ["model.head=linear", "train.quick.views=0", "train.lesion.weight=0"]},
         once=True,
     ),
     "time_to_f1_default": Row(
@@ -198,7 +196,7 @@ ROWS = {
         Side("keras_sides:time_to_f1"),
         "least",
         10,
-        settings={"overrides": {}},
+        settings={"overrides": []},
         once=True,
     ),
     "volume": Row("volume / its slices one by one", Side("ours:volume"), Side("ours:volume_slices"), "least", 1.5),

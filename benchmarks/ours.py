@@ -355,14 +355,13 @@ def time_to_f1(settings: Settings) -> Work:
 
 def prepared(settings: Settings) -> tuple[ProjectPaths, Config]:
     """Prepare the pictures in a project of its own, which is not timed."""
-    from brainslice.config import Config
+    from brainslice.config import read_config
     from brainslice.dataset import prepare_dataset
     from brainslice.paths import ProjectPaths
 
     root = Path(tempfile.mkdtemp(dir=settings["scratch"]))
     prepare_dataset(Path(settings["whole"]), root)
-    given = settings["overrides"]
-    config = Config.model_validate({**given, "model": {**given.get("model", {}), "weights": settings["weights"]}})
+    config = read_config(None, (*settings["overrides"], f"model.weights={settings['weights']}"))
     return ProjectPaths.of(root, config), config
 
 

@@ -44,7 +44,8 @@ def add_second_size(source: Path, target: Path, size: int, healthy: int, network
     own, *_ = shapes[INPUT]
     rows, columns, classes = shapes["class_maps"]
     first = compose.add_prefix(model, _OWN, rename_inputs=False).graph
-    second = compose.add_prefix(onnx.load(network or source), _SECOND, rename_inputs=False).graph
+    other = onnx.load(network) if network else model
+    second = compose.add_prefix(other, _SECOND, rename_inputs=False).graph
     scan, logits, maps = (_SECOND + name for name in (INPUT, *_AVERAGED))
     _take_enlarged(second, scan, own, size)
     nodes = [
