@@ -8,6 +8,7 @@ the recipe ``full`` mixes images.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
@@ -15,7 +16,7 @@ from functools import partial
 import keras
 import numpy as np
 
-from brainslice.array_types import Float32
+from brainslice.array_types import Float16, Float32
 from brainslice.arrays import Logits
 from brainslice.models import HEAD, pooled_features, set_trainable, weights_digest, with_positions
 from brainslice.training.batches import BatchSequence, Inputs, Rows
@@ -65,7 +66,7 @@ class _Activations:
     """Activations of the scans (first) and of their random views."""
 
     task: TrainingTask
-    views: tuple[FrozenFeatures, ...]
+    views: tuple[_View, ...]
 
     def fetch(self, rows: Rows, generator: np.random.Generator) -> Inputs:
         chosen = generator.integers(len(self.views), size=len(rows))
@@ -73,25 +74,56 @@ class _Activations:
 
     def held_out(self) -> Inputs:
         channels = self.task.network.frozen_part.output.shape[-1]
-        return np.asarray(self.views[0][self.task.split.validation][..., :channels], np.float32)
+        return np.asarray(self.views[0].scans[self.task.split.validation][..., :channels], np.float32)
 
 
-def _all_views(task: TrainingTask, frozen_part: FrozenPart) -> tuple[FrozenFeatures, ...]:
-    config, network, images = task.config, task.network, task.images
+@dataclass(frozen=True, slots=True, eq=False)
+class _View:
+    """Activations of the scans and, in files of their own, of the counterfactual images."""
+
+    scans: FrozenFeatures
+    extra: Float16[np.ndarray, "m ah aw c"]
+
+    def __getitem__(self, row: int) -> Float16[np.ndarray, "ah aw c"]:
+        count = len(self.scans)
+        activations: Float16[np.ndarray, "ah aw c"] = self.scans[row] if row < count else self.extra[row - count]
+        return activations
+
+
+def _all_views(task: TrainingTask, frozen_part: FrozenPart) -> tuple[_View, ...]:
+    """Compute the activations; those of scans serve every fold, counterfactual images are made of training scans."""
+    images, count = task.images, len(task.inputs)
+    training = images.rows[images.rows < count]
+    key: tuple[str, ...] = ()
+    if images.outlines is not None:
+        key = (hashlib.sha256(images.outlines[:count].tobytes()).hexdigest(),)
+    scans = _views(task, frozen_part, key, slice(0, count), (np.union1d(training, task.split.validation), training))
+    rows = images.rows[images.rows >= count] - count
+    extra = tuple(view[:0] for view in scans)
+    if len(rows):
+        extra = _views(task, frozen_part, ("extra", images.digest), slice(count, len(images)), (rows, rows))
+    if sum(view.nbytes for view in (*scans, *extra)) <= _MAX_IN_MEMORY:
+        scans, extra = tuple(map(np.array, scans)), tuple(map(np.array, extra))
+    return tuple(map(_View, scans, extra))
+
+
+def _views(
+    task: TrainingTask, frozen_part: FrozenPart, key: tuple[str, ...], part: slice, rows: tuple[Rows, Rows]
+) -> tuple[FrozenFeatures, ...]:
+    config, network = task.config, task.network
     *cells, channels = network.frozen_part.output.shape[1:]
-    key = (task.content, *([images.digest] if task.outlines else []))
-    key += (weights_digest(network.frozen_part), network.config.backbone)
-    views = cache_views(
-        CachedFeatures(task.cache, key, (*cells, channels + task.outlines)),
-        (len(images), images.batch),
-        (np.concatenate([images.rows, task.split.validation]), images.rows),
+    return cache_views(
+        CachedFeatures(
+            task.cache,
+            (task.content, *key, weights_digest(network.frozen_part), network.config.backbone),
+            (*cells, channels + task.outlines),
+        ),
+        (part.stop - part.start, lambda some: task.images.batch(some + part.start)),
+        rows,
         RandomViews(config.train.quick.views if config.augment.enabled else 0, task.augmentation_config, config.seed),
         partial(_with_coverage, frozen_part) if task.outlines else frozen_part,
         task.progress,
     )
-    if sum(view.nbytes for view in views) <= _MAX_IN_MEMORY:
-        return tuple(np.array(view) for view in views)
-    return views
 
 
 def _with_coverage(frozen_part: FrozenPart, views: Views) -> Float32[np.ndarray, "b ah aw c"]:
@@ -142,19 +174,20 @@ def _train_tail(task: TrainingTask, activations: _Activations, context: StageCon
     )
 
 
-def _pool(task: TrainingTask, model: keras.Model, view: FrozenFeatures) -> Float32[np.ndarray, "n features"]:
+def _pool(task: TrainingTask, model: keras.Model, view: _View) -> Float32[np.ndarray, "n features"]:
     channels = task.network.frozen_part.output.shape[-1]
     rows = np.concatenate([task.images.rows, task.split.validation])
-    pooled = np.zeros((len(view), model.output.shape[-1]), np.float32)
+    pooled = np.zeros((len(task.images), model.output.shape[-1]), np.float32)
     for start in range(0, len(rows), _SCORING_BATCH):
         some = rows[start : start + _SCORING_BATCH]
-        pooled[some] = np.asarray(model.predict_on_batch(view[some][..., :channels].astype(np.float32)))
+        activations = _gather([view], np.zeros_like(some), some)[..., :channels]
+        pooled[some] = np.asarray(model.predict_on_batch(activations))
         task.progress("pooling features", start + len(some), len(rows))
     return pooled
 
 
-def _gather(views: Sequence[np.ndarray], chosen: Rows, rows: Rows) -> Inputs:
-    return np.stack([views[view][row] for view, row in zip(chosen, rows, strict=True)], dtype=np.float32)
+def _gather(views: Sequence[_View | np.ndarray], chosen: Rows, rows: Rows) -> Inputs:
+    return np.stack([views[view][row] for view, row in zip(chosen, rows.tolist(), strict=True)], dtype=np.float32)
 
 
 def _predict(model: keras.Model, inputs: Inputs) -> Logits:
