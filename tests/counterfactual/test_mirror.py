@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 
 from brainslice.counterfactual.mirror import (
     MIN_SYMMETRY,
@@ -173,3 +173,11 @@ def test_a_sham_changes_neither_the_lesion_nor_its_mirror_image() -> None:
     assert differs.any()
     assert not (differs & (lesion | opposite(lesion, twins.midline))).any()
     assert differs.sum() < 3 * (feathered(lesion) > 0).sum()
+
+
+@pytest.mark.parametrize("by", [1, 2, 4, 10])
+def test_a_region_is_widened_as_by_a_square_maximum(by: int) -> None:
+    region = np.random.default_rng(by).random((61, 47)) > 0.99
+    region[[0, -1], [0, -1]] = True
+    square = Image.fromarray(region.astype(np.uint8)).filter(ImageFilter.MaxFilter(2 * by + 1))
+    assert np.array_equal(widened(region, by), np.asarray(square) > 0)
