@@ -28,7 +28,6 @@ RENAMED_KEYS = {
 
 _SYNONYMS = {
     "learning_rate": "lr",
-    "warm_up_epochs": "warmup_epochs",
     "img_size": "image_size",
     "classes": "class_names",
     "val_size": "valid_split",
@@ -150,6 +149,7 @@ class ModelConfig(_Section):
     head: Literal["pyramid", "linear"] = "pyramid"
     contralateral: Share = 0.4
     second_scale: Annotated[float, Field(ge=1, le=2)] = 1.3
+    second_network: bool = False
 
 
 class CalibrationConfig(_Section):

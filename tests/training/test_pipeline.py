@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
+import keras
 import numpy as np
 import pytest
 from PIL import Image
@@ -20,6 +21,7 @@ from brainslice.inference.predictor import Predictor
 from brainslice.models.build import Network, NetworkConfig, build_network
 from brainslice.models.export import export_onnx
 from brainslice.models.head import HEAD
+from brainslice.models.imported import load_keras_file
 from brainslice.models.weights import load_arrays
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing.histogram import deciles, mean_landmarks
@@ -28,6 +30,7 @@ from brainslice.progress import Progress, silent
 from brainslice.scan.read import read_scan
 from brainslice.training import bundle as bundle_module
 from brainslice.training import pipeline
+from brainslice.training.bundle import KERAS_FILE, SECOND_KERAS_FILE
 from brainslice.training.pipeline import TrainingResult, train
 from small_training import SMALL, StoppedError, arrays_of, changed, interrupt_at, small_network
 from stand_in import SIZE, config, copy_project
@@ -105,6 +108,40 @@ def test_the_exported_pyramid_head_sees_two_sizes(project: Path, head: str, scal
     assert ("enlarged to 96 pixels" in card) == (size is not None)
     output = Predictor.open(project / "models" / "bundle").score(np.zeros((1, SIZE, SIZE), np.uint8))
     assert output.class_maps.shape[1:3] == info.class_map_shape
+
+
+@pytest.mark.usefixtures("small")
+def test_a_second_network_sees_the_enlarged_scan(project: Path) -> None:
+    words = ("model.head=pyramid", "model.second_network=true", "train.quick.minutes=1e-9")
+    with pytest.raises(StoppedError):
+        train_in(project, *words, progress=interrupt_at("second network: training the tail", 1))
+    assert not (project / "models" / "bundle").exists()
+    steps: list[str] = []
+    trained = train_in(project, *words, progress=lambda step, done, total: steps.append(f"{step} {done}/{total}"))
+    # The first network is not trained again.
+    assert sum(step.startswith("training the tail") for step in steps) == 1
+    assert [note.startswith("second network: the last blocks trained 1 of 2") for note in trained.notes[:2]] == [0, 1]
+    assert (project / "reports" / "second_network" / "training_history.json").is_file()
+    info, bundle = trained.bundle.info, project / "models" / "bundle"
+    assert (info.second_size, info.second_network != info.provenance.weights_digest) == (96, True)
+    assert "enlarged to 96 pixels for a second network" in (bundle / "README.md").read_text(encoding="utf-8")
+    scans = np.random.default_rng(0).integers(0, 256, (3, SIZE, SIZE)).astype(np.uint8)
+    inputs = [scans[..., np.newaxis].astype(np.float32)]
+    inputs.append(np.asarray(keras.ops.image.resize(inputs[0], (96, 96))))
+    networks = [load_keras_file(bundle / name) for name in (KERAS_FILE, SECOND_KERAS_FILE)]
+    logits = [network.predict(each, verbose=0)["logits"] for network, each in zip(networks, inputs, strict=True)]
+    healthy = trained.bundle.labels.healthy_index
+    expected = np.mean([each - each[:, healthy, np.newaxis] for each in logits], axis=0)
+    np.testing.assert_allclose(Predictor.open(bundle).score(scans).logits, expected, atol=1e-4)
+
+
+@pytest.mark.parametrize(("word", "got"), [("head=linear", "linear, no_tumor and 1.3"), ("second_scale=1", "and 1")])
+@pytest.mark.usefixtures("small")
+def test_a_second_network_without_a_second_size_is_refused_before_training(project: Path, word: str, got: str) -> None:
+    words = ("model.head=pyramid", "model.second_network=true", f"model.{word}")
+    with pytest.raises(ConfigError, match=f"second_network needs .* got .*{got}"):
+        train_in(project, *words)
+    assert not (project / "models").exists()
 
 
 @pytest.mark.usefixtures("small")

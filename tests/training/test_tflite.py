@@ -41,11 +41,12 @@ def pyramid_network(plan: NetworkConfig) -> Network:
     return network
 
 
-@pytest.fixture(scope="module")
-def exported(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+@pytest.fixture(scope="module", params=["one network", "two networks"])
+def exported(prepared: Path, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> Path:
     """The file of a bundle with a temperature of its own."""
     project = copy_project(prepared, tmp_path_factory.mktemp("exported") / "project")
-    chosen = config(*SMALL, "model.head=pyramid", "train.batch_size=4")
+    second = f"model.second_network={str(request.param == 'two networks').lower()}"
+    chosen = config(*SMALL, "model.head=pyramid", "train.batch_size=4", second)
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(pipeline, "build_network", pyramid_network)
         pipeline.train(ProjectPaths.of(project, chosen), chosen)

@@ -10,8 +10,7 @@ from brainslice.lazy import lazy_names
 if TYPE_CHECKING:
     from brainslice.training.adaptation.pipeline import AdaptationResult, adapt
     from brainslice.training.batches import BatchSequence, Shuffle, TrainingData
-    from brainslice.training.bundle import BundleResult, run_engine
-    from brainslice.training.calibration import calibrate, fit_prediction_sets, validation_of
+    from brainslice.training.bundle import BundleResult
     from brainslice.training.cross_validation import HEADLINES, CrossValidation, cross_validate
     from brainslice.training.ensemble import build_ensemble, train_members
     from brainslice.training.history import Epoch

@@ -34,7 +34,16 @@ from brainslice.decision import DETECTOR_FILE, HEAD_FILE, Temperature
 from brainslice.errors import BundleError
 from brainslice.files import atomic_file, atomic_folder, write_text
 from brainslice.inference import EngineOutput, OnnxEngine
-from brainslice.models import Network, add_second_size, export_onnx, extract_head, parity, save_network, weights_digest
+from brainslice.models import (
+    Network,
+    NetworkConfig,
+    add_second_size,
+    export_onnx,
+    extract_head,
+    parity,
+    save_network,
+    weights_digest,
+)
 from brainslice.paths import ProjectPaths
 from brainslice.preprocessing import Recipe
 from brainslice.progress import Progress
@@ -49,6 +58,9 @@ from brainslice.training.task import TrainingTask
 
 KERAS_FILE = "model.keras"
 """The Keras file of the network in a bundle."""
+
+SECOND_KERAS_FILE = "second.keras"
+"""The Keras file of the network that sees enlarged scans, where it is another one."""
 
 _PARITY_SCANS = 200
 _BATCH = 32
@@ -66,10 +78,23 @@ class BundleResult:
     notes: tuple[str, ...]
 
 
-def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: ProjectPaths) -> BundleResult:
+def make_bundle(
+    task: TrainingTask,
+    manifest: Manifest,
+    recipe: Recipe,
+    paths: ProjectPaths,
+    second: TrainingTask | None = None,
+) -> BundleResult:
     """Calibrate and export a trained network, check the export, and write ``models/``.
 
     Temperature, prediction sets and detector are fitted on outputs of the exported graph, which predictions use.
+
+    Args:
+        task: The trained network, its inputs and settings.
+        manifest: The set.
+        recipe: The preprocessing.
+        paths: The project's files and folders.
+        second: A second network, trained at the second size, which sees the enlarged scan; by default the same one.
 
     Raises:
         ParityError: The exported graph disagrees with the network; nothing is written.
@@ -78,27 +103,46 @@ def make_bundle(task: TrainingTask, manifest: Manifest, recipe: Recipe, paths: P
     held_out = task.split.validation
     paths.models.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(prefix=".export.tmp-", dir=paths.models) as folder:
-        files = {name: Path(folder) / name for name in (GRAPH_FILE, KERAS_FILE, HEAD_FILE, DETECTOR_FILE, CARD_FILE)}
-        engine, graph_parity = export_network(task.network, files, task.inputs[held_out[:_PARITY_SCANS]])
-        if size := _second_size(task):
-            add_second_size(files[GRAPH_FILE], files[GRAPH_FILE], size, manifest.labels.healthy_index)
-            engine = OnnxEngine(files[GRAPH_FILE])
+        names = (GRAPH_FILE, KERAS_FILE, *([SECOND_KERAS_FILE] if second else []), HEAD_FILE, DETECTOR_FILE, CARD_FILE)
+        files = {name: Path(folder) / name for name in names}
+        engine, graph_parity = _export(task, second, manifest, files)
         output = run_engine(engine, task.inputs[held_out], task.progress, "scoring validation scans")
         labels, calibration, decision = task.labels[held_out], task.config.calibration, task.config.decision
         temperature, notes = calibrate(output.logits, labels, calibration)
         validation = validation_of(output.logits, labels, temperature, calibration.bins)
-        groups, names = manifest.group_indices[held_out], manifest.labels.names
-        sets, more_notes = fit_prediction_sets(output.logits, labels, groups, temperature, names, decision)
+        groups, classes = manifest.group_indices[held_out], manifest.labels.names
+        sets, more_notes = fit_prediction_sets(output.logits, labels, groups, temperature, classes, decision)
         rows = detector_scans(task.split.train, task.config.seed)
         training = run_engine(engine, task.inputs[rows], task.progress, "scoring training scans")
         detector = fit_detector(training.features, output.features, decision, files[DETECTOR_FILE])
         draft = _draft(task, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
+        draft = draft.model_copy(update={"second_network": second and weights_digest(second.network.model)})
         write_text(files[CARD_FILE], render_model_card(draft))
         _keep_previous(paths.bundle, draft)
         bundle = write_bundle(paths.bundle, draft, files)
     with atomic_file(paths.best) as temporary:
         shutil.copyfile(bundle.path(KERAS_FILE), temporary)
     return BundleResult(bundle, (*notes, *more_notes))
+
+
+def _export(
+    task: TrainingTask, second: TrainingTask | None, manifest: Manifest, files: Mapping[str, Path]
+) -> tuple[OnnxEngine, GraphParity]:
+    """Export a network; its graph also sees enlarged scans, by the second network where there is one."""
+    some = task.split.validation[:_PARITY_SCANS]
+    engine, found = export_network(task.network, files, task.inputs[some])
+    size = second_size(task.network.config, task.config.model.second_scale)
+    if size is None:
+        return engine, found
+    graph, other = files[GRAPH_FILE], None
+    if second:
+        other = graph.with_name("second.onnx")
+        save_network(second.network, files[SECOND_KERAS_FILE])
+        _, own = export_graph(second.network, other, second.inputs[some])
+        worst = {name: max(getattr(found, name), getattr(own, name)) for name in ("logits", "class_maps")}
+        found = found.model_copy(update=worst)
+    add_second_size(graph, graph, size, manifest.labels.healthy_index, other)
+    return OnnxEngine(graph), found
 
 
 def _keep_previous(bundle: Path, draft: BundleDraft) -> None:
@@ -143,7 +187,7 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
         backbone=backbone,
         head="pyramid" if task.network.config.head == "pyramid" else None,
         contralateral=task.network.config.contralateral,
-        second_size=_second_size(task),
+        second_size=second_size(task.network.config, task.config.model.second_scale),
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=provenance,
@@ -154,10 +198,9 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
     )
 
 
-def _second_size(task: TrainingTask) -> int | None:
+def second_size(network: NetworkConfig, scale: float) -> int | None:
     """Return the larger size that the graph also sees, a multiple of 32; None without, as for other heads."""
-    network = task.network.config
-    size = round(network.size * task.config.model.second_scale / _STRIDE) * _STRIDE
+    size = round(network.size * scale / _STRIDE) * _STRIDE
     return size if network.reference_class is not None and size > network.size else None
 
 
@@ -170,8 +213,18 @@ def export_network(network: Network, files: Mapping[str, Path], inputs: InputBat
     """
     save_network(network, files[KERAS_FILE])
     extract_head(network).save(files[HEAD_FILE])
-    export_onnx(network, files[GRAPH_FILE])
-    engine = OnnxEngine(files[GRAPH_FILE])
+    return export_graph(network, files[GRAPH_FILE], inputs)
+
+
+def export_graph(network: Network, path: Path, inputs: InputBatch) -> tuple[OnnxEngine, GraphParity]:
+    """Write a network's graph, and compare it with the network on some inputs.
+
+    Raises:
+        ParityError: They differ by more than the tolerance.
+        ResourceError: The disk is full.
+    """
+    export_onnx(network, path)
+    engine = OnnxEngine(path)
 
     def run(batch: InputBatch) -> tuple[Logits, ClassMaps]:
         output = engine.run(batch)

@@ -6,6 +6,7 @@ import hashlib
 import shutil
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Final
 
 import keras
 
@@ -27,7 +28,7 @@ from brainslice.models import SHIPPED_WEIGHTS, Network, NetworkConfig, build_net
 from brainslice.paths import ProjectPaths, writes_project
 from brainslice.preprocessing import Recipe, mean_landmarks
 from brainslice.progress import Progress, silent
-from brainslice.training.bundle import BundleResult, make_bundle
+from brainslice.training.bundle import BundleResult, make_bundle, second_size
 from brainslice.training.history import EachEpoch, Epoch, ignore_epochs, write_logs
 from brainslice.training.lesions import TrainingImages, add_counterfactuals
 from brainslice.training.recipes.feature_cache import fast_frozen_part
@@ -35,6 +36,9 @@ from brainslice.training.recipes.full import fit_full
 from brainslice.training.recipes.quick import fit_quick
 from brainslice.training.task import TrainingTask
 from brainslice.training.tracking import TrackedRun, parameters_of, require_tracker, track
+
+_SECOND: Final = "second_network"
+"""Subfolder of logs and reports of the network that sees enlarged scans."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,16 +85,57 @@ def train(
     """
     require_tracker(config.log)
     assignment = assignment or assign_split(Manifest.read(paths.data), config)
+    second_config = _second_config(config, assignment.manifest)
     task, recipe, epochs = fit_network(
         paths, config, assignment=assignment, accept_leaks=accept_leaks, progress=progress
     )
     write_logs(epochs, paths, config.log)
+    notes = _early_stop_notes(config, epochs)
     # Trained without the subtraction, which was measured on networks trained so.
     task = replace(task, network=with_contralateral(task.network, config.model.contralateral))
-    result: BundleResult = make_bundle(task, assignment.manifest, recipe, paths)
+    second = None
+    if second_config is not None:
+        second, its_notes = _train_second(paths, second_config, assignment, progress)
+        notes += its_notes
+    result: BundleResult = make_bundle(task, assignment.manifest, recipe, paths, second)
     shutil.rmtree(paths.workspace, ignore_errors=True)
     tracked = track(_tracked_run(result.bundle, config, epochs), paths.root, config.log)
-    return TrainingResult(result.bundle, epochs, (*_early_stop_notes(config, epochs), *result.notes, *tracked))
+    return TrainingResult(result.bundle, epochs, (*notes, *result.notes, *tracked))
+
+
+def _second_config(config: Config, manifest: Manifest) -> Config | None:
+    """Return the settings of the second network; None without one."""
+    if not config.model.second_network:
+        return None
+    size = second_size(_network_config(config, manifest), config.model.second_scale)
+    if size is None:
+        msg = (
+            "model.second_network needs the pyramid head, a healthy class, and a model.second_scale that enlarges "
+            f"scans by 32 pixels, got {config.model.head}, {manifest.labels.healthy} and {config.model.second_scale:g}"
+        )
+        raise ConfigError(msg)
+    data = config.data.model_copy(update={"image_size": size})
+    return config.model_copy(update={"data": data})
+
+
+def _train_second(
+    paths: ProjectPaths, config: Config, assignment: SplitAssignment, progress: Progress
+) -> tuple[TrainingTask, tuple[str, ...]]:
+    """Train the network that sees enlarged scans, with logs of its own; leaks were accepted before."""
+    own = replace(
+        paths,
+        models=paths.workspace / _SECOND,
+        reports=paths.reports / _SECOND,
+        logs=paths.logs / _SECOND,
+    )
+
+    def second_progress(step: str, done: int, total: int) -> None:
+        progress(f"second network: {step}", done, total)
+
+    task, _, epochs = fit_network(own, config, assignment=assignment, accept_leaks=True, progress=second_progress)
+    write_logs(epochs, own, config.log)
+    task = replace(task, network=with_contralateral(task.network, config.model.contralateral))
+    return task, tuple(f"second network: {note}" for note in _early_stop_notes(config, epochs))
 
 
 def _tracked_run(bundle: ModelBundle, config: Config, epochs: tuple[Epoch, ...]) -> TrackedRun:
@@ -192,22 +237,24 @@ def content_digest(manifest: Manifest, recipe: Recipe) -> str:
 
 def _build_network(config: Config, manifest: Manifest) -> Network:
     keras.utils.set_random_seed(config.seed)
+    return build_network(_network_config(config, manifest))
+
+
+def _network_config(config: Config, manifest: Manifest) -> NetworkConfig:
     model = config.model
     half = config.train.recipe == "full" and config.train.mixed_precision
-    return build_network(
-        NetworkConfig(
-            backbone=model.backbone,
-            size=config.data.image_size,
-            classes=len(manifest.labels),
-            dropout=model.dropout,
-            weights=_initial_weights(model),
-            seed=config.seed,
-            multi_level=model.multi_level,
-            head=model.head,
-            healthy=None if manifest.labels.healthy is None else manifest.labels.healthy_index,
-            precision="mixed_float16" if half else "float32",
-            frozen_stages=config.train.quick.frozen_stages,
-        )
+    return NetworkConfig(
+        backbone=model.backbone,
+        size=config.data.image_size,
+        classes=len(manifest.labels),
+        dropout=model.dropout,
+        weights=_initial_weights(model),
+        seed=config.seed,
+        multi_level=model.multi_level,
+        head=model.head,
+        healthy=None if manifest.labels.healthy is None else manifest.labels.healthy_index,
+        precision="mixed_float16" if half else "float32",
+        frozen_stages=config.train.quick.frozen_stages,
     )
 
 

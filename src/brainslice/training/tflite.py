@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from brainslice.arrays import InputBatch, Probabilities
-from brainslice.bundle import BundleInfo
+from brainslice.bundle import BundleInfo, ModelBundle
 from brainslice.errors import BundleError, ParityError, UsageError
 from brainslice.files import atomic_file, sha256_of, write_json
 from brainslice.inference import Predictor, read_source
 from brainslice.models import load_keras_file
 from brainslice.phantom import KINDS, draw_phantom
-from brainslice.training.bundle import KERAS_FILE
+from brainslice.training.bundle import KERAS_FILE, SECOND_KERAS_FILE
 
 _MAX_DIFFERENCE: Final = 1e-4
 
@@ -48,8 +48,7 @@ def export_tflite(bundle: Path, path: Path) -> float:
             "converted; give the bundle of a network that train, adapt or import-keras wrote"
         )
         raise BundleError(msg)
-    model = _in_float32(load_keras_file(predictor.bundle.path(KERAS_FILE)))
-    model = _with_probabilities(model, info)
+    model = _with_probabilities(predictor.bundle)
     scan = keras.InputSpec(shape=(1, recipe.size, recipe.size, 1), dtype="float32", name="scan")
     drawn = np.stack([recipe(read_source(draw_phantom(kind, 0, 0, 0).pixels, None)) for kind in KINDS])
     expected = predictor.temperature.probabilities(predictor.score(drawn).logits)
@@ -92,11 +91,15 @@ def _in_float32(model: keras.Model) -> keras.Model:
     return copy
 
 
-def _with_probabilities(model: keras.Model, info: BundleInfo) -> keras.Model:
+def _with_probabilities(bundle: ModelBundle) -> keras.Model:
+    info, model = bundle.info, _in_float32(load_keras_file(bundle.path(KERAS_FILE)))
     logits = model.output["logits"]
     if info.second_size is not None:
         enlarged = keras.layers.Resizing(info.second_size, info.second_size)(model.inputs[0])
-        second = _at_size(model, info.second_size)(enlarged)["logits"]
+        other = _at_size(model, info.second_size)
+        if info.second_network is not None:
+            other = _in_float32(load_keras_file(bundle.path(SECOND_KERAS_FILE)))
+        second = other(enlarged)["logits"]
         healthy = info.labels.names.index(info.labels.healthy)
         # As in the bundle's graph, whose logit of the healthy class is 0 at every size.
         logits = (logits + second - second[:, healthy : healthy + 1]) / 2
