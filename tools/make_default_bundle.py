@@ -13,8 +13,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-import onnx
-
 from brainslice.api import read_settings
 from brainslice.bundle import CARD_FILE, GRAPH_FILE, BundleDraft, updated_card, write_bundle
 from brainslice.dataset import Manifest, decode_scans
@@ -26,7 +24,7 @@ from brainslice.models import to_float16
 from brainslice.paths import ProjectPaths
 
 MAX_BYTES = 30_000_000
-TRAINING_FILE = "model.keras"
+TRAINING_SUFFIX = ".keras"
 TEST_FILE = "summary.json"
 
 
@@ -42,7 +40,7 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
     split = split_of(whole.bundle, manifest)
     inputs = decode_scans(manifest, whole.recipe, places.cache)[split.validation]
     info = whole.bundle.info
-    files = {name: whole.bundle.path(name) for name in info.files if name != TRAINING_FILE}
+    files = {name: whole.bundle.path(name) for name in info.files if not name.endswith(TRAINING_SUFFIX)}
     for name, report in ((CARD_FILE, "model_card.md"), (TEST_FILE, "summary.json")):
         files[name] = places.reports / report
         if not files[name].is_file():
@@ -51,10 +49,7 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files[GRAPH_FILE] = Path(folder) / GRAPH_FILE
         to_float16(whole.bundle.path(GRAPH_FILE), files[GRAPH_FILE])
-        arrays = onnx.load(whole.bundle.path(GRAPH_FILE)).graph.initializer
-        # Nothing to compare where the weights were rounded before.
-        rounded = any(array.data_type == onnx.TensorProto.FLOAT16 for array in arrays)
-        parity = None if rounded else measure_half_precision(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
+        parity = measure_half_precision(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
         fields = {name: getattr(info, name) for name in BundleDraft.model_fields}
         draft = BundleDraft(**fields | {"half_precision": parity})
         card = files[CARD_FILE].read_text(encoding="utf-8")
