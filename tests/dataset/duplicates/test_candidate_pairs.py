@@ -3,12 +3,23 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from brainslice.dataset.duplicates import candidate_pairs, similarity
 from brainslice.dataset.duplicates.candidate_pairs import WINDOWS, find_candidate_pairs
 from brainslice.dataset.duplicates.fingerprint import SIDE, TURNS, Fingerprint, compute_fingerprint, high_pass, rotated
 from brainslice.phantom import KINDS, draw_phantom
 from brainslice.scan.types import Slice
 
 COUNT = 16
+
+
+@pytest.fixture(autouse=True, params=["all with all", "clusters"])
+def clustered(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether images are compared within clusters only, of which eight or more there are."""
+    chosen = request.param == "clusters"
+    if chosen:
+        monkeypatch.setattr(similarity, "MIN_FOR_CLUSTERS", 1)
+        monkeypatch.setattr(similarity, "_NEAREST", 3)
+    return chosen
 
 
 @pytest.fixture(scope="module")
@@ -91,3 +102,24 @@ def test_progress_is_reported_to_the_end(squares: np.ndarray) -> None:
     heard: list[tuple[str, int, int]] = []
     find_candidate_pairs(squares, squares, COUNT, lambda *news: heard.append(news))
     assert [done for _, done, _ in heard] == list(range(1, heard[-1][2] + 1))
+
+
+def test_clusters_compare_fewer_images_and_keep_the_most_similar(
+    squares: np.ndarray,
+    clustered: bool,  # noqa: FBT001 - a fixture
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    both = np.concatenate([squares] + [squares // 2 + grey for grey in (10, 20, 30, 40)])
+    monkeypatch.setattr(candidate_pairs, "_MAX_CANDIDATES", 3)
+    found = find_candidate_pairs(both, both, len(both))
+    images = similarity.Images.of(both)
+    compared = sum(block.size for *_, block in images.similarities(images.high_passed))
+    copies = found.at((found.window == 0) & (found.turn == 0) & (found.first % COUNT == found.second % COUNT))
+    if clustered:
+        assert compared < 0.8 * len(both) ** 2
+        # Each of five equal images has three pairs that are its most similar ones, or such a pair of another.
+        assert COUNT * 5 * 3 / 2 <= len(copies) <= COUNT * 10
+        assert len(found.at(found.window == 0)) <= len(both) * 3
+    else:
+        assert compared == len(both) ** 2
+        assert len(copies) == COUNT * 10

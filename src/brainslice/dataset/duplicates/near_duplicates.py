@@ -13,9 +13,10 @@ import numpy as np
 
 from brainslice.array_types import Float32, Int
 from brainslice.arrays import Groups, InputBatch
-from brainslice.dataset.duplicates.candidate_pairs import COARSE, WINDOWS, CandidatePairs, find_candidate_pairs
+from brainslice.dataset.duplicates.candidate_pairs import WINDOWS, CandidatePairs, find_candidate_pairs
 from brainslice.dataset.duplicates.fingerprint import SIDE, WHOLE, Fingerprint, HighPassed, high_pass, rotated
 from brainslice.dataset.duplicates.registration import Schedule, Transforms, register, window_transform
+from brainslice.dataset.duplicates.similarity import COARSE
 from brainslice.progress import Progress, silent
 
 _Stored: TypeAlias = Int[np.ndarray, "pictures side side"]
