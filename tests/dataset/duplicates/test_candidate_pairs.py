@@ -104,7 +104,7 @@ def test_progress_is_reported_to_the_end(squares: np.ndarray) -> None:
     assert [done for _, done, _ in heard] == list(range(1, heard[-1][2] + 1))
 
 
-def test_clusters_compare_fewer_images_and_keep_the_most_similar(
+def test_with_clusters_the_most_similar_partners_are_kept(
     squares: np.ndarray,
     clustered: bool,  # noqa: FBT001 - a fixture
     monkeypatch: pytest.MonkeyPatch,
@@ -112,14 +112,10 @@ def test_clusters_compare_fewer_images_and_keep_the_most_similar(
     both = np.concatenate([squares] + [squares // 2 + grey for grey in (10, 20, 30, 40)])
     monkeypatch.setattr(candidate_pairs, "_MAX_CANDIDATES", 3)
     found = find_candidate_pairs(both, both, len(both))
-    images = similarity.Images.of(both)
-    compared = sum(block.size for *_, block in images.similarities(images.high_passed))
     copies = found.at((found.window == 0) & (found.turn == 0) & (found.first % COUNT == found.second % COUNT))
     if clustered:
-        assert compared < 0.8 * len(both) ** 2
         # Each of five equal images has three pairs that are its most similar ones, or such a pair of another.
         assert COUNT * 5 * 3 / 2 <= len(copies) <= COUNT * 10
         assert len(found.at(found.window == 0)) <= len(both) * 3
     else:
-        assert compared == len(both) ** 2
         assert len(copies) == COUNT * 10
