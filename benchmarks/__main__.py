@@ -1,7 +1,7 @@
 """Measure this package beside what a user would pick instead; every ratio comes from alternating runs of one call.
 
 Usage: python -m benchmarks [ROW ...] [--images FOLDER] [--volume FILE] [--weights FILE]
-           [--rounds N] [--output FILE]
+           [--drawn N] [--rounds N] [--output FILE]
 
 Sides run in processes of their own, peers in environments of their own that are made when first needed. Each row is
 the median of the ratios of pairs, with the smallest and the largest; a ratio of wall time, and one of CPU time, which
@@ -42,11 +42,12 @@ PACKAGES = {
 }
 """What is installed into the environment of each kind of peer; ``here`` is this interpreter."""
 
-NEEDED = {"volume": "volume", "time_to_f1": "weights", "time_to_f1_default": "weights"}
+NEEDED = {"volume": "volume", "time_to_f1": "weights", "time_to_f1_default": "weights", "audit_drawn": "drawn"}
 """The option that a row needs."""
 
 SUFFIXES = (".png", ".jpg", ".jpeg")
 FEW = 16
+DRAWN_SLICES = 10
 SMALL_BATCH = 16
 
 
@@ -177,6 +178,14 @@ ROWS = {
         "audit, a picture of all / of a tenth",
         Side("ours:audit_whole"),
         Side("ours:audit_tenth"),
+        "most",
+        1.3,
+        once=True,
+    ),
+    "audit_drawn": Row(
+        "audit of drawn heads, a picture of all / of a tenth",
+        Side("ours:audit_drawn"),
+        Side("ours:audit_drawn_tenth"),
         "most",
         1.3,
         once=True,
@@ -381,7 +390,13 @@ def prepare(given: argparse.Namespace, scratch: Path, python: Python) -> dict[st
     settings = {"bundle": str(given.bundle.resolve()), "images": images, "scratch": str(scratch), "few": FEW}
     settings |= {"batch": SMALL_BATCH, "whole": str(source.resolve())}
     settings |= {name: str(scratch / name) for name in ("audited", "tenth")}
-    settings |= {name: str(file.resolve()) for name in NEEDED.values() if (file := getattr(given, name))}
+    settings |= {name: str(file.resolve()) for name in ("volume", "weights") if (file := getattr(given, name))}
+    if "audit_drawn" in given.rows:
+        from brainslice.phantom import KINDS, write_phantoms
+
+        for name, count in (("drawn_heads", given.drawn), ("drawn_tenth", given.drawn // 10)):
+            settings[name] = str(scratch / name)
+            write_phantoms(scratch / name, count // (len(KINDS) * DRAWN_SLICES), DRAWN_SLICES)
     if any(ROWS[name].peer.function == "keras_sides:cold" for name in given.rows):
         run_cold(command(Side("keras_sides:save_model"), python, settings))
     return settings
@@ -397,6 +412,7 @@ def main() -> None:
     parser.add_argument(
         "--weights", type=Path, metavar="FILE", help="ImageNet weights of EfficientNetV2-B0 for the rows time_to_f1"
     )
+    parser.add_argument("--drawn", type=int, metavar="N", help="heads to draw for the row audit_drawn, such as 70000")
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")

@@ -264,6 +264,16 @@ def audit_tenth(settings: Settings) -> Work:
     return _audit(settings["tenth"])
 
 
+def audit_drawn(settings: Settings) -> Work:
+    """Audit drawn heads."""
+    return _audit(settings["drawn_heads"])
+
+
+def audit_drawn_tenth(settings: Settings) -> Work:
+    """Audit a tenth as many drawn heads."""
+    return _audit(settings["drawn_tenth"])
+
+
 def _audit(folder: str) -> Work:
     from brainslice.dataset import audit_folder
 
