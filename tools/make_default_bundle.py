@@ -13,6 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import onnx
+
 from brainslice.api import read_settings
 from brainslice.bundle import CARD_FILE, GRAPH_FILE, BundleDraft, updated_card, write_bundle
 from brainslice.dataset import Manifest, decode_scans
@@ -49,7 +51,10 @@ def main(bundle: Path, project: Path, out: Path = DEFAULT_BUNDLE) -> None:
     with tempfile.TemporaryDirectory() as folder:
         files[GRAPH_FILE] = Path(folder) / GRAPH_FILE
         to_float16(whole.bundle.path(GRAPH_FILE), files[GRAPH_FILE])
-        parity = measure_half_precision(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
+        arrays = onnx.load(whole.bundle.path(GRAPH_FILE)).graph.initializer
+        # Nothing to compare where the weights were rounded before.
+        rounded = any(array.data_type == onnx.TensorProto.FLOAT16 for array in arrays)
+        parity = None if rounded else measure_half_precision(whole, OnnxEngine(files[GRAPH_FILE]), inputs)
         fields = {name: getattr(info, name) for name in BundleDraft.model_fields}
         draft = BundleDraft(**fields | {"half_precision": parity})
         card = files[CARD_FILE].read_text(encoding="utf-8")

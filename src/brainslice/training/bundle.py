@@ -115,8 +115,7 @@ def make_bundle(
         rows = detector_scans(task.split.train, task.config.seed)
         training = run_engine(engine, task.inputs[rows], task.progress, "scoring training scans")
         detector = fit_detector(training.features, output.features, decision, files[DETECTOR_FILE])
-        draft = _draft(task, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
-        draft = draft.model_copy(update={"second_network": second and weights_digest(second.network.model)})
+        draft = _draft(task, second, manifest, _Fitted(recipe, temperature, validation, graph_parity, sets, detector))
         write_text(files[CARD_FILE], render_model_card(draft))
         _keep_previous(paths.bundle, draft)
         bundle = write_bundle(paths.bundle, draft, files)
@@ -173,7 +172,7 @@ class _Fitted:
     detector: StoredOodDetector
 
 
-def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDraft:
+def _draft(task: TrainingTask, second: TrainingTask | None, manifest: Manifest, fitted: _Fitted) -> BundleDraft:
     labels, provenance = Classes.of(manifest.labels), _provenance(task, manifest)
     backbone = IMPORTED if task.imported else task.config.model.backbone
     return BundleDraft(
@@ -188,6 +187,7 @@ def _draft(task: TrainingTask, manifest: Manifest, fitted: _Fitted) -> BundleDra
         head="pyramid" if task.network.config.head == "pyramid" else None,
         contralateral=task.network.config.contralateral,
         second_size=second_size(task.network.config, task.config.model.second_scale),
+        second_network=weights_digest(second.network.model) if second else None,
         class_map_shape=task.network.map_shape,
         class_map_bias=tuple(task.network.bias.tolist()),
         provenance=provenance,

@@ -96,8 +96,9 @@ def _with_probabilities(bundle: ModelBundle) -> keras.Model:
     logits = model.output["logits"]
     if info.second_size is not None:
         enlarged = keras.layers.Resizing(info.second_size, info.second_size)(model.inputs[0])
-        other = _at_size(model, info.second_size)
-        if info.second_network is not None:
+        if info.second_network is None:
+            other = _at_size(model, info.second_size)
+        else:
             other = _in_float32(load_keras_file(bundle.path(SECOND_KERAS_FILE)))
         second = other(enlarged)["logits"]
         healthy = info.labels.names.index(info.labels.healthy)
