@@ -17,6 +17,7 @@ from onnx import TensorProto, helper
 
 from brainslice.errors import BundleError
 from brainslice.inference.default_bundle import DEFAULT_BUNDLE
+from brainslice.inference.engines import onnx_engine
 from brainslice.inference.engines.onnx_engine import OnnxEngine, OnnxSession
 
 write_graph: Callable[..., Path] = runpy.run_path(str(Path(__file__).parents[1] / "conftest.py"))["write_graph"]
@@ -135,12 +136,28 @@ def test_runs_at_the_same_time_have_the_outputs_of_one_alone(scans: int) -> None
             np.testing.assert_array_equal(output, expected)
 
 
-def test_a_graph_that_is_replaced_after_opening_is_not_read_again(tmp_path: Path) -> None:
+@pytest.mark.parametrize("replace", [Path.unlink, lambda path: path.write_bytes(b"another graph")])
+def test_a_graph_that_is_replaced_after_opening_is_not_read_again(
+    tmp_path: Path, replace: Callable[[Path], object]
+) -> None:
     path = write(tmp_path / "graph.onnx", TensorProto.FLOAT)
     session = OnnxSession(path, threads=2)
-    path.write_bytes(b"another graph")
+    replace(path)
     double, _ = session.run(np.ones((6, 3), np.float32))
     np.testing.assert_array_equal(double, np.full((6, 3), 2.0, np.float32))
+
+
+def test_a_graph_that_is_replaced_while_it_is_opened_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = write(tmp_path / "graph.onnx", TensorProto.FLOAT)
+
+    def check(_graph: bytes, checked: Path) -> None:
+        write(checked, TensorProto.FLOAT, TensorProto.FLOAT)
+
+    monkeypatch.setattr(onnx_engine, "check_graph", check)
+    with pytest.raises(BundleError, match=r"graph\.onnx: was replaced while it was opened; open the bundle again"):
+        OnnxSession(path)
 
 
 def write(path: Path, *kinds: int) -> Path:

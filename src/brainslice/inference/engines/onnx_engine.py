@@ -74,10 +74,13 @@ class OnnxSession:
         self._threads = threads or os.cpu_count() or 1
         self._lock = Lock()
         self._running = 0
-        # Kept, because the file may be replaced or deleted before a second session is needed.
-        self._graph = path.read_bytes()
-        check_graph(self._graph, path)
+        self._file = _identity(path)
+        check_graph(path.read_bytes(), path)
+        # From the file and not from its bytes, which ONNX Runtime would keep.
         self._session = self._open(threads)
+        if _identity(path) != self._file:
+            msg = f"{path}: was replaced while it was opened; open the bundle again"
+            raise BundleError(msg)
         self._single_threaded = self._session if self._threads == 1 else None
         inputs = [(node.name, node.type, len(node.shape)) for node in self._session.get_inputs()]
         if len(inputs) != 1 or inputs[0][1] != "tensor(float)":
@@ -101,7 +104,7 @@ class OnnxSession:
         try:
             if parts == 1 and threads == self._threads:
                 return list(self._session.run(names, {self.input_name: batch}))
-            session, divided = self._open_single_threaded(), np.array_split(batch, parts)
+            session, divided = self.open_single_threaded(), np.array_split(batch, parts)
             with ThreadPoolExecutor(min(parts, threads)) as pool:
                 each = map if threads == 1 else pool.map
                 done = each(lambda part: session.run(names, {self.input_name: part}), divided)
@@ -114,10 +117,11 @@ class OnnxSession:
             with self._lock:
                 self._running -= 1
 
-    def _open_single_threaded(self) -> onnxruntime.InferenceSession:
+    def open_single_threaded(self) -> onnxruntime.InferenceSession:
+        """Return the session with one thread, opened on first use; the first session if the file is another by then."""
         with self._lock:
             if self._single_threaded is None:
-                self._single_threaded, self._graph = self._open(1), b""
+                self._single_threaded = self._open(1) if _identity(self.path) == self._file else self._session
             return self._single_threaded
 
     def _open(self, threads: int) -> onnxruntime.InferenceSession:
@@ -128,7 +132,7 @@ class OnnxSession:
         # Errors are raised as exceptions and need not be printed as well.
         options.log_severity_level = _FATAL_ONLY
         try:
-            return onnxruntime.InferenceSession(self._graph, options, providers=["CPUExecutionProvider"])
+            return onnxruntime.InferenceSession(self.path, options, providers=["CPUExecutionProvider"])
         except Exception as error:
             msg = f"{self.path}: must be an ONNX graph, got something else ({_one_line(error)}); copy the bundle again"
             raise BundleError(msg) from error
@@ -178,6 +182,15 @@ class OnnxEngine:
             msg = f"{self._session.path}: {fault}; {_REMEDY}"
             raise BundleError(msg)
         return EngineOutput(**outputs)
+
+
+def _identity(path: Path) -> tuple[int, int, int] | None:
+    """Return what changes when a file is replaced; None where there is none."""
+    try:
+        status = path.stat()
+    except OSError:
+        return None
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 def _one_line(error: Exception) -> str:

@@ -208,4 +208,5 @@ def fast_frozen_part(network: Network, scratch: Path, images: int) -> FrozenPart
             path = Path(folder) / "frozen_part.onnx"
             export_frozen_part(network, path)
             graph = OnnxSession(path)
+            graph.open_single_threaded()
     return lambda views: graph.run(views)[0]
