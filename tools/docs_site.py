@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import typer
 from latex2mathml.converter import convert
 
-from brainslice.cli.main import app
+from brainslice.cli.main import command_line
 
 if TYPE_CHECKING:
     from mkdocs.structure.pages import Page
@@ -70,7 +70,7 @@ def rewrite(text: str, place: str, formulas: list[str]) -> str:
 def options_of_commands() -> str:
     """Describe the options of every command that people are to know, as Markdown."""
     sections = []
-    found = dict(typer.main.get_command(app).commands)
+    found = dict(command_line().commands)
     for group in [name for name, command in found.items() if hasattr(command, "commands")]:
         found |= {f"{group} {name}": command for name, command in found.pop(group).commands.items()}
     for name, command in sorted(found.items()):

@@ -11,9 +11,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import pytest
-import typer
 
-from brainslice.cli.main import app
+from brainslice.cli.main import command_line
 
 PROJECT = Path(__file__).resolve().parents[2]
 FILES = ["Dockerfile", "Dockerfile.train"]
@@ -154,7 +153,7 @@ def test_the_service_is_started_with_options_it_has() -> None:
     (entry,), (command,) = rests("Dockerfile", "ENTRYPOINT"), rests("Dockerfile", "CMD")
     assert json.loads(entry) == ["brainslice"]
     words = json.loads(command)
-    known = {option for each in typer.main.get_command(app).commands[words[0]].params for option in each.opts}
+    known = {option for each in command_line().commands[words[0]].params for option in each.opts}
     assert words[0] == "serve"
     assert {word for word in words if word.startswith("--")} <= known
     assert rests("Dockerfile", "EXPOSE") == [words[words.index("--port") + 1]]

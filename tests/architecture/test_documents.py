@@ -10,12 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import typer
 import yaml
 from pydantic import BaseModel
 
 import brainslice
-from brainslice.cli.main import app
+from brainslice.cli.main import app, command_line
 from brainslice.config import Config, read_config
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -206,7 +205,7 @@ def test_a_command_line_in_the_documents_can_be_meant(line: str) -> None:
     words = [word for word in words if word != "--debug"]
     verb = words[0]
     assert verb in PEOPLE_KNOW
-    command = typer.main.get_command(app).commands[verb]
+    command = command_line().commands[verb]
     command = command.commands[words[1]] if verb in GROUPS else command
     known = {option for parameter in command.params for option in (*parameter.opts, *parameter.secondary_opts)}
     assert not [word for word in words[1:] if word.startswith("--") and word.split("=")[0] not in known]

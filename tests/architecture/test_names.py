@@ -7,10 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-import typer
 
 from brainslice.bundle.migration import RENAMED_IN_ADAPTATION, RENAMED_IN_FORMAT_2
-from brainslice.cli.main import app
+from brainslice.cli.main import command_line
 from brainslice.config import RENAMED_KEYS
 
 PROJECT = Path(__file__).resolve().parents[2]
@@ -87,7 +86,7 @@ def test_no_class_carries_an_old_name() -> None:
 
 
 def test_every_old_command_is_a_hidden_name_of_the_new_one() -> None:
-    commands = typer.main.get_command(app).commands
+    commands = command_line().commands
     for old, new in renamed("Commands").items():
         first, second = (commands[name.removeprefix("brainslice ")] for name in (old, new))
         assert first.hidden

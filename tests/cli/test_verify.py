@@ -5,10 +5,9 @@ import shlex
 from pathlib import Path
 
 import pytest
-import typer
 
 from brainslice.cli import verify as verify_module
-from brainslice.cli.main import app
+from brainslice.cli.main import command_line
 from brainslice.report.claims import read_results
 from command import call
 
@@ -66,7 +65,7 @@ def test_an_unknown_table_is_refused_with_the_names_of_the_others(checkout: Path
 
 
 def test_the_commands_of_the_results_files_exist() -> None:
-    commands = typer.main.get_command(app).commands
+    commands = command_line().commands
     lines = [line for results in read_results(PROJECT).values() for line in results.command]
     for program, verb, *words in (shlex.split(line) for line in lines if not line.startswith("#")):
         assert program == "brainslice"

@@ -190,6 +190,10 @@ _command("", "original-download-external", original_commands.download_external)
 _command("", "original-infer", original_commands.infer)
 
 
+command_line: Final = functools.cache(functools.partial(typer.main.get_command, app))
+"""Make the command line once; ``app(...)`` would describe every command again for each call."""
+
+
 def main(*arguments: str) -> None:
     """Run the command line, by default with the arguments of the process."""
     replace_unprintable()
@@ -197,7 +201,7 @@ def main(*arguments: str) -> None:
     # Options of verbosity are accepted after the command, too.
     words.sort(key=lambda word: word not in _VERBOSITY)
     with one_line_errors():
-        app(words, prog_name="brainslice")
+        command_line()(words, prog_name="brainslice")
 
 
 if __name__ == "__main__":
