@@ -395,8 +395,11 @@ def prepare(given: argparse.Namespace, scratch: Path, python: Python) -> dict[st
         from brainslice.phantom import KINDS, write_phantoms
 
         for name, count in (("drawn_heads", given.drawn), ("drawn_tenth", given.drawn // 10)):
-            settings[name] = str(scratch / name)
-            write_phantoms(scratch / name, count // (len(KINDS) * DRAWN_SLICES), DRAWN_SLICES)
+            # Drawing takes longer than the audit, so the heads are kept.
+            heads = (given.environments / f"heads_{count}").resolve()
+            settings[name] = str(heads)
+            if not heads.is_dir():
+                write_phantoms(heads, count // (len(KINDS) * DRAWN_SLICES), DRAWN_SLICES)
     if any(ROWS[name].peer.function == "keras_sides:cold" for name in given.rows):
         run_cold(command(Side("keras_sides:save_model"), python, settings))
     return settings
@@ -416,7 +419,9 @@ def main() -> None:
     parser.add_argument("--bundle", type=Path, default=BUNDLE)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--output", type=Path, metavar="FILE", help="write the figures as JSON")
-    parser.add_argument("--environments", type=Path, metavar="FOLDER", default=Path(".benchmarks"))
+    parser.add_argument(
+        "--environments", type=Path, metavar="FOLDER", default=Path(".benchmarks"), help="for peers and drawn heads"
+    )
     given = parser.parse_args()
     if unknown := sorted(set(given.rows) - set(ROWS)):
         parser.error(f"unknown rows: {', '.join(unknown)}")

@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from brainslice.phantom.shapes import Canvas, Ellipse, Field, Plane, cover, paint
+from brainslice.phantom.shapes import Canvas, Ellipse, Field, Plane, cover, length, paint
 
 BRAINS: Final = {
     Plane.AXIAL: Ellipse(0.0, 0.0, 0.62, 0.76),
@@ -187,4 +187,4 @@ def _draw_horn(image: Field, canvas: Canvas, fluid: float, horn: tuple[float, fl
     ellipse = canvas.in_brain(x, y, 0.085 * size, 0.24 * size)
     down = (canvas.y - ellipse.y) / ellipse.down
     across = (canvas.x - ellipse.x) / ellipse.across + lean * (down + 0.6 * down * down)
-    paint(image, cover(np.hypot(across, down) - 1.0, 0.3), fluid)
+    paint(image, cover(length(across, down) - 1.0, 0.3), fluid)

@@ -13,7 +13,7 @@ from brainslice.arrays import Mask
 from brainslice.errors import UsageError
 from brainslice.phantom.anatomy import BRAINS, Tissues, draw_head
 from brainslice.phantom.lesions import choose_position, draw_lesion
-from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, resized, smooth_noise
+from brainslice.phantom.shapes import GRID, Canvas, Ellipse, Field, Plane, length, resized, smooth_noise
 
 KINDS: Final = ("glioma", "meningioma", "no_tumor", "pituitary")
 """The classes, in default order."""
@@ -131,7 +131,7 @@ def _pose(head: _Head, level: float, rng: np.random.Generator) -> Canvas:
     x, y = cosine * x + sine * y, cosine * y - sine * x
     brain = head.brain.scaled(1.0 - 0.25 * level**2)
     coarse, fine = smooth_noise(rng, 6, level), smooth_noise(rng, 24, level)
-    depth = np.hypot((x - brain.x) / brain.across, (y - brain.y) / brain.down)
+    depth = length((x - brain.x) / brain.across, (y - brain.y) / brain.down)
     return Canvas(head.plane, x, y, brain, depth * (1.0 + 0.012 * coarse), coarse, fine)
 
 
@@ -143,5 +143,5 @@ def _scan_image(image: Field, lesion: Field, scanner: _Scanner, rng: np.random.G
     scanned, covered = resized(scanned[:, ::step], scanner.side), resized(lesion[:, ::step], scanner.side)
     # Rician noise: the magnitude of a complex signal with noise in both parts.
     real, imaginary = scanner.noise * rng.standard_normal((2, *scanned.shape), dtype=np.float32)
-    length = np.hypot(scanned + real, imaginary) * (255.0 * scanner.brightness)
-    return Phantom(np.clip(length, 0.0, 255.0).round().astype(np.uint8), covered > 0.5)  # noqa: PLR2004 - half covered
+    grey = length(scanned + real, imaginary) * (255.0 * scanner.brightness)
+    return Phantom(np.clip(grey, 0.0, 255.0).round().astype(np.uint8), covered > 0.5)  # noqa: PLR2004 - half covered

@@ -67,7 +67,7 @@ class Canvas:
 
     def distance(self, ellipse: Ellipse) -> Field:
         """Compute the distance from an ellipse's centre, in its radii."""
-        return np.hypot((self.x - ellipse.x) / ellipse.across, (self.y - ellipse.y) / ellipse.down)
+        return length((self.x - ellipse.x) / ellipse.across, (self.y - ellipse.y) / ellipse.down)
 
     def oval(self, ellipse: Ellipse, soft: float = 0.2) -> Field:
         """Cover an ellipse whose edge is ``soft`` radii wide."""
@@ -77,6 +77,11 @@ class Canvas:
         """Make an ellipse in units of the brain's radii."""
         brain = self.brain
         return Ellipse(brain.x + x * brain.across, brain.y + y * brain.down, across * brain.across, down * brain.down)
+
+
+def length(across: Field, down: Field) -> Field:
+    """Compute lengths from two parts, in a fraction of the time of ``np.hypot``, which provides for overflow."""
+    return np.sqrt(across * across + down * down)
 
 
 def cover(outside: Field, soft: float = 0.03) -> Field:
