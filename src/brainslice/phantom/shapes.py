@@ -81,7 +81,8 @@ class Canvas:
 
 def length(across: Field, down: Field) -> Field:
     """Compute lengths from two parts, in a fraction of the time of ``np.hypot``, which provides for overflow."""
-    return np.sqrt(across * across + down * down)
+    lengths: Field = np.sqrt(across * across + down * down)
+    return lengths
 
 
 def cover(outside: Field, soft: float = 0.03) -> Field:

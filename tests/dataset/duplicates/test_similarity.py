@@ -38,7 +38,7 @@ def cosines(images: Images) -> np.ndarray:
 
 def test_few_images_are_all_compared(squares: np.ndarray) -> None:
     images = Images.of(squares)
-    assert images.clusters is None
+    assert not images.clustered
     np.testing.assert_allclose(matrix_of(images), cosines(images), atol=1e-5)
 
 

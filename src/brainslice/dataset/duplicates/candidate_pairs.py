@@ -91,9 +91,9 @@ def find_candidate_pairs(
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         for done, candidates in enumerate(pool.map(lambda search: search(), searches), 1):
             found += candidates
-            progress("comparing all with all", done, len(searches))
+            progress("comparing images", done, len(searches))
     candidates = _best_of_each(found)
-    return candidates if images[0].clusters is None else _nearest_of_each(candidates)
+    return _nearest_of_each(candidates) if images[0].clustered else candidates
 
 
 def _whole(images: Images, square: int, turn: int, ours: int) -> list[CandidatePairs]:

@@ -49,14 +49,12 @@ class Images:
     Attributes:
         high_passed: The filtered squares.
         basis: Tiles of the principal components; None for few images, which are compared in full.
-        vectors: Tiles of the images' vectors of norm 1.
-        clusters: Clusters of these vectors; None unless there are many.
+        vectors: Tiles of the images' vectors of norm 1; of many images, clusters of these vectors.
     """
 
     high_passed: HighPassed
     basis: _Tiles | None
-    vectors: _Tiles
-    clusters: _Clusters | None
+    vectors: _Tiles | _Clusters
 
     @classmethod
     def of(cls, squares: InputBatch) -> Images:
@@ -65,8 +63,13 @@ class Images:
         flat = high_passed.reshape(len(high_passed), -1)
         basis = _tiled(_basis(flat)) if len(flat) > _MIN_FOR_BASIS else None
         vectors = _vectors(flat, basis)
-        clusters = _Clusters.of(vectors) if len(flat) >= MIN_FOR_CLUSTERS else None
-        return cls(high_passed, basis, _tiled(vectors), clusters)
+        many = len(vectors) >= MIN_FOR_CLUSTERS
+        return cls(high_passed, basis, _Clusters.of(vectors) if many else _tiled(vectors))
+
+    @property
+    def clustered(self) -> bool:
+        """Whether only images of like clusters are compared."""
+        return isinstance(self.vectors, _Clusters)
 
     def similarities(self, others: HighPassed, earlier: int | None = None) -> Iterator[Similarities]:
         """Compare other squares with the images, a block after the other.
@@ -80,8 +83,8 @@ class Images:
             and the image of its index.
         """
         vectors = _vectors(others.reshape(len(others), -1), self.basis)
-        if self.clusters is not None:
-            yield from self.clusters.similarities(vectors)
+        if isinstance(self.vectors, _Clusters):
+            yield from self.vectors.similarities(vectors)
             return
         tiles, _, width = self.vectors.shape
         images = np.arange(len(vectors))
