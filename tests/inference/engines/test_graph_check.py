@@ -49,6 +49,27 @@ def test_control_flow_and_custom_operators_are_refused(tmp_path: Path) -> None:
         check_graph(path.read_bytes(), path)
 
 
+@pytest.mark.parametrize("kind", ["initializer", "sparse initializer", "attribute", "sparse attribute"])
+def test_values_in_another_file_are_refused(tmp_path: Path, kind: str) -> None:
+    other = TensorProto(name="w", data_type=TensorProto.FLOAT, dims=[1], data_location=TensorProto.EXTERNAL)
+    other.external_data.add(key="location", value="secret.bin")
+    places = numpy_helper.from_array(np.zeros(1, np.int64), "places")
+    value = helper.make_sparse_tensor(other, places, [1]) if kind.startswith("sparse") else other
+    nodes = [helper.make_node("Mul", ["scan", "w"], ["logits"])]
+    if kind.endswith("attribute"):
+        named = {"sparse_value": value} if kind.startswith("sparse") else {"value": value}
+        nodes.insert(0, helper.make_node("Constant", [], ["w"], **named))
+    graph = helper.make_graph(nodes, "g", [SCAN], [LOGITS])
+    if kind == "initializer":
+        graph.initializer.append(value)
+    elif kind == "sparse initializer":
+        graph.sparse_initializer.append(value)
+    path = tmp_path / "m.onnx"
+    path.write_bytes(helper.make_model(graph).SerializeToString())
+    with pytest.raises(BundleError, match=r"m\.onnx: must be an ONNX graph, .*some of its values are in another file"):
+        OnnxSession(path)
+
+
 @pytest.mark.parametrize("cut", [1, 100, 4000, -1])
 def test_truncated_graphs_are_refused(tmp_path: Path, cut: int) -> None:
     path = tmp_path / "m.onnx"

@@ -13,7 +13,10 @@ from typing import Final
 from brainslice.errors import BundleError
 
 _MODEL_GRAPH, _GRAPH_NODE, _NODE_OPERATOR, _NODE_ATTRIBUTE, _NODE_DOMAIN = 7, 1, 4, 5, 7
+_GRAPH_TENSOR, _GRAPH_SPARSE, _SPARSE_VALUES, _SPARSE_PLACES, _TENSOR_FILE = 5, 15, 1, 2, 13
 _ATTRIBUTE_GRAPHS: Final = frozenset({6, 11})
+_ATTRIBUTE_TENSORS: Final = frozenset({5, 10})
+_ATTRIBUTE_SPARSE: Final = frozenset({22, 23})
 _REFUSED: Final = frozenset({
     "If", "Loop", "Scan", "SequenceMap", "ConstantOfShape", "EyeLike", "Expand", "Range", "Tile",
     "RandomNormal", "RandomNormalLike", "RandomUniform", "RandomUniformLike",
@@ -25,14 +28,15 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 
 def check_graph(graph: bytes, path: Path) -> None:
-    """Check that a graph has plain operators only.
+    """Check that a graph has plain operators only, and its weights in itself.
 
     Args:
         graph: The content of the file.
         path: The file, for messages.
 
     Raises:
-        BundleError: The file is no ONNX graph, or has an operator that loops, makes large arrays or is not standard.
+        BundleError: The file is no ONNX graph, has an operator that loops, makes large arrays or is not standard, or
+            names other files.
     """
     try:
         faults = sorted(set(_faults(memoryview(graph))))
@@ -47,7 +51,26 @@ def check_graph(graph: bytes, path: Path) -> None:
 def _faults(model: memoryview) -> Iterator[str]:
     for number, graph in _fields(model):
         if number == _MODEL_GRAPH:
-            yield from (_fault(node) for key, node in _fields(graph) if key == _GRAPH_NODE and _fault(node))
+            for key, value in _fields(graph):
+                if key == _GRAPH_TENSOR:
+                    _check_tensor(value)
+                elif key == _GRAPH_SPARSE:
+                    _check_sparse(value)
+                elif key == _GRAPH_NODE and (fault := _fault(value)):
+                    yield fault
+
+
+def _check_tensor(tensor: memoryview) -> None:
+    """Refuse values in another file, which the engine would read."""
+    if any(number == _TENSOR_FILE for number, _ in _fields(tensor)):
+        msg = "some of its values are in another file"
+        raise ValueError(msg)
+
+
+def _check_sparse(tensor: memoryview) -> None:
+    for number, part in _fields(tensor):
+        if number in {_SPARSE_VALUES, _SPARSE_PLACES}:
+            _check_tensor(part)
 
 
 def _fault(node: memoryview) -> str:
@@ -59,7 +82,12 @@ def _fault(node: memoryview) -> str:
         elif number == _NODE_DOMAIN:
             domain = str(value, "utf-8")
         elif number == _NODE_ATTRIBUTE:
-            has_graph = has_graph or any(key in _ATTRIBUTE_GRAPHS for key, _ in _fields(value))
+            for key, part in _fields(value):
+                has_graph = has_graph or key in _ATTRIBUTE_GRAPHS
+                if key in _ATTRIBUTE_TENSORS:
+                    _check_tensor(part)
+                elif key in _ATTRIBUTE_SPARSE:
+                    _check_sparse(part)
     plain = operator not in _REFUSED and domain in _DOMAINS and not has_graph
     return "" if plain else f"{domain}.{operator}".lstrip(".")
 
