@@ -154,7 +154,7 @@ FILES: dict[str, Callable[[], bytes | dict[str, bytes]]] = {
     "JPEG 2000": lambda: compressed(image(np.zeros((5600, 5600), np.uint16)), JPEG2000Lossless),
     "RLE in colours": lambda: compressed(image(np.zeros((3200, 3200, 3), np.uint8)), RLELossless),
     "deflated": lambda: deflated(300_000_000),
-    "orientations": lambda: orientations(250),
+    "orientations": lambda: orientations(400),
 }
 
 # In a process of its own, whose peak of memory and CPU time, and those of the decoder processes, tell nothing else.
