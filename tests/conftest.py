@@ -22,13 +22,16 @@ import pytest
 from hypothesis import HealthCheck, settings
 from jaxtyping import install_import_hook
 
-from projects import QUICK, Project, settings_words
+from projects import QUICK, Project, run_eagerly, settings_words
 
 if TYPE_CHECKING:
     from brainslice.config import Config
     from brainslice.paths import ProjectPaths
 
-install_import_hook("brainslice", "beartype.beartype")
+# Only modules that annotate arrays are checked: the checks take time, and mypy knows the other types.
+SOURCE = Path(__file__).resolve().parents[1] / "src"
+SHAPED = [path for path in SOURCE.rglob("*.py") if "brainslice.array" in path.read_text(encoding="utf-8")]
+install_import_hook([".".join(path.relative_to(SOURCE).with_suffix("").parts) for path in SHAPED], "beartype.beartype")
 
 # The same examples every time: a build that turns red has a change to blame. Others: pytest --hypothesis-seed=N.
 settings.register_profile(
@@ -36,6 +39,7 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
+FEW_TREES = ("brainslice.metrics.baseline.TREES", 30)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -98,19 +102,8 @@ def imagenet_weights() -> Path:
 def eager_functions(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run TensorFlow's functions without tracing them, which takes most of a small training; not with ``--slow``."""
     traced = request.config.getoption("--slow") or "traced" in request.keywords
-    with contextlib.nullcontext() if traced else _eager_functions():
+    with contextlib.nullcontext() if traced else run_eagerly():
         yield
-
-
-@contextlib.contextmanager
-def _eager_functions() -> Iterator[None]:
-    import tensorflow as tf
-
-    tf.config.run_functions_eagerly(True)  # noqa: FBT003 - the name says it
-    try:
-        yield
-    finally:
-        tf.config.run_functions_eagerly(False)  # noqa: FBT003
 
 
 @pytest.fixture
@@ -120,6 +113,13 @@ def blank_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
 
     if not request.config.getoption("--slow"):
         draw_blank_figures(monkeypatch)
+
+
+@pytest.fixture(autouse=True)
+def few_trees(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fit the baseline with a tenth of its trees, which takes most of a small evaluation; not with ``--slow``."""
+    if not request.config.getoption("--slow"):
+        monkeypatch.setattr(*FEW_TREES)
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +139,7 @@ def _without_official_tail(train_one: Callable[..., None]) -> Callable[..., None
         if config.data.protocol == "official":
             quick = config.train.quick.model_copy(update={"epochs": 0})
             config = config.model_copy(update={"train": config.train.model_copy(update={"quick": quick})})
-        with _eager_functions() if config.data.protocol == "official" else contextlib.nullcontext():
+        with run_eagerly() if config.data.protocol == "official" else contextlib.nullcontext():
             train_one(paths, config, accept_leaks=accept_leaks)
 
     return train
@@ -158,6 +158,7 @@ def phantom_project(
     words = ("run", "--source", str(phantom_source), "--project-root", str(root), "--weights", "shipped")
     with pytest.MonkeyPatch.context() as patched:
         if not pytestconfig.getoption("--slow"):
+            patched.setattr(*FEW_TREES)
             patched.setattr(training, "train_one", _without_official_tail(training.train_one))
         with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
             main(*words, *settings_words(*QUICK))

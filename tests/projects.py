@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,3 +37,15 @@ class Project:
 def settings_words(*settings: str) -> tuple[str, ...]:
     """Return settings as command-line arguments."""
     return tuple(word for setting in settings for word in ("--set", setting))
+
+
+@contextlib.contextmanager
+def run_eagerly() -> Iterator[None]:
+    """Run TensorFlow's functions without tracing them."""
+    import tensorflow as tf
+
+    tf.config.run_functions_eagerly(True)  # noqa: FBT003 - the name says it
+    try:
+        yield
+    finally:
+        tf.config.run_functions_eagerly(False)  # noqa: FBT003

@@ -5,6 +5,7 @@ import pytest
 from sklearn.ensemble import RandomForestClassifier
 
 from brainslice.errors import UsageError
+from brainslice.metrics import baseline
 from brainslice.metrics.baseline import fit_baseline
 
 
@@ -24,7 +25,7 @@ def test_baseline_is_deterministic() -> None:
 
 def test_baseline_equals_scikit_learn() -> None:
     values, labels = statistics()
-    oracle = RandomForestClassifier(n_estimators=300, random_state=3).fit(values, labels)
+    oracle = RandomForestClassifier(n_estimators=baseline.TREES, random_state=3).fit(values, labels)
     assert fit_baseline(values, labels, 4, 3).probabilities(values) == pytest.approx(oracle.predict_proba(values))
 
 

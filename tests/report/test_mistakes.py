@@ -31,6 +31,7 @@ def analysed(judged: ScoredTestSet) -> ErrorAnalysis:
     return analyse_errors(judged)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_all_mistakes_are_written_as_json_and_as_a_table(
     judged: ScoredTestSet, analysed: ErrorAnalysis, tmp_path: Path
 ) -> None:
@@ -76,6 +77,7 @@ def test_the_gallery_shows_scan_called_class_and_truth(
     assert not drawn["errors"].texts or all(first.path not in text.get_text() for text in drawn["errors"].texts)
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_where_nothing_went_wrong_an_older_gallery_goes(
     judged: ScoredTestSet, analysed: ErrorAnalysis, tmp_path: Path
 ) -> None:

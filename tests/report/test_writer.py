@@ -83,6 +83,7 @@ def test_the_report_can_be_laid_beside_another(judged: ScoredTestSet) -> None:
     assert told["explanation"]["on_tumours"] is None
 
 
+@pytest.mark.usefixtures("blank_figures")
 def test_what_lies_behind_the_mean_is_written_and_told(judged: ScoredTestSet, tmp_path: Path) -> None:
     analysed = analyse_errors(judged)
     write_reports(judged, EXPLAINED, tmp_path, analysed)

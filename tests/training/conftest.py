@@ -18,6 +18,7 @@ from brainslice.progress import Progress, silent
 from brainslice.training import pipeline
 from brainslice.training.lesions import TrainingImages
 from brainslice.training.task import TrainingTask
+from projects import run_eagerly
 from small_training import SMALL, small_network, use_small_network
 from stand_in import SIZE, config, copy_project, prepare_project
 
@@ -94,7 +95,7 @@ def trained_project(prepared: Path, tmp_path_factory: pytest.TempPathFactory) ->
     """A prepared project with a bundle of a few layers, and another site's drawn heads beside it."""
     root = copy_project(prepared, tmp_path_factory.mktemp("trained") / "project")
     chosen = config(*SMALL, "train.batch_size=4")
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, run_eagerly():
         patched.setattr(pipeline, "build_network", small_network)
         pipeline.train(ProjectPaths.of(root, chosen), chosen)
     write_external_site(root / "elsewhere", heads_per_kind=9, slices=1, seed=3)

@@ -24,6 +24,7 @@ from brainslice.models.head import TOP, attach_head
 from brainslice.paths import ProjectPaths
 from brainslice.training import pipeline, tflite
 from brainslice.training.tflite import _in_float32, export_tflite
+from projects import run_eagerly
 from small_training import SMALL
 from stand_in import SIZE, config, copy_project
 
@@ -47,7 +48,7 @@ def exported(prepared: Path, tmp_path_factory: pytest.TempPathFactory, request: 
     project = copy_project(prepared, tmp_path_factory.mktemp("exported") / "project")
     second = f"model.second_network={str(request.param == 'two networks').lower()}"
     chosen = config(*SMALL, "model.head=pyramid", "train.batch_size=4", second)
-    with pytest.MonkeyPatch.context() as patched:
+    with pytest.MonkeyPatch.context() as patched, run_eagerly():
         patched.setattr(pipeline, "build_network", pyramid_network)
         pipeline.train(ProjectPaths.of(project, chosen), chosen)
     update_bundle(project / "models" / "bundle", temperature=0.2)
@@ -90,6 +91,7 @@ def test_the_file_beside_says_all_that_a_user_needs(exported: Path) -> None:
 def test_other_probabilities_are_refused_and_nothing_is_written(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(keras.Model, "export", lambda _, path, **__: Path(path).touch())
     monkeypatch.setattr(tflite, "_run", lambda _, inputs: np.full((len(inputs), 4), 0.25))
     with pytest.raises(ParityError, match="probabilities must equal those of"):
         export_tflite(exported.parent / "models" / "bundle", tmp_path / "model.tflite")

@@ -14,7 +14,7 @@ from brainslice.lazy import lazy_names
 if TYPE_CHECKING:
     from brainslice.api.data import audit, download, exclude_overlap, prepare, prepare_external
     from brainslice.api.evaluation import evaluate, lesion_test, measure_robustness, validate, write_report
-    from brainslice.api.lifecycle import adapt, calibrate, cross_validate, ensemble, sweep, train
+    from brainslice.api.lifecycle import EnsembleBundle, adapt, calibrate, cross_validate, ensemble, sweep, train
     from brainslice.api.networks import export_tflite, import_keras
     from brainslice.api.predictions import Predictions, predict_many, predict_tree, predict_volume
     from brainslice.api.settings import EVALUATION_LIBRARIES, TRAINING_LIBRARIES, read_settings

@@ -36,6 +36,7 @@ from brainslice.cli.options import (
 from brainslice.paths import ProjectPaths, writes_project
 
 if TYPE_CHECKING:
+    from brainslice.api import EnsembleBundle
     from brainslice.config import Config
     from brainslice.evaluation import EnsembleGain, ScoredTestSet
     from brainslice.metrics import Evaluation
@@ -182,7 +183,7 @@ def ensemble(
         print_line(f"reports: {reports}; all on one page: {reports / 'report.html'}")
 
 
-def _show_ensemble(joined: api.EnsembleBundle) -> None:
+def _show_ensemble(joined: EnsembleBundle) -> None:
     info = joined.bundle.info
     members = info.ensemble.members_per_scan if info.ensemble else 0
     print_bundle(joined.bundle, joined.notes, f"selected the temperature, each scored by at least {members} members")
