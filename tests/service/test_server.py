@@ -19,7 +19,7 @@ import pytest
 
 from brainslice.errors import UsageError
 from brainslice.inference.predictor import Predictor
-from brainslice.service.server import run_server
+from brainslice.service.server import _listening, run_server
 from brainslice.service.settings import Settings
 from served import START_SECONDS
 
@@ -94,6 +94,12 @@ def test_interrupt_shuts_down_gracefully(served: Path) -> None:
     with serving(served) as (process, _):
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0
+
+
+def test_the_body_of_a_response_does_not_wait_for_an_acknowledgement_of_its_head() -> None:
+    with _listening(Settings(port=0)) as listener, socket.create_connection(listener.getsockname()):
+        with listener.accept()[0] as connection:
+            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_port_in_use_raises(predictor: Predictor) -> None:

@@ -119,11 +119,15 @@ def _file_descriptors() -> int:
 def _listening(settings: Settings) -> socket.socket:
     family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
     try:
-        return socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
         msg = f"{settings.host}:{settings.port}: cannot listen ({reason}); choose another --port or --host"
         raise UsageError(msg) from error
+    # Connections inherit it. Head and body of a response are two packets: the second would wait until the client has
+    # acknowledged the first, which takes it up to 40 ms.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 def _address(host: str, listener: socket.socket) -> str:

@@ -45,8 +45,15 @@ def overflow(visit: Visit) -> int:
     return int(visit.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth"))
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("language", ["en", "es"])
+@pytest.mark.parametrize(
+    ("language", "theme"),
+    [
+        ("en", "light"),
+        ("es", "dark"),
+        pytest.param("en", "dark", marks=pytest.mark.slow_only),
+        pytest.param("es", "light", marks=pytest.mark.slow_only),
+    ],
+)
 def test_axe_finds_nothing_wrong(
     visiting: Callable[..., Visit], tumour: Path, tmp_path: Path, language: str, theme: str
 ) -> None:

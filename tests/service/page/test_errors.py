@@ -88,15 +88,27 @@ def test_a_busy_service_is_waited_for_as_long_as_it_says_and_then_asked_again(
     assert visit.rows() == ["first.png Tumour"]
 
 
-def test_a_service_that_stays_busy_is_not_asked_for_ever(visit: Visit, tumour: Path) -> None:
-    asked: list[str] = []
+@pytest.fixture
+def clocked(visiting: Callable[..., Visit]) -> Visit:
+    """A visit whose timers end when the test says so."""
+    visit = visiting(fresh=True)
+    visit.page.clock.install()
+    return visit.open()
+
+
+def test_a_service_that_stays_busy_is_not_asked_for_ever(clocked: Visit, tumour: Path) -> None:
+    visit, asked = clocked, []
 
     def refuse(route: Route) -> None:
         asked.append(route.request.url)
         route.fulfill(**problem(429, "busy", wait=1))
 
     visit.page.route("**/explain*", refuse)
-    visit.choose(tumour)
+    visit.page.set_input_files("#files", str(tumour))
+    for _ in range(100):
+        visit.page.clock.run_for(500)
+        if "no response" in visit.words("#list"):
+            break
     assert visit.words("#verdict .problem") == "The service stayed busy. Try again in a while."
     assert len(asked) == 6
 
@@ -111,9 +123,14 @@ def test_waiting_for_a_busy_service_can_be_cancelled(visit: Visit, tumour: Path,
     assert visit.words("#status") == "Cancelled; 0 of 2 were done."
 
 
-def test_a_slow_service_is_said_to_be_slow_and_can_be_cancelled(visit: Visit, tumour: Path, healthy: Path) -> None:
+def test_a_slow_service_is_said_to_be_slow_and_can_be_cancelled(clocked: Visit, tumour: Path, healthy: Path) -> None:
+    visit = clocked
     held = visit.hold("**/explain*")
-    visit.page.set_input_files("#files", [str(tumour), str(healthy)])
+    with visit.page.expect_request("**/explain*"):
+        visit.page.set_input_files("#files", [str(tumour), str(healthy)])
+    visit.page.clock.run_for(3900)
+    assert "the service is slow" not in visit.words("#status")
+    visit.page.clock.run_for(200)
     visit.page.wait_for_function("() => document.getElementById('status').textContent.includes('the service is slow')")
     visit.page.click("#cancel")
     visit.settle(2)

@@ -39,7 +39,9 @@ export function asPicture(entry, model) {
   pen.fillStyle = "#e6eaef";
   pen.font = FONT;
   words.forEach((line, place) => pen.fillText(line, MARGIN, PANEL + 2 * MARGIN + LINE * (place + 0.6)));
-  return new Promise((done) => { canvas.toBlob(done, "image/png"); });
+  // Encoded at once: toBlob waits until the browser has nothing else to do, up to seven seconds.
+  const bytes = atob(canvas.toDataURL("image/png").split(",")[1]);
+  return new Blob([Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))], { type: "image/png" });
 }
 
 /** Wrap text to a width, also within words. */
