@@ -14,6 +14,9 @@ from PIL import Image
 Settings = dict[str, Any]
 Work = Callable[[], int]
 
+TUTORIAL_EPOCHS = 40
+"""Epochs after which the recipe of the tutorials is stopped."""
+
 
 def network(*, trainable: bool = True) -> keras.Model:
     """Build EfficientNetV2-B0 with a dense head, without downloading weights."""
@@ -123,7 +126,10 @@ def frozen_epoch(settings: Settings) -> Work:
 
 
 def time_to_f1(settings: Settings) -> Work:
-    """Train a dense head on the frozen backbone until the macro F1 score of the validation fold reaches the target."""
+    """Train a dense head on the frozen backbone until the macro F1 score of the validation fold reaches the target.
+
+    After ``TUTORIAL_EPOCHS`` it stops below the target, and the ratio of the row is a lower bound.
+    """
     from ours import TARGET_F1, prepared
 
     from brainslice.dataset import Manifest, assign_split
@@ -158,14 +164,14 @@ def time_to_f1(settings: Settings) -> Work:
         loss = keras.losses.CategoricalCrossentropy(label_smoothing=0.1)
         model.compile(keras.optimizers.Adam(1e-2), loss, jit_compile=False)
         train, validation = read("train"), read("validation")
-        for epoch in range(40):
+        for epoch in range(TUTORIAL_EPOCHS):
             model.fit(train, verbose=0)
             batches = [(targets, model.predict_on_batch(inputs)) for inputs, targets in validation]
             labels, predicted = (np.concatenate(each).argmax(axis=1) for each in zip(*batches, strict=True))
             score = macro_f1(confusion(labels, predicted, 4))
             print(f"epoch {epoch + 1}: macro F1 {score:.3f}", file=sys.stderr, flush=True)
             if score >= TARGET_F1:
-                return 1
-        sys.exit("the target was not reached")
+                break
+        return 1
 
     return work
