@@ -97,9 +97,12 @@ def test_interrupt_shuts_down_gracefully(served: Path) -> None:
 
 
 def test_the_body_of_a_response_does_not_wait_for_an_acknowledgement_of_its_head() -> None:
-    with _listening(Settings(port=0)) as listener, socket.create_connection(listener.getsockname()):
-        with listener.accept()[0] as connection:
-            assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
+    with (
+        _listening(Settings(port=0)) as listener,
+        socket.create_connection(listener.getsockname()),
+        listener.accept()[0] as connection,
+    ):
+        assert connection.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 def test_port_in_use_raises(predictor: Predictor) -> None:
