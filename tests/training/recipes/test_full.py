@@ -12,6 +12,8 @@ from small_training import StoppedError, WeightRecorder, arrays_of, changed, int
 
 MakeTask = Callable[..., TrainingTask]
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 def paths(network: Network, *layers: str) -> set[str]:
     return {weight.path for name in layers for weight in network.model.get_layer(name).weights}
@@ -27,6 +29,7 @@ def recordered(make_task: MakeTask, *words: str, pretrained: bool) -> tuple[Netw
     return task.network, changed(before, recorder.arrays)
 
 
+@pytest.mark.traced
 def test_trains_the_head_then_everything_except_pretrained_batchnorm(make_task: MakeTask) -> None:
     network, moved = recordered(make_task, pretrained=True)
     assert moved == set(arrays_of(network)) - paths(network, "below", "above")

@@ -15,6 +15,8 @@ from small_training import StoppedError, WeightRecorder, arrays_of, changed, int
 
 MakeTask = Callable[..., TrainingTask]
 
+pytestmark = pytest.mark.usefixtures("eager_functions")
+
 
 def never(_: np.ndarray) -> np.ndarray:
     raise AssertionError
@@ -44,6 +46,7 @@ def test_frozen_part_and_batchnorm_are_unchanged(
     assert moved == paths(network, "last", HEAD)
 
 
+@pytest.mark.traced
 def test_tail_on_cached_activations_equals_the_network(make_task: MakeTask) -> None:
     task = make_task()
     fit_quick(task, keras_frozen_part(task.network))
