@@ -39,7 +39,6 @@ settings.register_profile(
 )
 settings.load_profile("house")
 
-FEW_TREES = ("brainslice.metrics.baseline.TREES", 30)
 SHARED = Path(__file__).resolve().parents[2] / "shared"
 
 
@@ -102,7 +101,7 @@ def imagenet_weights() -> Path:
 def eager_functions(request: pytest.FixtureRequest) -> Iterator[None]:
     """Run TensorFlow's functions without tracing them, which takes most of a small training; not with ``--slow``."""
     traced = request.config.getoption("--slow") or "traced" in request.keywords
-    with contextlib.nullcontext() if traced else run_eagerly():
+    with run_eagerly(traced=traced):
         yield
 
 
@@ -115,11 +114,16 @@ def blank_figures(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatc
         draw_blank_figures(monkeypatch)
 
 
-@pytest.fixture(autouse=True)
-def few_trees(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Fit the baseline with a tenth of its trees, which takes most of a small evaluation; not with ``--slow``."""
-    if not request.config.getoption("--slow"):
-        monkeypatch.setattr(*FEW_TREES)
+@pytest.fixture(scope="session", autouse=True)
+def all_trees(pytestconfig: pytest.Config) -> Iterator[int]:
+    """Fit baselines with a tenth of all trees, which take most of a small evaluation; not with ``--slow``."""
+    from brainslice.metrics import baseline
+
+    number = baseline.TREES
+    with pytest.MonkeyPatch.context() as patched:
+        if not pytestconfig.getoption("--slow"):
+            patched.setattr(baseline, "TREES", number // 10)
+        yield number
 
 
 @pytest.fixture(scope="session")
@@ -139,7 +143,7 @@ def _without_official_tail(train_one: Callable[..., None]) -> Callable[..., None
         if config.data.protocol == "official":
             quick = config.train.quick.model_copy(update={"epochs": 0})
             config = config.model_copy(update={"train": config.train.model_copy(update={"quick": quick})})
-        with run_eagerly() if config.data.protocol == "official" else contextlib.nullcontext():
+        with run_eagerly(traced=config.data.protocol != "official"):
             train_one(paths, config, accept_leaks=accept_leaks)
 
     return train
@@ -158,7 +162,6 @@ def phantom_project(
     words = ("run", "--source", str(phantom_source), "--project-root", str(root), "--weights", "shipped")
     with pytest.MonkeyPatch.context() as patched:
         if not pytestconfig.getoption("--slow"):
-            patched.setattr(*FEW_TREES)
             patched.setattr(training, "train_one", _without_official_tail(training.train_one))
         with contextlib.redirect_stdout(said), pytest.raises(SystemExit) as ended:
             main(*words, *settings_words(*QUICK))

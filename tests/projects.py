@@ -40,11 +40,11 @@ def settings_words(*settings: str) -> tuple[str, ...]:
 
 
 @contextlib.contextmanager
-def run_eagerly() -> Iterator[None]:
-    """Run TensorFlow's functions without tracing them."""
+def run_eagerly(*, traced: bool) -> Iterator[None]:
+    """Run TensorFlow's functions without tracing them, unless they are to be traced."""
     import tensorflow as tf
 
-    tf.config.run_functions_eagerly(True)  # noqa: FBT003 - the name says it
+    tf.config.run_functions_eagerly(not traced)
     try:
         yield
     finally:

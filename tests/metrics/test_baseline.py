@@ -23,9 +23,10 @@ def test_baseline_is_deterministic() -> None:
     assert votes[0].tobytes() == votes[1].tobytes()
 
 
-def test_baseline_equals_scikit_learn() -> None:
+def test_baseline_equals_scikit_learn(all_trees: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(baseline, "TREES", all_trees)
     values, labels = statistics()
-    oracle = RandomForestClassifier(n_estimators=baseline.TREES, random_state=3).fit(values, labels)
+    oracle = RandomForestClassifier(n_estimators=300, random_state=3).fit(values, labels)
     assert fit_baseline(values, labels, 4, 3).probabilities(values) == pytest.approx(oracle.predict_proba(values))
 
 

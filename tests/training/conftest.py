@@ -91,11 +91,11 @@ def small_everywhere(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="session")
-def trained_project(prepared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def trained_project(prepared: Path, tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config) -> Path:
     """A prepared project with a bundle of a few layers, and another site's drawn heads beside it."""
     root = copy_project(prepared, tmp_path_factory.mktemp("trained") / "project")
     chosen = config(*SMALL, "train.batch_size=4")
-    with pytest.MonkeyPatch.context() as patched, run_eagerly():
+    with pytest.MonkeyPatch.context() as patched, run_eagerly(traced=pytestconfig.getoption("--slow")):
         patched.setattr(pipeline, "build_network", small_network)
         pipeline.train(ProjectPaths.of(root, chosen), chosen)
     write_external_site(root / "elsewhere", heads_per_kind=9, slices=1, seed=3)

@@ -64,7 +64,7 @@ def test_interrupted_stage_gives_the_same_weights(tmp_path: Path, momentum: floa
     config = replace(CONFIG, train=TRAIN.model_copy(update=averaging))
     straight = model()
     whole = run(straight, config, tmp_path / "straight.npz")
-    for stop_after in (1, 3):
+    for stop_after in (1, 2, 3):
         broken, resumed = model(), model()
         with pytest.raises(_StopError):
             run(broken, config, tmp_path / f"{stop_after}.npz", stop_after)

@@ -48,7 +48,7 @@ def exported(prepared: Path, tmp_path_factory: pytest.TempPathFactory, request: 
     project = copy_project(prepared, tmp_path_factory.mktemp("exported") / "project")
     second = f"model.second_network={str(request.param == 'two networks').lower()}"
     chosen = config(*SMALL, "model.head=pyramid", "train.batch_size=4", second)
-    with pytest.MonkeyPatch.context() as patched, run_eagerly():
+    with pytest.MonkeyPatch.context() as patched, run_eagerly(traced=request.config.getoption("--slow")):
         patched.setattr(pipeline, "build_network", pyramid_network)
         pipeline.train(ProjectPaths.of(project, chosen), chosen)
     update_bundle(project / "models" / "bundle", temperature=0.2)
