@@ -3,6 +3,7 @@
 import { element, the } from "./element.js";
 import { modelLine } from "./card.js";
 import { askedWords } from "./list.js";
+import { pngOf } from "./picture.js";
 import { doubtWords, isOutside, reasonWords, setWords, verdictWords, volumeNotes, warningWords } from "./verdict.js";
 import { className, percent, say, spoken } from "./words.js";
 
@@ -40,8 +41,7 @@ export function asPicture(entry, model) {
   pen.font = FONT;
   words.forEach((line, place) => pen.fillText(line, MARGIN, PANEL + 2 * MARGIN + LINE * (place + 0.6)));
   // Encoded at once: toBlob waits until the browser has nothing else to do, up to seven seconds.
-  const bytes = atob(canvas.toDataURL("image/png").split(",")[1]);
-  return new Blob([Uint8Array.from(bytes, (byte) => byte.charCodeAt(0))], { type: "image/png" });
+  return pngOf(canvas.toDataURL("image/png"));
 }
 
 /** Wrap text to a width, also within words. */

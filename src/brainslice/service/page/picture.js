@@ -5,10 +5,15 @@ const STOPS = [
   [237, 63, 78], [251, 92, 70], [255, 123, 76], [255, 150, 92], [255, 175, 108], [255, 199, 127], [255, 224, 149], [254, 248, 168],
 ];
 
-/** Decode an image from a data URL without a network request. */
-export async function decode(address) {
+/** Return the PNG file in a data URL, without a network request. */
+export function pngOf(address) {
   const bytes = Uint8Array.from(atob(address.slice(address.indexOf(",") + 1)), (letter) => letter.charCodeAt(0));
-  const bitmap = await createImageBitmap(new Blob([bytes], { type: "image/png" }), { colorSpaceConversion: "none" });
+  return new Blob([bytes], { type: "image/png" });
+}
+
+/** Decode an image from a data URL. */
+export async function decode(address) {
+  const bitmap = await createImageBitmap(pngOf(address), { colorSpaceConversion: "none" });
   const canvas = new OffscreenCanvas(bitmap.width, bitmap.height);
   const pen = canvas.getContext("2d", { willReadFrequently: true });
   pen.drawImage(bitmap, 0, 0);
